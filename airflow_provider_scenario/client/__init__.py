@@ -1,0 +1,1 @@
+"""Scenario's HTTP API. Knows nothing of Airflow."""

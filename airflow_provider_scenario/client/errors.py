@@ -1,0 +1,138 @@
+"""
+What can go wrong, sorted by what a caller decides on.
+
+Every error answers three questions: can trying again help (``permanent``), was money spent (``money``), and which
+request was it (``request``, ``status``, ``trace_id``). The text always has the same order: what was asked, what came
+back, what became of the money, what to do.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+Money = Literal["none", "unknown", "spent"]
+"""``none``: nothing was started or billed; ``unknown``: the answer was lost; ``spent``: a training was paid for."""
+
+
+class ScenarioError(Exception):
+    """
+    Base of everything this package raises about Scenario.
+
+    :param message: for people; must not contain secrets or signed addresses.
+    :param request: method and path, such as ``PUT /models/model_8Xk/train``; None when nothing was sent.
+    :param status: HTTP status of the answer; None without an answer.
+    :param trace_id: the service's own id of the request, to quote to its support.
+    :param body: the decoded error body, as it came.
+    """
+
+    permanent: bool = False
+    """Whether trying the same again cannot help."""
+
+    money: Money = "none"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        request: str | None = None,
+        status: int | None = None,
+        trace_id: str | None = None,
+        body: Any = None,
+    ) -> None:
+        origin = ", ".join(
+            part for part in (request, str(status or ""), f"trace {trace_id}" if trace_id else "") if part
+        )
+        super().__init__(f"{message} [{origin}]" if origin else message)
+        self.request = request
+        self.status = status
+        self.trace_id = trace_id
+        self.body = body
+
+
+class InvalidInputError(ScenarioError, ValueError):
+    """A value that Scenario would refuse, or take for something else, found before anything was sent."""
+
+    permanent = True
+
+
+class RequestRefusedError(ScenarioError):
+    """The service understood the request and refused it (400, 409, 422)."""
+
+    permanent = True
+
+
+class AlreadyTrainingError(RequestRefusedError):
+    """400 'Model is already training': somebody, perhaps an earlier try, has started it."""
+
+
+class AlreadyTrainingImageError(RequestRefusedError):
+    """400 'already a training image of this model': what was asked for is there."""
+
+
+class AuthenticationError(ScenarioError):
+    """
+    The key, the secret or the project is wrong, or the key may not do this (401, 403).
+
+    The gateway answers 403, not 401, to wrong credentials; a 403 is more often the wrong project than a missing right.
+    """
+
+    permanent = True
+
+
+class NotFoundError(ScenarioError):
+    """No such thing in this project (404)."""
+
+    permanent = True
+
+
+class PlanCeilingError(ScenarioError):
+    """
+    429 ``PlanLimitReachedError``: the team's plan forbids it now, and waiting does not help.
+
+    Except for a slot: where ``parallel-training`` has a limit above zero, one is free when another training ends.
+
+    :param action: what is limited, for example ``train-model``, ``parallel-training``, ``add-training-image``.
+    :param limit: what the plan allows.
+    :param used: what is in use.
+    """
+
+    permanent = True
+
+    def __init__(
+        self, message: str, *, action: str | None, limit: float | None, used: float | None, **origin: Any
+    ) -> None:
+        super().__init__(message, **origin)
+        self.action = action
+        self.limit = limit
+        self.used = used
+
+    @property
+    def frees_up(self) -> bool:
+        """Whether waiting helps: another training of the team holds the slot."""
+        return self.action == "parallel-training" and bool(self.limit)
+
+
+class ThrottledError(ScenarioError):
+    """
+    429 that waiting cures: too many requests (documented: 100 a minute a project), or the cool-down between launches.
+
+    :param retry_after: seconds the service asked to wait; None where it did not say.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None, **origin: Any) -> None:
+        super().__init__(message, **origin)
+        self.retry_after = retry_after
+
+
+class ServiceError(ScenarioError):
+    """
+    The service failed (5xx), gave no answer in time, could not be reached, or answered something unreadable.
+
+    :param maybe_done: whether the request may have been carried out all the same.
+    """
+
+    def __init__(self, message: str, *, maybe_done: bool, **origin: Any) -> None:
+        super().__init__(message, **origin)
+        self.maybe_done = maybe_done
+        if maybe_done:
+            self.money = "unknown"
