@@ -1,0 +1,37 @@
+"""How a training that did not end well, or an error of the client, fails an Airflow task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from airflow_provider_scenario.client.errors import ScenarioError
+
+
+class TrainingFailedError(AirflowException):
+    """The service reports that the training has failed. The task's retries, if any, train (and pay) again."""
+
+
+class TrainingTimeoutError(AirflowException):
+    """The training was not over at the task's deadline. The text says whether it was cancelled or goes on."""
+
+
+class TrainingCanceledError(AirflowFailException):
+    """Somebody cancelled the training. Not retried: a retry would pay for what a person has just stopped."""
+
+
+class WatchingRefusedError(AirflowFailException):
+    """Scenario no longer lets us look at the training, which itself goes on. Not retried: it would be refused again."""
+
+
+@contextmanager
+def permanent_errors_do_not_retry() -> Iterator[None]:
+    """Fail the task for good where trying again cannot help (credentials, bad input, plan ceiling)."""
+    try:
+        yield
+    except ScenarioError as error:
+        if error.permanent:
+            raise AirflowFailException(str(error)) from error
+        raise

@@ -1,0 +1,33 @@
+"""Buttons in the Airflow task view."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from airflow.sdk import BaseOperatorLink, XCom
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseOperator, Context
+    from airflow.sdk.types import TaskInstanceKey
+
+DEFAULT_APP_URL = "https://app.scenario.com"
+
+
+class ScenarioModelLink(BaseOperatorLink):
+    """Opens the model's page in Scenario's web app; there as soon as the model's id is known, also while it trains."""
+
+    name = "Scenario model"
+
+    def persist(self, context: Context, *, model_id: str, app_url: str = DEFAULT_APP_URL) -> None:
+        """
+        Store the address now, since Airflow itself stores links only when a task ends or defers.
+
+        :param app_url: address of the web app; ``app_url`` in the connection's extra.
+        """
+        url = f"{app_url.rstrip('/')}/models/{quote(model_id, safe='')}"
+        context["ti"].xcom_push(key=self.xcom_key, value=url)
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002
+        """Return what :meth:`persist` has stored, or nothing."""
+        return XCom.get_value(key=self.xcom_key, ti_key=ti_key) or ""

@@ -1,0 +1,155 @@
+"""
+What one poll of a training means. Knows no clock, no HTTP and no Airflow: those are passed in.
+
+The blocking loop, the trigger and the sensor each own their sleeping and their requests, and ask this.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from airflow_provider_scenario.client.errors import ScenarioError, ThrottledError
+
+if TYPE_CHECKING:
+    from airflow_provider_scenario.client.schemas import Job, Model
+
+Outcome = Literal["trained", "failed", "canceled", "timed-out", "refused"]
+"""``timed-out``: not over at the deadline; ``refused``: Scenario does not let us look any more."""
+
+FINAL_STATUSES: dict[str, Outcome] = {"trained": "trained", "failed": "failed", "training-canceled": "canceled"}
+_JOB_STATUS_AS_MODEL_STATUS = {"success": "trained", "failure": "failed", "canceled": "training-canceled"}
+_LONGEST_PAUSE = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """
+    What one poll saw of a training.
+
+    :param status: the model's status, in the API's words; it alone decides.
+    :param stage: where the training is, for people: ``queued-for-train``, ``running-train``, …
+    :param position: place in the queue.
+    :param progress: part done, 0 to 1.
+    :param remaining: seconds the service expects it to take.
+    """
+
+    status: str
+    model_id: str | None = None
+    job_id: str | None = None
+    stage: str | None = None
+    position: int | None = None
+    progress: float | None = None
+    remaining: float | None = None
+    retry_count: int | None = None
+    retryable_error: str | None = None
+
+    @classmethod
+    def of_model(cls, model: Model) -> Sighting:
+        """The model's status is the truth; its ``trainingProgress`` is for showing."""
+        seen = model.training_progress if model.status == "training" else None
+        if seen is None:
+            return cls(status=model.status or "", model_id=model.id, job_id=model.job_id)
+        return cls(
+            status=model.status or "",
+            model_id=model.id,
+            job_id=model.job_id,
+            stage=seen.stage,
+            position=seen.position,
+            progress=seen.progress,
+            remaining=None if seen.remaining_time_ms is None else seen.remaining_time_ms / 1000,
+            retry_count=seen.retry_count,
+            retryable_error=None if seen.retryable_error is None else str(seen.retryable_error),
+        )
+
+    @classmethod
+    def of_job(cls, job: Job) -> Sighting:
+        """For who knows no more than the job's id."""
+        status = job.status or ""
+        return cls(
+            status=_JOB_STATUS_AS_MODEL_STATUS.get(status, "training"),
+            job_id=job.job_id,
+            stage=status,
+            progress=job.progress,
+        )
+
+    def __str__(self) -> str:
+        parts = [self.stage or self.status]
+        if self.position:
+            parts.append(f"place {self.position} in the queue")
+        if self.progress and self.position is None:
+            parts.append(f"{self.progress:.0%}")
+        if self.remaining:
+            parts.append(f"about {_duration(self.remaining)} left")
+        if self.retryable_error:
+            parts.append(f"the service tries again after: {self.retryable_error} (retry {self.retry_count or 1})")
+        return ", ".join(parts)
+
+
+class TrainingWatch:
+    """
+    Decides, poll by poll, whether to go on waiting.
+
+    After each :meth:`see`, ``news`` holds the line to log (None: nothing worth a line has changed) and ``pause`` the
+    seconds until the next poll.
+
+    :param what: how log lines name the training.
+    :param deadline: when to give up, as a Unix time in seconds; wall clock, because it crosses processes.
+    :param poke_interval: seconds between two polls while the service answers.
+    """
+
+    def __init__(self, *, what: str, deadline: float, poke_interval: float) -> None:
+        self.what = what
+        self.deadline = deadline
+        self.poke_interval = poke_interval
+        self.pause = poke_interval
+        self.news: str | None = None
+        self._shown: tuple[object, ...] | None = None
+        self._failures = 0
+
+    def see(self, seen: Sighting | ScenarioError, now: float) -> Outcome | None:
+        """The outcome, or None to keep waiting."""
+        self.news = None
+        outcome = self._after_error(seen) if isinstance(seen, ScenarioError) else self._after_sighting(seen)
+        if outcome is None and now >= self.deadline:
+            outcome = "timed-out"
+        self.pause = max(0.0, min(self.pause, self.deadline - now))
+        return outcome
+
+    def _after_sighting(self, seen: Sighting) -> Outcome | None:
+        if self._failures:
+            self._shown = None
+        self._failures = 0
+        self.pause = self.poke_interval
+        shown = _worth_a_line(seen)
+        if shown != self._shown:
+            self._shown = shown
+            self.news = f"Training {self.what}: {seen}."
+        return FINAL_STATUSES.get(seen.status)
+
+    def _after_error(self, error: ScenarioError) -> Outcome | None:
+        if error.permanent:
+            return "refused"
+        self._failures += 1
+        asked = error.retry_after if isinstance(error, ThrottledError) and error.retry_after else 0.0
+        slower = min(self.poke_interval * 2 ** min(self._failures, 10), _LONGEST_PAUSE)
+        self.pause = max(self.poke_interval, slower, asked)
+        if self._failures & (self._failures - 1) == 0:
+            self.news = (
+                f"Training {self.what}: no usable answer from Scenario ({self._failures} in a row): {error} "
+                f"The training is not affected; asking again in {self.pause:.0f} s."
+            )
+        return None
+
+
+def _worth_a_line(seen: Sighting) -> tuple[object, ...]:
+    """Two sightings that are alike here make one log line; progress counts in steps of 5 %."""
+    step = None if seen.progress is None else int(seen.progress * 20)
+    return seen.status, seen.stage, seen.position, step, seen.retry_count
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,97 @@
+"""The requests of waiting: one poll, the last look at the end, the cancellation, and the blocking loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
+
+from airflow_provider_scenario.client.errors import RequestRefusedError, ScenarioError
+from airflow_provider_scenario.watch.decision import Outcome, Sighting, TrainingWatch
+from airflow_provider_scenario.watch.ending import Ending
+
+if TYPE_CHECKING:
+    from airflow_provider_scenario.client.scenario import ScenarioClient
+    from airflow_provider_scenario.client.schemas import Job, Model
+
+
+Seen: TypeAlias = "Model | Job | ScenarioError"
+
+
+def poll(client: ScenarioClient, model_id: str | None, job_id: str | None) -> Seen:
+    """One request: the model where its id is known, else the job. Trouble is an answer too."""
+    try:
+        if model_id:
+            model = client.get_model(model_id)
+            if not (job_id and model.job_id and model.job_id != job_id):
+                return model
+        # The model is by now trained by another job, or is not known: the job tells how its own training ended.
+        return client.get_job(job_id or "")
+    except ScenarioError as error:
+        return error
+
+
+def sighting(seen: Seen) -> Sighting | ScenarioError:
+    """What the decision needs of an answer."""
+    if isinstance(seen, ScenarioError):
+        return seen
+    return Sighting.of_job(seen) if hasattr(seen, "job_type") else Sighting.of_model(seen)
+
+
+def ending(client: ScenarioClient, outcome: Outcome, seen: Seen, model_id: str | None, job_id: str | None) -> Ending:
+    """
+    Gather what a result or an error message needs; asks once more, for the job: cost and the vendor's reason.
+
+    The outcome is known already, so an answer that does not come costs details, never the result.
+    """
+    if isinstance(seen, ScenarioError):
+        return Ending(outcome=outcome, model_id=model_id, job_id=job_id, error=str(seen))
+    if hasattr(seen, "job_type"):
+        return Ending.of(outcome, None, seen, model_id=model_id)
+    return Ending.of(outcome, seen, _job(client, seen.job_id or job_id), model_id=model_id)
+
+
+def wait_for_training(
+    client: ScenarioClient,
+    watch: TrainingWatch,
+    *,
+    model_id: str | None,
+    job_id: str | None,
+    log: Callable[[str], None],
+    clock: Callable[[], float] = time.time,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Ending:
+    """Hold the worker until the training has ended or the watch gives up."""
+    while True:
+        seen = poll(client, model_id, job_id)
+        outcome = watch.see(sighting(seen), clock())
+        if watch.news:
+            log(watch.news)
+        if outcome:
+            return ending(client, outcome, seen, model_id, job_id)
+        sleep(watch.pause)
+
+
+def cancel_training(client: ScenarioClient, model_id: str, job_id: str | None) -> str:
+    """
+    Cancel the model's training, unless it is over or is by now another one than ``job_id``.
+
+    :return: what became of it, as a sentence for the log.
+    """
+    model = client.get_model(model_id)
+    if model.status != "training":
+        return f"Nothing to cancel: {model_id} is {model.status}."
+    if job_id and model.job_id and model.job_id != job_id:
+        return f"Not cancelled: {model_id} is by now trained by {model.job_id}, not by {job_id}."
+    try:
+        client.cancel_training(model_id)
+    except RequestRefusedError as error:
+        return f"Nothing to cancel: {error}"
+    return f"The training of {model_id} ({model.job_id}) was cancelled. Scenario does not promise a refund."
+
+
+def _job(client: ScenarioClient, job_id: str | None) -> Job | None:
+    try:
+        return client.get_job(job_id) if job_id else None
+    except ScenarioError:
+        return None
