@@ -1,0 +1,136 @@
+"""
+Training images on disk: found, recognised by their first bytes, and small enough to be sent in one request.
+
+Everything is checked before anything is sent, so that a dataset is not left half uploaded because of its last file.
+Imported while DAG files are parsed: nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from airflow_provider_scenario.client.errors import InvalidInputError
+from airflow_provider_scenario.client.trainers import MAX_IMAGES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from os import PathLike
+
+MAX_REQUEST = 6 * 1024 * 1024
+"""Bytes of one request: the gateway's limit for a synchronous call (about 6 MB, SDK ``types/asset_upload_params.py``)."""
+
+ENVELOPE = 16 * 1024
+"""Bytes kept free for what surrounds the file: field names, file name, the gateway's own wrapping."""
+
+MAX_FILE = (MAX_REQUEST - ENVELOPE) // 4 * 3
+"""Bytes of the largest file: Base64 makes four bytes of three."""
+
+_HEIF_BRANDS = (
+    {b"avif": "image/avif", b"avis": "image/avif"}
+    | dict.fromkeys((b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis"), "image/heic")
+    | dict.fromkeys((b"mif1", b"msf1"), "image/heif")
+)
+
+
+class TrainingImageFile(NamedTuple):
+    """
+    A file as it goes into a dataset.
+
+    :param name: file name; unique within a dataset, so that a retry finds what is there.
+    :param data: the bytes.
+    :param content_type: such as ``image/png``, from the first bytes, not from the name.
+    """
+
+    name: str
+    data: bytes
+    content_type: str
+
+    def __repr__(self) -> str:
+        return f"TrainingImageFile({self.name!r}, {len(self.data)} bytes, {self.content_type!r})"
+
+
+def content_type_of(data: bytes) -> str | None:
+    """
+    The content type of an image by its first bytes; None if it is none that Scenario takes.
+
+    :param data: the file, or its first 32 bytes.
+    """
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    if data.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "image/webp"
+    if data[:6] in (b"GIF87a", b"GIF89a"):
+        return "image/gif"
+    if data[:4] in (b"II*\0", b"MM\0*"):
+        return "image/tiff"
+    if data[4:8] == b"ftyp":
+        return _HEIF_BRANDS.get(data[8:12])
+    return None
+
+
+def read_image(path: str | PathLike[str]) -> TrainingImageFile:
+    """
+    Read a training image.
+
+    :param path: of a PNG, JPEG, WebP, GIF, AVIF, TIFF or HEIC file.
+    :raises InvalidInputError: there is no such file, it cannot be read, is empty, is no image, or is too large to be
+        sent in one request. Nothing was sent.
+    """
+    file = Path(path)
+    try:
+        if not file.exists():
+            raise InvalidInputError(f"Training image {str(path)!r}: there is no such file.")
+        if not file.is_file():
+            raise InvalidInputError(f"Training image {str(path)!r} is no file{' but a folder' * file.is_dir()}.")
+        _check_size(file.name, file.stat().st_size)
+        data = file.read_bytes()
+    except (OSError, ValueError) as problem:
+        if isinstance(problem, InvalidInputError):
+            raise
+        raise InvalidInputError(f"Training image {str(path)!r} cannot be read: {problem}.") from problem
+    return image_of(file.name, data)
+
+
+def image_of(name: str, data: bytes) -> TrainingImageFile:
+    """
+    Check a training image that is in memory, such as one read from object storage.
+
+    :raises InvalidInputError: it is empty, no image, or too large to be sent in one request.
+    """
+    _check_size(name, len(data))
+    content_type = content_type_of(data)
+    if content_type is None:
+        what = "an SVG, which training does not take" if b"<svg" in data[:1024].lower() else "no image, by its content"
+        raise InvalidInputError(f"Training image {name!r} is {what}. Use PNG, JPEG or WebP.")
+    return TrainingImageFile(name, data, content_type)
+
+
+def _check_size(name: str, size: int) -> None:
+    if size == 0:
+        raise InvalidInputError(f"Training image {name!r} is empty.")
+    if size > MAX_FILE:
+        raise InvalidInputError(
+            f"Training image {name!r} has {size / 1e6:.1f} MB; at most {MAX_FILE / 1e6:.1f} MB go into one request (6 MB "
+            "when encoded). Make it smaller, or upload it as an asset and give its id."
+        )
+
+
+def check_images(images: Sequence[TrainingImageFile]) -> None:
+    """
+    Check a whole dataset: there is one, not too large, and every name once.
+
+    :raises InvalidInputError: no image, more than 50, or two of one name: a retry could not tell them apart.
+    """
+    if not images:
+        raise InvalidInputError("There are no training images.")
+    if len(images) > MAX_IMAGES:
+        raise InvalidInputError(f"There are {len(images)} training images; Scenario takes at most {MAX_IMAGES}.")
+    names = [image.name for image in images]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InvalidInputError(
+            f"Training images need names of their own within a dataset; twice there: {', '.join(map(repr, twice[:5]))}."
+        )

@@ -1,0 +1,574 @@
+"""
+What each model type's trainer accepts, checked before anything is sent or paid.
+
+Only what every source agrees on is an error. Where the sources disagree (they do: see each entry of ``PARAMETERS``) the
+value passes with a warning and the service decides; a model type that is not known here passes with a warning too,
+because new ones arrive several times a year. The sources are the vendor's request schema (2025-11 and SDK 2.4.0), its
+training guide, and what public code has seen the live service do.
+
+Imported while DAG files are parsed: nothing but the standard library, and little of that.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, TypedDict
+
+from airflow_provider_scenario.client.errors import InvalidInputError
+
+MAX_NAME = 64
+"""Characters of a model's name (request schema)."""
+
+MAX_SHORT_DESCRIPTION = 256
+"""Characters of a model's short description (request schema)."""
+
+MAX_IMAGES = 50
+"""Images in a dataset (training guide); many plans allow fewer, which only the service knows."""
+
+RECOMMENDED_IMAGES = (5, 15)
+"""Images in a dataset that the training guide recommends."""
+
+MIN_PAIRS = 2
+"""Complete pairs an edit model needs (training guide, seen live)."""
+
+TrainerName = Literal["flux", "musubi", "elevenlabs", "composition", "stable-diffusion"]
+
+
+class Trainer(NamedTuple):
+    """
+    A family of model types that train alike.
+
+    :param name: ``flux`` and ``musubi`` have been seen live; which trainer Qwen and Z-Image use is inferred.
+    :param dataset: what it learns from.
+    :param concept_prompt_max: characters of ``conceptPrompt``; Musubi refuses more than 20 (seen live).
+    :param sample_prompts_max: more are not recommended (training guide: 4; the vendor's skill: 8 for Flux.1).
+    :param retired: the vendor has taken it out of its newest description.
+    """
+
+    name: TrainerName
+    dataset: Literal["images", "pairs", "audio", "concepts"]
+    concept_prompt_max: int | None = None
+    sample_prompts_max: int | None = None
+    retired: bool = False
+
+
+_FLUX = Trainer("flux", "images", sample_prompts_max=8)
+_FLUX_EDIT = _FLUX._replace(dataset="pairs")
+_MUSUBI = Trainer("musubi", "images", concept_prompt_max=20, sample_prompts_max=4)
+_MUSUBI_EDIT = _MUSUBI._replace(dataset="pairs")
+_SD = Trainer("stable-diffusion", "images", retired=True)
+
+TRAINERS: Mapping[str, Trainer] = {
+    **{f"flux.2-{base}-lora": _MUSUBI for base in ("dev", "klein-4b", "klein-9b", "klein-base-4b", "klein-base-9b")},
+    **{
+        f"flux.2-{base}-edit-lora": _MUSUBI_EDIT
+        for base in ("dev", "klein-4b", "klein-9b", "klein-base-4b", "klein-base-9b")
+    },
+    "qwen-image-lora": _MUSUBI,
+    "qwen-image-2512-lora": _MUSUBI,
+    "qwen-image-edit-lora": _MUSUBI_EDIT,
+    "qwen-image-edit-2509-lora": _MUSUBI_EDIT,
+    "qwen-image-edit-2511-lora": _MUSUBI_EDIT,
+    "zimage-lora": _MUSUBI,
+    "zimage-turbo-lora": _MUSUBI,
+    "zimage-de-turbo-lora": _MUSUBI,
+    "flux.1-lora": _FLUX,
+    "flux.1-krea-lora": _FLUX,
+    "flux.1-kontext-lora": _FLUX_EDIT,
+    "flux.1-composition": Trainer("composition", "concepts"),
+    "elevenlabs-voice": Trainer("elevenlabs", "audio"),
+    "sd-1_5": _SD,
+    "sd-1_5-lora": _SD,
+    "sd-xl": _SD,
+    "sd-xl-lora": _SD,
+    "sd-1_5-composition": _SD._replace(dataset="concepts"),
+    "sd-xl-composition": _SD._replace(dataset="concepts"),
+}
+"""The trainer of every model type that can be trained."""
+
+TRAINABLE_TYPES: tuple[str, ...] = tuple(name for name, trainer in TRAINERS.items() if not trainer.retired)
+
+UNTRAINABLE_TYPES = frozenset(
+    {
+        "custom",
+        "flux.1",
+        "flux.1-kontext-dev",
+        "flux.1-krea-dev",
+        "flux.1-pro",
+        "flux.1.1-pro-ultra",
+        "flux1.1-pro",
+        "gpt-image-1",
+    }
+)
+"""Known types that are base models or somebody else's: there is nothing to train (inferred from their names)."""
+
+
+class TrainingParameters(TypedDict, total=False):
+    """Every documented training parameter, in snake case. What each accepts is in ``PARAMETERS``."""
+
+    concept_prompt: str
+    """Trigger word; at most 20 characters on FLUX.2, Qwen and Z-Image."""
+    learning_rate: float
+    learning_rate_text_encoder: float
+    batch_size: int
+    nb_epochs: int
+    nb_repeats: int
+    max_train_steps: int
+    rank: int
+    optimize_for: str
+    sample_prompts: Sequence[str]
+    """One preview a prompt and epoch. Without it only the last epoch is published."""
+    sample_source_images: Sequence[str]
+    """Asset ids, one for each sample prompt; edit types only."""
+    seed: int
+    wandb_key: str
+    age: str
+    gender: str
+    language: str
+    clone_type: Literal["instant", "professional"]
+    remove_background_noise: bool
+    voice_description: str
+    class_prompt: str
+    learning_rate_unet: float
+    lr_scheduler: str
+    num_text_train_steps: int
+    num_unet_train_steps: int
+    prior_loss_weight: float
+    random_crop: bool
+    random_crop_ratio: float
+    random_crop_scale: float
+    scale_lr: bool
+    text_encoder_training_ratio: float
+    validation_frequency: int
+    validation_prompt: str
+
+
+Kind = Literal["text", "number", "whole number", "true or false", "list of text"]
+
+_ANY: frozenset[TrainerName] = frozenset({"flux", "musubi", "elevenlabs", "composition", "stable-diffusion"})
+_LORA: frozenset[TrainerName] = frozenset({"flux", "musubi"})
+_IMAGES: frozenset[TrainerName] = _LORA | {"stable-diffusion"}
+_VOICE: frozenset[TrainerName] = frozenset({"elevenlabs"})
+_RETIRED: frozenset[TrainerName] = frozenset({"stable-diffusion"})
+_NONE: frozenset[TrainerName] = frozenset()
+
+
+class Parameter(NamedTuple):
+    """
+    One training parameter. Bounds are inclusive unless said otherwise.
+
+    :param name: the API's spelling.
+    :param trainers: those that take it.
+    :param unsure: those of which no source says whether they take it: a warning. All others: an error.
+    :param minimum: the smallest value any source allows; ``above`` the bound itself is excluded.
+    :param maximum: the largest value any source allows.
+    :param usual: the range every source allows; outside it but within the bounds, the sources disagree: a warning.
+    :param by_trainer: bounds that a trainer is known to enforce, in place of ``minimum``, ``maximum`` and ``usual``.
+    :param choices: what every source lists; ``rumoured`` what only prose mentions: a warning.
+    :param max_length: characters.
+    :param secret: its value is never repeated in a message.
+    """
+
+    name: str
+    kind: Kind
+    trainers: frozenset[TrainerName] = _ANY
+    unsure: frozenset[TrainerName] = _NONE
+    minimum: float | None = None
+    maximum: float | None = None
+    above: bool = False
+    usual: tuple[float, float] | None = None
+    by_trainer: Mapping[str, tuple[float, float]] = {}
+    choices: tuple[str, ...] = ()
+    rumoured: tuple[str, ...] = ()
+    max_length: int | None = None
+    secret: bool = False
+
+
+def _lora(name: str, kind: Kind, **rest: Any) -> Parameter:
+    return Parameter(name, kind, trainers=_LORA, unsure=frozenset({"composition", "stable-diffusion"}), **rest)
+
+
+def _flux(name: str, kind: Kind, **rest: Any) -> Parameter:
+    others: frozenset[TrainerName] = frozenset({"musubi", "composition", "stable-diffusion"})
+    return Parameter(name, kind, trainers=frozenset({"flux"}), unsure=others, **rest)
+
+
+def _voice(name: str, kind: Kind = "text", **rest: Any) -> Parameter:
+    return Parameter(name, kind, trainers=_VOICE, **rest)
+
+
+def _retired(name: str, kind: Kind, **rest: Any) -> Parameter:
+    return Parameter(name, kind, trainers=_RETIRED, **rest)
+
+
+PARAMETERS: Mapping[str, Parameter] = {
+    parameter.name: parameter
+    for parameter in (
+        Parameter("conceptPrompt", "text", trainers=_IMAGES, unsure=frozenset({"composition"})),
+        # Schema: above 0; guide: 1e-5 to 1e-3.
+        Parameter(
+            "learningRate",
+            "number",
+            trainers=_IMAGES,
+            unsure=frozenset({"elevenlabs", "composition"}),
+            minimum=0,
+            above=True,
+            usual=(1e-5, 1e-3),
+            by_trainer={"stable-diffusion": (0, math.inf)},
+        ),
+        # Schema: at most 0.001, Flux from 1e-6, SDXL from 0.
+        _flux(
+            "learningRateTextEncoder", "number", minimum=0, above=True, maximum=1e-3, by_trainer={"flux": (1e-6, 1e-3)}
+        ),
+        _lora("batchSize", "whole number", minimum=1, maximum=8, usual=(1, 4)),  # schema: 4; guide: 8
+        _lora("nbEpochs", "whole number", minimum=1, maximum=100, usual=(1, 30)),  # schema: 30; guide: 100
+        _lora("nbRepeats", "whole number", minimum=1, maximum=100, usual=(1, 30)),  # schema: 30; guide: 100
+        # Schema: Flux up to 10000, Stable Diffusion up to 40000; nobody names a bound for Musubi.
+        Parameter(
+            "maxTrainSteps",
+            "whole number",
+            trainers=frozenset({"flux", "stable-diffusion"}),
+            unsure=frozenset({"musubi", "composition"}),
+            minimum=0,
+            maximum=40_000,
+            usual=(0, 10_000),
+            by_trainer={"flux": (0, 10_000), "stable-diffusion": (0, 40_000)},
+        ),
+        # Schema and guide: 2 to 128, and each trainer enforces its own: Flux up to 64, Musubi up to 128.
+        Parameter(
+            "rank",
+            "whole number",
+            trainers=_IMAGES,
+            unsure=frozenset({"composition"}),
+            minimum=2,
+            maximum=128,
+            usual=(2, 64),
+            by_trainer={"flux": (2, 64), "musubi": (2, 128)},
+        ),
+        _flux("optimizeFor", "text", choices=("likeness",), rumoured=("all", "none")),
+        _lora("samplePrompts", "list of text"),
+        _lora("sampleSourceImages", "list of text"),
+        Parameter("seed", "whole number", minimum=0, maximum=2**53 - 1),
+        Parameter("wandbKey", "text", max_length=40, secret=True),
+        _voice("age"),
+        _voice("gender"),
+        _voice("language"),
+        _voice("cloneType", choices=("instant", "professional")),
+        _voice("removeBackgroundNoise", "true or false"),
+        _voice("voiceDescription"),
+        _retired("classPrompt", "text"),
+        _retired("learningRateUnet", "number", minimum=0, above=True),
+        _retired(
+            "lrScheduler",
+            "text",
+            choices=("constant", "constant-with-warmup", "cosine", "cosine-with-restarts", "linear", "polynomial"),
+        ),
+        _retired("numTextTrainSteps", "whole number", minimum=0, maximum=40_000),
+        _retired("numUNetTrainSteps", "whole number", minimum=0, maximum=40_000),
+        _retired("priorLossWeight", "number", minimum=0, above=True),
+        _retired("randomCrop", "true or false"),
+        _retired("randomCropRatio", "number", minimum=0, maximum=1),
+        _retired("randomCropScale", "number", minimum=0, maximum=1),
+        _retired("scaleLr", "true or false"),
+        _retired("textEncoderTrainingRatio", "number", minimum=0, maximum=0.99),
+        _retired("validationFrequency", "whole number", minimum=0),
+        _retired("validationPrompt", "text"),
+    )
+}
+"""Every training parameter, by the API's spelling (reference, section 5.2)."""
+
+# Neither rule nor vendor's client spells this one as people do.
+_IRREGULAR = {"num_unet_train_steps": "numUNetTrainSteps", "num_u_net_train_steps": "numUNetTrainSteps"}
+
+
+def camel_case(name: str) -> str:
+    """The API's spelling of a name in snake case; what is no snake case stays as it is."""
+    if name in _IRREGULAR:
+        return _IRREGULAR[name]
+    first, *others = name.split("_")
+    return first + "".join(other[:1].upper() + other[1:] for other in others)
+
+
+def camel_keys(values: Mapping[str, Any], what: str) -> dict[str, Any]:
+    """
+    The same mapping with keys in the API's spelling.
+
+    :param values: keys in either spelling.
+    :param what: for messages, such as ``parameters``.
+    :raises InvalidInputError: ``values`` is no mapping, a key is no text, or a key is there in both spellings.
+    """
+    if not isinstance(values, Mapping):
+        raise InvalidInputError(f"{what} must be a dictionary, not {_shown(values)}.")
+    spelled: dict[str, Any] = {}
+    for key, value in values.items():
+        if not isinstance(key, str):
+            raise InvalidInputError(f"{what}: a key must be text, not {_shown(key)}.")
+        name = camel_case(key)
+        if name in spelled:
+            raise InvalidInputError(f"{what}: {name} is given twice, in two spellings. Keep one.")
+        spelled[name] = value
+    return spelled
+
+
+def check_type(type: str) -> list[str]:  # noqa: A002 - the API's name
+    """
+    Check that models of this type can be trained.
+
+    :param type: model type, such as ``flux.2-dev-lora``.
+    :return: warnings: the type is unknown here, or retired.
+    :raises InvalidInputError: it is known that the type cannot be trained.
+    """
+    if not isinstance(type, str) or not type:
+        raise InvalidInputError(f"type must be a model type such as 'flux.2-dev-lora', not {_shown(type)}.")
+    if type in UNTRAINABLE_TYPES:
+        raise InvalidInputError(f"type {type!r} cannot be trained; trainable types: {', '.join(TRAINABLE_TYPES)}.")
+    trainer = TRAINERS.get(type)
+    if trainer is None:
+        return [f"type {type!r} is not known to this provider; Scenario decides.{_did_you_mean(type, TRAINABLE_TYPES)}"]
+    if trainer.retired:
+        return [f"type {type!r} is retired: Scenario may refuse to train it. Newer: flux.2-dev-lora, zimage-lora."]
+    return []
+
+
+def check_parameters(
+    parameters: Mapping[str, Any] | TrainingParameters, model_type: str | None = None
+) -> tuple[dict[str, Any], list[str]]:
+    """
+    Check training parameters and bring them into the API's spelling.
+
+    :param parameters: in the API's spelling or in snake case; a None counts as not given.
+    :param model_type: judge by its trainer too; default: only what holds for all.
+    :return: what to send, and warnings: what sources disagree about, or what will surprise.
+    :raises InvalidInputError: a parameter is unknown, of the wrong kind, out of the range all sources agree on, or for
+        another trainer. The message names the parameter, its value, and what is right.
+    """
+    given = {name: value for name, value in camel_keys(parameters, "parameters").items() if value is not None}
+    trainer = TRAINERS.get(model_type) if model_type is not None else None
+    warnings: list[str] = []
+    checked: dict[str, Any] = {}
+    for name, value in given.items():
+        parameter = PARAMETERS.get(name)
+        if parameter is None:
+            raise InvalidInputError(
+                f"parameters: there is no {name!r} (given: {_shown(value)}).{_did_you_mean(name, PARAMETERS)} "
+                f"Known: {', '.join(PARAMETERS)}."
+            )
+        warnings += _check_trainer(parameter, trainer, model_type)
+        checked[name] = _of_kind(parameter, value)
+        warnings += _check_value(parameter, checked[name], trainer)
+    warnings += _check_together(checked, trainer, model_type)
+    return checked, warnings
+
+
+def _check_trainer(parameter: Parameter, trainer: Trainer | None, model_type: str | None) -> list[str]:
+    name = parameter.name
+    if trainer is None:
+        if parameter.trainers == _RETIRED:
+            return [f"parameters: {name} is for the retired Stable Diffusion types only."]
+        return []
+    if trainer.name in parameter.trainers:
+        return []
+    meant = " and ".join(sorted(parameter.trainers))
+    if trainer.name in parameter.unsure:
+        return [f"parameters: {name} is documented for {meant} trainings; {model_type} may ignore or refuse it."]
+    raise InvalidInputError(
+        f"parameters: {name} is for {meant} trainings, and {model_type!r} is trained by {trainer.name}. Leave it out."
+    )
+
+
+def _of_kind(parameter: Parameter, value: Any) -> Any:
+    match parameter.kind:
+        case "text" if isinstance(value, str):
+            return value
+        case "true or false" if isinstance(value, bool):
+            return value
+        case "list of text" if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+            return list(value)
+        case "number" | "whole number" if isinstance(value, int | float) and not isinstance(value, bool):
+            if math.isfinite(value) and (parameter.kind == "number" or value == int(value)):
+                return int(value) if parameter.kind == "whole number" else value
+    hint = ""
+    if isinstance(value, str) and parameter.kind != "text":
+        hint = " A template gives text unless the DAG has render_template_as_native_obj=True."
+    raise InvalidInputError(
+        f"parameters: {parameter.name} must be a {parameter.kind}, not {_shown(value, secret=parameter.secret)}.{hint}"
+    )
+
+
+def _check_value(parameter: Parameter, value: Any, trainer: Trainer | None) -> list[str]:
+    name = parameter.name
+    if isinstance(value, bool | list):
+        return []
+    if isinstance(value, str):
+        if parameter.max_length is not None and len(value) > parameter.max_length:
+            raise InvalidInputError(
+                f"parameters: {name} has {len(value)} characters; Scenario takes at most {parameter.max_length}."
+            )
+        if parameter.choices and value not in parameter.choices:
+            if value in parameter.rumoured:
+                return [
+                    f"parameters: {name}={value!r} is mentioned in prose only; the schema lists {parameter.choices[0]!r}."
+                ]
+            raise InvalidInputError(
+                f"parameters: {name}={_shown(value)} must be one of {', '.join(map(repr, parameter.choices))}."
+            )
+        return []
+    return _check_range(parameter, value, trainer)
+
+
+def _check_range(parameter: Parameter, value: float, trainer: Trainer | None) -> list[str]:
+    own = parameter.by_trainer.get(trainer.name) if trainer else None
+    low, high = own or (parameter.minimum, parameter.maximum)
+    too_low = low is not None and (value < low or (parameter.above and value == 0))
+    if too_low or (high is not None and value > high):
+        least = f"{'above' if parameter.above and low == 0 else 'from'} {low:g}"
+        most = f" to {high:g}" if high is not None and math.isfinite(high) else ""
+        for_whom = f" for {trainer.name} trainings" if own and trainer else ""
+        raise InvalidInputError(f"parameters: {parameter.name}={value!r} is out of range: {least}{most}{for_whom}.")
+    if own is None and parameter.usual and not parameter.usual[0] <= value <= parameter.usual[1]:
+        usual = f"{parameter.usual[0]:g} to {parameter.usual[1]:g}"
+        return [
+            (
+                f"parameters: {parameter.name}={value!r} is outside {usual}, where Scenario's own sources disagree; it may "
+                "be refused."
+            )
+        ]
+    return []
+
+
+def _check_together(values: Mapping[str, Any], trainer: Trainer | None, model_type: str | None) -> list[str]:
+    """What depends on more than one parameter, or on the type."""
+    warnings = []
+    concept = values.get("conceptPrompt", "")
+    longest = trainer.concept_prompt_max if trainer else None
+    if longest is not None and len(concept) > longest:
+        raise InvalidInputError(
+            f"parameters: conceptPrompt={_shown(concept)} has {len(concept)} characters; {model_type} takes at most {longest}."
+        )
+    prompts, sources = values.get("samplePrompts"), values.get("sampleSourceImages")
+    if sources is not None:
+        if trainer and trainer.dataset != "pairs":
+            raise InvalidInputError(
+                f"parameters: sampleSourceImages is for edit types, which learn from pairs; {model_type!r} is none."
+            )
+        if len(sources) != len(prompts or ()):
+            raise InvalidInputError(
+                f"parameters: sampleSourceImages has {len(sources)} entries and samplePrompts {len(prompts or ())}; "
+                "each prompt needs its image."
+            )
+    if trainer and trainer.sample_prompts_max is not None and len(prompts or ()) > trainer.sample_prompts_max:
+        warnings.append(
+            f"parameters: {len(prompts or ())} samplePrompts; {trainer.sample_prompts_max} are recommended for {model_type}."
+        )
+    if values.get("nbEpochs", 1) > 1 and not prompts:
+        warnings.append(
+            f"parameters: nbEpochs={values['nbEpochs']} without samplePrompts: only the last epoch is published, without "
+            "previews. Give samplePrompts to keep them all."
+        )
+    frequency, steps = values.get("validationFrequency"), values.get("maxTrainSteps")
+    if frequency is not None and steps is not None and frequency > steps:
+        raise InvalidInputError(
+            f"parameters: validationFrequency={frequency} must not be greater than maxTrainSteps={steps}."
+        )
+    return warnings
+
+
+def check_name(name: str) -> None:
+    """
+    Check the name of a model: 1 to 64 characters.
+
+    :raises InvalidInputError: it is empty, longer, or no text.
+    """
+    _check_text("name", name, 1, MAX_NAME)
+
+
+def check_short_description(text: str) -> None:
+    """
+    Check the short description of a model: at most 256 characters.
+
+    :raises InvalidInputError: it is longer, or no text.
+    """
+    _check_text("short_description", text, 0, MAX_SHORT_DESCRIPTION)
+
+
+def _check_text(field: str, value: object, shortest: int, longest: int) -> None:
+    if not isinstance(value, str):
+        raise InvalidInputError(f"{field} must be text, not {_shown(value)}.")
+    if len(value.strip()) < shortest:
+        raise InvalidInputError(f"{field} is empty; it takes {shortest} to {longest} characters.")
+    if len(value) > longest:
+        raise InvalidInputError(
+            f"{field}={_shown(value)} has {len(value)} characters; Scenario takes at most {longest}."
+        )
+
+
+def check_concepts(concepts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """
+    Check the LoRAs of a composition and bring them into the API's spelling.
+
+    :param concepts: ``model_id`` and ``scale`` (-2 to 2) each, and perhaps ``model_epoch``, in either spelling.
+    :raises InvalidInputError: one of them lacks something, has something unknown, or is out of range.
+    """
+    if isinstance(concepts, str | Mapping) or not isinstance(concepts, Iterable):
+        raise InvalidInputError(f"concepts must be a list of dictionaries, not {_shown(concepts)}.")
+    return [_concept(f"concepts[{index}]", concept) for index, concept in enumerate(concepts)]
+
+
+def _concept(where: str, concept: Mapping[str, Any]) -> dict[str, Any]:
+    given = {name: value for name, value in camel_keys(concept, where).items() if value is not None}
+    for name in given:
+        if name not in ("modelId", "scale", "modelEpoch"):
+            raise InvalidInputError(f"{where}: there is no {name!r}; known: model_id, scale, model_epoch.")
+    for name in ("modelId", "modelEpoch"):
+        if (name in given or name == "modelId") and not (isinstance(given.get(name), str) and given[name]):
+            raise InvalidInputError(f"{where}: {name} must be text, not {_shown(given.get(name))}.")
+    scale = given.get("scale")
+    if isinstance(scale, bool) or not isinstance(scale, int | float) or not -2 <= scale <= 2:
+        raise InvalidInputError(f"{where}: scale must be a number from -2 to 2, not {_shown(scale)}.")
+    return given
+
+
+def check_dataset_size(images: int, *, model_type: str | None = None, pairs: int | None = None) -> list[str]:
+    """
+    Check how many images (or recordings) a model will learn from.
+
+    :param images: how many there are.
+    :param model_type: judge by its trainer; default: as for single images.
+    :param pairs: complete pairs, where they are known; for edit types.
+    :return: warnings: fewer or more than recommended.
+    :raises InvalidInputError: none at all, more than the service takes, or fewer than two pairs for an edit type.
+    """
+    trainer = TRAINERS.get(model_type) if model_type is not None else None
+    dataset = trainer.dataset if trainer else "images"
+    if dataset == "concepts":
+        return []
+    if images < 1:
+        raise InvalidInputError("The dataset is empty: a training needs images.")
+    if dataset == "pairs" and pairs is not None and pairs < MIN_PAIRS:
+        raise InvalidInputError(f"{model_type} learns from pairs and needs at least {MIN_PAIRS} of them, not {pairs}.")
+    if dataset == "audio":
+        return []
+    if images > MAX_IMAGES and dataset == "images" and trainer:
+        raise InvalidInputError(f"The dataset has {images} images; Scenario takes at most {MAX_IMAGES}.")
+    low, high = RECOMMENDED_IMAGES
+    if dataset == "images" and not low <= images <= high:
+        return [f"The dataset has {images} images; {low} to {high} are recommended."]
+    if images > MAX_IMAGES:
+        return [f"The dataset has {images} images; Scenario may take at most {MAX_IMAGES}."]
+    return []
+
+
+def _did_you_mean(name: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches  # costs more to import than all of this module
+
+    spelled = {candidate.lower(): candidate for candidate in known}
+    close = get_close_matches(name.lower(), spelled, n=1, cutoff=0.7)
+    return f" Did you mean {spelled[close[0]]!r}?" if close else ""
+
+
+def _shown(value: object, *, secret: bool = False) -> str:
+    if secret:
+        return f"a {type(value).__name__}"
+    text = repr(value)
+    return text if len(text) <= 80 else text[:79] + "…"

@@ -1,0 +1,405 @@
+"""
+One way to the service: authentication, timeouts, what may be sent again, and nothing that a log must not hold.
+
+A call is either *repeatable*, sending it twice has the effect of sending it once, or it is not. Only the first kind is
+sent again after its answer was lost: a training whose answer got lost may be running and billed.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import ssl
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+import requests
+import urllib3.exceptions
+from requests.adapters import HTTPAdapter
+from requests.auth import HTTPBasicAuth
+
+from airflow_provider_scenario import __version__
+from airflow_provider_scenario.client.errors import InvalidInputError, ScenarioError, ServiceError, ThrottledError
+from airflow_provider_scenario.client.refusals import NOTHING_HAPPENED, Asked, decode, plain, refusal, retry_after
+
+CONNECT_TIMEOUT = 5.0
+"""Seconds, where one number is given for all timeouts; the vendor's client uses the same."""
+
+LONGEST_WAIT = 60.0
+"""Seconds to wait at most because the service asked for it; the vendor's client has the same bound."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
+"""Seconds of back-off: the first, and where doubling ends (the vendor's numbers)."""
+
+_FIELDS = {
+    "models": "model_id",
+    "training-images": "training_image_id",
+    "assets": "asset_id",
+    "jobs": "job_id",
+    "download": "job_id",
+    "projects": "project_id",
+}
+_FORBIDDEN_IN_IDS = frozenset("/\\?#%")
+
+Json = Mapping[str, Any] | list[Any]
+Query = Mapping[str, "str | bool | float | datetime | Collection[str] | None"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """
+    A success.
+
+    :param status: 2xx, or one of the statuses the caller accepts.
+    :param json: the decoded object; empty for a 204.
+    :param trace_id: the gateway's id of the request.
+    """
+
+    status: int
+    json: dict[str, Any]
+    trace_id: str | None = None
+
+
+def path(*segments: str) -> str:
+    r"""
+    Join a path in which every id stays one segment: it cannot reach another endpoint.
+
+    :param segments: fixed words and ids, such as ``"models", model_id, "train"``.
+    :raises InvalidInputError: an id is empty, ``.``, ``..``, or holds ``/ \\ ? # %``, white space or control
+        characters; names the field after the word before it.
+    """
+    for word, segment in itertools.pairwise(("", *segments)):
+        problem = _wrong_with_id(segment)
+        if problem:
+            raise InvalidInputError(f"{_FIELDS.get(word, 'id')} {problem}. Nothing was sent.")
+    return "/" + "/".join(quote(segment, safe="") for segment in segments)
+
+
+def _wrong_with_id(value: object) -> str | None:
+    if not isinstance(value, str):
+        return f"must be text, not {value!r}"
+    if not value:
+        return "is empty"
+    if value == "None":
+        return "is 'None': most likely a template or an XCom gave no value"
+    if value in (".", ".."):
+        return f"is {value!r}, which would be another address"
+    if any(char in _FORBIDDEN_IN_IDS or char.isspace() or not char.isprintable() for char in value):
+        return f"is {value[:100]!r}: an id holds no '/', '\\', '?', '#', '%', spaces or control characters"
+    return None
+
+
+class Transport:
+    """
+    A pooled connection to one service with one key. Safe to use from several threads.
+
+    :param base_url: such as ``https://api.cloud.scenario.com/v1``; http or https, without credentials or query.
+    :param api_key: user name of the Basic authentication.
+    :param api_secret: its password. Neither appears in a message, a repr or a chained exception.
+    :param project_id: sent as ``projectId`` with every call; default: the project of the key.
+    :param timeout: seconds to wait for (connection, answer); one number is the second. Default: 5 and 60, as the
+        vendor's client.
+    :param verify: check the server's certificate, or the path of a file or folder of trusted ones. Default: True.
+    :param user_agent: how the client names itself.
+    :param pool_size: connections that are kept open. Default: 10.
+    :param max_tries: how often a call is sent at most. Default: 4.
+    :param session: to use instead of an own one; closing it stays with whoever gave it.
+    :param sleep: waits some seconds between tries.
+    :param clock: Unix time in seconds, to read a ``Retry-After`` that is a date.
+    :param jitter: a number from 0 to 1, for each pause.
+    :raises InvalidInputError: for a base URL, key, timeout or certificate path that cannot work.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str,
+        api_secret: str,
+        *,
+        project_id: str | None = None,
+        timeout: tuple[float, float] | float = (CONNECT_TIMEOUT, 60.0),
+        verify: bool | str = True,
+        user_agent: str = f"airflow-provider-scenario/{__version__}",
+        pool_size: int = 10,
+        max_tries: int = 4,
+        session: requests.Session | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.time,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.base_url = _checked_base_url(base_url)
+        self.host = urlsplit(self.base_url).netloc
+        self.project_id = project_id or None
+        self.timeout = _checked_timeout(timeout)
+        if isinstance(verify, str) and not Path(verify).exists():
+            raise InvalidInputError(f"verify: there is no file or folder {verify!r} with trusted certificates.")
+        if not api_key or not api_secret:
+            raise InvalidInputError(
+                "The API key or the secret is missing: they are login and password of the connection."
+            )
+        self._verify = verify
+        self._max_tries = max(1, max_tries)
+        self._sleep, self._clock, self._jitter = sleep, clock, jitter
+        self._auth = HTTPBasicAuth(api_key.encode(), api_secret.encode())
+        self._secrets = (api_secret, api_key) if len(api_key) >= 6 else (api_secret,) if len(api_secret) >= 6 else ()
+        self._headers = {"User-Agent": user_agent, "Accept": "application/json"}
+        self._owns_session = session is None
+        self._session = session or _new_session(pool_size)
+
+    def __repr__(self) -> str:
+        return f"Transport({self.base_url!r}, project_id={self.project_id!r})"
+
+    def close(self) -> None:
+        """Close the pooled connections, unless the session was passed in."""
+        if self._owns_session:
+            self._session.close()
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        asked: str,
+        repeatable: bool,
+        query: Query | None = None,
+        json: Json | None = None,
+        accept: Collection[int] = (),
+        if_lost: str | None = None,
+        in_project: bool = True,
+    ) -> Answer:
+        """
+        Send one request, again where that is safe and may help, and return its answer.
+
+        :param method: the HTTP method.
+        :param path: as :func:`path` joins it.
+        :param asked: for messages, an infinitive without 'to', such as ``train model model_8Xk``.
+        :param repeatable: whether sending it twice has the effect of sending it once. If not, it is sent again only
+            when certainly nothing was sent (no connection) or the service refused it before acting (throttling).
+        :param query: None and empty values are left out, lists are joined by commas.
+        :param json: the body; none is sent by default.
+        :param accept: statuses besides 2xx that are an answer when their body is a JSON object.
+        :param if_lost: for messages: what may have happened when the answer to a call that is not repeatable is lost.
+        :param in_project: whether ``projectId`` goes with it.
+        :raises AuthenticationError, NotFoundError, RequestRefusedError, PlanCeilingError: refused, nothing was done.
+        :raises ThrottledError: still throttled after the last try, or asked to wait longer than 60 s.
+        :raises ServiceError: the service failed, cannot be reached, or its answer was lost or cannot be read;
+            ``maybe_done`` where the call is not repeatable and may have been carried out.
+        :raises InvalidInputError: the body cannot be JSON.
+        """
+        call = Asked(asked, f"{method} {path}", repeatable, reads=method == "GET")
+        if if_lost:
+            call = Asked(asked, call.request, repeatable, if_lost=if_lost)
+        address = self._address(path, query, in_project=in_project)
+        content = _encoded(json) if json is not None else None
+        for tried in itertools.count(1):
+            outcome = self._send(call, method, address, content, accept)
+            if isinstance(outcome, Answer):
+                return outcome
+            pause = outcome.pause_after(tried, self._jitter())
+            if tried >= self._max_tries or pause is None:
+                raise outcome.error
+            self._sleep(pause)
+        raise AssertionError("unreachable")
+
+    def _address(self, path: str, query: Query | None, *, in_project: bool) -> str:
+        pairs = {name: _query_value(value) for name, value in (query or {}).items()}
+        if in_project and self.project_id:
+            pairs["projectId"] = self.project_id
+        text = urlencode({name: value for name, value in pairs.items() if value})
+        return f"{self.base_url}{path}" + (f"?{text}" if text else "")
+
+    def _send(
+        self, call: Asked, method: str, address: str, content: bytes | None, accept: Collection[int]
+    ) -> Answer | _Failure:
+        """Send it once. Requests' own errors end here: they hold the request with its Authorization header."""
+        try:
+            response = self._session.request(
+                method,
+                address,
+                data=content,
+                headers={**self._headers, "Content-Type": "application/json"} if content is not None else self._headers,
+                auth=self._auth,
+                timeout=self.timeout,
+                verify=self._verify,
+                allow_redirects=False,
+            )
+        except (OSError, urllib3.exceptions.HTTPError) as problem:
+            trouble = _understand(problem, self.timeout)
+        else:
+            return self._read(call, response, accept)
+        return self._unanswered(call, trouble)
+
+    def _unanswered(self, call: Asked, trouble: _Trouble) -> _Failure:
+        text = plain(trouble.text, secrets=self._secrets)
+        if trouble.nothing_sent:
+            message = f"Could not {call.phrase}: {text} at {self.host}. {NOTHING_HAPPENED} {trouble.advice}"
+        else:
+            message = f"Asked Scenario to {call.phrase}, but {text} from {self.host}. {call.fate()}"
+        error = ServiceError(
+            message, maybe_done=call.maybe_done and not trouble.nothing_sent, request=call.request, status=None
+        )
+        return _Failure(error, may_repeat=not trouble.hopeless and (call.repeatable or trouble.nothing_sent))
+
+    def _read(self, call: Asked, response: requests.Response, accept: Collection[int]) -> Answer | _Failure:
+        status, headers = response.status_code, response.headers
+        body = {} if status == 204 else decode(response.content)
+        trace = headers.get("x-amzn-requestid") or headers.get("x-amzn-trace-id")
+        if (200 <= status < 300 or status in accept) and isinstance(body, dict):
+            return Answer(status, body, trace)
+        origin: dict[str, Any] = {"request": call.request, "status": status, "trace_id": trace, "body": body}
+        if 200 <= status < 300:
+            return _Failure(
+                ServiceError(
+                    f"Asked Scenario to {call.phrase}; the answer cannot be read: it is no JSON object. {call.fate()}",
+                    maybe_done=call.maybe_done,
+                    **origin,
+                )
+            )
+        if 300 <= status < 400:
+            target = plain(headers.get("location", ""), secrets=self._secrets) or "somewhere else"
+            return _Failure(
+                ServiceError(
+                    f"Could not {call.phrase}: {self.host} redirects to {target}, and the key is not sent after it. "
+                    f"{NOTHING_HAPPENED} Check the base URL of the connection.",
+                    maybe_done=False,
+                    **origin,
+                )
+            )
+        error = refusal(call, status, headers, body, now=self._clock(), secrets=self._secrets)
+        throttled = isinstance(error, ThrottledError)
+        failed = isinstance(error, ServiceError) and (status == 408 or status >= 500)
+        return _Failure(
+            error,
+            may_repeat=throttled or (failed and call.repeatable),
+            wait=retry_after(headers, body, now=self._clock()),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """One try that failed: the error, whether the call may be sent again, and the wait the service asks for."""
+
+    error: ScenarioError
+    may_repeat: bool = False
+    wait: float | None = None
+
+    def pause_after(self, tried: int, jitter: float) -> float | None:
+        """Seconds to wait before the next try; None where there must be none."""
+        if not self.may_repeat or (self.wait is not None and self.wait > LONGEST_WAIT):
+            return None
+        if self.wait is not None:
+            return self.wait + FIRST_PAUSE * jitter
+        pause: float = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (tried - 1))
+        return pause * (1 - jitter / 4)
+
+
+@dataclass(frozen=True, slots=True)
+class _Trouble:
+    """Why there is no answer. ``hopeless``: it will be the same the next time."""
+
+    text: str
+    nothing_sent: bool = False
+    hopeless: bool = False
+    advice: str = "Try again later, or check the base URL of the connection."
+
+
+def _understand(problem: Exception, timeout: tuple[float, float]) -> _Trouble:
+    causes = list(_causes(problem))
+
+    def find(*kinds: type[BaseException]) -> BaseException | None:
+        return next((cause for cause in causes if isinstance(cause, kinds)), None)
+
+    if find(ssl.SSLCertVerificationError):
+        return _Trouble(
+            "the certificate is not trusted",
+            nothing_sent=True,
+            hopeless=True,
+            advice="Check the base URL, or name the trusted certificates in 'verify' of the connection.",
+        )
+    if find(urllib3.exceptions.ConnectTimeoutError, requests.exceptions.ConnectTimeout):
+        return _Trouble(f"no connection within {timeout[0]:g} s", nothing_sent=True)
+    if refused := find(urllib3.exceptions.NewConnectionError):
+        return _Trouble(f"no connection ({str(refused).rpartition(': ')[2]})", nothing_sent=True)
+    if find(requests.exceptions.Timeout, urllib3.exceptions.TimeoutError):
+        return _Trouble(f"no answer came within {timeout[1]:g} s")
+    if find(requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError):
+        return _Trouble("the answer broke off")
+    if isinstance(problem, ValueError) or not isinstance(
+        problem, requests.exceptions.RequestException | urllib3.exceptions.HTTPError
+    ):
+        # Raised before anything is sent: a bad address or header, a bundle of certificates that is not there.
+        return _Trouble(f"no connection ({problem})", nothing_sent=True, hopeless=True)
+    return _Trouble("the connection broke before an answer came")
+
+
+def _causes(problem: BaseException) -> Iterator[BaseException]:
+    """The exception and what it wraps, in the many places where requests and urllib3 keep it."""
+    pending, seen = [problem], set[int]()
+    while pending:
+        cause = pending.pop(0)
+        if id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        yield cause
+        inside = (*cause.args, getattr(cause, "reason", None), getattr(cause, "original_error", None))
+        pending.extend(wrapped for wrapped in inside if isinstance(wrapped, BaseException))
+
+
+def _new_session(pool_size: int) -> requests.Session:
+    session = requests.Session()
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    adapter = HTTPAdapter(pool_connections=1, pool_maxsize=pool_size, max_retries=0)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session
+
+
+def _encoded(body: Json) -> bytes:
+    try:
+        return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    except (TypeError, ValueError) as problem:
+        raise InvalidInputError(f"The request cannot be written as JSON: {problem}. Nothing was sent.") from None
+
+
+def _query_value(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case datetime():
+            return value.isoformat()
+        case str():
+            return value
+        case list() | tuple() | set() | frozenset():
+            return ",".join(_query_value(item) for item in value)
+    return str(value)
+
+
+def _checked_base_url(base_url: str) -> str:
+    try:
+        parts = urlsplit(base_url)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise InvalidInputError(
+            f"The base URL {plain(str(base_url))!r} must be an http(s) address, such as https://api.cloud.scenario.com/v1."
+        )
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise InvalidInputError("The base URL must hold no credentials, query or fragment: use login and password.")
+    return base_url.rstrip("/")
+
+
+def _checked_timeout(timeout: tuple[float, float] | float) -> tuple[float, float]:
+    connect, read = timeout if isinstance(timeout, tuple) else (CONNECT_TIMEOUT, timeout)
+    if not (connect > 0 and read > 0):
+        raise InvalidInputError(f"timeout must be above 0 seconds, not {timeout!r}.")
+    return float(connect), float(read)
