@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
 MAX_REQUEST = 6 * 1024 * 1024
-"""Bytes of one request: the gateway's limit for a synchronous call (about 6 MB, SDK ``types/asset_upload_params.py``)."""
+"""Bytes of one request: about 6 MB is the limit of the gateway (SDK ``types/asset_upload_params.py``)."""
 
 ENVELOPE = 16 * 1024
 """Bytes kept free for what surrounds the file: field names, file name, the gateway's own wrapping."""
@@ -113,8 +113,8 @@ def _check_size(name: str, size: int) -> None:
         raise InvalidInputError(f"Training image {name!r} is empty.")
     if size > MAX_FILE:
         raise InvalidInputError(
-            f"Training image {name!r} has {size / 1e6:.1f} MB; at most {MAX_FILE / 1e6:.1f} MB go into one request (6 MB "
-            "when encoded). Make it smaller, or upload it as an asset and give its id."
+            f"Training image {name!r} has {size / 1e6:.1f} MB; at most {MAX_FILE / 1e6:.1f} MB go into one request "
+            "(6 MB when encoded). Make it smaller, or upload it as an asset and give its id."
         )
 
 

@@ -31,6 +31,8 @@ from airflow_provider_scenario.client.errors import ServiceError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from airflow_provider_scenario.client.transport import Answer
+
 log = logging.getLogger("airflow_provider_scenario.client")
 
 MODEL_STATUSES = frozenset({"new", "training", "trained", "failed", "training-canceled", "copying"})
@@ -114,14 +116,14 @@ class Schema(BaseModel):
         ]
 
     @classmethod
-    def read(cls, data: object, *, asked: str, maybe_done: bool = False, request: str | None = None) -> Self:
+    def read(cls, data: object, *, asked: str, maybe_done: bool = False, answer: Answer | None = None) -> Self:
         """
         Read an object of an answer.
 
         :param data: as it came.
         :param asked: for the message: what was asked, such as ``read model model_8Xk``.
         :param maybe_done: what an unreadable answer means for the caller's request.
-        :param request: method and path, for the message.
+        :param answer: the whole answer, for the message.
         :raises ServiceError: the object cannot be read: something it must have is missing or has another shape.
         """
         try:
@@ -132,7 +134,7 @@ class Schema(BaseModel):
             f"Asked Scenario to {asked}; the {cls.__name__} in its answer is unreadable (missing or of another shape: "
             f"{wrong[:200]}).",
             maybe_done=maybe_done,
-            request=request,
+            **(answer.origin if answer else {}),
         )
 
 

@@ -1,10 +1,10 @@
 """
 What each model type's trainer accepts, checked before anything is sent or paid.
 
-Only what every source agrees on is an error. Where the sources disagree (they do: see each entry of ``PARAMETERS``) the
-value passes with a warning and the service decides; a model type that is not known here passes with a warning too,
-because new ones arrive several times a year. The sources are the vendor's request schema (2025-11 and SDK 2.4.0), its
-training guide, and what public code has seen the live service do.
+Only what every source agrees on is an error. Where the sources disagree (they do: see ``PARAMETERS``) the value passes
+with a warning and the service decides; a model type that is not known here passes with a warning too, because new ones
+arrive several times a year. The sources are the vendor's request schema (2025-11 and SDK 2.4.0), its training guide,
+and what public code has seen the live service do. The parameters themselves are in :mod:`.parameters`.
 
 Imported while DAG files are parsed: nothing but the standard library, and little of that.
 """
@@ -12,10 +12,37 @@ Imported while DAG files are parsed: nothing but the standard library, and littl
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, TypedDict
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, NamedTuple
 
 from airflow_provider_scenario.client.errors import InvalidInputError
+from airflow_provider_scenario.client.parameters import (
+    PARAMETERS,
+    STABLE_DIFFUSION_ONLY,
+    Parameter,
+    TrainerName,
+    TrainingParameters,
+)
+
+__all__ = [
+    "MAX_IMAGES",
+    "PARAMETERS",
+    "TRAINABLE_TYPES",
+    "TRAINERS",
+    "UNTRAINABLE_TYPES",
+    "Parameter",
+    "Trainer",
+    "TrainingParameters",
+    "camel_case",
+    "camel_keys",
+    "check_concepts",
+    "check_dataset_size",
+    "check_name",
+    "check_parameters",
+    "check_ready",
+    "check_short_description",
+    "check_type",
+]
 
 MAX_NAME = 64
 """Characters of a model's name (request schema)."""
@@ -31,8 +58,6 @@ RECOMMENDED_IMAGES = (5, 15)
 
 MIN_PAIRS = 2
 """Complete pairs an edit model needs (training guide, seen live)."""
-
-TrainerName = Literal["flux", "musubi", "elevenlabs", "composition", "stable-diffusion"]
 
 
 class Trainer(NamedTuple):
@@ -103,180 +128,6 @@ UNTRAINABLE_TYPES = frozenset(
 )
 """Known types that are base models or somebody else's: there is nothing to train (inferred from their names)."""
 
-
-class TrainingParameters(TypedDict, total=False):
-    """Every documented training parameter, in snake case. What each accepts is in ``PARAMETERS``."""
-
-    concept_prompt: str
-    """Trigger word; at most 20 characters on FLUX.2, Qwen and Z-Image."""
-    learning_rate: float
-    learning_rate_text_encoder: float
-    batch_size: int
-    nb_epochs: int
-    nb_repeats: int
-    max_train_steps: int
-    rank: int
-    optimize_for: str
-    sample_prompts: Sequence[str]
-    """One preview a prompt and epoch. Without it only the last epoch is published."""
-    sample_source_images: Sequence[str]
-    """Asset ids, one for each sample prompt; edit types only."""
-    seed: int
-    wandb_key: str
-    age: str
-    gender: str
-    language: str
-    clone_type: Literal["instant", "professional"]
-    remove_background_noise: bool
-    voice_description: str
-    class_prompt: str
-    learning_rate_unet: float
-    lr_scheduler: str
-    num_text_train_steps: int
-    num_unet_train_steps: int
-    prior_loss_weight: float
-    random_crop: bool
-    random_crop_ratio: float
-    random_crop_scale: float
-    scale_lr: bool
-    text_encoder_training_ratio: float
-    validation_frequency: int
-    validation_prompt: str
-
-
-Kind = Literal["text", "number", "whole number", "true or false", "list of text"]
-
-_ANY: frozenset[TrainerName] = frozenset({"flux", "musubi", "elevenlabs", "composition", "stable-diffusion"})
-_LORA: frozenset[TrainerName] = frozenset({"flux", "musubi"})
-_IMAGES: frozenset[TrainerName] = _LORA | {"stable-diffusion"}
-_VOICE: frozenset[TrainerName] = frozenset({"elevenlabs"})
-_RETIRED: frozenset[TrainerName] = frozenset({"stable-diffusion"})
-_NONE: frozenset[TrainerName] = frozenset()
-
-
-class Parameter(NamedTuple):
-    """
-    One training parameter. Bounds are inclusive unless said otherwise.
-
-    :param name: the API's spelling.
-    :param trainers: those that take it.
-    :param unsure: those of which no source says whether they take it: a warning. All others: an error.
-    :param minimum: the smallest value any source allows; ``above`` the bound itself is excluded.
-    :param maximum: the largest value any source allows.
-    :param usual: the range every source allows; outside it but within the bounds, the sources disagree: a warning.
-    :param by_trainer: bounds that a trainer is known to enforce, in place of ``minimum``, ``maximum`` and ``usual``.
-    :param choices: what every source lists; ``rumoured`` what only prose mentions: a warning.
-    :param max_length: characters.
-    :param secret: its value is never repeated in a message.
-    """
-
-    name: str
-    kind: Kind
-    trainers: frozenset[TrainerName] = _ANY
-    unsure: frozenset[TrainerName] = _NONE
-    minimum: float | None = None
-    maximum: float | None = None
-    above: bool = False
-    usual: tuple[float, float] | None = None
-    by_trainer: Mapping[str, tuple[float, float]] = {}
-    choices: tuple[str, ...] = ()
-    rumoured: tuple[str, ...] = ()
-    max_length: int | None = None
-    secret: bool = False
-
-
-def _lora(name: str, kind: Kind, **rest: Any) -> Parameter:
-    return Parameter(name, kind, trainers=_LORA, unsure=frozenset({"composition", "stable-diffusion"}), **rest)
-
-
-def _flux(name: str, kind: Kind, **rest: Any) -> Parameter:
-    others: frozenset[TrainerName] = frozenset({"musubi", "composition", "stable-diffusion"})
-    return Parameter(name, kind, trainers=frozenset({"flux"}), unsure=others, **rest)
-
-
-def _voice(name: str, kind: Kind = "text", **rest: Any) -> Parameter:
-    return Parameter(name, kind, trainers=_VOICE, **rest)
-
-
-def _retired(name: str, kind: Kind, **rest: Any) -> Parameter:
-    return Parameter(name, kind, trainers=_RETIRED, **rest)
-
-
-PARAMETERS: Mapping[str, Parameter] = {
-    parameter.name: parameter
-    for parameter in (
-        Parameter("conceptPrompt", "text", trainers=_IMAGES, unsure=frozenset({"composition"})),
-        # Schema: above 0; guide: 1e-5 to 1e-3.
-        Parameter(
-            "learningRate",
-            "number",
-            trainers=_IMAGES,
-            unsure=frozenset({"elevenlabs", "composition"}),
-            minimum=0,
-            above=True,
-            usual=(1e-5, 1e-3),
-            by_trainer={"stable-diffusion": (0, math.inf)},
-        ),
-        # Schema: at most 0.001, Flux from 1e-6, SDXL from 0.
-        _flux(
-            "learningRateTextEncoder", "number", minimum=0, above=True, maximum=1e-3, by_trainer={"flux": (1e-6, 1e-3)}
-        ),
-        _lora("batchSize", "whole number", minimum=1, maximum=8, usual=(1, 4)),  # schema: 4; guide: 8
-        _lora("nbEpochs", "whole number", minimum=1, maximum=100, usual=(1, 30)),  # schema: 30; guide: 100
-        _lora("nbRepeats", "whole number", minimum=1, maximum=100, usual=(1, 30)),  # schema: 30; guide: 100
-        # Schema: Flux up to 10000, Stable Diffusion up to 40000; nobody names a bound for Musubi.
-        Parameter(
-            "maxTrainSteps",
-            "whole number",
-            trainers=frozenset({"flux", "stable-diffusion"}),
-            unsure=frozenset({"musubi", "composition"}),
-            minimum=0,
-            maximum=40_000,
-            usual=(0, 10_000),
-            by_trainer={"flux": (0, 10_000), "stable-diffusion": (0, 40_000)},
-        ),
-        # Schema and guide: 2 to 128, and each trainer enforces its own: Flux up to 64, Musubi up to 128.
-        Parameter(
-            "rank",
-            "whole number",
-            trainers=_IMAGES,
-            unsure=frozenset({"composition"}),
-            minimum=2,
-            maximum=128,
-            usual=(2, 64),
-            by_trainer={"flux": (2, 64), "musubi": (2, 128)},
-        ),
-        _flux("optimizeFor", "text", choices=("likeness",), rumoured=("all", "none")),
-        _lora("samplePrompts", "list of text"),
-        _lora("sampleSourceImages", "list of text"),
-        Parameter("seed", "whole number", minimum=0, maximum=2**53 - 1),
-        Parameter("wandbKey", "text", max_length=40, secret=True),
-        _voice("age"),
-        _voice("gender"),
-        _voice("language"),
-        _voice("cloneType", choices=("instant", "professional")),
-        _voice("removeBackgroundNoise", "true or false"),
-        _voice("voiceDescription"),
-        _retired("classPrompt", "text"),
-        _retired("learningRateUnet", "number", minimum=0, above=True),
-        _retired(
-            "lrScheduler",
-            "text",
-            choices=("constant", "constant-with-warmup", "cosine", "cosine-with-restarts", "linear", "polynomial"),
-        ),
-        _retired("numTextTrainSteps", "whole number", minimum=0, maximum=40_000),
-        _retired("numUNetTrainSteps", "whole number", minimum=0, maximum=40_000),
-        _retired("priorLossWeight", "number", minimum=0, above=True),
-        _retired("randomCrop", "true or false"),
-        _retired("randomCropRatio", "number", minimum=0, maximum=1),
-        _retired("randomCropScale", "number", minimum=0, maximum=1),
-        _retired("scaleLr", "true or false"),
-        _retired("textEncoderTrainingRatio", "number", minimum=0, maximum=0.99),
-        _retired("validationFrequency", "whole number", minimum=0),
-        _retired("validationPrompt", "text"),
-    )
-}
-"""Every training parameter, by the API's spelling (reference, section 5.2)."""
 
 # Neither rule nor vendor's client spells this one as people do.
 _IRREGULAR = {"num_unet_train_steps": "numUNetTrainSteps", "num_u_net_train_steps": "numUNetTrainSteps"}
@@ -364,7 +215,7 @@ def check_parameters(
 def _check_trainer(parameter: Parameter, trainer: Trainer | None, model_type: str | None) -> list[str]:
     name = parameter.name
     if trainer is None:
-        if parameter.trainers == _RETIRED:
+        if parameter.trainers == STABLE_DIFFUSION_ONLY:
             return [f"parameters: {name} is for the retired Stable Diffusion types only."]
         return []
     if trainer.name in parameter.trainers:
@@ -407,9 +258,7 @@ def _check_value(parameter: Parameter, value: Any, trainer: Trainer | None) -> l
             )
         if parameter.choices and value not in parameter.choices:
             if value in parameter.rumoured:
-                return [
-                    f"parameters: {name}={value!r} is mentioned in prose only; the schema lists {parameter.choices[0]!r}."
-                ]
+                return [f"parameters: {name}={value!r} is in the prose only; the schema has {parameter.choices[0]!r}."]
             raise InvalidInputError(
                 f"parameters: {name}={_shown(value)} must be one of {', '.join(map(repr, parameter.choices))}."
             )
@@ -428,12 +277,7 @@ def _check_range(parameter: Parameter, value: float, trainer: Trainer | None) ->
         raise InvalidInputError(f"parameters: {parameter.name}={value!r} is out of range: {least}{most}{for_whom}.")
     if own is None and parameter.usual and not parameter.usual[0] <= value <= parameter.usual[1]:
         usual = f"{parameter.usual[0]:g} to {parameter.usual[1]:g}"
-        return [
-            (
-                f"parameters: {parameter.name}={value!r} is outside {usual}, where Scenario's own sources disagree; it may "
-                "be refused."
-            )
-        ]
+        return [f"parameters: {parameter.name}={value!r} may be refused: Scenario's sources agree on {usual} only."]
     return []
 
 
@@ -444,27 +288,28 @@ def _check_together(values: Mapping[str, Any], trainer: Trainer | None, model_ty
     longest = trainer.concept_prompt_max if trainer else None
     if longest is not None and len(concept) > longest:
         raise InvalidInputError(
-            f"parameters: conceptPrompt={_shown(concept)} has {len(concept)} characters; {model_type} takes at most {longest}."
+            f"parameters: conceptPrompt={_shown(concept)} has {len(concept)} characters; {model_type} takes at most "
+            f"{longest}."
         )
-    prompts, sources = values.get("samplePrompts"), values.get("sampleSourceImages")
+    prompts, sources = values.get("samplePrompts") or [], values.get("sampleSourceImages")
     if sources is not None:
         if trainer and trainer.dataset != "pairs":
             raise InvalidInputError(
                 f"parameters: sampleSourceImages is for edit types, which learn from pairs; {model_type!r} is none."
             )
-        if len(sources) != len(prompts or ()):
+        if len(sources) != len(prompts):
             raise InvalidInputError(
-                f"parameters: sampleSourceImages has {len(sources)} entries and samplePrompts {len(prompts or ())}; "
+                f"parameters: sampleSourceImages has {len(sources)} entries and samplePrompts {len(prompts)}; "
                 "each prompt needs its image."
             )
-    if trainer and trainer.sample_prompts_max is not None and len(prompts or ()) > trainer.sample_prompts_max:
+    if trainer and trainer.sample_prompts_max is not None and len(prompts) > trainer.sample_prompts_max:
         warnings.append(
-            f"parameters: {len(prompts or ())} samplePrompts; {trainer.sample_prompts_max} are recommended for {model_type}."
+            f"parameters: {len(prompts)} samplePrompts; {model_type} should have at most {trainer.sample_prompts_max}."
         )
     if values.get("nbEpochs", 1) > 1 and not prompts:
         warnings.append(
-            f"parameters: nbEpochs={values['nbEpochs']} without samplePrompts: only the last epoch is published, without "
-            "previews. Give samplePrompts to keep them all."
+            f"parameters: nbEpochs={values['nbEpochs']} without samplePrompts: only the last epoch is published, "
+            "without previews. Give samplePrompts to keep them all."
         )
     frequency, steps = values.get("validationFrequency"), values.get("maxTrainSteps")
     if frequency is not None and steps is not None and frequency > steps:
@@ -557,6 +402,28 @@ def check_dataset_size(images: int, *, model_type: str | None = None, pairs: int
     if images > MAX_IMAGES:
         return [f"The dataset has {images} images; Scenario may take at most {MAX_IMAGES}."]
     return []
+
+
+def check_ready(*, model_id: str, model_type: str | None, images: int, pairs: int = 0, concepts: int = 0) -> list[str]:
+    """
+    Check that a model has what its trainer learns from, before a training is asked for.
+
+    :param model_id: for the message.
+    :param images: how many training images the model has.
+    :param pairs: how many pairs of them.
+    :param concepts: how many LoRAs, for compositions.
+    :return: warnings, as :func:`check_type` and :func:`check_dataset_size` give them.
+    :raises InvalidInputError: the type cannot be trained, or what it learns from is missing.
+    """
+    try:
+        warnings = check_type(model_type) if model_type is not None else []
+        trainer = TRAINERS.get(model_type or "")
+        if trainer and trainer.dataset == "concepts" and not concepts:
+            raise InvalidInputError(f"{model_type} is composed of concepts, and there are none.")
+        return warnings + check_dataset_size(images, model_type=model_type, pairs=pairs)
+    except InvalidInputError as problem:
+        wrong = str(problem)
+    raise InvalidInputError(f"Model {model_id} cannot be trained yet: {wrong} Nothing was started or billed.")
 
 
 def _did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -14,7 +14,7 @@ import ssl
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
@@ -59,12 +59,19 @@ class Answer:
 
     :param status: 2xx, or one of the statuses the caller accepts.
     :param json: the decoded object; empty for a 204.
+    :param request: method and path of the request.
     :param trace_id: the gateway's id of the request.
     """
 
     status: int
     json: dict[str, Any]
+    request: str = ""
     trace_id: str | None = None
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """Where an error that is found in this answer comes from, as arguments of the error."""
+        return {"request": self.request, "status": self.status, "trace_id": self.trace_id, "body": self.json}
 
 
 def path(*segments: str) -> str:
@@ -148,7 +155,8 @@ class Transport:
         self._max_tries = max(1, max_tries)
         self._sleep, self._clock, self._jitter = sleep, clock, jitter
         self._auth = HTTPBasicAuth(api_key.encode(), api_secret.encode())
-        self._secrets = (api_secret, api_key) if len(api_key) >= 6 else (api_secret,) if len(api_secret) >= 6 else ()
+        # Short ones are made up for tests, and would blacken half of a message.
+        self._secrets = tuple(secret for secret in (api_secret, api_key) if len(secret) >= 8)
         self._headers = {"User-Agent": user_agent, "Accept": "application/json"}
         self._owns_session = session is None
         self._session = session or _new_session(pool_size)
@@ -252,7 +260,7 @@ class Transport:
         body = {} if status == 204 else decode(response.content)
         trace = headers.get("x-amzn-requestid") or headers.get("x-amzn-trace-id")
         if (200 <= status < 300 or status in accept) and isinstance(body, dict):
-            return Answer(status, body, trace)
+            return Answer(status, body, call.request, trace)
         origin: dict[str, Any] = {"request": call.request, "status": status, "trace_id": trace, "body": body}
         if 200 <= status < 300:
             return _Failure(
@@ -375,7 +383,8 @@ def _query_value(value: object) -> str:
         case bool():
             return "true" if value else "false"
         case datetime():
-            return value.isoformat()
+            moment = value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+            return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         case str():
             return value
         case list() | tuple() | set() | frozenset():

@@ -1,0 +1,162 @@
+"""What a model learns from: its training images, their captions, and pairs of them."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_scenario.client.endpoints import Endpoints, given
+from airflow_provider_scenario.client.errors import AlreadyTrainingImageError, InvalidInputError
+from airflow_provider_scenario.client.images import content_type_of
+from airflow_provider_scenario.client.schemas import Asset, TrainingImage, TrainingImagePair
+from airflow_provider_scenario.client.trainers import camel_keys
+from airflow_provider_scenario.client.transport import path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+ASSETS_A_CALL = 10
+"""Assets attached in one call: 400 'Too many assetIds provided in a single request' beyond (reference, section 4)."""
+
+
+class Datasets(Endpoints):
+    """The endpoints of training images and of the assets behind them. All of them are free."""
+
+    def add_training_image(
+        self,
+        model_id: str,
+        *,
+        data: bytes,
+        name: str,
+        content_type: str | None = None,
+        preset: str | None = None,
+    ) -> TrainingImage:
+        """
+        Upload a file into the dataset of a model. Never sent twice: the dataset would hold it twice.
+
+        :param data: the file; encoded it must stay under about 6 MB (see :mod:`.images`).
+        :param name: file name; unique names let a retry find what is there.
+        :param content_type: default: found from the first bytes.
+        :param preset: how the service captions it: ``default``, ``style`` or ``subject``.
+        :raises PlanCeilingError: the plan allows no more images in a dataset.
+        """
+        asked = f"add training image {name!r} to model {model_id}"
+        answer = self._transport.request(
+            "POST",
+            path("models", model_id, "training-images"),
+            json=given(data=_data_url(data, name, content_type), name=name, preset=preset),
+            asked=asked,
+            repeatable=False,
+            if_lost="The image may have been added: read the model before adding it again.",
+        )
+        return self._read(TrainingImage, answer, "trainingImage", asked, maybe_done=True)
+
+    def add_training_assets(self, model_id: str, asset_ids: Iterable[str], preset: str | None = None) -> None:
+        """
+        Put assets that are in the project into the dataset of a model. What is there already counts as put there.
+
+        Ten go in one call. When one of ten is there already the service refuses all ten, so they go one by one.
+
+        :param preset: how the service captions them: ``default``, ``style`` or ``subject``.
+        """
+        wanted = list(dict.fromkeys(asset_ids))
+        for start in range(0, len(wanted), ASSETS_A_CALL):
+            ids = wanted[start : start + ASSETS_A_CALL]
+            try:
+                self._attach(model_id, ids, preset)
+            except AlreadyTrainingImageError:
+                if len(ids) > 1:
+                    for asset_id in ids:
+                        self.add_training_assets(model_id, [asset_id], preset)
+
+    def _attach(self, model_id: str, ids: Sequence[str], preset: str | None) -> None:
+        one = ids[0] if len(ids) == 1 else None
+        self._transport.request(
+            "POST",
+            path("models", model_id, "training-images"),
+            json=given(assetId=one, assetIds=None if one else list(ids), preset=preset),
+            asked=f"add {f'asset {one}' if one else f'{len(ids)} assets'} to the dataset of model {model_id}",
+            repeatable=False,
+            if_lost="They may have been added: read the model before adding them again.",
+        )
+
+    def replace_training_image(
+        self,
+        model_id: str,
+        training_image_id: str,
+        *,
+        data: bytes | None = None,
+        name: str | None = None,
+        asset_id: str | None = None,
+        content_type: str | None = None,
+        preset: str | None = None,
+    ) -> TrainingImage:
+        """
+        Put another image in the place of one of the dataset: either a file (``data`` and ``name``) or an asset.
+
+        :raises InvalidInputError: neither or both are given.
+        """
+        if (data is None) == (asset_id is None) or (data is None) != (name is None):
+            raise InvalidInputError("Replace a training image with data and name, or with asset_id. Nothing was sent.")
+        asked = f"replace training image {training_image_id} of model {model_id}"
+        file = _data_url(data, name or "", content_type) if data is not None else None
+        answer = self._transport.request(
+            "PUT",
+            path("models", model_id, "training-images", training_image_id),
+            json=given(assetId=asset_id, data=file, name=name, preset=preset),
+            asked=asked,
+            repeatable=False,
+            if_lost="It may have been replaced: read the model before trying again.",
+        )
+        return self._read(TrainingImage, answer, "trainingImage", asked, maybe_done=True)
+
+    def delete_training_image(self, model_id: str, training_image_id: str) -> None:
+        """Take an image out of the dataset of a model."""
+        self._transport.request(
+            "DELETE",
+            path("models", model_id, "training-images", training_image_id),
+            asked=f"delete training image {training_image_id} of model {model_id}",
+            repeatable=True,
+        )
+
+    def set_training_pairs(
+        self, model_id: str, pairs: Iterable[TrainingImagePair | Mapping[str, Any]]
+    ) -> list[TrainingImagePair]:
+        """
+        Replace all pairs an edit model learns from; their images must be in the dataset already.
+
+        :param pairs: ``source_id``, ``target_id`` and ``instruction`` each, in either spelling.
+        """
+        asked = f"set the training pairs of model {model_id}"
+        body = [_pair(pair) for pair in pairs]
+        answer = self._transport.request(
+            "PUT", path("models", model_id, "training-images", "pairs"), json=body, asked=asked, repeatable=True
+        )
+        return self._read_list(TrainingImagePair, answer, "pairs", asked)
+
+    def caption_asset(self, asset_id: str, description: str) -> Asset:
+        """Set the caption of a training image: the description of its asset."""
+        asked = f"caption asset {asset_id}"
+        answer = self._transport.request(
+            "PUT", path("assets", asset_id), json={"description": description}, asked=asked, repeatable=True
+        )
+        return self._read(Asset, answer, "asset", asked)
+
+    def get_asset(self, asset_id: str) -> Asset:
+        """Read an asset."""
+        asked = f"read asset {asset_id}"
+        answer = self._transport.request("GET", path("assets", asset_id), asked=asked, repeatable=True)
+        return self._read(Asset, answer, "asset", asked)
+
+
+def _data_url(data: bytes, name: str, content_type: str | None) -> str:
+    kind = content_type or content_type_of(data)
+    if kind is None:
+        raise InvalidInputError(f"Training image {name!r} is no image this provider knows, by its first bytes.")
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def _pair(pair: TrainingImagePair | Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(pair, TrainingImagePair):
+        return pair.model_dump(by_alias=True, exclude_none=True, include={"source_id", "target_id", "instruction"})
+    return camel_keys(pair, "pair")

@@ -1,0 +1,94 @@
+"""What all endpoints share: reading typed objects and whole lists out of answers, and the spelling of filters."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_scenario.client.errors import ServiceError
+from airflow_provider_scenario.client.trainers import camel_keys
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from airflow_provider_scenario.client.schemas import S
+    from airflow_provider_scenario.client.transport import Answer, Transport
+
+
+class Endpoints:
+    """
+    Base of the groups of endpoints.
+
+    :param transport: the way to the service.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def _read(self, schema: type[S], answer: Answer, name: str, asked: str, *, maybe_done: bool = False) -> S:
+        return schema.read(answer.json.get(name), asked=asked, maybe_done=maybe_done, answer=answer)
+
+    def _read_list(self, schema: type[S], answer: Answer, name: str, asked: str) -> list[S]:
+        rows = answer.json.get(name)
+        if not isinstance(rows, list):
+            raise ServiceError(
+                f"Asked Scenario to {asked}; its answer is unreadable: it has no list of {name}.",
+                maybe_done=False,
+                **answer.origin,
+            )
+        return [schema.read(row, asked=asked, answer=answer) for row in rows]
+
+    def _pages(
+        self,
+        schema: type[S],
+        address: str,
+        name: str,
+        *,
+        asked: str,
+        query: Mapping[str, Any] | None = None,
+        in_project: bool = True,
+    ) -> Iterator[S]:
+        """
+        Read pages until there is no token left: a page may be short, even empty, while more follow.
+
+        :raises ServiceError: a page leads back to an earlier one; half a list would look like a whole one.
+        """
+        token: str | None = None
+        seen: set[str] = set()
+        for number in itertools.count(1):
+            answer = self._transport.request(
+                "GET",
+                address,
+                query={**(query or {}), "paginationToken": token},
+                asked=f"{asked} (page {number})",
+                repeatable=True,
+                in_project=in_project,
+            )
+            yield from self._read_list(schema, answer, name, asked)
+            token = answer.json.get("nextPaginationToken")
+            if not token:
+                return
+            if token in seen:
+                raise ServiceError(
+                    f"Asked Scenario to {asked}; page {number} leads back to an earlier one, so the list has no end.",
+                    maybe_done=False,
+                    **answer.origin,
+                )
+            seen.add(token)
+
+
+def given(**fields: Any) -> dict[str, Any]:
+    """What is not None: the API takes a missing field for 'not given'."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def filters_of(known: type, filters: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Filters in the API's spelling.
+
+    :raises TypeError: a name nobody knows, which the service would ignore without a word and list everything.
+    """
+    for name in filters:
+        if name not in known.__annotations__:
+            raise TypeError(f"unexpected keyword argument {name!r}; known: {', '.join(known.__annotations__)}")
+    return camel_keys(given(**filters), "filters")

@@ -1,0 +1,219 @@
+"""Models: create, read, change, list, delete."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, Unpack
+
+from airflow_provider_scenario.client.endpoints import Endpoints, filters_of, given
+from airflow_provider_scenario.client.schemas import Model, TagChange, tell_once
+from airflow_provider_scenario.client.trainers import TrainingParameters, camel_keys, check_concepts
+from airflow_provider_scenario.client.transport import path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+BULK = 50
+"""Models asked for in one call; no limit is documented, the vendor's Blender add-on asks for 50."""
+
+
+class Unset(Enum):
+    """The type of ``UNSET``: not given, as opposed to None, which unsets a field."""
+
+    UNSET = "unset"
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+
+UNSET: Final = Unset.UNSET
+
+
+class ModelFilters(TypedDict, total=False):
+    """
+    What ``list_models`` can be asked for.
+
+    ``created_after``/``created_before`` need ``sort_by="createdAt"``; ``updated_*``, ``tags``, ``type``, ``types`` and
+    ``collection_ids`` work for public models only, ``status`` and ``collection_id`` for private ones only.
+    """
+
+    page_size: int
+    """1-500, default 100."""
+    privacy: Literal["private", "public"]
+    status: str
+    """``new``, ``training``, ``trained``, ``failed`` or ``deleted`` (the last 30 days); the service ignores others."""
+    type: str
+    types: Sequence[str]
+    sort_by: Literal["createdAt", "updatedAt", "score"]
+    sort_direction: Literal["asc", "desc"]
+    created_after: str | datetime
+    created_before: str | datetime
+    updated_after: str | datetime
+    updated_before: str | datetime
+    tags: Sequence[str] | str
+    collection_id: str
+    collection_ids: Sequence[str] | str
+    blacklisted: bool
+    loaded_only: bool
+    original_assets: bool
+
+
+class BulkSwitches(TypedDict, total=False):
+    """What ``get_models`` returns of each model; ``minimal`` is id, name and type, and overrides the others."""
+
+    all_training_images: bool
+    minimal: bool
+    settings: bool
+    thumbnail: bool
+    training_images_preview: bool
+
+
+class Models(Endpoints):
+    """The endpoints of models. All of them are free."""
+
+    def create_model(
+        self,
+        *,
+        name: str | None = None,
+        type: str | None = None,  # noqa: A002 - the API's name
+        short_description: str | None = None,
+        class_slug: str | None = None,
+        collection_ids: Sequence[str] | None = None,
+        concepts: Sequence[Mapping[str, Any]] | None = None,
+        base_model_id: str | None = None,
+    ) -> Model:
+        """
+        Create a model, which is free. Never sent twice: a second one would look the same.
+
+        :param name: at most 64 characters; default: the service invents one when training starts.
+        :param type: model type, such as ``flux.2-dev-lora``.
+        :param short_description: at most 256 characters; default: invented like the name.
+        :param concepts: ``{model_id, scale, model_epoch}`` of each LoRA, for compositions.
+        :param base_model_id: default: follows from the type.
+        :raises ServiceError: ``maybe_done`` when the model may have been created.
+        """
+        asked = f"create model {name!r}" if name else "create a model"
+        body = given(
+            baseModelId=base_model_id,
+            classSlug=class_slug,
+            collectionIds=list(collection_ids) if collection_ids is not None else None,
+            concepts=check_concepts(concepts) if concepts is not None else None,
+            name=name,
+            shortDescription=short_description,
+            type=type,
+        )
+        answer = self._transport.request(
+            "POST",
+            path("models"),
+            json=body,
+            asked=asked,
+            repeatable=False,
+            if_lost="The model may have been created, which is free: look for it before creating another.",
+        )
+        return self._read(Model, answer, "model", asked, maybe_done=True)
+
+    def get_model(self, model_id: str) -> Model:
+        """Read a model, with all its training images."""
+        asked = f"read model {model_id}"
+        answer = self._transport.request("GET", path("models", model_id), asked=asked, repeatable=True)
+        return self._read(Model, answer, "model", asked)
+
+    def update_model(
+        self,
+        model_id: str,
+        *,
+        class_slug: str | Unset | None = UNSET,
+        concepts: Sequence[Mapping[str, Any]] | Unset | None = UNSET,
+        epoch: str | Unset | None = UNSET,
+        name: str | Unset | None = UNSET,
+        negative_prompt_embedding: str | Unset | None = UNSET,
+        parameters: Mapping[str, Any] | TrainingParameters | Unset | None = UNSET,
+        prompt_embedding: str | Unset | None = UNSET,
+        short_description: str | Unset | None = UNSET,
+        thumbnail: str | Unset | None = UNSET,
+        type: str | Unset | None = UNSET,  # noqa: A002 - the API's name
+    ) -> Model:
+        """
+        Change a model. A field that is not given stays, None unsets it.
+
+        :param epoch: which checkpoint the model uses; trained Flux.1 and Kontext LoRAs only. None: the latest.
+        :param thumbnail: an asset id.
+        :param type: only while the status is ``new``.
+        """
+        asked = f"update model {model_id}"
+        if not isinstance(concepts, Unset) and concepts is not None:
+            concepts = check_concepts(concepts)
+        if not isinstance(parameters, Unset) and parameters is not None:
+            parameters = camel_keys(parameters, "parameters")
+        fields = {
+            "classSlug": class_slug,
+            "concepts": concepts,
+            "epoch": epoch,
+            "name": name,
+            "negativePromptEmbedding": negative_prompt_embedding,
+            "parameters": parameters,
+            "promptEmbedding": prompt_embedding,
+            "shortDescription": short_description,
+            "thumbnail": thumbnail,
+            "type": type,
+        }
+        body = {field: value for field, value in fields.items() if not isinstance(value, Unset)}
+        answer = self._transport.request("PUT", path("models", model_id), json=body, asked=asked, repeatable=True)
+        return self._read(Model, answer, "model", asked)
+
+    def list_models(self, **filters: Unpack[ModelFilters]) -> Iterator[Model]:
+        """
+        List models page by page as they are read; each has at most its first three training images.
+
+        :param filters: see :class:`ModelFilters`.
+        """
+        status = filters.get("status")
+        if status not in (None, "new", "training", "trained", "failed", "deleted"):
+            tell_once("status filter", status, f"Scenario ignores the status filter {status!r} and lists everything.")
+        return self._pages(
+            Model, path("models"), "models", query=filters_of(ModelFilters, filters), asked="list models"
+        )
+
+    def get_models(self, model_ids: Iterable[str], **switches: Unpack[BulkSwitches]) -> list[Model]:
+        """
+        Read many models with one call for each 50 of them. Ids that are unknown are left out.
+
+        :param switches: see :class:`BulkSwitches`.
+        """
+        found: list[Model] = []
+        wanted = list(dict.fromkeys(model_ids))
+        for start in range(0, len(wanted), BULK):
+            ids = wanted[start : start + BULK]
+            asked = f"read {len(ids)} models" if len(ids) > 1 else f"read model {ids[0]}"
+            # The order of the keys is the vendor's, so that the bytes can be compared.
+            body = dict(sorted({**filters_of(BulkSwitches, switches), "modelIds": ids}.items()))
+            answer = self._transport.request(
+                "POST", path("models", "get-bulk"), json=body, asked=asked, repeatable=True
+            )
+            found += self._read_list(Model, answer, "models", asked)
+        return found
+
+    def delete_model(self, model_id: str) -> None:
+        """
+        Delete a model; it can be restored for 30 days on higher plans.
+
+        :raises NotFoundError: there is none; also when an earlier try has deleted it and its answer was lost.
+        """
+        self._transport.request("DELETE", path("models", model_id), asked=f"delete model {model_id}", repeatable=True)
+
+    def update_tags(
+        self, model_id: str, *, add: Sequence[str] = (), delete: Sequence[str] = (), strict: bool | None = None
+    ) -> TagChange:
+        """
+        Add and delete tags of a model.
+
+        :param strict: refuse to add what is there or delete what is not (the service's default). False makes the call
+            safe to repeat.
+        """
+        asked = f"change the tags of model {model_id}"
+        body = given(add=list(add) or None, delete=list(delete) or None, strict=strict)
+        answer = self._transport.request(
+            "PUT", path("models", model_id, "tags"), json=body, asked=asked, repeatable=strict is False
+        )
+        return TagChange.read(answer.json, asked=asked, maybe_done=strict is not False, answer=answer)

@@ -1,0 +1,175 @@
+"""Train a model: ask the price, start, cancel, and look at the job that does it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
+
+from airflow_provider_scenario.client.endpoints import Endpoints, filters_of
+from airflow_provider_scenario.client.errors import RequestRefusedError, ServiceError
+from airflow_provider_scenario.client.schemas import Job, Model, Quote, StartedTraining
+from airflow_provider_scenario.client.trainers import TrainingParameters, camel_keys
+from airflow_provider_scenario.client.transport import Answer, path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+
+DRY_RUN = 269
+"""Status of an answer that only quotes a price."""
+
+
+class JobFilters(TypedDict, total=False):
+    """
+    What ``list_jobs`` can be asked for. There is no filter by model.
+
+    ``created_after`` works only without ``status``, ``type``, ``types`` and ``workflow_id``; ``updated_after`` only
+    with one of them.
+    """
+
+    page_size: int
+    """1-100, default 50."""
+    status: str
+    type: str
+    types: Sequence[str]
+    author_id: str
+    workflow_id: str
+    hide_results: bool
+    created_after: str | datetime
+    updated_after: str | datetime
+
+
+class Trainings(Endpoints):
+    """The endpoints of trainings and jobs. Only ``train`` costs anything."""
+
+    def quote_training(
+        self,
+        model_id: str,
+        parameters: Mapping[str, Any] | TrainingParameters | None = None,
+        *,
+        training_images_count: int | None = None,
+        tier: Literal["true", "api"] = "true",
+    ) -> Quote:
+        """
+        Ask what a training would cost; nothing is started.
+
+        :param parameters: training parameters, in either spelling.
+        :param training_images_count: how many images to count while the model has none.
+        :param tier: ``api`` for the price of the API tier.
+        :raises ServiceError: no price came back; with ``money`` 'spent' if the service started a training all the same.
+        """
+        asked = f"quote the training of model {model_id}"
+        answer = self._transport.request(
+            "PUT",
+            path("models", model_id, "train"),
+            query={"dryRun": tier, "trainingImagesCount": training_images_count},
+            json=_parameters(parameters),
+            asked=asked,
+            repeatable=True,
+            accept=(402,),  # what the prose documentation says a dry run answers; seen live is 269
+        )
+        if _job_id(answer):
+            raise _started_by_a_quote(answer, asked)
+        price = _price(answer.json)
+        if price is None:
+            raise ServiceError(
+                f"Asked Scenario to {asked}; its answer names no price. Nothing was started or billed.",
+                maybe_done=False,
+                **answer.origin,
+            )
+        return Quote.read({**answer.json, "creativeUnitsCost": price}, asked=asked, answer=answer)
+
+    def train(self, model_id: str, parameters: Mapping[str, Any] | TrainingParameters | None = None) -> StartedTraining:
+        """
+        Start the training of a model. **This costs creative units.** Never sent twice.
+
+        :param parameters: training parameters, in either spelling; default: what the service takes by itself.
+        :raises AlreadyTrainingError: somebody has started it.
+        :raises PlanCeilingError: the plan forbids it.
+        :raises ServiceError: ``maybe_done`` when it may have been started and billed: read the model first.
+        """
+        asked = f"train model {model_id}"
+        answer = self._transport.request(
+            "PUT",
+            path("models", model_id, "train"),
+            json=_parameters(parameters),
+            asked=asked,
+            repeatable=False,
+            if_lost="It may have been started and billed: read the model before starting it again.",
+        )
+        if not _job_id(answer):
+            raise _not_launched(answer, asked)
+        return StartedTraining.read(answer.json, asked=asked, maybe_done=True, answer=answer)
+
+    def cancel_training(self, model_id: str) -> Model:
+        """Cancel the training of a model. What was billed may stay billed; read the model to see when it has ended."""
+        asked = f"cancel the training of model {model_id}"
+        answer = self._transport.request(
+            "POST", path("models", model_id, "train", "action"), json={"action": "cancel"}, asked=asked, repeatable=True
+        )
+        return self._read(Model, answer, "model", asked)
+
+    def get_job(self, job_id: str) -> Job:
+        """Read a job: progress, what it was billed at, and why it failed."""
+        asked = f"read job {job_id}"
+        answer = self._transport.request("GET", path("jobs", job_id), asked=asked, repeatable=True)
+        return self._read(Job, answer, "job", asked)
+
+    def list_jobs(self, **filters: Unpack[JobFilters]) -> Iterator[Job]:
+        """
+        List jobs page by page as they are read.
+
+        :param filters: see :class:`JobFilters`.
+        """
+        return self._pages(Job, path("jobs"), "jobs", query=filters_of(JobFilters, filters), asked="list jobs")
+
+
+def _parameters(parameters: Mapping[str, Any] | TrainingParameters | None) -> dict[str, Any]:
+    return {} if parameters is None else {"parameters": camel_keys(parameters, "parameters")}
+
+
+def _job_id(answer: Answer) -> str | None:
+    job = answer.json.get("job")
+    found = job.get("jobId") or job.get("id") if isinstance(job, dict) else answer.json.get("jobId")
+    return found if isinstance(found, str) and found else None
+
+
+def _price(answer: Mapping[str, Any]) -> float | None:
+    """The price under the name the schema gives it, or under one of those only the prose documentation has."""
+    units = answer.get("creativeUnits")
+    places = (
+        answer.get("creativeUnitsCost"),
+        answer.get("estimatedCost"),
+        units.get("estimatedCreativeUnits") if isinstance(units, dict) else None,
+    )
+    return next((price for price in places if isinstance(price, int | float) and not isinstance(price, bool)), None)
+
+
+def _started_by_a_quote(answer: Answer, asked: str) -> ServiceError:
+    error = ServiceError(
+        f"Asked Scenario to {asked}, and it has started job {_job_id(answer)} instead, which is billed. Cancel the "
+        "training or wait for it, and tell Scenario's support.",
+        maybe_done=True,
+        **answer.origin,
+    )
+    error.money = "spent"
+    return error
+
+
+def _not_launched(answer: Answer, asked: str) -> RequestRefusedError | ServiceError:
+    checked = answer.json.get("ipDetection")
+    if isinstance(checked, dict) and checked.get("action") == "blocked":
+        return RequestRefusedError(
+            f"Scenario refused to {asked}: the team's copyright check has blocked it. No training was started; the "
+            f"check itself may be billed ({checked.get('creativeUnitsCharged', '?')} creative units). Look at its "
+            "findings in Scenario, and change the dataset.",
+            **answer.origin,
+        )
+    if answer.status == DRY_RUN:
+        fate = "Nothing was started or billed."
+    else:
+        fate = "Most likely nothing was started: read the model before starting it again."
+    return ServiceError(
+        f"Asked Scenario to {asked}; it answered {answer.status} without a job. {fate}",
+        maybe_done=answer.status != DRY_RUN,
+        **answer.origin,
+    )
