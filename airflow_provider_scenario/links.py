@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from airflow.sdk import BaseOperatorLink, XCom
+from airflow.sdk import BaseOperatorLink
+from airflow.sdk.bases.xcom import BaseXCom
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context
@@ -30,4 +31,4 @@ class ScenarioModelLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002
         """Return what :meth:`persist` has stored, or nothing."""
-        return XCom.get_value(key=self.xcom_key, ti_key=ti_key) or ""
+        return BaseXCom.get_value(key=self.xcom_key, ti_key=ti_key) or ""

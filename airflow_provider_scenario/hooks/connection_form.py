@@ -63,8 +63,8 @@ class ConnectionForm:
 
     def widgets(self) -> dict[str, Any]:
         """As a hook spells it; Airflow puts stand-ins for these libraries in place before it asks."""
-        from flask_appbuilder.fieldwidgets import BS3TextFieldWidget  # type: ignore[import-not-found, unused-ignore]
-        from wtforms import StringField  # type: ignore[import-not-found, unused-ignore]
+        from flask_appbuilder.fieldwidgets import BS3TextFieldWidget  # type: ignore[import-not-found,import-untyped,unused-ignore]
+        from wtforms import StringField  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
         return {
             name: StringField(extra.label, description=extra.description, widget=BS3TextFieldWidget())

@@ -6,7 +6,6 @@ import asyncio
 import base64
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from airflow.sdk import BaseHook
 from airflow.sdk.log import mask_secret
@@ -42,7 +41,7 @@ class ScenarioHook(BaseHook):
     @cached_property
     def settings(self) -> dict[str, Any]:
         """
-        What :meth:`ScenarioClient.connect` needs, from the connection. Its secrets are masked in all logs from here on.
+        The connection's fields, checked. Its secrets are masked in all logs from here on.
 
         :raises InvalidInputError: the connection lacks a key or a secret, or has an unusable extra.
         """
@@ -62,7 +61,8 @@ class ScenarioHook(BaseHook):
         # Not at module level: requests and the schemas cost what parsing a DAG file must not.
         from airflow_provider_scenario.client.scenario import ScenarioClient
 
-        return ScenarioClient.connect(**{**self.settings, **overrides})
+        settings = {name: value for name, value in self.settings.items() if name != "app_url"}
+        return ScenarioClient.connect(**{**settings, **overrides})
 
     async def aconnect(self, **overrides: Any) -> ScenarioClient:
         """Make a client from within an event loop, without blocking it."""
@@ -78,10 +78,10 @@ class ScenarioHook(BaseHook):
         """Airflow's name for :attr:`client`."""
         return self.client
 
-    @cached_property
+    @property
     def app_url(self) -> str:
         """Where Scenario's web app is; ``app_url`` in the connection's extra."""
-        return str(self.get_connection(self.scenario_conn_id).extra_dejson.get("app_url") or DEFAULT_APP_URL)
+        return str(self.settings["app_url"])
 
     def test_connection(self) -> tuple[bool, str]:
         """Make one cheap authenticated request; say which project answered."""
@@ -89,7 +89,10 @@ class ScenarioHook(BaseHook):
             with self.connect(timeout=10.0, max_tries=1) as client:
                 project_id = self.settings["project_id"]
                 if project_id:
-                    return True, f"Connected to Scenario, project {client.get_project(project_id).name!r} ({project_id})"
+                    return (
+                        True,
+                        f"Connected to Scenario, project {client.get_project(project_id).name!r} ({project_id})",
+                    )
                 names = ", ".join(f"{project.name!r} ({project.id})" for project in client.list_projects())
                 return True, f"Connected to Scenario, project {names or 'unknown'}"
         except ScenarioError as error:
@@ -113,26 +116,24 @@ class ScenarioHook(BaseHook):
             "project_id": extra.get("project_id") or None,
             "timeout": self._timeout(extra.get("timeout")),
             "verify": self._verify(extra.get("verify")),
+            "app_url": extra.get("app_url") or DEFAULT_APP_URL,
         }
         if connection.host:
             settings["base_url"] = self._base_url(connection)
         return settings
 
     def _base_url(self, connection: Connection) -> str:
-        """The host field holds the whole base URL; a connection in URI form splits it into schema, host and port."""
-        host = connection.host or ""
-        if "://" not in host:
-            host = f"{connection.schema or 'https'}://{quote(host, safe='.:/[]')}"
-        if not host.startswith(("https://", "http://")):
+        """The host field holds the whole base URL; the URI form of a connection may spread it over three fields."""
+        url = connection.host or ""
+        if "://" not in url:
+            port = f":{connection.port}" if connection.port else ""
+            url = f"https://{url}{port}/{connection.schema or ''}"
+        if not url.startswith(("https://", "http://")):
             raise InvalidInputError(
                 f"Connection {self.scenario_conn_id!r}: host {connection.host!r} is no base URL; "
                 "leave it empty or give one like https://api.cloud.scenario.com/v1."
             )
-        scheme, _, rest = host.partition("://")
-        authority, slash, path = rest.partition("/")
-        if connection.port and ":" not in authority:
-            authority = f"{authority}:{connection.port}"
-        return f"{scheme}://{authority}{slash}{path}"
+        return url.rstrip("/")
 
     def _timeout(self, value: Any) -> float:
         try:

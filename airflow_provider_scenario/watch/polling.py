@@ -7,15 +7,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from airflow_provider_scenario.client.errors import RequestRefusedError, ScenarioError
+from airflow_provider_scenario.client.schemas import Job, Model
 from airflow_provider_scenario.watch.decision import Outcome, Sighting, TrainingWatch
 from airflow_provider_scenario.watch.ending import Ending
 
 if TYPE_CHECKING:
     from airflow_provider_scenario.client.scenario import ScenarioClient
-    from airflow_provider_scenario.client.schemas import Job, Model
 
-
-Seen: TypeAlias = "Model | Job | ScenarioError"
+Seen: TypeAlias = Model | Job | ScenarioError
 
 
 def poll(client: ScenarioClient, model_id: str | None, job_id: str | None) -> Seen:
@@ -35,7 +34,7 @@ def sighting(seen: Seen) -> Sighting | ScenarioError:
     """What the decision needs of an answer."""
     if isinstance(seen, ScenarioError):
         return seen
-    return Sighting.of_job(seen) if hasattr(seen, "job_type") else Sighting.of_model(seen)
+    return Sighting.of_job(seen) if isinstance(seen, Job) else Sighting.of_model(seen)
 
 
 def ending(client: ScenarioClient, outcome: Outcome, seen: Seen, model_id: str | None, job_id: str | None) -> Ending:
@@ -46,7 +45,7 @@ def ending(client: ScenarioClient, outcome: Outcome, seen: Seen, model_id: str |
     """
     if isinstance(seen, ScenarioError):
         return Ending(outcome=outcome, model_id=model_id, job_id=job_id, error=str(seen))
-    if hasattr(seen, "job_type"):
+    if isinstance(seen, Job):
         return Ending.of(outcome, None, seen, model_id=model_id)
     return Ending.of(outcome, seen, _job(client, seen.job_id or job_id), model_id=model_id)
 

@@ -1,0 +1,64 @@
+"""What every operator of this package is made of."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from airflow_provider_scenario.client.errors import InvalidInputError
+from airflow_provider_scenario.hooks.scenario import ScenarioHook
+from airflow_provider_scenario.links import ScenarioModelLink
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class ScenarioOperator(BaseOperator):
+    """
+    Base of the operators that act on one model.
+
+    :param scenario_conn_id: connection of type ``scenario``. Default: ``scenario_default``.
+    """
+
+    operator_extra_links = (ScenarioModelLink(),)
+
+    def __init__(self, *, scenario_conn_id: str = ScenarioHook.default_conn_name, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.scenario_conn_id = scenario_conn_id
+
+    @cached_property
+    def hook(self) -> ScenarioHook:
+        """One hook, and so one connection look-up and one HTTP session, for the life of the task."""
+        return ScenarioHook(self.scenario_conn_id)
+
+    def show_model(self, context: Context, model_id: str) -> None:
+        """Make the model known at once, before anything else can go wrong: XCom ``model_id`` and the link button."""
+        context["ti"].xcom_push(key="model_id", value=model_id)
+        ScenarioModelLink().persist(context, model_id=model_id, app_url=self.hook.app_url)
+
+
+def known(value: Any) -> bool:
+    """Whether a templated argument has its final value already when the DAG file is parsed."""
+    if isinstance(value, str):
+        return "{{" not in value and "{%" not in value
+    if isinstance(value, dict):
+        return all(known(item) for item in value.values())
+    if isinstance(value, list | tuple):
+        return all(known(item) for item in value)
+    return value is None or isinstance(value, bool | int | float | PurePath)
+
+
+def check_id(name: str, value: Any) -> None:
+    """
+    Refuse what cannot be an id, before anything is sent.
+
+    :raises InvalidInputError: it is empty, or would lead to another endpoint when put into an address.
+    """
+    if not isinstance(value, str) or not value.strip() or value in (".", "..") or any(c in value for c in "/\\?#% \n"):
+        raise InvalidInputError(
+            f"{name} is {value!r}; give an id as Scenario spells it, such as model_8XkT…: not empty, "
+            "without '/', '?', '#', '%' or spaces. Nothing was sent."
+        )

@@ -1,0 +1,334 @@
+"""Create and update models, and give them training images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_scenario.client.errors import InvalidInputError
+from airflow_provider_scenario.client.trainers import (
+    check_concepts,
+    check_name,
+    check_parameters,
+    check_short_description,
+    check_type,
+)
+from airflow_provider_scenario.datasets import MAX_IMAGES, DatasetImage, list_images, read_dataset, resolve_pairs
+from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
+from airflow_provider_scenario.operators.base import ScenarioOperator, check_id, known
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_scenario.client.scenario import Preset
+    from airflow_provider_scenario.client.schemas import Model
+
+_UPDATABLE = (
+    "name",
+    "short_description",
+    "type",
+    "class_slug",
+    "concepts",
+    "epoch",
+    "thumbnail",
+    "parameters",
+    "prompt_embedding",
+    "negative_prompt_embedding",
+)
+_UNSETTABLE = tuple(field for field in _UPDATABLE if field not in ("name", "type", "parameters", "concepts"))
+
+
+class ScenarioCreateModelOperator(ScenarioOperator):
+    """
+    Create an empty model, which is free; training images and a training come later.
+
+    The id is in XCom ``model_id`` as soon as the model exists.
+
+    :param name: 1 to 64 characters (templated).
+    :param type: what is trained, such as ``flux.2-dev-lora``; a type this package does not know warns (templated).
+    :param short_description: at most 256 characters (templated). Default: the service writes one when training starts.
+    :param class_slug: slug of the model's class (templated).
+    :param collection_ids: collections to put the model into (templated).
+    :param concepts: for ``flux.1-composition`` the LoRAs it is made of: ``{"model_id": …, "scale": -2…2}`` and, where
+        it is not the last, ``"model_epoch"`` (templated).
+    :param base_model_id: follows from ``type``; leave it out when in doubt (templated).
+    :param scenario_conn_id: connection of type ``scenario``. Default: ``scenario_default``.
+    :return: the model's id.
+    """
+
+    template_fields: Sequence[str] = (
+        "name",
+        "type",
+        "short_description",
+        "class_slug",
+        "collection_ids",
+        "concepts",
+        "base_model_id",
+        "scenario_conn_id",
+    )
+    template_fields_renderers = {"concepts": "json"}  # noqa: RUF012
+    ui_color = "#efe9ff"
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        type: str,  # noqa: A002 - the API's word
+        short_description: str | None = None,
+        class_slug: str | None = None,
+        collection_ids: Sequence[str] | None = None,
+        concepts: Sequence[Mapping[str, Any]] | None = None,
+        base_model_id: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.name = name
+        self.type = type
+        self.short_description = short_description
+        self.class_slug = class_slug
+        self.collection_ids = collection_ids
+        self.concepts = concepts
+        self.base_model_id = base_model_id
+        self._check(only_known=True)
+
+    def execute(self, context: Context) -> str:
+        """Check, create, make the id known."""
+        with permanent_errors_do_not_retry():
+            for warning in self._check():
+                self.log.warning("%s", warning)
+            model = self.hook.client.create_model(
+                name=self.name,
+                type=self.type,
+                short_description=self.short_description or None,
+                class_slug=self.class_slug or None,
+                collection_ids=self.collection_ids,
+                concepts=self.concepts,
+                base_model_id=self.base_model_id or None,
+            )
+            self.show_model(context, model.id)
+            self.log.info("Created model %r (%s) as %s.", model.name, model.type, model.id)
+            return model.id
+
+    def _check(self, *, only_known: bool = False) -> list[str]:
+        def now(*values: Any) -> bool:
+            return not only_known or all(known(value) for value in values)
+
+        warnings: list[str] = []
+        if now(self.name):
+            check_name(self.name)
+        if now(self.type):
+            warnings = check_type(self.type)
+        if now(self.short_description) and self.short_description is not None:
+            check_short_description(self.short_description)
+        if now(self.concepts) and self.concepts is not None:
+            check_concepts(self.concepts)
+        if now(self.type, self.concepts) and self.type == "flux.1-composition" and not self.concepts:
+            raise InvalidInputError(
+                f"concepts is {self.concepts!r}; a flux.1-composition is made of LoRAs: "
+                "give [{'model_id': …, 'scale': 1}, …]."
+            )
+        return warnings
+
+
+class ScenarioUpdateModelOperator(ScenarioOperator):
+    """
+    Change a model. What is not given stays as it is.
+
+    :param model_id: id of the model (templated).
+    :param name: 1 to 64 characters (templated).
+    :param short_description: at most 256 characters (templated).
+    :param type: only while the model's status is ``new`` (templated).
+    :param class_slug: slug of the model's class (templated).
+    :param concepts: the LoRAs of a composition (templated).
+    :param epoch: which checkpoint a trained Flux.1 or Kontext LoRA uses, such as ``"000003"`` (templated).
+    :param thumbnail: id of the asset to show (templated).
+    :param parameters: training parameters to keep with the model (templated).
+    :param prompt_embedding: text added to every prompt (templated).
+    :param negative_prompt_embedding: text added to every negative prompt (templated).
+    :param unset: names of fields to empty: ``short_description``, ``class_slug``, ``epoch`` (back to the last),
+        ``thumbnail``, ``prompt_embedding``, ``negative_prompt_embedding``.
+    :param scenario_conn_id: connection of type ``scenario``. Default: ``scenario_default``.
+    :return: the model's id.
+    """
+
+    template_fields: Sequence[str] = ("model_id", *_UPDATABLE, "scenario_conn_id")
+    template_fields_renderers = {"concepts": "json", "parameters": "json"}  # noqa: RUF012
+    ui_color = "#efe9ff"
+
+    def __init__(
+        self,
+        *,
+        model_id: str,
+        name: str | None = None,
+        short_description: str | None = None,
+        type: str | None = None,  # noqa: A002 - the API's word
+        class_slug: str | None = None,
+        concepts: Sequence[Mapping[str, Any]] | None = None,
+        epoch: str | None = None,
+        thumbnail: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        prompt_embedding: str | None = None,
+        negative_prompt_embedding: str | None = None,
+        unset: Sequence[str] = (),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.model_id = model_id
+        self.name = name
+        self.short_description = short_description
+        self.type = type
+        self.class_slug = class_slug
+        self.concepts = concepts
+        self.epoch = epoch
+        self.thumbnail = thumbnail
+        self.parameters = parameters
+        self.prompt_embedding = prompt_embedding
+        self.negative_prompt_embedding = negative_prompt_embedding
+        self.unset = unset
+        self._check(only_known=True)
+
+    def execute(self, context: Context) -> str:
+        """Check, then change it with one request."""
+        with permanent_errors_do_not_retry():
+            self._check()
+            fields = {field: getattr(self, field) for field in _UPDATABLE if getattr(self, field) is not None}
+            fields |= dict.fromkeys(self.unset)
+            self.show_model(context, self.model_id)
+            model = self.hook.client.update_model(self.model_id, **fields)
+            self.log.info("Updated %s of model %r (%s).", ", ".join(fields), model.name, model.id)
+            return model.id
+
+    def _check(self, *, only_known: bool = False) -> None:
+        checks: dict[str, Callable[[Any], object]] = {
+            "model_id": lambda value: check_id("model_id", value),
+            "name": check_name,
+            "short_description": check_short_description,
+            "type": check_type,
+            "concepts": check_concepts,
+            "parameters": check_parameters,
+        }
+        for field, check in checks.items():
+            value = getattr(self, field)
+            if value is not None and (known(value) or not only_known):
+                check(value)
+        wrong = [field for field in self.unset if field not in _UNSETTABLE]
+        if wrong:
+            raise InvalidInputError(f"unset is {list(self.unset)!r}; what can be emptied: {', '.join(_UNSETTABLE)}.")
+        both = [field for field in self.unset if getattr(self, field) is not None]
+        if both:
+            raise InvalidInputError(f"{', '.join(both)} is given and also to be unset; choose one.")
+        if not self.unset and all(getattr(self, field) is None for field in _UPDATABLE):
+            raise InvalidInputError(f"Nothing to update; give at least one of: {', '.join(_UPDATABLE)}.")
+
+
+class ScenarioAddTrainingImagesOperator(ScenarioOperator):
+    """
+    Give a model its training images, with captions, and with pairs for the edit types. Free.
+
+    Every file is checked before the first one is sent. A retry reads the model and uploads only what is missing, by
+    name; images that are there already are left alone but get their caption.
+
+    :param model_id: id of a model (templated).
+    :param images: a folder, or a list of file paths, of ``{"path": …, "name": …, "caption": …}`` or of
+        ``{"asset_id": …, "caption": …}``; at most 50 in all. A ``.txt`` of the same stem beside a file is its caption;
+        without one the service captions the image itself (templated).
+    :param pairs: for edit types, ``[{"source": …, "target": …, "instruction": …}]`` by image name or asset id; replaces
+        the model's pairs (templated).
+    :param preset: what the service's own captions look at: ``default``, ``style`` or ``subject`` (templated).
+    :param scenario_conn_id: connection of type ``scenario``. Default: ``scenario_default``.
+    :return: the training image ids, in the order of ``images``.
+    """
+
+    template_fields: Sequence[str] = ("model_id", "images", "pairs", "preset", "scenario_conn_id")
+    template_fields_renderers = {"images": "json", "pairs": "json"}  # noqa: RUF012
+    ui_color = "#efe9ff"
+
+    def __init__(
+        self,
+        *,
+        model_id: str,
+        images: Any,
+        pairs: Sequence[Mapping[str, str]] | None = None,
+        preset: Preset | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.model_id = model_id
+        self.images = images
+        self.pairs = pairs
+        self.preset = preset
+        if known(model_id):
+            check_id("model_id", model_id)
+        if known(preset):
+            check_preset(preset)
+        if isinstance(images, list | tuple) and known(images):
+            list_images(images)
+
+    def execute(self, context: Context) -> list[str]:
+        """Check all, then send what is missing."""
+        with permanent_errors_do_not_retry():
+            check_id("model_id", self.model_id)
+            check_preset(self.preset)
+            dataset = read_dataset(self.images)
+            model = self.hook.client.get_model(self.model_id)
+            self.show_model(context, model.id)
+            there = {image.name or image.id: image.id for image in model.training_images or []}
+            missing = [image for image in dataset if not _is_there(image, there)]
+            _check_room(model, len(missing))
+            named = {**there, **{image.name: image.name for image in missing}}
+            if self.pairs is not None:
+                resolve_pairs(self.pairs, named)
+            ids = there | dict(self._upload(model, missing))
+            self._caption(model, dataset, ids)
+            if self.pairs is not None:
+                self.hook.client.set_training_pairs(model.id, resolve_pairs(self.pairs, ids))
+            self.log.info(
+                "Model %r (%s) has %d training images, %d of them new.", model.name, model.id, len(ids), len(missing)
+            )
+            return [ids.get(image.name) or image.asset_id or "" for image in dataset]
+
+    def _upload(self, model: Model, missing: list[DatasetImage]) -> Iterator[tuple[str, str]]:
+        client = self.hook.client
+        assets = [image.asset_id for image in missing if image.asset_id]
+        if assets:
+            client.add_training_assets(model.id, assets, preset=self.preset)
+        for image in missing:
+            if image.asset_id:
+                yield image.name, image.asset_id
+                continue
+            file = image.read()
+            added = client.add_training_image(
+                model.id, data=file.data, name=image.name, content_type=file.content_type, preset=self.preset
+            )
+            yield image.name, added.id
+
+    def _caption(self, model: Model, dataset: list[DatasetImage], ids: Mapping[str, str]) -> None:
+        """Through the asset: a caption in the upload itself is dropped by the API without a word."""
+        captions = {image.id: image.description for image in model.training_images or []}
+        for image in dataset:
+            image_id = ids.get(image.name) or image.asset_id or ""
+            if image.caption and captions.get(image_id) != image.caption:
+                self.hook.client.caption_asset(image_id, image.caption)
+
+
+def check_preset(preset: str | None) -> None:
+    """
+    Check the captioning preset.
+
+    :raises InvalidInputError: the API knows no such preset.
+    """
+    if preset not in (None, "default", "style", "subject"):
+        raise InvalidInputError(f"preset is {preset!r}; give 'default', 'style' or 'subject'.")
+
+
+def _is_there(image: DatasetImage, there: Mapping[str, str]) -> bool:
+    return image.asset_id in there.values() if image.asset_id else image.name in there
+
+
+def _check_room(model: Model, new: int) -> None:
+    have = len(model.training_images or [])
+    if have + new > MAX_IMAGES:
+        raise InvalidInputError(
+            f"images adds {new} to the {have} training images of {model.id}; a dataset takes at most {MAX_IMAGES}. "
+            "Nothing was sent."
+        )

@@ -1,0 +1,154 @@
+"""Wait for a training that something else has started."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseSensorOperator, PokeReturnValue
+from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
+
+from airflow_provider_scenario.client.errors import InvalidInputError
+from airflow_provider_scenario.exceptions import (
+    TrainingFailedError,
+    TrainingTimeoutError,
+    permanent_errors_do_not_retry,
+)
+from airflow_provider_scenario.hooks.scenario import ScenarioHook
+from airflow_provider_scenario.links import ScenarioModelLink
+from airflow_provider_scenario.operators.base import check_id, known
+from airflow_provider_scenario.operators.waiting import DEFAULT_POKE_INTERVAL, DEFAULT_TIMEOUT, GRACE, seconds
+from airflow_provider_scenario.watch.decision import TrainingWatch
+from airflow_provider_scenario.watch.ending import Ending
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class ScenarioTrainingSensor(BaseSensorOperator):
+    """
+    Wait until a training has succeeded; fail when it has failed or was cancelled.
+
+    It only watches: killing or timing out the sensor leaves the training alone, unless ``cancel_on_kill``.
+
+    :param model_id: the model that is trained; its status decides (templated).
+    :param job_id: the training's job (templated). Alone: its status decides. With ``model_id``: makes sure that it is
+        this training, not an earlier or a later one of the same model.
+    :param poke_interval: seconds between two looks. Default: 30.
+    :param timeout: seconds to wait at most. Default: 43200 (12 hours).
+    :param deferrable: wait in the triggerer, without holding a worker. Default: True.
+    :param cancel_on_kill: cancel the training when the sensor is killed while deferred. Default: False.
+    :param soft_fail: skip instead of failing, also when the training has failed. Default: False.
+    :param scenario_conn_id: connection of type ``scenario``. Default: ``scenario_default``.
+    :return: the same dict as :class:`~..operators.training.ScenarioTrainModelOperator`.
+    :raises AirflowFailException: the training has failed or was cancelled. Not retried: it stays so.
+    :raises AirflowSensorTimeout: it was not over in time.
+    """
+
+    template_fields: Sequence[str] = ("model_id", "job_id", "scenario_conn_id")
+    operator_extra_links = (ScenarioModelLink(),)
+    ui_color = "#e8e4ff"
+
+    def __init__(
+        self,
+        *,
+        model_id: str | None = None,
+        job_id: str | None = None,
+        poke_interval: float = DEFAULT_POKE_INTERVAL,
+        timeout: float = DEFAULT_TIMEOUT,
+        deferrable: bool = True,
+        cancel_on_kill: bool = False,
+        scenario_conn_id: str = ScenarioHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            poke_interval=seconds("poke_interval", poke_interval), timeout=seconds("timeout", timeout), **kwargs
+        )
+        self.model_id = model_id
+        self.job_id = job_id
+        self.deferrable = deferrable
+        self.cancel_on_kill = cancel_on_kill
+        self.scenario_conn_id = scenario_conn_id
+        self._check(only_known=True)
+
+    @cached_property
+    def hook(self) -> ScenarioHook:
+        """One hook, and so one connection look-up and one HTTP session, for the life of the task."""
+        return ScenarioHook(self.scenario_conn_id)
+
+    @cached_property
+    def _watch(self) -> TrainingWatch:
+        return TrainingWatch(
+            what=self.model_id or self.job_id or "",
+            deadline=time.time() + self.timeout,
+            poke_interval=float(self.poke_interval),
+        )
+
+    def execute(self, context: Context) -> Any:
+        """Look once; then defer, or go on as Airflow's sensors do."""
+        with permanent_errors_do_not_retry():
+            self._check()
+            if self.model_id:
+                ScenarioModelLink().persist(context, model_id=self.model_id, app_url=self.hook.app_url)
+            if not self.deferrable:
+                return super().execute(context)
+            now = self.poke(context)
+            return now.xcom_value if now else self._defer()
+
+    def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002
+        """One request; the end of the training is the end of the sensor."""
+        from airflow_provider_scenario.watch.polling import ending, poll, sighting
+
+        client = self.hook.client
+        seen = poll(client, self.model_id, self.job_id)
+        outcome = self._watch.see(sighting(seen), time.time())
+        if self._watch.news:
+            self.log.info("%s", self._watch.news)
+        if outcome in (None, "timed-out"):
+            # Time is up for Airflow's own sensor loop to say.
+            return PokeReturnValue(is_done=False)
+        return PokeReturnValue(
+            is_done=True, xcom_value=_result(ending(client, outcome, seen, self.model_id, self.job_id))
+        )
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+        """Go on after the trigger has seen the end."""
+        return _result(Ending.from_event(event))
+
+    def _defer(self) -> None:
+        from airflow_provider_scenario.triggers.training import ScenarioTrainingTrigger, warn_without_triggerer
+
+        warn_without_triggerer(self.log)
+        self.defer(
+            trigger=ScenarioTrainingTrigger(
+                scenario_conn_id=self.scenario_conn_id,
+                model_id=self.model_id,
+                job_id=self.job_id,
+                poke_interval=float(self.poke_interval),
+                deadline=self._watch.deadline,
+                cancel_on_kill=self.cancel_on_kill,
+            ),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=self.timeout) + GRACE,
+        )
+
+    def _check(self, *, only_known: bool = False) -> None:
+        if not self.model_id and not self.job_id:
+            raise InvalidInputError("model_id and job_id are both empty; give at least one of them.")
+        for name in ("model_id", "job_id"):
+            value = getattr(self, name)
+            if value and (known(value) or not only_known):
+                check_id(name, value)
+
+
+def _result(end: Ending) -> dict[str, Any]:
+    try:
+        return end.result()
+    except TrainingFailedError as error:
+        # Looking again cannot help: unlike the operator, the sensor starts nothing on a retry.
+        raise AirflowFailException(str(error)) from error
+    except TrainingTimeoutError as error:
+        raise AirflowSensorTimeout(f"{error} The sensor has cancelled nothing: the training goes on.") from error

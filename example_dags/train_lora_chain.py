@@ -1,0 +1,104 @@
+"""
+# Train several LoRAs and combine them
+
+A style LoRA and a character LoRA are trained side by side; both wait deferred, so that two trainings of hours hold no
+worker. When both are trained, a composition is made of the two by their ids, and gets a description and a thumbnail that
+is one of its own sample pictures.
+
+```
+style:     create ─ images ─ train ┐
+                                   ├ composition: create ─ train ─ update
+character: create ─ images ─ train ┘
+```
+
+Both LoRAs are of type `flux.1-lora`: a `flux.1-composition` takes LoRAs of its own family.
+
+Things worth copying:
+
+* `create.output` passes a model's id on; a trained model is described by the dict that `train` returns.
+* A failed training fails its task, and with it the composition: nothing is built on a model that is not there.
+* `execution_timeout` counts while deferred too, and cancels the remote training when it is over.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from airflow.sdk import DAG, TaskGroup
+
+from airflow_provider_scenario.operators.model import (
+    ScenarioAddTrainingImagesOperator,
+    ScenarioCreateModelOperator,
+    ScenarioUpdateModelOperator,
+)
+from airflow_provider_scenario.operators.training import ScenarioTrainModelOperator
+
+DATASETS = Path(__file__).parent / "datasets"
+RUN = "{{ ds_nodash | default(run_id[-8:], true) }}"
+
+
+def train_lora(group_id: str, *, name: str, dataset: str, preset: str, concept_prompt: str, samples: list[str]):
+    """One LoRA from nothing to trained; returns the task whose result describes the trained model."""
+    with TaskGroup(group_id):
+        create = ScenarioCreateModelOperator(task_id="create", name=f"{name} {RUN}", type="flux.1-lora")
+        images = ScenarioAddTrainingImagesOperator(
+            task_id="images", model_id=create.output, images=str(DATASETS / dataset), preset=preset
+        )
+        train = ScenarioTrainModelOperator(
+            task_id="train",
+            model_id=create.output,
+            parameters={"concept_prompt": concept_prompt, "nb_epochs": 4, "sample_prompts": samples},
+            execution_timeout=timedelta(hours=8),
+        )
+        create >> images >> train
+    return train
+
+
+with DAG(
+    dag_id="train_lora_chain",
+    schedule=None,
+    catchup=False,
+    doc_md=__doc__,
+    tags=["scenario", "example"],
+    # Seconds between two looks; for the emulator's short trainings. Leave out for real ones: 30 is the default.
+    default_args={"poke_interval": 3},
+):
+    style = train_lora(
+        "style",
+        name="ink-style",
+        dataset="ink-style",
+        preset="style",
+        concept_prompt="inkwash style",
+        samples=["inkwash style, a lighthouse in a storm"],
+    )
+    character = train_lora(
+        "character",
+        name="hero-character",
+        dataset="hero-character",
+        preset="subject",
+        concept_prompt="pip the robot",
+        samples=["pip the robot waving"],
+    )
+
+    with TaskGroup("composition"):
+        create = ScenarioCreateModelOperator(
+            task_id="create",
+            name=f"hero in ink {RUN}",
+            type="flux.1-composition",
+            concepts=[
+                {"model_id": "{{ ti.xcom_pull('style.train')['model_id'] }}", "scale": 0.9},
+                {"model_id": "{{ ti.xcom_pull('character.train')['model_id'] }}", "scale": 1.0},
+            ],
+        )
+        train = ScenarioTrainModelOperator(task_id="train", model_id=create.output)
+        update = ScenarioUpdateModelOperator(
+            task_id="update",
+            model_id=create.output,
+            short_description="The hero, drawn in ink: {{ ti.xcom_pull('style.create') }} and "
+            "{{ ti.xcom_pull('character.create') }} combined by {{ run_id }}.",
+            thumbnail="{{ ti.xcom_pull('composition.train')['epochs'][-1]['asset_ids'][0] }}",
+        )
+        create >> train >> update
+
+    [style, character] >> create

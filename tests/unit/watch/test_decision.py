@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_scenario.client.errors import AuthenticationError, NotFoundError, ServiceError, ThrottledError
+from airflow_provider_scenario.watch.decision import Sighting, TrainingWatch
+
+
+def watch(**changes: object) -> TrainingWatch:
+    return TrainingWatch(**{"what": "model_1", "deadline": 1000.0, "poke_interval": 30.0, **changes})
+
+
+def running(**changes: object) -> Sighting:
+    return Sighting(**{"status": "training", "model_id": "model_1", "stage": "running-train", **changes})
+
+
+def outage() -> ServiceError:
+    return ServiceError("Asked Scenario to read model model_1; it answered 503.", maybe_done=False)
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"), [("trained", "trained"), ("failed", "failed"), ("training-canceled", "canceled")]
+)
+def test_a_final_status_ends_the_waiting(status, outcome):
+    assert watch().see(Sighting(status=status), now=0) == outcome
+
+
+@pytest.mark.parametrize("status", ["training", "new", "copying", "a-status-of-next-month", ""])
+def test_any_other_status_means_go_on(status):
+    assert watch().see(Sighting(status=status), now=0) is None
+
+
+def test_a_final_status_counts_also_after_the_deadline():
+    assert watch(deadline=10).see(Sighting(status="trained"), now=11) == "trained"
+
+
+def test_the_deadline_ends_the_waiting():
+    assert watch(deadline=10).see(running(), now=10) == "timed-out"
+
+
+def test_the_deadline_ends_the_waiting_also_during_an_outage():
+    assert watch(deadline=10).see(outage(), now=10) == "timed-out"
+
+
+def test_no_pause_reaches_past_the_deadline():
+    waiting = watch(deadline=10, poke_interval=30)
+    waiting.see(running(), now=4)
+    assert waiting.pause == 6
+
+
+@pytest.mark.parametrize("error", [AuthenticationError("wrong key"), NotFoundError("no such model")])
+def test_a_permanent_error_ends_the_waiting(error):
+    assert watch().see(error, now=0) == "refused"
+
+
+def test_an_outage_never_fails_the_waiting_and_slows_it_down_to_a_bound():
+    waiting = watch(deadline=1e9)
+    pauses = []
+    for _ in range(8):
+        assert waiting.see(outage(), now=0) is None
+        pauses.append(waiting.pause)
+    assert pauses == [60, 120, 240, 300, 300, 300, 300, 300]
+
+
+def test_the_first_answer_after_an_outage_brings_the_usual_pace_back():
+    waiting = watch()
+    waiting.see(outage(), now=0)
+    waiting.see(running(), now=60)
+    assert waiting.pause == 30
+
+
+def test_throttling_waits_what_the_service_asked_for():
+    waiting = watch(deadline=1e9)
+    waiting.see(ThrottledError("too many requests", retry_after=500), now=0)
+    assert waiting.pause == 500
+
+
+def test_an_outage_is_told_ever_more_rarely():
+    waiting = watch(deadline=1e9)
+    told = []
+    for count in range(1, 17):
+        waiting.see(outage(), now=0)
+        if waiting.news:
+            told.append(count)
+    assert told == [1, 2, 4, 8, 16]
+
+
+def test_what_has_not_changed_is_not_told_again():
+    waiting = watch()
+    waiting.see(running(progress=0.41), now=0)
+    assert waiting.news == "Training model_1: running-train, 41%."
+    waiting.see(running(progress=0.44), now=30)
+    assert waiting.news is None
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"stage": "queued-for-train", "position": 3},
+        {"progress": 0.46},
+        {"status": "trained"},
+        {"retry_count": 1, "retryable_error": "out of memory"},
+    ],
+)
+def test_what_has_changed_is_told(changed):
+    waiting = watch()
+    waiting.see(running(progress=0.41), now=0)
+    waiting.see(running(**{"progress": 0.41, **changed}), now=30)
+    assert waiting.news
+
+
+@pytest.mark.parametrize(
+    ("seen", "text"),
+    [
+        (running(progress=0.43, remaining=2280), "running-train, 43%, about 38 min left"),
+        (running(stage="queued-for-train", position=2), "queued-for-train, place 2 in the queue"),
+        (running(progress=0.1, remaining=9000), "running-train, 10%, about 2 h 30 min left"),
+        (running(progress=0.99, remaining=12.4), "running-train, 99%, about 12 s left"),
+        (Sighting(status="trained"), "trained"),
+        (
+            running(retryable_error="GPU lost", retry_count=2),
+            "running-train, the service tries again after: GPU lost (retry 2)",
+        ),
+    ],
+)
+def test_a_sighting_reads_like_a_sentence(seen, text):
+    assert str(seen) == text
