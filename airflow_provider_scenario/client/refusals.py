@@ -34,6 +34,7 @@ MAX_SERVICE_TEXT = 400
 """Characters of the service's own words that an error repeats; the rest is in ``error.body``."""
 
 NOTHING_HAPPENED = "Nothing was started or billed."
+LOOK_FIRST = "It may have been carried out, and billed where it costs anything: look before asking again."
 
 _SIGNED_ADDRESS = re.compile(r"""(https?://)(?:[^\s/@"'<>]*@)?([^\s?#"'<>]+)([?#][^\s"'<>]*)?""", re.IGNORECASE)
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
@@ -56,7 +57,7 @@ class Asked:
     request: str
     repeatable: bool
     reads: bool = False
-    if_lost: str = "It may have been carried out, and billed where it costs anything: look before asking again."
+    if_lost: str = LOOK_FIRST
 
     @property
     def maybe_done(self) -> bool:

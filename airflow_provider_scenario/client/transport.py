@@ -7,6 +7,7 @@ sent again after its answer was lost: a training whose answer got lost may be ru
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 import random
@@ -27,7 +28,15 @@ from requests.auth import HTTPBasicAuth
 
 from airflow_provider_scenario import __version__
 from airflow_provider_scenario.client.errors import InvalidInputError, ScenarioError, ServiceError, ThrottledError
-from airflow_provider_scenario.client.refusals import NOTHING_HAPPENED, Asked, decode, plain, refusal, retry_after
+from airflow_provider_scenario.client.refusals import (
+    LOOK_FIRST,
+    NOTHING_HAPPENED,
+    Asked,
+    decode,
+    plain,
+    refusal,
+    retry_after,
+)
 
 CONNECT_TIMEOUT = 5.0
 """Seconds, where one number is given for all timeouts; the vendor's client uses the same."""
@@ -155,8 +164,9 @@ class Transport:
         self._max_tries = max(1, max_tries)
         self._sleep, self._clock, self._jitter = sleep, clock, jitter
         self._auth = HTTPBasicAuth(api_key.encode(), api_secret.encode())
+        on_the_wire = base64.b64encode(f"{api_key}:{api_secret}".encode()).decode()
         # Short ones are made up for tests, and would blacken half of a message.
-        self._secrets = tuple(secret for secret in (api_secret, api_key) if len(secret) >= 8)
+        self._secrets = tuple(secret for secret in (on_the_wire, api_secret, api_key) if len(secret) >= 8)
         self._headers = {"User-Agent": user_agent, "Accept": "application/json"}
         self._owns_session = session is None
         self._session = session or _new_session(pool_size)
@@ -201,9 +211,7 @@ class Transport:
             ``maybe_done`` where the call is not repeatable and may have been carried out.
         :raises InvalidInputError: the body cannot be JSON.
         """
-        call = Asked(asked, f"{method} {path}", repeatable, reads=method == "GET")
-        if if_lost:
-            call = Asked(asked, call.request, repeatable, if_lost=if_lost)
+        call = Asked(asked, f"{method} {path}", repeatable, reads=method == "GET", if_lost=if_lost or LOOK_FIRST)
         address = self._address(path, query, in_project=in_project)
         content = _encoded(json) if json is not None else None
         for tried in itertools.count(1):
@@ -399,8 +407,9 @@ def _checked_base_url(base_url: str) -> str:
     except ValueError:
         valid = False
     if not valid:
+        shown = "" if "@" in str(base_url) else f" {plain(str(base_url))!r}"
         raise InvalidInputError(
-            f"The base URL {plain(str(base_url))!r} must be an http(s) address, such as https://api.cloud.scenario.com/v1."
+            f"The base URL{shown} must be an http(s) address, such as https://api.cloud.scenario.com/v1."
         )
     if parts.username or parts.password or parts.query or parts.fragment:
         raise InvalidInputError("The base URL must hold no credentials, query or fragment: use login and password.")
