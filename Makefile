@@ -1,0 +1,56 @@
+# From a fresh clone, with Python >= 3.11, pip and make: `make demo` shows it working, `make test` proves it.
+# Everything is installed into .venv inside the clone. Another Python: make PYTHON=python3.13 demo
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt
+PINS := pyproject.toml .ci/constraints.txt
+# Options of the demo, for example: make demo ARGS="--training-seconds 60"
+ARGS ?=
+
+# Importing Airflow writes a configuration file: not into the home of whoever runs the tests.
+TESTING := AIRFLOW_HOME="$(CURDIR)/$(VENV)/airflow"
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-full lint clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
+
+demo: $(VENV)/demo ## Watch a real Airflow train several LoRAs against the emulator
+	@exec $(BIN)/python -m airflow_provider_scenario.demo $(ARGS)
+
+test: lint ## Check style and types, then run the tests
+	@$(TESTING) $(BIN)/python -m pytest -m "not full"
+
+test-full: $(VENV)/test ## Run the tests that need PostgreSQL, Redis, Chromium or many minutes
+	@$(TESTING) $(BIN)/python -m pytest -m full; code=$$?; \
+	if [ $$code -eq 5 ]; then echo "There are no tests marked 'full' yet."; else exit $$code; fi
+
+lint: $(VENV)/test ## Check style and types only
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(TESTING) $(BIN)/mypy
+
+clean: ## Remove what was installed and what the demo and the tests left behind
+	rm -rf $(VENV) .demo build dist .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	{ echo "Python >= 3.11 is needed, for example: make PYTHON=python3.12 demo" >&2; exit 1; }
+	@echo "Making $(VENV) with $$($(PYTHON) --version) ..."
+	@# Debian's Python comes without what puts pip into a new environment; its own pip can do it.
+	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { $(PYTHON) -m venv --clear --without-pip $(VENV) && \
+	$(PYTHON) -m pip --python $(BIN)/python install --quiet pip; }
+
+$(VENV)/demo: $(PINS) | $(BIN)/python
+	@echo "Installing Airflow and this provider into $(VENV), which takes a minute or two ..."
+	@$(INSTALL) -e ".[demo]"
+	@touch $@
+
+$(VENV)/test: $(PINS) | $(BIN)/python
+	@echo "Installing Airflow, this provider and the test tools into $(VENV), which takes a minute or two ..."
+	@$(INSTALL) -e ".[test]"
+	@touch $@ $(VENV)/demo

@@ -1,0 +1,150 @@
+"""How the demo shows a run: bars that move in a terminal, plain lines anywhere else, and a table at the end."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from airflow_provider_scenario.demo.progress import ModelSeen, Seen, TaskSeen
+
+COLOURS = {
+    "success": "green",
+    "trained": "green",
+    "failed": "bold red",
+    "upstream_failed": "red",
+    "training-canceled": "red",
+    "running": "cyan",
+    "training": "cyan",
+    "deferred": "magenta",
+    "up_for_retry": "yellow",
+    "queued": "yellow",
+    "scheduled": "yellow",
+}
+
+
+class Screen(Protocol):
+    """A context manager that is shown the run, again and again."""
+
+    def __enter__(self) -> Screen: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def show(self, seen: Seen) -> None: ...
+
+
+class LiveScreen:
+    """A bar for each model and a line for each task, redrawn in place."""
+
+    def __init__(self, console: Console) -> None:
+        self._bars = Progress(
+            TextColumn("  {task.description}"),
+            BarColumn(36),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+        )
+        self._rows: dict[str, TaskID] = {}
+        self._live = Live(console=console, refresh_per_second=8)
+
+    def __enter__(self) -> LiveScreen:
+        self._live.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.__exit__(kind, error, trace)
+
+    def show(self, seen: Seen) -> None:
+        for model in seen.models:
+            row = self._rows.get(model.id)
+            if row is None:
+                row = self._rows[model.id] = self._bars.add_task(
+                    f"{model.name}  [dim]{model.type}[/]", total=1, note=""
+                )
+            self._bars.update(row, completed=model.done, note=_note(model))
+        self._live.update(
+            Group(Text("Models at Scenario", "bold"), self._bars, Text("\nTasks in Airflow", "bold"), _tasks(seen))
+        )
+
+
+class PlainScreen:
+    """A line when a task changes its state, and now and then one for the models that are in training."""
+
+    EVERY = 5.0
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._started = time.monotonic()
+        self._told: dict[str, str] = {}
+        self._next_look = 0.0
+
+    def __enter__(self) -> PlainScreen:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def show(self, seen: Seen) -> None:
+        for task in seen.tasks:
+            if self._told.get(task.label, "waiting") != task.state:
+                self._told[task.label] = task.state
+                self._say(f"task  {task.label}: {task.state}")
+        if time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + self.EVERY
+            for model in seen.models:
+                if model.status == "training":
+                    self._say(f"model {model.name}: {model.done:.0%}, {_note(model)}")
+
+    def _say(self, line: str) -> None:
+        elapsed = time.monotonic() - self._started
+        self._console.print(f"{elapsed:6.1f} s  {line}", markup=False, soft_wrap=True)
+
+
+def result_table(seen: Seen) -> Table:
+    table = Table(title="What was trained", title_justify="left", title_style="bold")
+    for heading in ("model", "type", "status"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("epochs", "creative units", "duration"):
+        table.add_column(heading, justify="right")
+    for model in seen.models:
+        table.add_row(
+            escape(model.name),
+            model.type,
+            Text(model.status, COLOURS.get(model.status, "")),
+            str(model.epochs),
+            "-" if model.creative_units is None else f"{model.creative_units:g}",
+            "-" if model.seconds is None else _duration(model.seconds),
+        )
+    return table
+
+
+def _tasks(seen: Seen) -> Text:
+    width = max((len(task.label) for task in seen.tasks), default=0)
+    return Text("\n").join(_task_line(task, width) for task in seen.tasks)
+
+
+def _task_line(task: TaskSeen, width: int) -> Text:
+    return Text.assemble(f"  {task.label:<{width}}  ", (task.state, COLOURS.get(task.state, "dim")))
+
+
+def _note(model: ModelSeen) -> str:
+    left = "" if model.seconds_left is None else f", about {_duration(model.seconds_left)} left"
+    return f"{model.stage}{left}"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
