@@ -1,0 +1,44 @@
+"""The app: Scenario under ``/v1``, signed files under ``/cdn``, the switches under ``/emulator``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+
+from airflow_provider_scenario.emulator import (
+    assets,
+    downloads,
+    files,
+    jobs,
+    model_list,
+    models,
+    projects,
+    training,
+    training_images,
+    uploads,
+)
+from airflow_provider_scenario.emulator.access import check_access
+from airflow_provider_scenario.emulator.gateway import Gateway
+from airflow_provider_scenario.emulator.routing import Routes
+from airflow_provider_scenario.emulator.switches import switches
+
+if TYPE_CHECKING:
+    from airflow_provider_scenario.emulator.state import State
+
+# What the AWS gateway lets through, and what its storage takes in one part.
+LARGEST_BODY = 6 * 1024 * 1024
+LARGEST_PART = 512 * 1024 * 1024
+
+SCENARIO = Routes(
+    *(models.routes, model_list.routes, training_images.routes, training.routes, jobs.routes),
+    *(downloads.routes, assets.routes, uploads.routes, projects.routes),
+)
+
+
+def create_app(state: State) -> FastAPI:
+    app = FastAPI(title="Scenario emulator", docs_url="/emulator/docs", openapi_url="/emulator/openapi.json")
+    app.include_router(switches(state))
+    app.mount("/v1", Gateway(state, "/v1", SCENARIO, check_access, LARGEST_BODY))
+    app.mount("/cdn", Gateway(state, "/cdn", files.routes, files.check_signature, LARGEST_PART))
+    return app

@@ -1,0 +1,79 @@
+"""What a file is and how big the picture, told from its first bytes."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import struct
+
+from airflow_provider_scenario.emulator.checks import invalid
+
+_SIGNATURES = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF8", "image/gif"),
+    (b"II*\x00", "image/tiff"),
+    (b"MM\x00*", "image/tiff"),
+    (b"fLaC", "audio/flac"),
+    (b"OggS", "audio/ogg"),
+    (b"ID3", "audio/mpeg"),
+    (b"\xff\xfb", "audio/mpeg"),
+)
+_BRANDS = {b"avif": "image/avif", b"heic": "image/heic", b"heix": "image/heic", b"mif1": "image/heic"}
+_BRANDS |= {b"M4A ": "audio/m4a", b"isom": "video/mp4", b"mp42": "video/mp4"}
+_DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w.+-]+=[\w.+-]+)*;base64,(.+)", re.DOTALL)
+_JPEG_SIZE_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+
+
+def mime_type(content: bytes) -> str | None:
+    """The MIME type of a format the service knows, or None."""
+    for signature, found in _SIGNATURES:
+        if content.startswith(signature):
+            return found
+    if content[:4] == b"RIFF":
+        return {b"WEBP": "image/webp", b"WAVE": "audio/wav"}.get(content[8:12])
+    if content[4:8] == b"ftyp":
+        return _BRANDS.get(content[8:12])
+    if re.match(rb"\s*(<\?xml[^>]*>\s*)?<svg[\s>]", content[:1000]):
+        return "image/svg+xml"
+    return None
+
+
+def size(content: bytes) -> tuple[int, int] | None:
+    """Width and height of a PNG, JPEG or GIF; None for the others."""
+    try:
+        if content.startswith(b"\x89PNG"):
+            return struct.unpack(">II", content[16:24])
+        if content.startswith(b"GIF8"):
+            return struct.unpack("<HH", content[6:10])
+        if content.startswith(b"\xff\xd8"):
+            return _jpeg_size(content)
+    except struct.error:
+        pass
+    return None
+
+
+def _jpeg_size(content: bytes) -> tuple[int, int] | None:
+    at = 2
+    while at + 9 <= len(content):
+        marker, length = content[at + 1], struct.unpack(">H", content[at + 2 : at + 4])[0]
+        if marker in _JPEG_SIZE_MARKERS:
+            height, width = struct.unpack(">HH", content[at + 5 : at + 9])
+            return width, height
+        at += 2 + length
+    return None
+
+
+def from_base64(encoded: str, field: str) -> bytes:
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        raise invalid(field, "must be a valid base64 string") from None
+
+
+def from_data_url(url: str, field: str) -> bytes:
+    found = _DATA_URL.fullmatch(url)
+    if found is None:
+        raise invalid(field, "must be a valid dataUri string")
+    return from_base64(found[1], field)

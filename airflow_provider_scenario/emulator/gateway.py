@@ -1,0 +1,179 @@
+"""What stands in front of every route: the request's way in, faults, refusals and the way out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote
+
+from airflow_provider_scenario.emulator.lifecycle import settle
+from airflow_provider_scenario.emulator.routing import Answer, Call, GatewayRefusal, Refusal, Route, Routes
+
+if TYPE_CHECKING:
+    from airflow_provider_scenario.emulator.settings import Fault
+    from airflow_provider_scenario.emulator.state import State
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Guard = Callable[[Call], None]
+
+GARBAGE = {
+    "html": (b"<html><body><h1>502 Bad Gateway</h1></body></html>", "text/html"),
+    "text": (b"upstream connect error or disconnect/reset before headers", "application/json"),
+    "empty": (b"", "application/json"),
+}
+
+
+class Gateway:
+    """
+    An ASGI app that serves routes under a prefix.
+
+    :param guard: refuses a call that may not pass.
+    :param largest_body: bytes; a bigger request gets the AWS gateway's 413.
+    """
+
+    def __init__(self, state: State, prefix: str, routes: Routes, guard: Guard, largest_body: int) -> None:
+        self._state = state
+        self._prefix = prefix
+        self._routes = routes
+        self._guard = guard
+        self._largest_body = largest_body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        raw = await self._read(receive)
+        call, route = self._route(scope, raw)
+        self._state.ledger.requests[f"{call.method} {self._prefix}{call.template}"] += 1
+        fault = self._state.faults.pick(call.method, self._spellings(call), lambda: subjects(call))
+        if fault is None:
+            return await self._reply(send, await self._answer(call, route, raw))
+        return await self._go_wrong(fault, call, route, raw, scope, send)
+
+    def _route(self, scope: Scope, raw: bytes | None) -> tuple[Call, Route | None]:
+        # The path as it was sent: an encoded slash belongs to its segment and must not lead to another route.
+        path = scope["raw_path"].decode("latin-1")
+        segments = [unquote(segment) for segment in path.removeprefix(self._prefix).split("/")[1:]]
+        inside = path.startswith(f"{self._prefix}/")
+        found = self._routes.find(scope["method"], segments) if inside else None
+        route, params = found or (None, {})
+        headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
+        call = Call(
+            state=self._state,
+            method=scope["method"],
+            template=route.template if route else "/(no such route)",
+            params=params,
+            query=dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)),
+            raw=raw or b"",
+            headers=headers,
+            base=f"{scope['scheme']}://{headers.get('host', 'localhost')}",
+            now=self._state.now(),
+            path=path,
+        )
+        return call, route
+
+    def _spellings(self, call: Call) -> Iterable[str]:
+        return call.template, f"{self._prefix}{call.template}", call.path.removeprefix(self._prefix), call.path
+
+    async def _answer(self, call: Call, route: Route | None, raw: bytes | None) -> Answer:
+        try:
+            if raw is None:
+                raise GatewayRefusal(413, "Request Too Long", "RequestTooLargeException")
+            if route is None:
+                # Also what the service answers to GET /models/{id}/training-images, which is no route of it.
+                raise GatewayRefusal(403, "Missing Authentication Token", "MissingAuthenticationTokenException")
+            self._guard(call)
+            settle(self._state, call.now)
+            answer = route.handler(call)
+            return answer if isinstance(answer, Answer) else await answer
+        except Refusal as refusal:
+            return refusal.answer()
+
+    async def _go_wrong(
+        self, fault: Fault, call: Call, route: Route | None, raw: bytes | None, scope: Scope, send: Send
+    ) -> None:
+        if fault.kind == "slow":
+            await asyncio.sleep(fault.seconds)
+        acted = fault.when == "after" or fault.kind == "slow"
+        answer = await self._answer(call, route, raw) if acted else Answer({})
+        match fault.kind:
+            case "slow":
+                await self._reply(send, answer)
+            case "hang" | "close":
+                if fault.kind == "hang":
+                    await asyncio.sleep(fault.seconds)
+                await hang_up(scope)
+            case "garbage":
+                whole = answer.encoded()
+                content, content_type = GARBAGE.get(fault.garbage, (whole[: len(whole) // 2], "application/json"))
+                await self._reply(send, Answer(content, 200, content_type))
+            case "429":
+                retry_after = {} if fault.retry_after is None else {"retry-after": f"{fault.retry_after:g}"}
+                body = {"message": "Too Many Requests"} if fault.body is None else fault.body
+                await self._reply(send, Answer(body, 429, headers={**fault.headers, **retry_after}))
+            case "status":
+                body = {"reason": "Injected by the emulator"} if fault.body is None else fault.body
+                await self._reply(send, Answer(body, fault.status, headers=fault.headers))
+
+    async def _read(self, receive: Receive) -> bytes | None:
+        """The body, or None if it is too big; that is read to its end too, or the client never sees the answer."""
+        message = await receive()
+        chunks = [message.get("body", b"")]
+        size = len(chunks[0])
+        while message.get("more_body", False):
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size <= self._largest_body:
+                chunks.append(message.get("body", b""))
+        return b"".join(chunks) if size <= self._largest_body else None
+
+    @staticmethod
+    async def _reply(send: Send, answer: Answer) -> None:
+        content = answer.encoded()
+        headers = [
+            (b"content-type", answer.content_type.encode()),
+            (b"content-length", str(len(content)).encode()),
+            (b"x-amzn-requestid", request_id()),
+            *((name.encode(), value.encode()) for name, value in answer.headers.items()),
+        ]
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": content})
+
+
+def request_id() -> bytes:
+    digits = f"{random.getrandbits(128):032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}".encode()
+
+
+async def hang_up(scope: Scope) -> None:
+    """Drop the connection without a word."""
+    drop = scope.get("extensions", {}).get("emulator.hang_up")
+    if drop is None:
+        raise ConnectionResetError("The emulator was told to drop this connection")
+    drop()
+    await asyncio.sleep(0.01)
+
+
+def subjects(call: Call) -> list[str]:
+    """The ids and names of the models a call is about."""
+    ids = [call.params[key] for key in ("modelId",) if key in call.params]
+    job = call.state.jobs.get(call.params.get("jobId", ""))
+    if job is not None and job.model_id is not None:
+        ids.append(job.model_id)
+    found: list[str] = []
+    if call.raw and not ids:
+        try:
+            body = json.loads(call.raw)
+        except ValueError:
+            body = None
+        if isinstance(body, dict):
+            ids += [item for item in body.get("modelIds") or [] if isinstance(item, str)]
+            found += [body["name"]] if isinstance(body.get("name"), str) else []
+    for model_id in ids:
+        found.append(model_id)
+        model = call.state.models.get(model_id)
+        if model is not None and model.name:
+            found.append(model.name)
+    return found

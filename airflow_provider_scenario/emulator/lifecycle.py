@@ -1,0 +1,94 @@
+"""What becomes of a model when its training is over."""
+
+from __future__ import annotations
+
+from airflow_provider_scenario.emulator import pictures
+from airflow_provider_scenario.emulator.records import Asset, Job, Model, Recipe
+from airflow_provider_scenario.emulator.state import State, iso
+from airflow_provider_scenario.emulator.trainers import COMPOSITION, DEFAULT_EPOCHS
+
+MODEL_STATUS = {"success": "trained", "failure": "failed", "canceled": "training-canceled"}
+
+
+def settle(state: State, now: float) -> None:
+    """Bring the models up to date whose trainings have ended since the last look."""
+    for job in state.ended_jobs(now):
+        model = state.models.get(job.model_id or "")
+        if model is not None and model.job is job and model.status == "training":
+            _end_training(state, model, job)
+
+
+def cancel_training(state: State, model: Model, job: Job, now: float) -> None:
+    job.timeline.canceled_at = now
+    _end_training(state, model, job)
+
+
+def _end_training(state: State, model: Model, job: Job) -> None:
+    ended_at = job.timeline.ends_at
+    model.status = MODEL_STATUS[job.timeline.ending]
+    model.updated_at = ended_at
+    if model.status == "failed":
+        job.metadata["error"] = job.timeline.outcome.error
+        if job.timeline.outcome.hint:
+            job.metadata["hint"] = job.timeline.outcome.hint
+    if model.status == "trained":
+        _publish_epochs(state, model, ended_at)
+    entry = state.ledger.training(job.id)
+    entry.status = model.status
+    entry.ended_at = iso(ended_at)
+
+
+def _publish_epochs(state: State, model: Model, now: float) -> None:
+    """One checkpoint an epoch, but only where sample prompts were given; otherwise a single one without pictures."""
+    last = int(model.parameters.get("nbEpochs", DEFAULT_EPOCHS))
+    prompts: list[str] = model.parameters.get("samplePrompts") or []
+    if model.type == COMPOSITION:
+        # A composition has no epochs of its own: one result, shown by at least one picture of its concepts together.
+        last, prompts = 1, prompts or [model.name or "composition"]
+    first = 1 if prompts else last
+    model.epochs = [
+        (
+            f"{epoch:06d}",
+            [_sample(state, model, prompt, index, epoch / last, now) for index, prompt in enumerate(prompts)],
+        )
+        for epoch in range(first, last + 1)
+    ]
+    model.epoch = None
+    model.example_asset_ids = list(model.epochs[-1][1])
+    if model.thumbnail_id is None:
+        model.thumbnail_id = next(iter([*model.example_asset_ids, *model.training_images]), None)
+
+
+def _sample(state: State, model: Model, prompt: str, index: int, learned: float, now: float) -> str:
+    """An asset that is painted when somebody looks at it."""
+    sources = tuple(model.training_images)
+    if model.type == COMPOSITION:
+        sources = tuple(
+            pictured[index % len(pictured)] for concept in model.concepts if (pictured := _pictures_of(state, concept))
+        )
+    asset_id = state.new_id("asset_")
+    state.assets[asset_id] = Asset(
+        id=asset_id,
+        name=f"{prompt[:60]}.jpg",
+        kind="image",
+        mime_type=pictures.sample_mime_type(state, sources),
+        created_at=now,
+        updated_at=now,
+        recipe=Recipe(sources, prompt, index, learned, blend=model.type == COMPOSITION),
+        width=pictures.SIDE,
+        height=pictures.SIDE,
+        source="inference-txt",
+        metadata_type="inference-txt2img",
+        prompt=prompt,
+        model_id=model.id,
+    )
+    return asset_id
+
+
+def _pictures_of(state: State, concept: dict[str, object]) -> list[str]:
+    model = state.models.get(str(concept["modelId"]))
+    if model is None:
+        return []
+    chosen = concept.get("modelEpoch") or model.epoch
+    samples = next((assets for epoch, assets in model.epochs if epoch == chosen), None) or model.example_asset_ids
+    return samples or list(model.training_images)

@@ -1,0 +1,143 @@
+"""Serve the emulator: in this process until a signal comes, or in a thread beside a test."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.request import Request, urlopen
+
+import uvicorn
+
+from airflow_provider_scenario.emulator.app import create_app
+from airflow_provider_scenario.emulator.settings import Settings
+from airflow_provider_scenario.emulator.state import State
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from airflow_provider_scenario.emulator.gateway import Receive, Scope, Send
+
+
+@dataclass(frozen=True, slots=True)
+class RunningEmulator:
+    """An emulator that listens, the Scenario API at ``url`` and the switches under ``{address}/emulator``."""
+
+    address: str
+    state: State
+
+    @property
+    def url(self) -> str:
+        return f"{self.address}/v1"
+
+    def ledger(self) -> dict[str, Any]:
+        """What was created, started and billed so far."""
+        ledger: dict[str, Any] = self._ask("GET", "ledger")
+        return ledger
+
+    def switch(self, name: str, **payload: Any) -> Any:
+        """Turn a switch: ``emulator.switch("settings", training_seconds=60)``, ``emulator.switch("reset")``."""
+        return self._ask("POST", name, payload)
+
+    def _ask(self, method: str, name: str, payload: dict[str, Any] | None = None) -> Any:
+        content = None if payload is None else json.dumps(payload).encode()
+        headers = {"content-type": "application/json"}
+        request = Request(f"{self.address}/emulator/{name}", content, headers, method=method)  # noqa: S310
+        with urlopen(request, timeout=10) as response:  # noqa: S310
+            return json.load(response)
+
+
+class _Server(uvicorn.Server):
+    """Says when it listens."""
+
+    def __init__(self, config: uvicorn.Config, listening: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._listening = listening
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._listening()
+
+
+def serve(state: State, host: str, port: int, listening: Callable[[RunningEmulator], None]) -> None:
+    """
+    Serve until a signal comes.
+
+    :param port: 0 takes a free one.
+    :param listening: called once the socket is bound and connections are accepted.
+    """
+    bound = _bind(host, port)
+    emulator = RunningEmulator(_address(bound), state)
+    _server(state, lambda: listening(emulator)).run(sockets=[bound])
+
+
+@contextmanager
+def running_emulator(
+    *,
+    api_key: str = "demo",
+    api_secret: str = "demo",  # noqa: S107
+    port: int = 0,
+    **settings: Any,
+) -> Iterator[RunningEmulator]:
+    """
+    An emulator in a thread of this process.
+
+    :param settings: those of :class:`.settings.Settings`, e.g. ``training_seconds=1``.
+    """
+    state = State(Settings(**settings), api_key, api_secret)
+    bound = _bind("127.0.0.1", port)
+    ready = threading.Event()
+    server = _server(state, ready.set)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
+    thread.start()
+    if not ready.wait(10):
+        raise RuntimeError("The emulator did not start within 10 seconds")
+    try:
+        yield RunningEmulator(_address(bound), state)
+    finally:
+        server.should_exit = server.force_exit = True
+        thread.join(10)
+
+
+def _server(state: State, listening: Callable[[], None]) -> _Server:
+    app = _with_a_plug_to_pull(create_app(state))
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        timeout_graceful_shutdown=1,
+    )
+    return _Server(config, listening)
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind((host, port))
+    return bound
+
+
+def _address(bound: socket.socket) -> str:
+    host, port = bound.getsockname()[:2]
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{shown}:{port}"
+
+
+def _with_a_plug_to_pull(app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> Any:
+    """ASGI has no way to drop a connection without an answer; uvicorn's transport has."""
+
+    async def served(scope: Scope, receive: Receive, send: Send) -> None:
+        transport = getattr(getattr(send, "__self__", None), "transport", None)
+        if isinstance(transport, asyncio.BaseTransport):
+            scope.setdefault("extensions", {})["emulator.hang_up"] = transport.close
+        await app(scope, receive, send)
+
+    return served

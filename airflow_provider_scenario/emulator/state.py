@@ -1,0 +1,105 @@
+"""Everything the emulator remembers, and the clock it lives by."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import random
+import time
+from collections import deque
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from functools import lru_cache
+
+from airflow_provider_scenario.emulator.faults import Faults
+from airflow_provider_scenario.emulator.ledger import Ledger
+from airflow_provider_scenario.emulator.records import Asset, Job, Model, Upload
+from airflow_provider_scenario.emulator.settings import Outcome, Settings
+from airflow_provider_scenario.emulator.signing import Signer
+
+PROJECT_ID = "proj_emulator"
+TEAM_ID = "team_emulator"
+AUTHOR_ID = "api_emulator"
+EPOCH_START = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+BASE_MODELS = (("flux.1-dev", "flux.1"), ("flux.1-kontext-dev", "flux.1-kontext-dev"), ("gpt-image-1", "gpt-image-1"))
+_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
+
+class State:
+    """
+    One emulated project. Only ever changed between two awaits of the server's event loop, so it needs no lock.
+
+    :param settings: what it starts with, and returns to on a reset.
+    """
+
+    def __init__(self, settings: Settings | None = None, api_key: str = "demo", api_secret: str = "demo") -> None:  # noqa: S107
+        self.api_key = api_key
+        self.api_secret = api_secret
+        self.signer = Signer()
+        self._initial = settings or Settings()
+        self.reset()
+
+    def reset(self) -> None:
+        self.settings = self._initial.model_copy(deep=True)
+        self.faults = Faults()
+        self.outcomes: dict[str, Outcome] = {}
+        self.ledger = Ledger()
+        self.models: dict[str, Model] = {}
+        self.assets: dict[str, Asset] = {}
+        self.jobs: dict[str, Job] = {}
+        self.uploads: dict[str, Upload] = {}
+        self.launches: float | None = None
+        self.recent_requests: deque[float] = deque()
+        self.clock_offset = 0.0
+        self._ends: list[tuple[float, int, Job]] = []
+        self._tie_breaker = itertools.count()
+        for model_id, model_type in BASE_MODELS:
+            self.models[model_id] = Model(
+                model_id, model_type, EPOCH_START, EPOCH_START, model_id, status="trained", privacy="public"
+            )
+
+    def now(self) -> float:
+        """Unix time, plus what ``POST /emulator/advance`` has added."""
+        return time.time() + self.clock_offset
+
+    def new_id(self, prefix: str) -> str:
+        return prefix + "".join(random.choices(_ALPHABET, k=24))  # noqa: S311
+
+    def asset_url(self, base: str, asset_id: str, now: float) -> str:
+        return self.signer.url(base, f"/cdn/assets/{asset_id}", now, self.settings.url_seconds)
+
+    def watch_end(self, job: Job) -> None:
+        heapq.heappush(self._ends, (job.timeline.ends_at, next(self._tie_breaker), job))
+
+    def ended_jobs(self, now: float) -> list[Job]:
+        """Jobs that have ended since the last call. Costs nothing while none has."""
+        ended = []
+        while self._ends and self._ends[0][0] <= now:
+            ended.append(heapq.heappop(self._ends)[2])
+        return ended
+
+    def training_seconds(self, model: Model) -> float:
+        for glob, seconds in self.settings.training_seconds_by_model.items():
+            if names(model, glob):
+                return seconds
+        return self.settings.training_seconds
+
+    def take_outcome(self, model: Model) -> Outcome:
+        for outcome_id, outcome in self.outcomes.items():
+            if names(model, outcome.model):
+                if outcome.times is not None:
+                    outcome.times -= 1
+                    if outcome.times == 0:
+                        del self.outcomes[outcome_id]
+                return outcome
+        return Outcome()
+
+
+def names(model: Model, glob: str) -> bool:
+    return fnmatchcase(model.id, glob) or fnmatchcase(model.name or "", glob)
+
+
+@lru_cache(maxsize=65536)
+def iso(moment: float) -> str:
+    """The API's spelling of a time."""
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

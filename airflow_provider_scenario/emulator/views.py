@@ -1,0 +1,184 @@
+"""How records look on the wire."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_scenario.emulator.state import AUTHOR_ID, PROJECT_ID, State, iso
+from airflow_provider_scenario.emulator.trainers import TRAINABLE
+
+if TYPE_CHECKING:
+    from airflow_provider_scenario.emulator.records import Asset, Job, Model
+
+# The service adds fields that no description mentions; so does every object here.
+COMPLIANCE = {"ipIndemnification": False, "dataRetention": "standard"}
+PREVIEWED_IMAGES = 3
+
+
+def model_view(state: State, model: Model, base: str, now: float, images: int | None = None) -> dict[str, Any]:
+    """A model as its owner sees it, with at most so many training ``images``; None shows all."""
+    view: dict[str, Any] = {
+        "id": model.id,
+        "status": model.status,
+        "type": model.type,
+        "privacy": model.privacy,
+        "source": "scenario",
+        "custom": model.type in TRAINABLE,
+        "capabilities": ["img2img", "txt2img"],
+        "collectionIds": model.collection_ids,
+        "exampleAssetIds": model.example_asset_ids,
+        "tags": model.tags,
+        "trainingImagesNumber": len(model.training_images),
+        "createdAt": iso(model.created_at),
+        "updatedAt": iso(model.updated_at),
+        "accessRestrictions": 0,
+        "complianceMetadata": COMPLIANCE,
+    }
+    if model.name is not None:
+        view["name"] = model.name
+    if model.short_description is not None:
+        view["shortDescription"] = model.short_description
+    if model.deleted_at is not None:
+        view["deletedAt"] = iso(model.deleted_at)
+    if model.privacy == "public":
+        return view
+    view |= {"ownerId": PROJECT_ID, "authorId": AUTHOR_ID, "userId": AUTHOR_ID, "parameters": model.parameters}
+    shown = list(model.training_images)[:images]
+    view["trainingImages"] = [training_image_view(state, image_id, base, now) for image_id in shown]
+    if model.thumbnail_id is not None:
+        view["thumbnail"] = link(state, model.thumbnail_id, base, now)
+    if model.pairs:
+        view["trainingImagePairs"] = model.pairs
+    if model.concepts:
+        view["concepts"] = model.concepts
+    if model.parent_model_id is not None:
+        view["parentModelId"] = model.parent_model_id
+    if model.prompt_embedding is not None:
+        view["promptEmbedding"] = model.prompt_embedding
+    if model.negative_prompt_embedding is not None:
+        view["negativePromptEmbedding"] = model.negative_prompt_embedding
+    if model.epochs:
+        view["epochs"] = [
+            {"epoch": epoch, "assets": [link(state, asset_id, base, now) for asset_id in assets]}
+            for epoch, assets in model.epochs
+        ]
+    if model.epoch is not None:
+        view["epoch"] = model.epoch
+    if model.job is not None:
+        view["jobId"] = model.job.id
+        view["trainingProgress"] = _training_progress(model.job, now)
+        view["trainingStats"] = _training_stats(model, model.job)
+    return view
+
+
+def _training_progress(job: Job, now: float) -> dict[str, Any]:
+    moment = job.timeline.at(now)
+    progress: dict[str, Any] = {
+        "stage": moment.stage,
+        "updatedAt": round(moment.updated_at * 1000),
+        "progress": moment.progress,
+        "remainingTimeMs": moment.remaining_ms,
+    }
+    if moment.position is not None:
+        progress["position"] = moment.position
+    if moment.running_since is not None:
+        progress["startedAt"] = round(moment.running_since * 1000)
+    if moment.retrying:
+        progress["retryableError"] = job.timeline.outcome.retryable_error
+        progress["retryCount"] = job.timeline.outcome.retry_count
+    return progress
+
+
+def _training_stats(model: Model, job: Job) -> dict[str, Any]:
+    timeline = job.timeline
+    queue_ended = min(timeline.running_since, timeline.ends_at)
+    stats: dict[str, Any] = {"startedAt": iso(timeline.started)}
+    if model.status != "training":
+        stats |= {
+            "endedAt": iso(timeline.ends_at),
+            "queueDuration": round(queue_ended - timeline.started, 3),
+            "trainDuration": round(timeline.ends_at - queue_ended, 3),
+        }
+    return stats
+
+
+def training_image_view(state: State, image_id: str, base: str, now: float) -> dict[str, Any]:
+    asset = state.assets[image_id]
+    return {
+        "id": asset.id,
+        "name": asset.name,
+        "description": asset.description or "",
+        "automaticCaptioning": asset.automatic_captioning or "",
+        "downloadUrl": state.asset_url(base, asset.id, now),
+        "createdAt": iso(asset.created_at),
+        "moderationStatus": "approved",
+    }
+
+
+def link(state: State, asset_id: str, base: str, now: float) -> dict[str, str]:
+    return {"assetId": asset_id, "url": state.asset_url(base, asset_id, now)}
+
+
+def job_view(job: Job, now: float) -> dict[str, Any]:
+    history = job.timeline.job_history(now)
+    view: dict[str, Any] = {
+        "jobId": job.id,
+        "jobType": job.type,
+        "status": history[-1][0],
+        "statusHistory": [{"status": status, "date": iso(date)} for status, date in history],
+        "progress": round(job.timeline.share(now), 4),
+        "metadata": job.metadata,
+        "createdAt": iso(job.timeline.started),
+        "updatedAt": iso(job_updated_at(job, now)),
+        "authorId": AUTHOR_ID,
+        "ownerId": PROJECT_ID,
+        "complianceMetadata": COMPLIANCE,
+    }
+    if job.cost:
+        view["billing"] = {"cuCost": job.cost, "cuDiscount": 0}
+    return view
+
+
+def job_updated_at(job: Job, now: float) -> float:
+    """When it last moved on, rounded to whole polls of the trainer: a job that stalls stands still here too."""
+    return max(job.timeline.job_history(now)[-1][1], job.timeline.at(now).updated_at)
+
+
+def asset_view(state: State, asset: Asset, base: str, now: float) -> dict[str, Any]:
+    metadata: dict[str, Any] = {"kind": asset.kind, "type": asset.metadata_type, "name": asset.name}
+    properties: dict[str, Any] = {"size": len(asset.content or b""), "format": asset.mime_type.partition("/")[2]}
+    if asset.width and asset.height:
+        size = {"width": asset.width, "height": asset.height}
+        metadata |= size
+        properties |= size
+    if asset.training_image:
+        metadata["trainingImage"] = True
+    if asset.prompt is not None:
+        metadata |= {"prompt": asset.prompt, "modelId": asset.model_id}
+    if asset.parent_id is not None:
+        metadata["parentId"] = asset.parent_id
+    view: dict[str, Any] = {
+        "id": asset.id,
+        "url": state.asset_url(base, asset.id, now),
+        "mimeType": asset.mime_type,
+        "metadata": metadata,
+        "properties": properties,
+        "kind": asset.kind,
+        "source": asset.source,
+        "status": "success",
+        "privacy": "private",
+        "tags": [],
+        "collectionIds": asset.collection_ids,
+        "editCapabilities": [],
+        "authorId": AUTHOR_ID,
+        "ownerId": PROJECT_ID,
+        "createdAt": iso(asset.created_at),
+        "updatedAt": iso(asset.updated_at),
+        "isHidden": asset.hidden,
+        "complianceMetadata": COMPLIANCE,
+    }
+    if asset.description is not None:
+        view["description"] = asset.description
+    if asset.automatic_captioning is not None:
+        view["automaticCaptioning"] = asset.automatic_captioning
+    return view
