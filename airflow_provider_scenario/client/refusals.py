@@ -88,20 +88,17 @@ def decode(content: bytes) -> Any:
         return content[:20_000].decode("utf-8", "replace").strip() or None
 
 
-def refusal(
-    asked: Asked, status: int, headers: Mapping[str, str], body: Any, *, now: float, secrets: tuple[str, ...] = ()
-) -> ScenarioError:
+def refusal(asked: Asked, status: int, headers: Mapping[str, str], body: Any, *, now: float) -> ScenarioError:
     """
     Translate an answer that is no success into the error that says it.
 
     :param asked: what was asked.
     :param status: the HTTP status, anything but 2xx.
     :param headers: of the answer; looked up in any case if the mapping does so.
-    :param body: as :func:`decode` gave it.
+    :param body: as :func:`decode` gave it, without secrets the service may have repeated.
     :param now: Unix time in seconds, for a ``Retry-After`` that is a date.
-    :param secrets: what must not appear even when the service repeats it.
     """
-    said = plain(said_by(body), secrets=secrets)
+    said = plain(said_by(body))
     details = _details(body)
     origin: dict[str, Any] = {
         "request": asked.request,

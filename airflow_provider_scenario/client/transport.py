@@ -263,9 +263,14 @@ class Transport:
         )
         return _Failure(error, may_repeat=not trouble.hopeless and (call.repeatable or trouble.nothing_sent))
 
+    def _without_secrets(self, content: bytes) -> bytes:
+        for secret in self._secrets:
+            content = content.replace(secret.encode(), b"***")
+        return content
+
     def _read(self, call: Asked, response: requests.Response, accept: Collection[int]) -> Answer | _Failure:
         status, headers = response.status_code, response.headers
-        body = {} if status == 204 else decode(response.content)
+        body = {} if status == 204 else decode(response.content if response.ok else self._without_secrets(response.content))
         trace = headers.get("x-amzn-requestid") or headers.get("x-amzn-trace-id")
         if (200 <= status < 300 or status in accept) and isinstance(body, dict):
             return Answer(status, body, call.request, trace)
@@ -288,7 +293,7 @@ class Transport:
                     **origin,
                 )
             )
-        error = refusal(call, status, headers, body, now=self._clock(), secrets=self._secrets)
+        error = refusal(call, status, headers, body, now=self._clock())
         throttled = isinstance(error, ThrottledError)
         failed = isinstance(error, ServiceError) and (status == 408 or status >= 500)
         return _Failure(
@@ -339,10 +344,10 @@ def _understand(problem: Exception, timeout: tuple[float, float]) -> _Trouble:
             hopeless=True,
             advice="Check the base URL, or name the trusted certificates in 'verify' of the connection.",
         )
-    if find(urllib3.exceptions.ConnectTimeoutError, requests.exceptions.ConnectTimeout):
-        return _Trouble(f"no connection within {timeout[0]:g} s", nothing_sent=True)
     if refused := find(urllib3.exceptions.NewConnectionError):
         return _Trouble(f"no connection ({str(refused).rpartition(': ')[2]})", nothing_sent=True)
+    if find(urllib3.exceptions.ConnectTimeoutError, requests.exceptions.ConnectTimeout):
+        return _Trouble(f"no connection within {timeout[0]:g} s", nothing_sent=True)
     if find(requests.exceptions.Timeout, urllib3.exceptions.TimeoutError):
         return _Trouble(f"no answer came within {timeout[1]:g} s")
     if find(requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError):

@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import pytest
+from requests.structures import CaseInsensitiveDict
+
+from airflow_provider_scenario.client.errors import (
+    AlreadyTrainingError,
+    AlreadyTrainingImageError,
+    AuthenticationError,
+    NotFoundError,
+    PlanCeilingError,
+    RequestRefusedError,
+    ServiceError,
+    ThrottledError,
+)
+from airflow_provider_scenario.client.refusals import MAX_SERVICE_TEXT, Asked, decode, plain, refusal, said_by
+
+TRAIN = Asked("train model model_8Xk", "PUT /models/model_8Xk/train", repeatable=False)
+
+
+def refused(status, body=None, headers=None, asked=TRAIN):
+    return refusal(asked, status, CaseInsensitiveDict(headers or {}), body, now=0)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"reason": "no images", "name": "SomeError", "details": {}, "trace_id": "1"}, "no images"),
+        ({"message": "no images"}, "no images"),
+        ({"Message": "no images"}, "no images"),
+        ({"error": "no images"}, "no images"),
+        ({"error": {"message": "no images"}}, "no images"),
+        ({"errors": [{"message": "no"}, {"message": "images"}]}, "no; images"),
+        ({"status": "error", "code": "bad_request", "message": "no images"}, "no images"),
+        ({"statusCode": 400, "error": "Bad Request", "message": "no images"}, "no images"),
+        ({"apiError": True, "error": "no images", "infos": {}, "id": "x"}, "no images"),
+        ({"reason": "", "message": None, "error": "no images"}, "no images"),
+        ({"reason": {"unexpected": 1}, "message": "no images"}, "no images"),
+        ({"name": "NoImagesError"}, "NoImagesError"),
+        ({"code": 17}, ""),
+        ({}, ""),
+        (["no images", {"message": "at all"}], "no images; at all"),
+        ([], ""),
+        ("no images", "no images"),
+        ("<html><head><title>502 Bad Gateway</title></head><body>x</body></html>", "502 Bad Gateway"),
+        ("<html><style>a{}</style><body><h1>no</h1> images</body></html>", "no images"),
+        (None, ""),
+        (17, ""),
+        (True, ""),
+    ],
+    ids=str,
+)
+def test_the_services_words_are_found_in_every_shape_of_body(body, said):
+    assert plain(said_by(body)) == said
+
+
+@pytest.mark.parametrize(
+    ("content", "body"),
+    [
+        (b'{"a": 1}', {"a": 1}),
+        (b"[1]", [1]),
+        (b"plain", "plain"),
+        (b"", None),
+        (b"  \n", None),
+        (b"\xff\xfe", "��"),
+        (b"[" * 100_000, "[" * 20_000),
+    ],
+    ids=["object", "list", "text", "nothing", "white space", "binary", "nested without end"],
+)
+def test_any_bytes_can_be_a_body(content, body):
+    assert decode(content) == body
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "headers", "kind"),
+    [
+        (400, {"reason": '"name" must be a string'}, {}, RequestRefusedError),
+        (409, {"message": "conflict"}, {}, RequestRefusedError),
+        (422, ["wrong"], {}, RequestRefusedError),
+        (402, {"message": "pay"}, {}, RequestRefusedError),
+        (405, None, {}, RequestRefusedError),
+        (410, {"reason": "too old"}, {}, RequestRefusedError),
+        (413, "<html><title>413</title></html>", {}, RequestRefusedError),
+        (400, {"reason": "Model is already training"}, {}, AlreadyTrainingError),
+        (400, {"message": "MODEL IS ALREADY TRAINING."}, {}, AlreadyTrainingError),
+        (409, {"error": "already training"}, {}, AlreadyTrainingError),
+        (
+            400,
+            {"reason": "The provided assetId is already a training image of this model"},
+            {},
+            AlreadyTrainingImageError,
+        ),
+        (401, {"message": "Unauthorized"}, {}, AuthenticationError),
+        (403, {"message": "Forbidden"}, {}, AuthenticationError),
+        (403, "<html>blocked</html>", {}, AuthenticationError),
+        (404, {"reason": "Model model_8Xk not found"}, {}, NotFoundError),
+        (404, None, {}, NotFoundError),
+        (429, {"name": "PlanLimitReachedError"}, {}, PlanCeilingError),
+        (429, {"name": "PlanLimitReachedError", "details": {"remainingSeconds": 5}}, {}, PlanCeilingError),
+        (429, {"details": {"actionName": "train-model", "actionLimit": 1}}, {}, PlanCeilingError),
+        (429, {"details": {"remainingSeconds": 5}}, {}, ThrottledError),
+        (429, {"details": {"remainingSeconds": 5, "actionName": "train-model"}}, {}, ThrottledError),
+        (429, {"message": "Too Many Requests"}, {}, ThrottledError),
+        (429, None, {}, ThrottledError),
+        (429, ["odd"], {}, ThrottledError),
+        (408, None, {}, ServiceError),
+        (500, {"message": None}, {}, ServiceError),
+        (503, "", {}, ServiceError),
+        (302, None, {}, ServiceError),
+        (101, None, {}, ServiceError),
+    ],
+    ids=str,
+)
+def test_every_answer_has_its_error(status, body, headers, kind):
+    error = refused(status, body, headers)
+    assert type(error) is kind
+    assert (error.status, error.request, error.body) == (status, "PUT /models/model_8Xk/train", body)
+
+
+def test_a_training_beyond_the_allowance_is_told_with_its_numbers_and_the_fate_of_the_money():
+    body = {
+        "name": "PlanLimitReachedError",
+        "reason": "limit",
+        "details": {"actionName": "train-model", "actionLimit": 10000, "actionValue": 9754, "limitScope": "team"},
+        "trace_id": "1-68f",
+    }
+    error = refused(429, body)
+    assert str(error) == (
+        "Scenario refused to train model model_8Xk: plan ceiling 'train-model' (10000 creative units, 9754 used). "
+        "Nothing was started or billed. The price of this run counts already: raise the plan, or train with fewer images "
+        "or epochs. [PUT /models/model_8Xk/train, 429, trace 1-68f]"
+    )
+    assert (error.action, error.limit, error.used, error.frees_up) == ("train-model", 10000, 9754, False)
+
+
+@pytest.mark.parametrize(
+    ("details", "advice", "frees_up"),
+    [
+        ({"actionName": "parallel-training", "actionLimit": 0}, "The plan does not include training", False),
+        ({"actionName": "parallel-training", "actionLimit": "2"}, "A slot is free again when", True),
+        ({"actionName": "add-training-image", "actionLimit": 25}, "(limit 25). Nothing was", False),
+        ({"actionName": "models", "actionLimit": 1e6}, "Raise the plan; waiting does not help", False),
+        ({}, "Raise the plan; waiting does not help", False),
+    ],
+)
+def test_a_plan_ceiling_says_whether_waiting_helps(details, advice, frees_up):
+    error = refused(429, {"name": "PlanLimitReachedError", "details": details})
+    assert advice in str(error)
+    assert error.frees_up is frees_up
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "headers", "advice"),
+    [
+        (403, {"Message": "denied"}, {"x-amzn-errortype": "AccessDeniedException"}, "key or the secret is wrong"),
+        (403, None, {"X-Amzn-ErrorType": "AccessDeniedException:http://x"}, "key or the secret is wrong"),
+        (401, None, {}, "key or the secret is wrong"),
+        (403, None, {"x-amzn-errortype": "MissingAuthenticationTokenException"}, "no such route"),
+        (403, {"message": "Forbidden"}, {}, "Most often the project is wrong"),
+        (
+            403,
+            {
+                "name": "ModelAccessRestrictedError",
+                "reason": "no",
+                "details": {"currentPlan": "free", "requiredPlan": "pro"},
+            },
+            {},
+            "needs the plan pro, the team has free",
+        ),
+        (403, {"name": "ModelAccessRestrictedError"}, {}, "needs the plan ?, the team has ?"),
+    ],
+)
+def test_a_403_says_what_to_check(status, body, headers, advice):
+    assert advice in str(refused(status, body, headers))
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "trace"),
+    [
+        ({}, {"trace_id": "1-68f"}, "1-68f"),
+        ({"x-amzn-RequestId": "abc"}, {}, "abc"),
+        ({"X-Amzn-Trace-Id": "Root=1-5"}, {}, "Root=1-5"),
+        ({"x-amzn-requestid": "abc"}, {"trace_id": "1-68f"}, "1-68f"),
+        ({}, {"trace_id": 17}, None),
+        ({}, [], None),
+    ],
+)
+def test_the_id_to_quote_to_the_support_is_kept(headers, body, trace):
+    assert refused(500, body, headers).trace_id == trace
+
+
+def test_foreign_text_is_one_line_of_bounded_length():
+    text = plain("a\nb\t\x1b[31mred\x00 " + "x" * 1000)
+    assert text.startswith("a b [31mred xxx")
+    assert len(text) == MAX_SERVICE_TEXT
+
+
+def test_foreign_text_keeps_no_signed_address():
+    text = plain("see https://user:pass@cdn.test/a.png?Signature=s#t, and http://x.test/plain.")
+    assert text == "see https://cdn.test/a.png?… and http://x.test/plain."
+
+
+@pytest.mark.parametrize(
+    ("asked", "fate"),
+    [
+        (Asked("look", "GET /x", repeatable=True, reads=True), "Reading changes nothing and costs nothing."),
+        (Asked("change", "PUT /x", repeatable=True), "Asking again is safe."),
+        (Asked("train", "PUT /x", repeatable=False, if_lost="It may run."), "It may run."),
+    ],
+)
+def test_a_failure_of_the_service_tells_what_may_have_happened(asked, fate):
+    assert fate in str(refused(502, {"message": "Bad Gateway"}, asked=asked))
