@@ -31,4 +31,5 @@ class ScenarioModelLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002
         """Return what :meth:`persist` has stored, or nothing."""
-        return BaseXCom.get_value(key=self.xcom_key, ti_key=ti_key) or ""
+        # The key is immutable, Airflow's own protocol for it is not: nothing that matters here.
+        return BaseXCom.get_value(key=self.xcom_key, ti_key=ti_key) or ""  # type: ignore[arg-type]

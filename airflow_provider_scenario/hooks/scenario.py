@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
 from airflow.sdk.log import mask_secret
+from asgiref.sync import sync_to_async
 
 from airflow_provider_scenario.client.errors import InvalidInputError, ScenarioError
 from airflow_provider_scenario.hooks.connection_form import SCENARIO_FORM
@@ -65,14 +65,14 @@ class ScenarioHook(BaseHook):
         return ScenarioClient.connect(**{**settings, **overrides})
 
     async def aconnect(self, **overrides: Any) -> ScenarioClient:
-        """Make a client from within an event loop, without blocking it."""
-        if "settings" not in self.__dict__:
-            from airflow.providers.common.compat.connection import get_async_connection
+        """
+        Make a client from within an event loop, without blocking it.
 
-            connection = await get_async_connection(self.scenario_conn_id, hook=self)
-            # In a thread: masking asks the supervisor, and the first import of the client takes a while.
-            self.settings = await asyncio.to_thread(self._read, connection)
-        return await asyncio.to_thread(self.connect, **overrides)
+        All of it happens in a thread: looking the connection up and masking its secrets ask Airflow's supervisor, and
+        the client's first import takes a while. Not ``asyncio.to_thread``: on Airflow 3.1 the supervisor can only be
+        asked from threads that know the loop they come from.
+        """
+        return await sync_to_async(self.connect, thread_sensitive=False)(**overrides)
 
     def get_conn(self) -> ScenarioClient:
         """Airflow's name for :attr:`client`."""

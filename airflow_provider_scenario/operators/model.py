@@ -20,7 +20,6 @@ from airflow_provider_scenario.operators.base import ScenarioOperator, check_id,
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_scenario.client.scenario import Preset
     from airflow_provider_scenario.client.schemas import Model
 
 _UPDATABLE = (
@@ -35,7 +34,7 @@ _UPDATABLE = (
     "prompt_embedding",
     "negative_prompt_embedding",
 )
-_UNSETTABLE = tuple(field for field in _UPDATABLE if field not in ("name", "type", "parameters", "concepts"))
+_UNSETTABLE = ("class_slug", "epoch", "thumbnail")  # the fields for which the API documents a null
 
 
 class ScenarioCreateModelOperator(ScenarioOperator):
@@ -145,8 +144,7 @@ class ScenarioUpdateModelOperator(ScenarioOperator):
     :param parameters: training parameters to keep with the model (templated).
     :param prompt_embedding: text added to every prompt (templated).
     :param negative_prompt_embedding: text added to every negative prompt (templated).
-    :param unset: names of fields to empty: ``short_description``, ``class_slug``, ``epoch`` (back to the last),
-        ``thumbnail``, ``prompt_embedding``, ``negative_prompt_embedding``.
+    :param unset: names of fields to empty: ``class_slug``, ``epoch`` (back to the last), ``thumbnail``.
     :param scenario_conn_id: connection of type ``scenario``. Default: ``scenario_default``.
     :return: the model's id.
     """
@@ -249,7 +247,7 @@ class ScenarioAddTrainingImagesOperator(ScenarioOperator):
         model_id: str,
         images: Any,
         pairs: Sequence[Mapping[str, str]] | None = None,
-        preset: Preset | None = None,
+        preset: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_scenario.client.errors import AlreadyTrainingError, InvalidInputError
-from airflow_provider_scenario.client.trainers import TRAINERS, check_dataset_size, check_parameters, check_type
+from airflow_provider_scenario.client.trainers import check_parameters, check_ready
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
 from airflow_provider_scenario.operators.base import ScenarioOperator, check_id, known
 from airflow_provider_scenario.operators.waiting import DEFAULT_POKE_INTERVAL, DEFAULT_TIMEOUT, TrainingWaiter
@@ -82,7 +82,7 @@ class ScenarioTrainModelOperator(TrainingWaiter):
             check_id("model_id", self.model_id)
             model = self.hook.client.get_model(self.model_id)
             self.show_model(context, model.id)
-            parameters = self._checked_parameters(model)
+            parameters = self._check(model)
             training = self._adopt(model) or self._start(model, parameters)
             for key in ("job_id", "creative_units_cost"):
                 context["ti"].xcom_push(key=key, value=training[key])
@@ -90,9 +90,17 @@ class ScenarioTrainModelOperator(TrainingWaiter):
                 return training
             return self.wait(context, model.id, training["job_id"])
 
-    def _checked_parameters(self, model: Model) -> dict[str, Any]:
+    def _check(self, model: Model) -> dict[str, Any]:
         """Whatever would be refused is refused here, before anything is paid."""
         parameters, warnings = check_parameters(self.parameters or {}, model.type)
+        if model.status != "training":
+            warnings += check_ready(
+                model_id=model.id,
+                model_type=model.type,
+                images=max(model.training_images_number or 0, len(model.training_images or [])),
+                pairs=len(model.training_image_pairs or []),
+                concepts=len(model.concepts or []),
+            )
         for warning in warnings:
             self.log.warning("%s", warning)
         return parameters
@@ -104,8 +112,6 @@ class ScenarioTrainModelOperator(TrainingWaiter):
         return _started(model.id, model.job_id, None)
 
     def _start(self, model: Model, parameters: dict[str, Any]) -> dict[str, Any]:
-        for warning in check_ready(model):
-            self.log.warning("%s", warning)
         try:
             started = self.hook.client.train(model.id, parameters)
         except AlreadyTrainingError:
@@ -164,29 +170,6 @@ class ScenarioCancelTrainingOperator(ScenarioOperator):
             time.sleep(2)
             model = self.hook.client.get_model(self.model_id)
         return model
-
-
-def check_ready(model: Model) -> list[str]:
-    """
-    Check that the model has what its trainer learns from.
-
-    :return: warnings, such as fewer images than recommended.
-    :raises InvalidInputError: names the model, what is missing, and what would be right.
-    """
-    kind = model.type or ""
-    trainer = TRAINERS.get(kind)
-    try:
-        warnings = check_type(kind)
-        if trainer and trainer.dataset == "concepts":
-            if not model.concepts:
-                raise InvalidInputError("concepts is empty: a composition needs at least one trained LoRA.")
-            return warnings
-        images = max(model.training_images_number or 0, len(model.training_images or []))
-        return warnings + check_dataset_size(images, model_type=kind, pairs=len(model.training_image_pairs or []))
-    except InvalidInputError as error:
-        raise InvalidInputError(
-            f"model_id {model.id!r} cannot be trained: {error} Nothing was started or billed."
-        ) from error
 
 
 def refuse_secrets_in_dag_file(parameters: Mapping[str, Any] | None) -> None:

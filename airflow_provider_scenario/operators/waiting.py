@@ -7,10 +7,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.sdk.exceptions import TaskDeferralTimeout
-
 from airflow_provider_scenario.client.errors import InvalidInputError, ScenarioError
-from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
+from airflow_provider_scenario.exceptions import TaskDeferralTimeout, permanent_errors_do_not_retry
 from airflow_provider_scenario.operators.base import ScenarioOperator
 from airflow_provider_scenario.watch.decision import TrainingWatch
 from airflow_provider_scenario.watch.ending import Ending

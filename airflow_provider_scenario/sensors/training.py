@@ -9,10 +9,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
-from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
 
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.exceptions import (
+    AirflowFailException,
+    AirflowSensorTimeout,
     TrainingFailedError,
     TrainingTimeoutError,
     permanent_errors_do_not_retry,

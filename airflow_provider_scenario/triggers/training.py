@@ -7,8 +7,8 @@ import time
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.configuration import conf
 from airflow.triggers.base import BaseTrigger, TriggerEvent
+from asgiref.sync import sync_to_async
 
 from airflow_provider_scenario.client.errors import ScenarioError
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
@@ -100,7 +100,7 @@ class ScenarioTrainingTrigger(BaseTrigger):
         if not self.cancel_on_kill or self._ended or not self.model_id:
             return
         try:
-            state = await asyncio.to_thread(self._task_state)
+            state = await sync_to_async(self._task_state, thread_sensitive=False)()
         except Exception as error:
             self.log.warning(
                 "Cannot tell whether the task was killed (%s): the training of %s goes on, and its cost.",
@@ -145,6 +145,7 @@ class ScenarioTrainingTrigger(BaseTrigger):
 def warn_without_triggerer(log: Logger) -> None:
     """Say so in the task's log where nobody would ever wake it up. Silent where Airflow's health is out of reach."""
     import requests
+    from airflow.configuration import conf
 
     execution_api = conf.get("core", "execution_api_server_url", fallback="")
     address = execution_api.split("/execution")[0] or conf.get("api", "base_url", fallback="")

@@ -1,0 +1,57 @@
+"""A real Airflow, all its processes, against the emulator; its ledger is the witness."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_scenario.demo.local_airflow import LocalAirflow
+from airflow_provider_scenario.emulator.server import running_emulator
+from tests.witness import Witness
+
+ROOT = Path(__file__).parents[2]
+KEY, SECRET = "api_system_test_key", "system-test-secret-not-in-any-log"
+
+
+@pytest.fixture(scope="session")
+def emulator_process() -> Iterator[str]:
+    with running_emulator(training_seconds=3, api_key=KEY, api_secret=SECRET) as emulator:
+        yield emulator.url
+
+
+@pytest.fixture
+def emulator(emulator_process: str) -> Witness:
+    witness = Witness(emulator_process, KEY, SECRET)
+    witness.reset()
+    witness.set(training_seconds=3)
+    return witness
+
+
+@pytest.fixture(scope="session")
+def airflow(emulator_process: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAirflow]:
+    folder = tmp_path_factory.mktemp("airflow")
+    shutil.copytree(ROOT / "example_dags", folder / "dags")
+    shutil.copytree(ROOT / "tests" / "system" / "dags", folder / "dags", dirs_exist_ok=True)
+    connection = {
+        "conn_type": "scenario",
+        "login": KEY,
+        "password": SECRET,
+        "host": emulator_process,
+        "extra": {"project_id": "proj_emulator"},
+    }
+    with LocalAirflow(
+        folder / "home",
+        folder / "dags",
+        connections={
+            "scenario_default": connection,
+            "wrong_secret": {**connection, "password": "another-secret-not-in-any-log"},
+        },
+        config={
+            "triggerer.triggerer_health_check_threshold": "6",
+            "workers.min_heartbeat_interval": "1",
+        },
+    ) as airflow:
+        yield airflow

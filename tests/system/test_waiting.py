@@ -1,0 +1,182 @@
+"""Success, failure and the end of a task before its training's: deferred and blocking, with the ledger as witness."""
+
+from __future__ import annotations
+
+import time
+from urllib.parse import quote
+
+import pytest
+
+MODES = pytest.mark.parametrize("mode", ["deferred", "blocking"])
+ONE_TRAINING = {"models": 1, "images": 2, "trainings": 1, "canceled": 0}
+
+
+@MODES
+@pytest.mark.parametrize(("kind", "task"), [("operator", "train"), ("sensor", "wait")])
+def test_a_training_that_succeeds_gives_its_result(airflow, emulator, kind, task, mode):
+    dag = f"{kind}_{mode}"
+    run = airflow.trigger(dag)
+    assert airflow.wait_for_run(dag, run) == "success"
+    result = airflow.xcom(dag, run, task)
+    assert emulator.counts() == ONE_TRAINING
+    assert result["status"] == "trained"
+    assert result["model_id"] == airflow.xcom(dag, run, "create")
+    assert result["creative_units_cost"] == emulator.ledger()["totals"]["creative_units_billed"]
+
+
+@MODES
+@pytest.mark.parametrize(("kind", "task"), [("operator", "train"), ("sensor", "wait")])
+def test_a_training_that_fails_fails_the_task_with_the_vendors_words(airflow, emulator, kind, task, mode):
+    emulator.outcome(model="doomed", fail_at=0.5, error="CUDA out of memory", hint="Use fewer images")
+    dag = f"{kind}_{mode}"
+    run = airflow.trigger(dag, {"name": "doomed"})
+    assert airflow.wait_for_run(dag, run) == "failed"
+    assert emulator.counts() == ONE_TRAINING
+    training = emulator.ledger()["trainings"][0]
+    log = airflow.task_log(dag, run, task)
+    for said in ("CUDA out of memory", "Use fewer images", training["model_id"], training["job_id"]):
+        assert said in log
+    assert airflow.task_instance(dag, run, task)["try_number"] == 1
+
+
+@MODES
+def test_killing_the_task_cancels_the_training(airflow, emulator, mode):
+    emulator.set(training_seconds=600)
+    dag = f"operator_{mode}"
+    run = airflow.trigger(dag)
+    airflow.wait_for_task(dag, run, "train", ["deferred" if mode == "deferred" else "running"])
+    eventually(lambda: emulator.counts()["trainings"] == 1)
+    airflow.mark(dag, run, "train", "failed")
+    eventually(lambda: emulator.counts()["canceled"] == 1)
+    assert emulator.model(airflow.xcom(dag, run, "create"))["status"] == "training-canceled"
+
+
+def test_a_sensor_that_is_killed_leaves_the_training_alone(airflow, emulator):
+    emulator.set(training_seconds=600)
+    run = airflow.trigger("sensor_deferred")
+    airflow.wait_for_task("sensor_deferred", run, "wait", ["deferred"])
+    airflow.mark("sensor_deferred", run, "wait", "failed")
+    airflow.wait_for_run("sensor_deferred", run)
+    time.sleep(3)
+    assert emulator.counts() == ONE_TRAINING
+
+
+def test_a_deferred_task_that_runs_out_of_time_cancels_the_training_and_says_so(airflow, emulator):
+    emulator.set(training_seconds=600)
+    run = airflow.trigger("out_of_time")
+    assert airflow.wait_for_run("out_of_time", run) == "failed"
+    assert emulator.counts() == {**ONE_TRAINING, "canceled": 1}
+    assert "was cancelled. Scenario does not promise a refund" in airflow.task_log("out_of_time", run, "train")
+
+
+def test_cancelling_cancels_once_and_is_content_the_second_time(airflow, emulator):
+    emulator.set(training_seconds=600)
+    run = airflow.trigger("cancel")
+    assert airflow.wait_for_run("cancel", run) == "success"
+    assert emulator.counts() == {**ONE_TRAINING, "canceled": 1}
+    assert airflow.xcom("cancel", run, "cancel")["status"] == "training-canceled"
+    assert airflow.xcom("cancel", run, "cancel_again")["status"] == "training-canceled"
+
+
+def test_a_training_cancelled_by_somebody_else_is_not_paid_for_again(airflow, emulator):
+    emulator.set(training_seconds=600)
+    run = airflow.trigger("operator_deferred")
+    airflow.wait_for_task("operator_deferred", run, "train", ["deferred"])
+    emulator.cancel(airflow.xcom("operator_deferred", run, "create"))
+    assert airflow.wait_for_run("operator_deferred", run) == "failed"
+    assert emulator.counts() == {**ONE_TRAINING, "canceled": 1}
+    assert "was cancelled" in airflow.task_log("operator_deferred", run, "train")
+
+
+def test_wrong_credentials_fail_at_once_and_burn_no_retries(airflow, emulator):
+    run = airflow.trigger("wrong_secret")
+    assert airflow.wait_for_run("wrong_secret", run) == "failed"
+    assert airflow.task_instance("wrong_secret", run, "create")["try_number"] == 1
+    assert emulator.counts()["models"] == 0
+
+
+def test_mapped_tasks_train_a_model_each(airflow, emulator):
+    run = airflow.trigger("mapped")
+    assert airflow.wait_for_run("mapped", run) == "success"
+    assert emulator.counts() == {"models": 3, "images": 6, "trainings": 3, "canceled": 0}
+    names = [airflow.xcom("mapped", run, "train", map_index=index)["name"] for index in range(3)]
+    assert names == ["mapped-a", "mapped-b", "mapped-c"]
+
+
+def test_ids_link_and_progress_are_there_while_it_trains(airflow, emulator):
+    emulator.set(training_seconds=600)
+    run = airflow.trigger("operator_deferred")
+    airflow.wait_for_task("operator_deferred", run, "train", ["deferred"])
+    model_id = airflow.xcom("operator_deferred", run, "create")
+    training = emulator.ledger()["trainings"][0]
+    assert airflow.xcom("operator_deferred", run, "train", "model_id") == model_id
+    assert airflow.xcom("operator_deferred", run, "train", "job_id") == training["job_id"]
+    assert airflow.xcom("operator_deferred", run, "train", "creative_units_cost") == training["creative_units"]
+    links = links(airflow, "operator_deferred", run)
+    assert links == {"Scenario model": f"https://app.scenario.com/models/{model_id}"}
+    emulator.advance(300)
+    eventually(lambda: "running-train" in airflow.task_log("operator_deferred", run, "train"))
+    emulator.advance(600)
+    assert airflow.wait_for_run("operator_deferred", run) == "success"
+
+
+def test_the_link_is_there_while_a_worker_is_held(airflow, emulator):
+    emulator.set(training_seconds=600)
+    run = airflow.trigger("operator_blocking")
+    eventually(lambda: emulator.counts()["trainings"] == 1)
+    model_id = airflow.xcom("operator_blocking", run, "create")
+    eventually(
+        lambda: (
+            links(airflow, "operator_blocking", run)
+            == {"Scenario model": f"https://app.scenario.com/models/{model_id}"}
+        )
+    )
+    emulator.advance(900)
+    assert airflow.wait_for_run("operator_blocking", run) == "success"
+
+
+def test_a_restarted_triggerer_goes_on_waiting_and_cancels_nothing(airflow, emulator):
+    emulator.set(training_seconds=600)
+    run = airflow.trigger("operator_deferred")
+    airflow.wait_for_task("operator_deferred", run, "train", ["deferred"])
+    airflow.restart("triggerer")
+    airflow.restart("triggerer")
+    emulator.advance(900)
+    assert airflow.wait_for_run("operator_deferred", run) == "success"
+    assert emulator.counts() == ONE_TRAINING
+
+
+def test_without_a_triggerer_the_log_says_so_and_nothing_is_lost(airflow, emulator):
+    airflow.kill("triggerer")
+    eventually(lambda: airflow.health()["triggerer"]["status"] != "healthy", seconds=30)
+    run = airflow.trigger("operator_deferred")
+    airflow.wait_for_task("operator_deferred", run, "train", ["deferred"])
+    assert "No triggerer is alive" in airflow.task_log("operator_deferred", run, "train")
+    airflow.restart("triggerer")
+    assert airflow.wait_for_run("operator_deferred", run) == "success"
+    assert emulator.counts() == ONE_TRAINING
+
+
+def test_one_deferred_training_makes_one_request_a_poll(airflow, emulator):
+    emulator.set(training_seconds=600)
+    run = airflow.trigger("operator_deferred")
+    airflow.wait_for_task("operator_deferred", run, "train", ["deferred"])
+    time.sleep(2)
+    before, start = emulator.requests(), time.monotonic()
+    time.sleep(10)
+    polls = emulator.requests() - before
+    # poke_interval is 1 s in these DAGs; each poll takes a moment itself.
+    assert 6 <= polls <= time.monotonic() - start + 1
+    emulator.advance(900)
+    assert airflow.wait_for_run("operator_deferred", run) == "success"
+
+
+def links(airflow, dag, run):
+    return airflow.call("GET", f"/dags/{dag}/dagRuns/{quote(run)}/taskInstances/train/links")["extra_links"]
+
+
+def eventually(true, seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.3)

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import airflow
+import jsonschema
+import pytest
+from airflow.sdk import Connection
+from airflow.sdk._shared.secrets_masker import _secrets_masker
+
+from airflow_provider_scenario import __version__, get_provider_info
+from airflow_provider_scenario.client.errors import InvalidInputError
+from airflow_provider_scenario.hooks.scenario import ScenarioHook
+from tests.unit.conftest import connection
+
+
+@pytest.fixture
+def conn(monkeypatch):
+    def use(**fields):
+        monkeypatch.setenv("AIRFLOW_CONN_SCENARIO_DEFAULT", connection(**fields))
+        return ScenarioHook()
+
+    return use
+
+
+def test_the_provider_info_is_what_airflow_expects():
+    schema = json.loads((Path(airflow.__file__).parent / "provider_info.schema.json").read_text())
+    jsonschema.validate(get_provider_info(), schema)
+    assert get_provider_info()["versions"] == [__version__]
+
+
+def test_the_connection_form_is_what_airflow_expects():
+    """The info's own schema does not look into the form; the one for Airflow's own providers does."""
+    schema = json.loads((Path(airflow.__file__).parent / "provider.yaml.schema.json").read_text())
+    jsonschema.validate(get_provider_info()["connection-types"], schema["properties"]["connection-types"])
+
+
+def test_every_module_and_class_in_the_provider_info_can_be_imported():
+    from importlib import import_module
+
+    info = get_provider_info()
+    for kind in ("hooks", "operators", "sensors", "triggers"):
+        for module in info[kind][0]["python-modules"]:
+            import_module(module)
+    for path in [*info["extra-links"], *(kind["hook-class-name"] for kind in info["connection-types"])]:
+        module, _, name = path.rpartition(".")
+        assert hasattr(import_module(module), name)
+
+
+def test_the_form_is_the_same_for_airflow_3_1():
+    behaviour = ScenarioHook.get_ui_field_behaviour()
+    from_info = get_provider_info()["connection-types"][0]["ui-field-behaviour"]
+    assert behaviour["relabeling"] == from_info["relabeling"]
+    assert behaviour["hidden_fields"] == from_info["hidden-fields"]
+
+
+def test_the_connection_becomes_settings(conn):
+    hook = conn(
+        host="http://127.0.0.1:1/v1",
+        login="api_key_1",
+        password="secret_1",
+        extra={"project_id": "proj_1", "timeout": "12.5", "verify": "/etc/ca.pem", "app_url": "http://app"},
+    )
+    assert hook.settings == {
+        "api_key": "api_key_1",
+        "api_secret": "secret_1",
+        "project_id": "proj_1",
+        "timeout": 12.5,
+        "verify": "/etc/ca.pem",
+        "app_url": "http://app",
+        "base_url": "http://127.0.0.1:1/v1",
+    }
+
+
+def test_an_empty_host_means_the_public_service(conn):
+    assert "https://api.cloud.scenario.com/v1" in repr(conn().client)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "scenario://key-1:secret-1@https%3A%2F%2Fexample.test%3A8321%2Fv1/?project_id=proj_1",
+        "scenario://key-1:secret-1@example.test:8321/v1?project_id=proj_1",
+    ],
+)
+def test_a_connection_in_uri_form_leads_to_the_same_base_url(monkeypatch, uri):
+    monkeypatch.setenv("AIRFLOW_CONN_SCENARIO_DEFAULT", uri)
+    assert ScenarioHook().settings["base_url"] == "https://example.test:8321/v1"
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"login": ""}, r"login \(API key\) is empty"),
+        ({"password": ""}, r"password \(API secret\) is empty"),
+        ({"extra": {"timeout": "soon"}}, "'timeout' is 'soon'; give seconds"),
+        ({"extra": {"timeout": 0}}, "'timeout' is 0; give seconds"),
+        ({"extra": {"verify": 7}}, "'verify' is 7; give true, false or the path"),
+        ({"host": "ftp://example.test"}, "host 'ftp://example.test' is no base URL"),
+    ],
+)
+def test_a_wrong_connection_is_told_by_field_and_value(conn, fields, said):
+    with pytest.raises(InvalidInputError, match=said):
+        _ = conn(**fields).settings
+
+
+def test_secrets_are_masked_whichever_way_they_come(conn):
+    _ = conn(login="key-to-mask", password="secret-to-mask").settings
+    masker = _secrets_masker()
+    for leak in ("key-to-mask", "secret-to-mask", "a2V5LXRvLW1hc2s6c2VjcmV0LXRvLW1hc2s="):
+        assert leak not in str(masker.redact(f"text with {leak} in it"))
+
+
+def test_the_test_button_says_which_project_answered(emulator):
+    assert ScenarioHook().test_connection() == (
+        True,
+        "Connected to Scenario, project 'Emulator project' (proj_emulator)",
+    )
+
+
+def test_the_test_button_names_the_project_also_when_the_connection_does_not(emulator, conn):
+    ok, said = conn(host=emulator.url, extra={}).test_connection()
+    assert ok
+    assert "'Emulator project' (proj_emulator)" in said
+
+
+def test_the_test_button_tells_a_wrong_secret(emulator, conn):
+    ok, said = conn(host=emulator.url, password="not-the-secret").test_connection()
+    assert not ok
+    assert "not-the-secret" not in said
+    assert "key or" in said
+
+
+def test_the_test_button_tells_a_wrong_project(emulator, conn):
+    ok, said = conn(host=emulator.url, extra={"project_id": "proj_other"}).test_connection()
+    assert not ok
+    assert "project" in said
+
+
+def test_the_test_button_tells_a_host_that_does_not_answer(conn):
+    ok, said = conn(host="http://127.0.0.1:9/v1").test_connection()
+    assert not ok
+    assert "127.0.0.1:9" in said or "reach" in said
+
+
+async def test_from_an_event_loop_the_same_client_comes_out(emulator):
+    client = await ScenarioHook().aconnect(max_tries=1)
+    assert [project.id for project in client.list_projects()] == ["proj_emulator"]
+
+
+def test_nothing_of_the_secrets_is_logged(emulator, conn, caplog):
+    caplog.set_level(logging.DEBUG)
+    conn(host=emulator.url, login="key-to-hide", password="secret-to-hide").test_connection()
+    assert "secret-to-hide" not in caplog.text
+    assert "a2V5LXRvLWhpZGU6c2VjcmV0LXRvLWhpZGU=" not in caplog.text
+
+
+def test_airflow_itself_knows_the_connection_type():
+    assert Connection(conn_id="x", conn_type="scenario", login="k", password="s").get_hook().__class__ is ScenarioHook

@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_scenario.client.errors import InvalidInputError
+from airflow_provider_scenario.exceptions import AirflowFailException
+from airflow_provider_scenario.operators.model import (
+    ScenarioAddTrainingImagesOperator,
+    ScenarioCreateModelOperator,
+    ScenarioUpdateModelOperator,
+)
+
+
+def create(context, **fields):
+    operator = ScenarioCreateModelOperator(**{"task_id": "create", "name": "ink", "type": "flux.2-dev-lora", **fields})
+    return operator.execute(context)
+
+
+def add_images(context, **fields):
+    return ScenarioAddTrainingImagesOperator(**{"task_id": "images", **fields}).execute(context)
+
+
+class TestCreate:
+    def test_the_model_is_created_as_asked_and_its_id_returned(self, emulator, context):
+        model_id = create(context, short_description="Loose ink drawings.", collection_ids=["collection_1"])
+        model = emulator.model(model_id)
+        assert (model["name"], model["type"], model["status"]) == ("ink", "flux.2-dev-lora", "new")
+        assert model["shortDescription"] == "Loose ink drawings."
+
+    def test_the_id_and_the_link_are_known_at_once(self, emulator, context):
+        model_id = create(context)
+        assert context["ti"].xcoms == {
+            "model_id": model_id,
+            "_link_ScenarioModelLink": f"https://app.scenario.com/models/{model_id}",
+        }
+
+    @pytest.mark.parametrize(
+        ("fields", "said"),
+        [
+            ({"name": "x" * 65}, "name=.* has 65 characters.* at most 64"),
+            ({"name": ""}, "name"),
+            ({"short_description": "x" * 257}, "257 characters.* at most 256"),
+            ({"type": "flux.1-pro"}, "type 'flux.1-pro' cannot be trained; trainable types: flux.2-dev-lora"),
+            ({"type": "flux.1-composition"}, "concepts is None; a flux.1-composition is made of LoRAs"),
+            ({"concepts": [{"model_id": "model_1", "scale": 3}]}, "scale must be a number from -2 to 2, not 3"),
+            ({"concepts": [{"scale": 1}]}, "model"),
+        ],
+    )
+    def test_bad_input_is_told_when_the_dag_is_parsed(self, fields, said):
+        with pytest.raises(InvalidInputError, match=said):
+            ScenarioCreateModelOperator(**{"task_id": "create", "name": "ink", "type": "flux.2-dev-lora", **fields})
+
+    def test_bad_input_that_a_template_brings_is_told_before_anything_is_created(self, emulator, context):
+        operator = ScenarioCreateModelOperator(task_id="create", name="{{ params.name }}", type="flux.2-dev-lora")
+        operator.name = "x" * 65  # what rendering has made of it
+        with pytest.raises(AirflowFailException, match="65 characters"):
+            operator.execute(context)
+        assert emulator.counts()["models"] == 0
+
+    def test_a_type_of_next_month_is_tried(self, emulator, context):
+        operator = ScenarioCreateModelOperator(task_id="create", name="ink", type="flux.3-lora")
+        with pytest.raises(AirflowFailException, match='"type" must be one of'):  # the service's words, not ours
+            operator.execute(context)
+
+
+class TestAddImages:
+    def test_a_folder_is_uploaded_with_its_captions(self, emulator, context, datasets):
+        model_id = create(context)
+        ids = add_images(context, model_id=model_id, images=str(datasets / "ink-style"))
+        images = emulator.model(model_id)["trainingImages"]
+        assert [image["id"] for image in images] == ids
+        assert len(ids) == 10
+        assert images[0]["name"] == "01-mountains.jpg"
+        assert images[0]["description"].startswith("Ink wash painting of three misty mountain ridges")
+
+    def test_files_names_captions_and_assets_can_be_given_one_by_one(self, emulator, context, datasets):
+        ink = sorted((datasets / "ink-style").glob("*.jpg"))
+        first = create(context)
+        asset = add_images(context, model_id=first, images=[ink[0]])[0]
+        second = create(context)
+        add_images(
+            context,
+            model_id=second,
+            images=[{"path": str(ink[1]), "name": "b", "caption": "two"}, {"asset_id": asset, "caption": "one"}],
+        )
+        images = {image["id"]: image for image in emulator.model(second)["trainingImages"]}
+        assert images[asset]["description"] == "one"
+        assert {image["name"] for image in images.values()} >= {"b"}
+
+    def test_a_retry_uploads_only_what_is_missing(self, emulator, context, datasets):
+        model_id = create(context)
+        emulator.fault(kind="status", method="POST", route="/models/*/training-images", status=500, skip=4, times=1)
+        with pytest.raises(Exception, match="500"):
+            add_images(context, model_id=model_id, images=str(datasets / "ink-style"))
+        assert emulator.counts()["images"] == 4
+        add_images(context, model_id=model_id, images=str(datasets / "ink-style"))
+        assert emulator.counts()["images"] == 10
+        assert len(emulator.model(model_id)["trainingImages"]) == 10
+
+    def test_an_image_whose_answer_was_lost_is_not_there_twice_after_a_retry(self, emulator, context, datasets):
+        model_id = create(context)
+        emulator.fault(kind="close", method="POST", route="/models/*/training-images", when="after", skip=2, times=1)
+        with pytest.raises(Exception, match="training image"):
+            add_images(context, model_id=model_id, images=str(datasets / "ink-style"))
+        add_images(context, model_id=model_id, images=str(datasets / "ink-style"))
+        assert emulator.counts()["images"] == 10
+
+    def test_pairs_are_set_by_the_names_of_their_images(self, emulator, context, datasets):
+        model_id = create(context, type="flux.2-dev-edit-lora")
+        names = [path.name for path in sorted((datasets / "ink-style").glob("*.jpg"))]
+        ids = add_images(
+            context,
+            model_id=model_id,
+            images=str(datasets / "ink-style"),
+            pairs=[
+                {"source": names[0], "target": names[1], "instruction": "make it rain"},
+                {"source": names[2], "target": names[3], "instruction": "make it snow"},
+            ],
+        )
+        assert emulator.model(model_id)["trainingImagePairs"] == [
+            {"sourceId": ids[0], "targetId": ids[1], "instruction": "make it rain"},
+            {"sourceId": ids[2], "targetId": ids[3], "instruction": "make it snow"},
+        ]
+
+    @pytest.mark.parametrize(
+        ("images", "said"),
+        [
+            ([], "images is empty; give 1 to 50"),
+            ([f"{n}.png" for n in range(51)], "images has 51 images; a dataset takes at most 50"),
+            (["a/x.png", "b/x.png"], "the name 'x.png' more than once"),
+            ([{"path": "x.png", "capton": "y"}], r"images\[1\] has 'capton'; known: path, asset_id, name, caption"),
+            ([{"name": "x"}], "give either 'path' or 'asset_id'"),
+            ([7], r"images\[1\] is 7"),
+        ],
+    )
+    def test_a_bad_list_is_told_when_the_dag_is_parsed(self, images, said):
+        with pytest.raises(InvalidInputError, match=said):
+            ScenarioAddTrainingImagesOperator(task_id="images", model_id="model_1", images=images)
+
+    @pytest.mark.parametrize(
+        ("name", "content", "said"),
+        [
+            ("notes.png", b"these are not pixels", "'notes.png' is no image"),
+            ("empty.png", b"", "'empty.png' is empty"),
+            ("huge.png", b"\x89PNG\r\n\x1a\n" + bytes(5_000_000), r"'huge.png' has 5\.0 MB"),
+            ("drawing.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
+        ],
+    )
+    def test_a_file_that_is_no_usable_image_is_told_before_anything_is_sent(
+        self, emulator, context, datasets, tmp_path, name, content, said
+    ):
+        model_id = create(context)
+        (tmp_path / name).write_bytes(content)
+        good = next((datasets / "ink-style").glob("*.jpg"))
+        with pytest.raises(AirflowFailException, match=said):
+            add_images(context, model_id=model_id, images=[str(good), str(tmp_path / name)])
+        assert emulator.counts()["images"] == 0
+
+    @pytest.mark.parametrize(
+        ("images", "said"),
+        [
+            ("/nowhere/at/all", "'/nowhere/at/all', which is no folder here"),
+            (["/nowhere/a.png"], "'/nowhere/a.png': there is no such file"),
+        ],
+    )
+    def test_what_is_missing_is_told_by_its_name(self, emulator, context, images, said):
+        with pytest.raises(AirflowFailException, match=said):
+            add_images(context, model_id=create(context), images=images)
+
+    def test_a_folder_without_images_is_told(self, emulator, context, tmp_path):
+        with pytest.raises(AirflowFailException, match="a folder without images"):
+            add_images(context, model_id=create(context), images=str(tmp_path))
+
+    def test_a_pair_of_an_image_that_is_not_there_is_told_before_anything_is_sent(self, emulator, context, datasets):
+        model_id = create(context, type="flux.2-dev-edit-lora")
+        with pytest.raises(AirflowFailException, match=r"pairs\[1\] has target 'nope.jpg', which is no image"):
+            add_images(
+                context,
+                model_id=model_id,
+                images=str(datasets / "ink-style"),
+                pairs=[{"source": "01-mountains.jpg", "target": "nope.jpg", "instruction": "x"}],
+            )
+        assert emulator.counts()["images"] == 0
+
+    def test_an_unknown_model_is_told(self, emulator, context, datasets):
+        with pytest.raises(AirflowFailException, match="model_nope"):
+            add_images(context, model_id="model_nope", images=str(datasets / "ink-style"))
+
+    def test_the_plans_ceiling_is_told_with_its_numbers(self, emulator, context, datasets):
+        emulator.set(add_training_image=3)
+        with pytest.raises(AirflowFailException, match="add-training-image.*3"):
+            add_images(context, model_id=create(context), images=str(datasets / "ink-style"))
+
+
+class TestUpdate:
+    def test_only_what_is_given_changes(self, emulator, context):
+        model_id = create(context, short_description="before")
+        ScenarioUpdateModelOperator(task_id="update", model_id=model_id, name="ink 2").execute(context)
+        model = emulator.model(model_id)
+        assert (model["name"], model["shortDescription"]) == ("ink 2", "before")
+
+    def test_what_is_unset_is_emptied(self, emulator, context, datasets):
+        model_id = create(context)
+        asset = add_images(context, model_id=model_id, images=[next((datasets / "ink-style").glob("*.jpg"))])[0]
+        ScenarioUpdateModelOperator(task_id="update", model_id=model_id, thumbnail=asset).execute(context)
+        assert emulator.model(model_id)["thumbnail"]["assetId"] == asset
+        ScenarioUpdateModelOperator(task_id="update", model_id=model_id, unset=["thumbnail"]).execute(context)
+        assert emulator.model(model_id).get("thumbnail", {}).get("assetId") != asset
+
+    @pytest.mark.parametrize(
+        ("fields", "said"),
+        [
+            ({}, "Nothing to update; give at least one of: name"),
+            ({"unset": ["name"]}, "what can be emptied: class_slug, epoch, thumbnail"),
+            ({"thumbnail": "asset_1", "unset": ["thumbnail"]}, "thumbnail is given and also to be unset"),
+            ({"name": "x" * 65}, "65 characters"),
+            ({"model_id": "a/train?x", "name": "y"}, "model_id is 'a/train"),
+        ],
+    )
+    def test_bad_input_is_told_when_the_dag_is_parsed(self, fields, said):
+        with pytest.raises(InvalidInputError, match=said):
+            ScenarioUpdateModelOperator(**{"task_id": "update", "model_id": "model_1", **fields})

@@ -1,0 +1,61 @@
+"""The emulator as a witness: what was created, started, billed and cancelled, asked over HTTP as anybody would."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import requests
+
+
+class Witness:
+    """The emulator, asked over HTTP as anybody would."""
+
+    def __init__(self, url: str, key: str = "demo", secret: str = "demo") -> None:
+        self.url = url
+        self.root = url.removesuffix("/v1")
+        self.auth = (key, secret)
+
+    def ledger(self) -> dict[str, Any]:
+        return self._call("GET", "ledger")
+
+    def counts(self) -> dict[str, int]:
+        totals = self.ledger()["totals"]
+        return {
+            "models": totals["models_created"],
+            "images": totals["training_images_added"],
+            "trainings": totals["trainings_started"],
+            "canceled": totals["trainings_canceled"],
+        }
+
+    def reset(self) -> None:
+        self._call("POST", "reset")
+
+    def set(self, **settings: Any) -> None:
+        self._call("POST", "settings", settings)
+
+    def outcome(self, **outcome: Any) -> None:
+        self._call("POST", "outcomes", outcome)
+
+    def fault(self, **fault: Any) -> None:
+        self._call("POST", "faults", fault)
+
+    def advance(self, seconds: float) -> None:
+        self._call("POST", "advance", {"seconds": seconds})
+
+    def model(self, model_id: str) -> dict[str, Any]:
+        answer = requests.get(f"{self.root}/v1/models/{model_id}", auth=self.auth, timeout=10)
+        answer.raise_for_status()
+        return answer.json()["model"]
+
+    def cancel(self, model_id: str) -> None:
+        """As a person would in the web app."""
+        url = f"{self.root}/v1/models/{model_id}/train/action"
+        requests.post(url, json={"action": "cancel"}, auth=self.auth, timeout=10).raise_for_status()
+
+    def requests(self) -> int:
+        return int(self.ledger()["totals"]["requests"])
+
+    def _call(self, method: str, switch: str, json: Any = None) -> Any:
+        answer = requests.request(method, f"{self.root}/emulator/{switch}", json=json, timeout=10)
+        answer.raise_for_status()
+        return answer.json()
