@@ -55,7 +55,7 @@ class TrainingParameters(TypedDict, total=False):
     validation_prompt: str
 
 
-Kind = Literal["text", "number", "whole number", "true or false", "list of text"]
+Kind = Literal["text", "a number", "a whole number", "true or false", "a list of text"]
 
 _ANY: frozenset[TrainerName] = frozenset({"flux", "musubi", "elevenlabs", "composition", "stable-diffusion"})
 _LORA: frozenset[TrainerName] = frozenset({"flux", "musubi"})
@@ -120,7 +120,7 @@ PARAMETERS: Mapping[str, Parameter] = {
         # Schema: above 0; guide: 1e-5 to 1e-3.
         Parameter(
             "learningRate",
-            "number",
+            "a number",
             trainers=_IMAGES,
             unsure=frozenset({"elevenlabs", "composition"}),
             minimum=0,
@@ -130,15 +130,20 @@ PARAMETERS: Mapping[str, Parameter] = {
         ),
         # Schema: at most 0.001, Flux from 1e-6, SDXL from 0.
         _flux(
-            "learningRateTextEncoder", "number", minimum=0, above=True, maximum=1e-3, by_trainer={"flux": (1e-6, 1e-3)}
+            "learningRateTextEncoder",
+            "a number",
+            minimum=0,
+            above=True,
+            maximum=1e-3,
+            by_trainer={"flux": (1e-6, 1e-3)},
         ),
-        _lora("batchSize", "whole number", minimum=1, maximum=8, usual=(1, 4)),  # schema: 4; guide: 8
-        _lora("nbEpochs", "whole number", minimum=1, maximum=100, usual=(1, 30)),  # schema: 30; guide: 100
-        _lora("nbRepeats", "whole number", minimum=1, maximum=100, usual=(1, 30)),  # schema: 30; guide: 100
+        _lora("batchSize", "a whole number", minimum=1, maximum=8, usual=(1, 4)),  # schema: 4; guide: 8
+        _lora("nbEpochs", "a whole number", minimum=1, maximum=100, usual=(1, 30)),  # schema: 30; guide: 100
+        _lora("nbRepeats", "a whole number", minimum=1, maximum=100, usual=(1, 30)),  # schema: 30; guide: 100
         # Schema: Flux up to 10000, Stable Diffusion up to 40000; nobody names a bound for Musubi.
         Parameter(
             "maxTrainSteps",
-            "whole number",
+            "a whole number",
             trainers=frozenset({"flux", "stable-diffusion"}),
             unsure=frozenset({"musubi", "composition"}),
             minimum=0,
@@ -149,7 +154,7 @@ PARAMETERS: Mapping[str, Parameter] = {
         # Schema and guide: 2 to 128, and each trainer enforces its own: Flux up to 64, Musubi up to 128.
         Parameter(
             "rank",
-            "whole number",
+            "a whole number",
             trainers=_IMAGES,
             unsure=frozenset({"composition"}),
             minimum=2,
@@ -158,9 +163,9 @@ PARAMETERS: Mapping[str, Parameter] = {
             by_trainer={"flux": (2, 64), "musubi": (2, 128)},
         ),
         _flux("optimizeFor", "text", choices=("likeness",), rumoured=("all", "none")),
-        _lora("samplePrompts", "list of text"),
-        _lora("sampleSourceImages", "list of text"),
-        Parameter("seed", "whole number", minimum=0, maximum=2**53 - 1),
+        _lora("samplePrompts", "a list of text"),
+        _lora("sampleSourceImages", "a list of text"),
+        Parameter("seed", "a whole number", minimum=0, maximum=2**53 - 1),
         Parameter("wandbKey", "text", max_length=40, secret=True),
         _voice("age"),
         _voice("gender"),
@@ -169,21 +174,21 @@ PARAMETERS: Mapping[str, Parameter] = {
         _voice("removeBackgroundNoise", "true or false"),
         _voice("voiceDescription"),
         _retired("classPrompt", "text"),
-        _retired("learningRateUnet", "number", minimum=0, above=True),
+        _retired("learningRateUnet", "a number", minimum=0, above=True),
         _retired(
             "lrScheduler",
             "text",
             choices=("constant", "constant-with-warmup", "cosine", "cosine-with-restarts", "linear", "polynomial"),
         ),
-        _retired("numTextTrainSteps", "whole number", minimum=0, maximum=40_000),
-        _retired("numUNetTrainSteps", "whole number", minimum=0, maximum=40_000),
-        _retired("priorLossWeight", "number", minimum=0, above=True),
+        _retired("numTextTrainSteps", "a whole number", minimum=0, maximum=40_000),
+        _retired("numUNetTrainSteps", "a whole number", minimum=0, maximum=40_000),
+        _retired("priorLossWeight", "a number", minimum=0, above=True),
         _retired("randomCrop", "true or false"),
-        _retired("randomCropRatio", "number", minimum=0, maximum=1),
-        _retired("randomCropScale", "number", minimum=0, maximum=1),
+        _retired("randomCropRatio", "a number", minimum=0, maximum=1),
+        _retired("randomCropScale", "a number", minimum=0, maximum=1),
         _retired("scaleLr", "true or false"),
-        _retired("textEncoderTrainingRatio", "number", minimum=0, maximum=0.99),
-        _retired("validationFrequency", "whole number", minimum=0),
+        _retired("textEncoderTrainingRatio", "a number", minimum=0, maximum=0.99),
+        _retired("validationFrequency", "a whole number", minimum=0),
         _retired("validationPrompt", "text"),
     )
 }

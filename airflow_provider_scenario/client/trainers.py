@@ -234,16 +234,16 @@ def _of_kind(parameter: Parameter, value: Any) -> Any:
             return value
         case "true or false" if isinstance(value, bool):
             return value
-        case "list of text" if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+        case "a list of text" if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
             return list(value)
-        case "number" | "whole number" if isinstance(value, int | float) and not isinstance(value, bool):
-            if math.isfinite(value) and (parameter.kind == "number" or value == int(value)):
-                return int(value) if parameter.kind == "whole number" else value
+        case "a number" | "a whole number" if isinstance(value, int | float) and not isinstance(value, bool):
+            if math.isfinite(value) and (parameter.kind == "a number" or value == int(value)):
+                return int(value) if parameter.kind == "a whole number" else value
     hint = ""
     if isinstance(value, str) and parameter.kind != "text":
         hint = " A template gives text unless the DAG has render_template_as_native_obj=True."
     raise InvalidInputError(
-        f"parameters: {parameter.name} must be a {parameter.kind}, not {_shown(value, secret=parameter.secret)}.{hint}"
+        f"parameters: {parameter.name} must be {parameter.kind}, not {_shown(value, secret=parameter.secret)}.{hint}"
     )
 
 

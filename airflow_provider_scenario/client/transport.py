@@ -270,7 +270,8 @@ class Transport:
 
     def _read(self, call: Asked, response: requests.Response, accept: Collection[int]) -> Answer | _Failure:
         status, headers = response.status_code, response.headers
-        body = {} if status == 204 else decode(response.content if response.ok else self._without_secrets(response.content))
+        content = response.content if response.ok else self._without_secrets(response.content)
+        body = {} if status == 204 else decode(content)
         trace = headers.get("x-amzn-requestid") or headers.get("x-amzn-trace-id")
         if (200 <= status < 300 or status in accept) and isinstance(body, dict):
             return Answer(status, body, call.request, trace)

@@ -89,7 +89,12 @@ def test_a_file_that_is_too_large_is_not_even_read(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "problem"),
-    [("missing.png", "no such file"), ("folder", "but a folder"), ("pipe", "is no file"), ("x" * 300, "cannot be read")],
+    [
+        ("missing.png", "no such file"),
+        ("folder", "but a folder"),
+        ("pipe", "is no file"),
+        ("x" * 300, "cannot be read"),
+    ],
 )
 def test_what_is_no_file_is_refused(tmp_path, name, problem):
     (tmp_path / "folder").mkdir()

@@ -127,8 +127,8 @@ def test_a_training_beyond_the_allowance_is_told_with_its_numbers_and_the_fate_o
     error = refused(429, body)
     assert str(error) == (
         "Scenario refused to train model model_8Xk: plan ceiling 'train-model' (10000 creative units, 9754 used). "
-        "Nothing was started or billed. The price of this run counts already: raise the plan, or train with fewer images "
-        "or epochs. [PUT /models/model_8Xk/train, 429, trace 1-68f]"
+        "Nothing was started or billed. The price of this run counts already: raise the plan, or train with fewer "
+        "images or epochs. [PUT /models/model_8Xk/train, 429, trace 1-68f]"
     )
     assert (error.action, error.limit, error.used, error.frees_up) == ("train-model", 10000, 9754, False)
 

@@ -157,7 +157,9 @@ CALLS = [
 ]
 
 
-@pytest.mark.parametrize(("call", "answer", "sent"), CALLS, ids=lambda value: value[1] if isinstance(value, tuple) else "")
+@pytest.mark.parametrize(
+    ("call", "answer", "sent"), CALLS, ids=lambda value: value[1] if isinstance(value, tuple) else ""
+)
 def test_a_call_is_one_request_to_its_endpoint(client, service, call, answer, sent):
     service.answers(answer)
     call(client)
@@ -447,7 +449,9 @@ def test_a_free_training_has_a_price_of_nothing(client, service):
     assert client.quote_training("m").creative_units_cost == 0
 
 
-@pytest.mark.parametrize("answer", [(269, {}), (200, {"creativeUnitsCost": "many"}), (402, {"message": "pay"})], ids=str)
+@pytest.mark.parametrize(
+    "answer", [(269, {}), (200, {"creativeUnitsCost": "many"}), (402, {"message": "pay"})], ids=str
+)
 def test_an_answer_without_a_price_is_no_quote(client, service, answer):
     service.answers(answer)
     with pytest.raises(ServiceError, match="names no price"):

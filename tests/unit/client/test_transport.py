@@ -145,10 +145,25 @@ def test_an_id_is_one_segment_of_the_path(model_id):
 
 @pytest.mark.parametrize(
     "bad",
-    ["", ".", "..", "a/b", "../projects", "a?dryRun=true", "a#b", "a\\b", "%2e%2e", "a%2fb", "a b", "a\n", "\x00", "None"],
+    [
+        "",
+        ".",
+        "..",
+        "a/b",
+        "../projects",
+        "a?dryRun=true",
+        "a#b",
+        "a\\b",
+        "%2e%2e",
+        "a%2fb",
+        "a b",
+        "a\n",
+        "\x00",
+        "None",
+    ],
 )
 def test_what_could_reach_another_endpoint_is_no_id(transport, service, bad):
-    with pytest.raises(InvalidInputError, match="^model_id ") as caught:
+    with pytest.raises(InvalidInputError, match=r"^model_id ") as caught:
         ScenarioClient(transport).train(bad)
     assert service.sent == []
     assert "\n" not in str(caught.value)
@@ -253,7 +268,9 @@ def test_jitter_takes_up_to_a_quarter_off_a_pause_and_adds_half_a_second_to_a_wa
         ({}, [], 0.5),
     ],
 )
-def test_the_wait_the_service_asks_for_is_kept_in_every_spelling(transport, service, slept, status, headers, body, wait):
+def test_the_wait_the_service_asks_for_is_kept_in_every_spelling(
+    transport, service, slept, status, headers, body, wait
+):
     service.answers((status, body, headers), {})
     ask(transport)
     assert slept == [wait]
