@@ -14,6 +14,7 @@ from airflow_provider_scenario.emulator import (
     model_list,
     models,
     projects,
+    scores,
     training,
     training_images,
     uploads,
@@ -32,7 +33,7 @@ LARGEST_PART = 512 * 1024 * 1024
 
 SCENARIO = Routes(
     *(models.routes, model_list.routes, training_images.routes, training.routes, jobs.routes),
-    *(downloads.routes, assets.routes, uploads.routes, projects.routes),
+    *(downloads.routes, assets.routes, uploads.routes, projects.routes, scores.routes),
 )
 
 

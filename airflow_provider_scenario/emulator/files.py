@@ -32,6 +32,7 @@ def check_signature(call: Call) -> None:
         raise StorageRefusal(400, "InvalidArgument", "Only one auth mechanism allowed")
 
 
+@routes.serve("HEAD", "/assets/{assetId}")
 @routes.serve("GET", "/assets/{assetId}")
 async def asset(call: Call) -> Answer:
     found = call.state.assets.get(call.params["assetId"])
@@ -40,6 +41,7 @@ async def asset(call: Call) -> Answer:
     return Answer(await pictures.content_of(call.state, found), content_type=found.mime_type)
 
 
+@routes.serve("HEAD", "/downloads/{file}")
 @routes.serve("GET", "/downloads/{file}")
 def download(call: Call) -> Answer:
     job = call.state.jobs.get(call.params["file"].removesuffix(".safetensors"))

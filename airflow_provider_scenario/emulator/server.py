@@ -110,6 +110,7 @@ def _server(state: State, listening: Callable[[], None]) -> _Server:
         log_config=None,
         log_level="critical",
         access_log=False,
+        server_header=False,
         lifespan="off",
         ws="none",
         timeout_graceful_shutdown=1,

@@ -48,7 +48,7 @@ class State:
         self.assets: dict[str, Asset] = {}
         self.jobs: dict[str, Job] = {}
         self.uploads: dict[str, Upload] = {}
-        self.launches: float | None = None
+        self.launched_at: float | None = None
         self.recent_requests: deque[float] = deque()
         self.clock_offset = 0.0
         self._ends: list[tuple[float, int, Job]] = []

@@ -61,9 +61,9 @@ class Timeline:
     def share(self, now: float) -> float:
         """How much of the whole is over, 0 to 1; stands still when it stalls or has ended."""
         over = min(now, self.ends_at) - self.started
-        share = min(over / self.seconds, 1.0) if self.seconds else 1.0
-        stall_at = self.outcome.stall_at
-        return share if stall_at is None else min(share, _share(stall_at))
+        share = over / self.seconds if self.seconds else 1.0
+        halts = [_share(halt) for halt in (self.outcome.stall_at, self.outcome.fail_at) if halt is not None]
+        return min(share, 1.0, *halts)
 
     def at(self, now: float) -> Moment:
         share = self.share(now)

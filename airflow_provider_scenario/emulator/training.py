@@ -43,7 +43,7 @@ def train(call: Call) -> Answer:
     quoting = call.query.get("dryRun") in ("true", "api")
     if not quoting and model.status == "training":
         raise Refusal(400, "Model is already training")
-    parameters = checked_parameters(model.type, body.get("parameters"))
+    parameters = {**model.parameters, **checked_parameters(model.type, body.get("parameters"))}
     cost = creative_units(_images(call, model, quoting=quoting), parameters)
     price = {"creativeUnitsCost": cost, "creativeUnitsDiscount": 0, "costDetails": {"train-model": cost}}
     if quoting:
@@ -51,7 +51,7 @@ def train(call: Call) -> Answer:
         return Answer(price, DRY_RUN_STATUS)
     _check_ceilings(call, cost)
     _check_cooldown(call)
-    model.parameters = {**model.parameters, **parameters}
+    model.parameters = parameters
     job = _start(call, model, cost)
     return Answer(
         {"job": job_view(job, call.now), "model": model_view(call.state, model, call.base, call.now), **price}
@@ -120,7 +120,7 @@ def _ceiling(action: str, limit: float, value: float) -> Refusal:
 
 
 def _check_cooldown(call: Call) -> None:
-    since = call.now - (call.state.launches or 0.0)
+    since = call.now - (call.state.launched_at or 0.0)
     remaining = call.state.settings.cooldown_seconds - since
     if remaining > 0:
         raise Refusal(429, "Please wait before you launch again", details={"remainingSeconds": ceil(remaining)})
@@ -133,7 +133,7 @@ def _start(call: Call, model: Model, cost: float) -> Job:
     job = Job(state.new_id("job_"), job_type(model.type), timeline, model.id, {"input": {}}, cost)
     state.jobs[job.id] = job
     state.watch_end(job)
-    state.launches = call.now
+    state.launched_at = call.now
     model.job = job
     model.status = "training"
     model.updated_at = call.now

@@ -9,6 +9,7 @@ from airflow_provider_scenario.emulator.assets import add_asset
 from airflow_provider_scenario.emulator.checks import invalid
 from airflow_provider_scenario.emulator.records import Job, Upload
 from airflow_provider_scenario.emulator.routing import Answer, Call, Refusal, Routes
+from airflow_provider_scenario.emulator.settings import Outcome
 from airflow_provider_scenario.emulator.state import AUTHOR_ID, PROJECT_ID, iso
 from airflow_provider_scenario.emulator.timeline import Timeline
 from airflow_provider_scenario.emulator.views import COMPLIANCE
@@ -36,7 +37,7 @@ def create(call: Call) -> Answer:
     options = body.get("assetOptions", {})
     if not isinstance(options, dict):
         raise invalid("assetOptions", "must be of type object")
-    job = Job(call.state.new_id("job_"), "upload", Timeline(call.now, float("inf")))
+    job = Job(call.state.new_id("job_"), "upload", Timeline(call.now, 1.0, Outcome(stall_at=0.0)))
     upload = Upload(
         id=call.state.new_id("upload_"),
         file_name=name,
@@ -68,8 +69,12 @@ def complete(call: Call) -> Answer:
     if missing:
         raise Refusal(400, f"Parts {missing[:10]} have not been uploaded")
     upload.completed_at = call.now
-    upload.job.timeline = Timeline(upload.job.timeline.started, call.now + STEPS[-1][0] - upload.job.timeline.started)
     upload.error = _complaint(upload)
+    started = upload.job.timeline.started
+    outcome = Outcome(fail_at=1.0) if upload.error else Outcome()
+    upload.job.timeline = Timeline(started, call.now + STEPS[-1][0] - started, outcome)
+    if upload.error:
+        upload.job.metadata["error"] = upload.error
     return Answer({"upload": _view(call, upload)})
 
 
