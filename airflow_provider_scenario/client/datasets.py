@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_scenario.client.endpoints import Endpoints, given
+from airflow_provider_scenario.client.endpoints import Endpoints, given, many
 from airflow_provider_scenario.client.errors import AlreadyTrainingImageError, InvalidInputError
 from airflow_provider_scenario.client.images import content_type_of
 from airflow_provider_scenario.client.schemas import Asset, TrainingImage, TrainingImagePair
@@ -59,7 +59,7 @@ class Datasets(Endpoints):
 
         :param preset: how the service captions them: ``default``, ``style`` or ``subject``.
         """
-        wanted = list(dict.fromkeys(asset_ids))
+        wanted = many(asset_ids, "asset_ids")
         for start in range(0, len(wanted), ASSETS_A_CALL):
             ids = wanted[start : start + ASSETS_A_CALL]
             try:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_scenario.client.errors import ServiceError
+from airflow_provider_scenario.client.errors import InvalidInputError, ServiceError
 from airflow_provider_scenario.client.trainers import camel_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from airflow_provider_scenario.client.schemas import S
     from airflow_provider_scenario.client.transport import Answer, Transport
@@ -80,6 +80,17 @@ class Endpoints:
 def given(**fields: Any) -> dict[str, Any]:
     """What is not None: the API takes a missing field for 'not given'."""
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def many(values: Iterable[str], field: str) -> list[str]:
+    """
+    Every value once, in order.
+
+    :raises InvalidInputError: it is one text, whose letters would pass for the values.
+    """
+    if isinstance(values, str):
+        raise InvalidInputError(f"{field} must be a list, not the text {values[:100]!r}. Nothing was sent.")
+    return list(dict.fromkeys(values))
 
 
 def filters_of(known: type, filters: Mapping[str, Any]) -> dict[str, Any]:

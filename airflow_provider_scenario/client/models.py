@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, Unpack
 
-from airflow_provider_scenario.client.endpoints import Endpoints, filters_of, given
+from airflow_provider_scenario.client.endpoints import Endpoints, filters_of, given, many
 from airflow_provider_scenario.client.schemas import Model, TagChange, tell_once
 from airflow_provider_scenario.client.trainers import TrainingParameters, camel_keys, check_concepts
 from airflow_provider_scenario.client.transport import path
@@ -97,7 +97,7 @@ class Models(Endpoints):
         body = given(
             baseModelId=base_model_id,
             classSlug=class_slug,
-            collectionIds=list(collection_ids) if collection_ids is not None else None,
+            collectionIds=many(collection_ids, "collection_ids") if collection_ids is not None else None,
             concepts=check_concepts(concepts) if concepts is not None else None,
             name=name,
             shortDescription=short_description,
@@ -182,7 +182,7 @@ class Models(Endpoints):
         :param switches: see :class:`BulkSwitches`.
         """
         found: list[Model] = []
-        wanted = list(dict.fromkeys(model_ids))
+        wanted = many(model_ids, "model_ids")
         for start in range(0, len(wanted), BULK):
             ids = wanted[start : start + BULK]
             asked = f"read {len(ids)} models" if len(ids) > 1 else f"read model {ids[0]}"
@@ -212,7 +212,7 @@ class Models(Endpoints):
             safe to repeat.
         """
         asked = f"change the tags of model {model_id}"
-        body = given(add=list(add) or None, delete=list(delete) or None, strict=strict)
+        body = given(add=many(add, "add") or None, delete=many(delete, "delete") or None, strict=strict)
         answer = self._transport.request(
             "PUT", path("models", model_id, "tags"), json=body, asked=asked, repeatable=strict is False
         )

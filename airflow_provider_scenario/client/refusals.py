@@ -199,8 +199,8 @@ def _plan_ceiling(refused: str, said: str, details: Mapping[str, Any], origin: d
     numbers = ", ".join(
         part
         for part in (
-            f"{limit:g}{unit}" if limit is not None and unit else f"limit {limit:g}" if limit is not None else "",
-            f"{used:g} used" if used is not None else "",
+            f"{limit:.12g}{unit}" if limit is not None and unit else f"limit {limit:.12g}" if limit is not None else "",
+            f"{used:.12g} used" if used is not None else "",
         )
         if part
     )

@@ -237,7 +237,9 @@ def _of_kind(parameter: Parameter, value: Any) -> Any:
         case "a list of text" if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
             return list(value)
         case "a number" | "a whole number" if isinstance(value, int | float) and not isinstance(value, bool):
-            if math.isfinite(value) and (parameter.kind == "a number" or value == int(value)):
+            if (isinstance(value, int) or math.isfinite(value)) and (
+                parameter.kind == "a number" or value == int(value)
+            ):
                 return int(value) if parameter.kind == "a whole number" else value
     hint = ""
     if isinstance(value, str) and parameter.kind != "text":
@@ -271,10 +273,12 @@ def _check_range(parameter: Parameter, value: float, trainer: Trainer | None) ->
     low, high = own or (parameter.minimum, parameter.maximum)
     too_low = low is not None and (value < low or (parameter.above and value == 0))
     if too_low or (high is not None and value > high):
-        least = f"{'above' if parameter.above and low == 0 else 'from'} {low:g}"
-        most = f" to {high:g}" if high is not None and math.isfinite(high) else ""
+        least = f"{'above' if parameter.above and low == 0 else 'from'} {low:.16g}"
+        most = f" to {high:.16g}" if high is not None and math.isfinite(high) else ""
         for_whom = f" for {trainer.name} trainings" if own and trainer else ""
-        raise InvalidInputError(f"parameters: {parameter.name}={value!r} is out of range: {least}{most}{for_whom}.")
+        raise InvalidInputError(
+            f"parameters: {parameter.name}={_shown(value)} is out of range: {least}{most}{for_whom}."
+        )
     if own is None and parameter.usual and not parameter.usual[0] <= value <= parameter.usual[1]:
         usual = f"{parameter.usual[0]:g} to {parameter.usual[1]:g}"
         return [f"parameters: {parameter.name}={value!r} may be refused: Scenario's sources agree on {usual} only."]

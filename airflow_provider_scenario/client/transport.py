@@ -14,7 +14,7 @@ import random
 import ssl
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
@@ -73,7 +73,7 @@ class Answer:
     """
 
     status: int
-    json: dict[str, Any]
+    json: dict[str, Any] = field(repr=False)
     request: str = ""
     trace_id: str | None = None
 

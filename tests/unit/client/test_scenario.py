@@ -311,6 +311,21 @@ def test_no_models_are_read_without_a_call(client, service):
     assert service.sent == []
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda client: client.get_models("model_1"),
+        lambda client: client.add_training_assets("model_1", "asset_1"),
+        lambda client: client.update_tags("model_1", add="tag"),
+        lambda client: client.create_model(collection_ids="collection_1"),
+    ],
+)
+def test_one_text_is_no_list_of_its_letters(client, service, call):
+    with pytest.raises(InvalidInputError, match="must be a list"):
+        call(client)
+    assert service.sent == []
+
+
 # Datasets
 
 

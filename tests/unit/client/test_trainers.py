@@ -215,6 +215,10 @@ def test_sample_prompts_are_a_list_of_text(wrong):
     assert "parameters: samplePrompts must be a list of text" in refused({"samplePrompts": wrong})
 
 
+def test_a_number_without_end_is_out_of_range():
+    assert "is out of range: from 0 to 9007199254740991." in refused({"seed": 10**400})
+
+
 def test_a_whole_number_may_come_as_a_float_but_not_as_a_fraction():
     assert check_parameters({"rank": 16.0})[0] == {"rank": 16}
     assert refused({"rank": 16.5}) == "parameters: rank must be a whole number, not 16.5."

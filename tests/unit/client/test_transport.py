@@ -400,6 +400,11 @@ def test_no_secret_is_in_the_repr_of_what_holds_it(transport):
         assert KEY not in shown
 
 
+def test_an_answer_does_not_show_what_it_holds(transport, service):
+    service.answers({"url": SIGNED})
+    assert "signed-part" not in repr(ask(transport))
+
+
 # On a real socket
 
 
