@@ -205,9 +205,14 @@ def _label(task: dict[str, Any]) -> str:
 
 
 def _line(event: Any) -> str:
-    """One log event as text; the traceback of an exception is kept, since that is what one looks for."""
+    """One log event as text, with the exceptions it carries."""
     if not isinstance(event, dict):
         return str(event)
-    details = [str(value) for name, value in event.items() if name in ("error_detail", "exception") and value]
     head = " ".join(str(event[name]) for name in ("timestamp", "level", "event") if event.get(name))
-    return "\n".join([head, *details])
+    return "\n".join([head, *(_exception(each) for each in event.get("error_detail") or [])])
+
+
+def _exception(detail: dict[str, Any]) -> str:
+    frames = [f"  {frame['filename']}:{frame['lineno']} in {frame['name']}" for frame in detail.get("frames") or []]
+    notes = [f"  {note}" for note in detail.get("exc_notes") or []]
+    return "\n".join([*frames, f"{detail.get('exc_type')}: {detail.get('exc_value')}", *notes])
