@@ -180,7 +180,7 @@ def _too_many(
 ) -> PlanCeilingError | ThrottledError:
     """Tell the three kinds of 429 apart: the plan's ceiling, the cool-down after launches, and throttling."""
     ceiling = isinstance(body, dict) and body.get("name") == "PlanLimitReachedError"
-    cooling = not ceiling and _number(details.get("remainingSeconds")) is not None
+    cooling = _number(details.get("remainingSeconds")) is not None
     if ceiling or (not cooling and "actionName" in details):
         return _plan_ceiling(refused, said, details, origin)
     kind = "cool-down between launches" if cooling else "too many requests"
