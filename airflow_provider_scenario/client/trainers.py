@@ -229,6 +229,8 @@ def _check_trainer(parameter: Parameter, trainer: Trainer | None, model_type: st
 
 
 def _of_kind(parameter: Parameter, value: Any) -> Any:
+    if isinstance(value, str) and parameter.kind in ("a number", "a whole number"):
+        value = _number_in(value)
     match parameter.kind:
         case "text" if isinstance(value, str):
             return value
@@ -242,11 +244,21 @@ def _of_kind(parameter: Parameter, value: Any) -> Any:
             ):
                 return int(value) if parameter.kind == "a whole number" else value
     hint = ""
-    if isinstance(value, str) and parameter.kind != "text":
+    if isinstance(value, str) and parameter.kind == "a list of text":
         hint = " A template gives text unless the DAG has render_template_as_native_obj=True."
     raise InvalidInputError(
         f"parameters: {parameter.name} must be {parameter.kind}, not {_shown(value, secret=parameter.secret)}.{hint}"
     )
+
+
+def _number_in(text: str) -> Any:
+    """A template gives text: '4' is the number it looks like, and anything else stays what it is."""
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    return text
 
 
 def _check_value(parameter: Parameter, value: Any, trainer: Trainer | None) -> list[str]:

@@ -88,10 +88,7 @@ class TrainingWaiter(ScenarioOperator):
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except TaskDeferralTimeout:
-            model_id, job_id = (
-                context["ti"].xcom_pull(task_ids=self.task_id, key=key, map_indexes=context["ti"].map_index)
-                for key in ("model_id", "job_id")
-            )
+            model_id, job_id = self._own_xcom(context, "model_id"), self._own_xcom(context, "job_id")
             return self._conclude(context, Ending(outcome="timed-out", model_id=model_id, job_id=job_id))
 
     def on_kill(self) -> None:
@@ -129,9 +126,15 @@ class TrainingWaiter(ScenarioOperator):
     def _conclude(self, context: Context, ending: Ending) -> dict[str, Any]:
         if ending.outcome == "timed-out":
             ending = replace(ending, error=self._stop(ending))
-        if ending.creative_units_cost is not None:
+        if ending.creative_units_cost is None:
+            # The job does not say; what the service named when it started the training counts.
+            ending = replace(ending, creative_units_cost=self._own_xcom(context, "creative_units_cost"))
+        else:
             context["ti"].xcom_push(key="creative_units_cost", value=ending.creative_units_cost)
         return ending.result()
+
+    def _own_xcom(self, context: Context, key: str) -> Any:
+        return context["ti"].xcom_pull(task_ids=self.task_id, key=key, map_indexes=context["ti"].map_index)
 
     def _stop(self, ending: Ending) -> str:
         """Do what the author wants of a training that is not over in time; say what became of it."""

@@ -95,7 +95,8 @@ class Ending:
         :raises TrainingTimeoutError: it was not over at the deadline.
         :raises WatchingRefusedError: the service no longer lets us look.
         """
-        hint = f" Hint: {self.hint}" if self.hint else ""
+        reason = (self.error or "Scenario gave no reason").rstrip(".")
+        hint = f" Hint: {self.hint.rstrip('.')}." if self.hint else ""
         cost = "" if self.creative_units_cost is None else f" It cost {self.creative_units_cost:g} creative units."
         match self.outcome:
             case "trained":
@@ -110,9 +111,7 @@ class Ending:
                     "epochs": self.epochs or [],
                 }
             case "failed":
-                raise TrainingFailedError(
-                    f"Training {self.what} failed: {self.error or 'Scenario gave no reason'}.{hint}{cost}"
-                )
+                raise TrainingFailedError(f"Training {self.what} failed: {reason}.{hint}{cost}")
             case "canceled":
                 raise TrainingCanceledError(f"Training {self.what} was cancelled.{cost} It is not started again.")
             case "timed-out":

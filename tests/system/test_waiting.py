@@ -112,8 +112,8 @@ def test_ids_link_and_progress_are_there_while_it_trains(airflow, emulator):
     assert airflow.xcom("operator_deferred", run, "train", "model_id") == model_id
     assert airflow.xcom("operator_deferred", run, "train", "job_id") == training["job_id"]
     assert airflow.xcom("operator_deferred", run, "train", "creative_units_cost") == training["creative_units"]
-    links = links(airflow, "operator_deferred", run)
-    assert links == {"Scenario model": f"https://app.scenario.com/models/{model_id}"}
+    page = f"https://app.scenario.com/models/{model_id}"
+    assert links(airflow, "operator_deferred", run) == {"Scenario model": page}
     emulator.advance(300)
     eventually(lambda: "running-train" in airflow.task_log("operator_deferred", run, "train"))
     emulator.advance(600)

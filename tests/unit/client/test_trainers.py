@@ -199,8 +199,8 @@ def test_no_parameter_takes_a_value_of_another_kind(name, wrong):
 
 
 @pytest.mark.parametrize("name", [name for name, parameter in PARAMETERS.items() if "number" in parameter.kind])
-@pytest.mark.parametrize("wrong", [True, False, "1", [1]])
-def test_truth_and_text_are_no_numbers(name, wrong):
+@pytest.mark.parametrize("wrong", [True, False, "one", "", "nan", "inf", [1]])
+def test_truth_and_words_are_no_numbers(name, wrong):
     assert "must be a" in refused({name: wrong})
 
 
@@ -224,10 +224,21 @@ def test_a_whole_number_may_come_as_a_float_but_not_as_a_fraction():
     assert refused({"rank": 16.5}) == "parameters: rank must be a whole number, not 16.5."
 
 
-def test_text_in_the_place_of_a_number_is_answered_with_the_likely_reason():
-    assert refused({"rank": "16"}) == (
-        "parameters: rank must be a whole number, not '16'. A template gives text unless the DAG has "
-        "render_template_as_native_obj=True."
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ({"rank": "16"}, {"rank": 16}),
+        ({"learningRate": "1e-4"}, {"learningRate": 0.0001}),
+        ({"rank": "8.0"}, {"rank": 8}),
+    ],
+)
+def test_the_text_that_a_template_makes_of_a_number_is_that_number(text, number):
+    assert check_parameters(text)[0] == number
+
+
+def test_text_in_the_place_of_a_list_is_answered_with_the_likely_reason():
+    assert "A template gives text unless the DAG has render_template_as_native_obj=True." in refused(
+        {"samplePrompts": "['a boat']"}
     )
 
 

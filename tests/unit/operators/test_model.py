@@ -188,7 +188,7 @@ class TestAddImages:
 
     def test_the_plans_ceiling_is_told_with_its_numbers(self, emulator, context, datasets):
         emulator.set(add_training_image=3)
-        with pytest.raises(AirflowFailException, match="add-training-image.*3"):
+        with pytest.raises(AirflowFailException, match=r"add-training-image.*3"):
             add_images(context, model_id=create(context), images=str(datasets / "ink-style"))
 
 

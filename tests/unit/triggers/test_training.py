@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from types import SimpleNamespace
+
+import pytest
+from airflow.serialization.serialized_objects import BaseSerialization
+
+from airflow_provider_scenario.operators.model import ScenarioAddTrainingImagesOperator, ScenarioCreateModelOperator
+from airflow_provider_scenario.operators.training import ScenarioTrainModelOperator
+from airflow_provider_scenario.triggers.training import ScenarioTrainingTrigger, warn_without_triggerer
+
+
+@pytest.fixture
+def training(emulator, context, datasets):
+    """A training that has just started: its model's and its job's id."""
+    emulator.set(training_seconds=600)
+    model_id = ScenarioCreateModelOperator(task_id="create", name="ink", type="flux.2-dev-lora").execute(context)
+    image = next((datasets / "ink-style").glob("*.jpg"))
+    ScenarioAddTrainingImagesOperator(task_id="images", model_id=model_id, images=[image]).execute(context)
+    started = ScenarioTrainModelOperator(task_id="t", model_id=model_id, wait_for_completion=False).execute(context)
+    return {"model_id": model_id, "job_id": started["job_id"]}
+
+
+def trigger(training, **changes):
+    return ScenarioTrainingTrigger(**{**training, "poke_interval": 0.05, "cancel_on_kill": True, **changes})
+
+
+async def event_of(trigger):
+    async for event in trigger.run():
+        return event.payload
+    return None
+
+
+def as_seen_by(trigger, state):
+    """The trigger of a task that is in this state, as Airflow's supervisor would tell."""
+    trigger._task_state = lambda: state
+    return trigger
+
+
+def test_it_is_the_same_after_a_journey_to_another_triggerer():
+    before = trigger({"model_id": "model_1", "job_id": "job_1"}, deadline=12.5, scenario_conn_id="other")
+    path, kwargs = before.serialize()
+    assert path == "airflow_provider_scenario.triggers.training.ScenarioTrainingTrigger"
+    travelled = BaseSerialization.deserialize(BaseSerialization.serialize(kwargs))
+    assert ScenarioTrainingTrigger(**travelled).serialize() == before.serialize()
+
+
+async def test_it_fires_one_event_with_all_that_the_result_needs(emulator, training):
+    emulator.advance(900)
+    event = await event_of(trigger(training))
+    started = emulator.ledger()["trainings"][0]
+    assert event == {
+        "outcome": "trained",
+        **training,
+        "model_name": "ink",
+        "model_type": "flux.2-dev-lora",
+        "status": "trained",
+        "creative_units_cost": started["creative_units"],
+        "train_seconds": event["train_seconds"],
+        "epochs": [{"epoch": "000010", "asset_ids": event["epochs"][0]["asset_ids"]}],
+        "error": None,
+        "hint": None,
+    }
+
+
+async def test_a_poll_is_one_request(emulator, training):
+    before = emulator.requests()
+    await event_of(trigger(training, deadline=time.time() + 0.5, poke_interval=0.2))
+    # At 0, 0.2, 0.4 and 0.5 s the model; at the end the job, once, for cost and reason.
+    assert emulator.requests() - before == pytest.approx(5, abs=1)
+
+
+async def test_its_deadline_ends_it(emulator, training):
+    event = await event_of(trigger(training, deadline=time.time()))
+    assert (event["outcome"], event["status"]) == ("timed-out", "training")
+
+
+async def test_an_outage_does_not_end_it(emulator, training):
+    emulator.advance(900)
+    for kind in ("close", "garbage", "status", "429"):
+        emulator.fault(kind=kind, route="/models/*", times=1)
+    event = await event_of(trigger(training, poke_interval=0.01))
+    assert event["outcome"] == "trained"
+
+
+async def test_credentials_that_turn_bad_end_it_and_say_that_the_training_goes_on(emulator, training):
+    body = {"message": "Forbidden"}
+    emulator.fault(kind="status", route="/models/*", status=403, body=body, times=None)
+    event = await event_of(trigger(training))
+    assert event["outcome"] == "refused"
+    assert "403" in event["error"]
+
+
+async def test_when_the_model_is_trained_by_a_later_job_its_own_job_counts(emulator, training):
+    emulator.cancel(training["model_id"])
+    ScenarioTrainModelOperator(task_id="t", model_id=training["model_id"], wait_for_completion=False).execute(
+        {"ti": SimpleNamespace(xcom_push=lambda **_: None, map_index=-1)}
+    )
+    event = await event_of(trigger(training))
+    assert (event["outcome"], event["job_id"]) == ("canceled", training["job_id"])
+
+
+@pytest.mark.parametrize("state", ["failed", "success", "running", "queued", "up_for_retry", None])
+async def test_a_person_who_ends_the_task_cancels_the_training(emulator, training, state):
+    await as_seen_by(trigger(training), state).on_kill()
+    assert emulator.counts()["canceled"] == 1
+
+
+async def test_moving_to_another_triggerer_cancels_nothing(emulator, training):
+    await as_seen_by(trigger(training), "deferred").on_kill()
+    assert emulator.counts()["canceled"] == 0
+
+
+async def test_where_the_tasks_state_cannot_be_had_nothing_is_cancelled(emulator, training, capsys):
+    await trigger(training).on_kill()  # knows no task instance
+    assert emulator.counts()["canceled"] == 0
+    assert "Cannot tell whether the task was killed" in capsys.readouterr().out
+
+
+async def test_without_cancel_on_kill_nothing_is_cancelled(emulator, training):
+    await as_seen_by(trigger(training, cancel_on_kill=False), "failed").on_kill()
+    assert emulator.counts()["canceled"] == 0
+
+
+async def test_once_it_has_fired_a_kill_asks_nothing(emulator, training):
+    emulator.advance(900)
+    waiting = as_seen_by(trigger(training), "failed")
+    await event_of(waiting)
+    before = emulator.requests()
+    await waiting.on_kill()
+    assert emulator.requests() == before
+
+
+async def test_a_later_training_of_the_same_model_is_not_cancelled(emulator, training):
+    await as_seen_by(trigger({**training, "job_id": "job_of_yesterday"}), "failed").on_kill()
+    assert emulator.counts()["canceled"] == 0
+
+
+class TestWithoutTriggerer:
+    @pytest.fixture
+    def health(self, monkeypatch):
+        """What Airflow's API server says of its triggerer; served on a free port."""
+        answer = {}
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(json.dumps(answer).encode())
+
+            def log_message(self, *args):
+                pass
+
+        server = HTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/execution/"
+        monkeypatch.setenv("AIRFLOW__CORE__EXECUTION_API_SERVER_URL", url)
+        yield answer
+        server.shutdown()
+        server.server_close()
+
+    @pytest.mark.parametrize("status", ["unhealthy", None])
+    def test_the_log_says_so(self, health, status):
+        health["triggerer"] = {"status": status}
+        assert "No triggerer is alive" in said_by(warn_without_triggerer)
+
+    def test_a_healthy_one_is_not_worth_a_line(self, health):
+        health["triggerer"] = {"status": "healthy"}
+        assert said_by(warn_without_triggerer) == ""
+
+    def test_an_unknown_answer_is_no_reason_to_fail(self, health):
+        health["detail"] = "not found"
+        assert said_by(warn_without_triggerer) == ""
+
+    def test_no_answer_is_no_reason_to_fail(self, monkeypatch):
+        monkeypatch.setenv("AIRFLOW__CORE__EXECUTION_API_SERVER_URL", "http://127.0.0.1:9/execution/")
+        assert said_by(warn_without_triggerer) == ""
+
+
+def said_by(function):
+    lines = []
+    function(SimpleNamespace(warning=lambda text, *args: lines.append(text % args)))
+    return "\n".join(lines)
