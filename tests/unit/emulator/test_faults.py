@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import time
+
+import httpx
+import pytest
+
+TRAIN = {"method": "PUT", "route": "/models/*/train"}
+
+
+def test_a_lost_answer_leaves_a_training_that_was_started_and_billed(api):
+    api.emulator.switch("faults", kind="close", when="after", **TRAIN)
+    model_id = api.model(images=1)
+    with pytest.raises(httpx.RemoteProtocolError):
+        api.call("PUT", f"/models/{model_id}/train", {})
+    assert api.read(model_id)["status"] == "training"
+    assert api.totals()["trainings_started"] == 1
+
+
+def test_a_connection_dropped_before_acting_leaves_nothing(api):
+    api.emulator.switch("faults", kind="close", **TRAIN)
+    model_id = api.model(images=1)
+    with pytest.raises(httpx.RemoteProtocolError):
+        api.call("PUT", f"/models/{model_id}/train", {})
+    assert api.totals()["trainings_started"] == 0
+    assert api.call("PUT", f"/models/{model_id}/train", {}).status_code == 200
+
+
+def test_a_status_comes_as_often_as_told_and_without_acting(api):
+    api.emulator.switch("faults", kind="status", status=503, method="POST", route="/models", times=2, body={"a": 1})
+    answers = [api.call("POST", "/models", {"type": "flux.1-lora"}) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [503, 503, 200]
+    assert answers[0].json() == {"a": 1}
+    assert api.totals()["models_created"] == 1
+
+
+def test_a_5xx_can_also_hide_that_the_request_has_acted(api):
+    api.emulator.switch("faults", kind="status", status=502, when="after", method="POST", route="/models")
+    assert api.call("POST", "/models", {"type": "flux.1-lora"}).status_code == 502
+    assert api.totals()["models_created"] == 1
+
+
+@pytest.mark.parametrize(("retry_after", "header"), [(None, None), (2, "2"), (0.5, "0.5")])
+def test_a_429_carries_retry_after_only_if_given(api, retry_after, header):
+    api.emulator.switch("faults", kind="429", retry_after=retry_after)
+    answer = api.call("GET", "/models")
+    assert (answer.status_code, answer.headers.get("retry-after")) == (429, header)
+
+
+@pytest.mark.parametrize("garbage", ["html", "text", "truncated", "empty"])
+def test_garbage_is_a_200_that_is_no_json(api, garbage):
+    model_id = api.model()
+    api.emulator.switch("faults", kind="garbage", garbage=garbage, route="/models/*")
+    answer = api.call("GET", f"/models/{model_id}")
+    assert answer.status_code == 200
+    with pytest.raises(ValueError):  # noqa: PT011 - the message is the JSON parser's business
+        answer.json()
+    assert api.call("GET", f"/models/{model_id}").json()["model"]["id"] == model_id
+
+
+def test_a_hanging_request_neither_acts_nor_answers(api):
+    api.emulator.switch("faults", kind="hang", seconds=5, method="POST", route="/models")
+    with pytest.raises(httpx.ReadTimeout):
+        api.http.post("/models", json={}, timeout=0.2)
+    assert api.totals()["models_created"] == 0
+
+
+def test_a_slow_request_acts_and_answers_in_the_end(api):
+    api.emulator.switch("faults", kind="slow", seconds=0.2, method="POST", route="/models")
+    begin = time.monotonic()
+    assert api.call("POST", "/models", {"type": "flux.1-lora"}).status_code == 200
+    assert time.monotonic() - begin >= 0.2
+
+
+def test_a_slow_request_does_not_hold_up_the_others(api):
+    api.emulator.switch("faults", kind="hang", seconds=5, route="/jobs")
+    with pytest.raises(httpx.ReadTimeout):
+        api.http.get("/jobs", timeout=0.1)
+    begin = time.monotonic()
+    assert api.call("GET", "/models").status_code == 200
+    assert time.monotonic() - begin < 1
+
+
+@pytest.mark.parametrize(
+    ("route", "hit"),
+    [
+        ("/models/*", True),
+        ("/v1/models/*", True),
+        ("/models/{modelId}", True),
+        ("**", True),
+        ("/models", False),
+        ("/models/*/train", False),
+        ("*", False),
+    ],
+)
+def test_a_star_stands_for_one_segment_and_two_for_any_number(api, route, hit):
+    model_id = api.model()
+    api.emulator.switch("faults", kind="status", route=route)
+    assert api.call("GET", f"/models/{model_id}").status_code == (500 if hit else 200)
+
+
+def test_a_fault_can_be_for_models_of_a_name(api):
+    hero, villain = api.model("hero-1"), api.model("villain")
+    job_id = api.train(api.model("hero-2", images=1))["job"]["jobId"]
+    api.emulator.switch("faults", kind="status", model="hero-*", times=None)
+    assert api.call("GET", f"/models/{villain}").status_code == 200
+    assert api.call("GET", f"/models/{hero}").status_code == 500
+    assert api.call("GET", f"/jobs/{job_id}").status_code == 500
+    assert api.call("POST", "/models/get-bulk", {"modelIds": [villain, hero]}).status_code == 500
+    assert api.call("POST", "/models", {"name": "hero-3"}).status_code == 500
+    assert api.call("POST", "/models/get-bulk", {"modelIds": [villain]}).status_code == 200
+
+
+def test_a_fault_can_let_some_requests_pass_first(api):
+    api.emulator.switch("faults", kind="status", skip=2)
+    assert [api.call("GET", "/models").status_code for _ in range(4)] == [200, 200, 500, 200]
+
+
+def test_faults_are_listed_with_their_hits_and_taken_away(api):
+    root = f"{api.emulator.address}/emulator/faults"
+    first = api.emulator.switch("faults", kind="status", times=None)["id"]
+    second = api.emulator.switch("faults", kind="429", times=None)["id"]
+    api.call("GET", "/models")
+    assert [(fault["id"], fault["hits"]) for fault in httpx.get(root).json()] == [(first, 1), (second, 0)]
+    assert httpx.delete(f"{root}/{first}").status_code == 200
+    assert httpx.delete(f"{root}/{first}").status_code == 404
+    assert api.call("GET", "/models").status_code == 429
+    httpx.delete(root)
+    assert api.call("GET", "/models").status_code == 200

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import httpx
+import pytest
+
+
+def test_the_index_names_every_switch_and_says_what_it_does(emulator):
+    index = httpx.get(f"{emulator.address}/emulator").json()
+    assert {"GET /emulator/ledger", "POST /emulator/reset", "POST /emulator/faults"} <= index.keys()
+    assert all(index.values())
+
+
+@pytest.mark.parametrize(
+    ("switch", "payload"),
+    [
+        ("settings", {"training_second": 1}),
+        ("settings", {"auth_status": 404}),
+        ("faults", {"kind": "explode"}),
+        ("faults", {"kind": "close", "rout": "/models"}),
+        ("outcomes", {"fail_at": 2}),
+        ("advance", {"seconds": -1}),
+    ],
+)
+def test_a_misspelt_switch_is_refused(emulator, switch, payload):
+    assert httpx.post(f"{emulator.address}/emulator/{switch}", json=payload).status_code == 422
+
+
+def test_a_setting_stays_until_it_is_changed_or_reset(api):
+    changed = api.emulator.switch("settings", cooldown_seconds=3)
+    assert changed["cooldown_seconds"] == 3
+    assert api.emulator.switch("settings", pages="short")["cooldown_seconds"] == 3
+    api.emulator.switch("reset")
+    assert api.emulator.switch("settings")["cooldown_seconds"] == 0
+
+
+def test_a_reset_forgets_everything(api):
+    api.trained()
+    api.emulator.switch("faults", kind="status", times=None)
+    api.emulator.switch("outcomes", fail_at=0)
+    api.emulator.switch("reset")
+    assert api.emulator.ledger() == {
+        "models": [],
+        "training_images": [],
+        "trainings": [],
+        "requests": {},
+        "totals": dict.fromkeys(api.totals(), 0),
+    }
+    assert api.call("GET", "/models").json() == {"models": []}
+    assert httpx.get(f"{api.emulator.address}/emulator/outcomes").json() == {}
+
+
+def test_the_ledger_counts_the_requests_of_each_route(api):
+    model_id = api.model(images=2)
+    api.read(model_id), api.read(model_id), api.call("GET", "/nowhere")
+    assert api.emulator.ledger()["requests"] == {
+        "GET /v1/(no such route)": 1,
+        "GET /v1/models/{modelId}": 2,
+        "POST /v1/models": 1,
+        "POST /v1/models/{modelId}/training-images": 2,
+    }
+
+
+def test_the_ledger_names_what_was_created(api):
+    model_id = api.model("hero", images=1)
+    ledger = api.emulator.ledger()
+    assert [(entry["model_id"], entry["name"], entry["type"]) for entry in ledger["models"]] == [
+        (model_id, "hero", "flux.2-dev-lora")
+    ]
+    assert [(entry["model_id"], entry["name"]) for entry in ledger["training_images"]] == [(model_id, "0.png")]
