@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_scenario.emulator.routing import Refusal
@@ -55,7 +56,7 @@ def texts(body: Mapping[str, Any], field: str, *, most: int | None = None, label
 def number(
     value: Any, label: str, *, least: float | None = None, most: float | None = None, whole: bool = False
 ) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
         raise invalid(label, "must be a number")
     if whole and value != int(value):
         raise invalid(label, "must be an integer")
@@ -74,7 +75,7 @@ def page_size(query: Mapping[str, str], *, default: int, most: int) -> int:
     given = query.get("pageSize")
     if given is None:
         return default
-    if not (given.isascii() and given.isdigit()):
+    if not (given.isascii() and given.isdigit() and len(given) < 10):
         raise invalid("pageSize", "must be a number")
     number(int(given), "pageSize", least=1, most=most)
     return int(given)

@@ -84,6 +84,7 @@ class Gateway:
             if route is None:
                 # Also what the service answers to GET /models/{id}/training-images, which is no route of it.
                 raise GatewayRefusal(403, "Missing Authentication Token", "MissingAuthenticationTokenException")
+            call.now = self._state.now()
             self._guard(call)
             settle(self._state, call.now)
             answer = route.handler(call)
@@ -158,7 +159,7 @@ async def hang_up(scope: Scope) -> None:
 
 def subjects(call: Call) -> list[str]:
     """The ids and names of the models a call is about."""
-    ids = [call.params[key] for key in ("modelId",) if key in call.params]
+    ids = [call.params["modelId"]] if "modelId" in call.params else []
     job = call.state.jobs.get(call.params.get("jobId", ""))
     if job is not None and job.model_id is not None:
         ids.append(job.model_id)

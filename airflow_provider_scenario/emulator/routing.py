@@ -29,7 +29,7 @@ class Call:
 
     def json(self) -> Any:
         try:
-            return json.loads(self.raw or b"{}")
+            return json.loads(self.raw or b"{}", parse_constant=_no_number)
         except ValueError:
             raise Refusal(400, "Invalid JSON in the request body") from None
 
@@ -85,6 +85,11 @@ class GatewayRefusal(Refusal):
 
     def answer(self) -> Answer:
         return Answer({"message": self.reason}, self.status, headers=self.headers)
+
+
+def _no_number(constant: str) -> float:
+    """Python reads NaN and Infinity where JSON has no such thing."""
+    raise ValueError(constant)
 
 
 Handler = Callable[[Call], Answer | Awaitable[Answer]]

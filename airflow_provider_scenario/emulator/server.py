@@ -112,6 +112,7 @@ def _server(state: State, listening: Callable[[], None]) -> _Server:
         server_header=False,
         lifespan="off",
         ws="none",
+        timeout_keep_alive=60,
         timeout_graceful_shutdown=1,
     )
     return _Server(config, listening)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from math import ceil
 
 from airflow_provider_scenario.emulator import checks
@@ -15,6 +16,7 @@ from airflow_provider_scenario.emulator.state import iso
 from airflow_provider_scenario.emulator.timeline import Timeline
 from airflow_provider_scenario.emulator.trainers import (
     COMPOSITION,
+    FLUX_LORA,
     TRAINABLE,
     checked_parameters,
     creative_units,
@@ -77,7 +79,7 @@ def _images(call: Call, model: Model, *, quoting: bool) -> int:
         _check_concepts(call, model)
         return 0
     supposed = call.query.get("trainingImagesCount", "")
-    if quoting and not model.training_images and supposed.isascii() and supposed.isdigit() and int(supposed) > 0:
+    if quoting and not model.training_images and re.fullmatch("[1-9][0-9]{0,5}", supposed):
         return int(supposed)
     if not model.training_images:
         raise Refusal(400, '"trainingImages" must contain at least 1 items')
@@ -94,8 +96,9 @@ def _check_concepts(call: Call, model: Model) -> None:
         known = call.state.models.get(concept["modelId"])
         if known is None or known.deleted_at is not None:
             raise Refusal(404, f"Model {concept['modelId']} not found", "ModelNotFoundError")
-        if known.status != "trained" or known.privacy == "public":
-            raise Refusal(400, f"Model {concept['modelId']} is not a trained LoRA")
+        # A LoRA is tied to its family.
+        if known.status != "trained" or known.type not in FLUX_LORA:
+            raise Refusal(400, f"Model {concept['modelId']} is not a trained LoRA of the FLUX.1 family")
         if "modelEpoch" in concept and concept["modelEpoch"] not in dict(known.epochs):
             raise Refusal(400, f"Epoch {concept['modelEpoch']} not found in model {concept['modelId']}")
 

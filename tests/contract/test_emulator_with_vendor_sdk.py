@@ -188,7 +188,10 @@ def test_a_training_is_cancelled_through_its_model_and_not_through_its_job(vendo
 
 
 def test_a_composition_is_trained_from_trained_models(vendor, emulator):
-    concepts = [{"model_id": trained_model(vendor, emulator, sample_prompts=["a"]), "scale": 0.8}]
+    lora = model_with_images(vendor, model_type="flux.1-lora")
+    vendor.models.train.trigger(lora, parameters={"sample_prompts": ["a"]})
+    emulator.switch("advance", seconds=1000)
+    concepts = [{"model_id": lora, "scale": 0.8}]
     model_id = vendor.models.create(name="both", type="flux.1-composition", concepts=concepts).model.id
     assert vendor.models.train.trigger(model_id).job.job_type == "flux-model-training"
     emulator.switch("advance", seconds=1000)

@@ -47,8 +47,8 @@ class Api:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def trained(self, name: str = "hero", **parameters: Any) -> str:
-        model_id = self.model(name, images=2)
+    def trained(self, name: str = "hero", *, type: str = "flux.2-dev-lora", **parameters: Any) -> str:  # noqa: A002
+        model_id = self.model(name, images=2, type=type)
         self.train(model_id, **parameters)
         self.advance(1.0)
         return model_id

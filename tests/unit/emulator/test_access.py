@@ -62,7 +62,7 @@ def test_a_body_beyond_6_mb_gets_413(api):
     assert (answer.status_code, answer.json()) == (413, {"message": "Request Too Long"})
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b'"x"'])
+@pytest.mark.parametrize("body", [b"{", b"[]", b'"x"', b'{"a": NaN}'])
 def test_a_body_that_is_no_object_is_refused(api, body):
     assert api.http.post("/models", content=body).status_code == 400
 

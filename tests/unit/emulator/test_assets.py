@@ -189,7 +189,7 @@ def test_the_samples_of_an_early_epoch_are_pale_and_those_of_the_last_one_are_no
 def test_a_composition_shows_all_its_concepts(api):
     concepts = []
     for colour in ("red", "blue"):
-        model_id = api.model(colour)
+        model_id = api.model(colour, type="flux.1-lora")
         asset = {"name": colour, "image": encoded(picture(colour, side=256))}
         asset_id = api.call("POST", "/assets", asset).json()["asset"]["id"]
         api.call("POST", f"/models/{model_id}/training-images", {"assetId": asset_id})

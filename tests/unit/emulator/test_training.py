@@ -145,10 +145,12 @@ def test_unknown_parameters_are_dropped_without_a_word(api):
 
 
 def test_a_composition_is_trained_from_trained_concepts_without_images(api):
-    trained, fresh = api.trained("style", samplePrompts=["a"], nbEpochs=2), api.model("fresh", images=1)
+    flux = "flux.1-lora"
+    trained, fresh = api.trained(type=flux, samplePrompts=["a"], nbEpochs=2), api.model(type=flux, images=1)
     empty = api.model(type="flux.1-composition")
     assert refusal(launch(api, empty)) == (400, '"concepts" must contain at least 1 items')
-    for concept in ({"modelId": fresh, "scale": 1}, {"modelId": trained, "scale": 1, "modelEpoch": "000009"}):
+    concepts = [{"modelId": model_id, "scale": 1} for model_id in (fresh, "flux.1-dev", api.trained())]
+    for concept in (*concepts, {"modelId": trained, "scale": 1, "modelEpoch": "000009"}):
         assert launch(api, api.model(type="flux.1-composition", concepts=[concept])).status_code == 400
     composition = api.model(type="flux.1-composition", concepts=[{"modelId": trained, "scale": 0.8}])
     assert launch(api, composition).status_code == 200
@@ -161,7 +163,7 @@ def test_a_composition_is_trained_from_trained_concepts_without_images(api):
 def test_a_concept_has_to_exist_and_stay(api):
     concept = {"modelId": "model_none", "scale": 1}
     assert api.call("POST", "/models", {"type": "flux.1-composition", "concepts": [concept]}).status_code == 404
-    trained = api.trained()
+    trained = api.trained(type="flux.1-lora")
     composition = api.model(type="flux.1-composition", concepts=[{"modelId": trained, "scale": 1}])
     api.call("DELETE", f"/models/{trained}")
     assert launch(api, composition).status_code == 404
