@@ -2,8 +2,8 @@
 # Train several LoRAs and combine them
 
 A style LoRA and a character LoRA are trained side by side; both wait deferred, so that two trainings of hours hold no
-worker. When both are trained, a composition is made of the two by their ids, and gets a description and a thumbnail that
-is one of its own sample pictures.
+worker. When both are trained, a composition is made of the two by their ids, and gets a description and a thumbnail
+that is one of its own sample pictures.
 
 ```
 style:     create ─ images ─ train ┐
@@ -35,7 +35,7 @@ from airflow_provider_scenario.operators.model import (
 from airflow_provider_scenario.operators.training import ScenarioTrainModelOperator
 
 DATASETS = Path(__file__).parent / "datasets"
-RUN = "{{ ds_nodash | default(run_id[-8:], true) }}"
+RUN = "{{ dag_run.run_after.strftime('%Y-%m-%d %H:%M') }}"
 
 
 def train_lora(group_id: str, *, name: str, dataset: str, preset: str, concept_prompt: str, samples: list[str]):

@@ -29,7 +29,7 @@ DATASETS = Path(__file__).parent / "datasets"
 with DAG(dag_id="train_one_lora", schedule=None, catchup=False, doc_md=__doc__, tags=["scenario", "example"]):
     create_model = ScenarioCreateModelOperator(
         task_id="create_model",
-        name="ink-style {{ ds_nodash | default(run_id[-8:], true) }}",
+        name="ink-style {{ dag_run.run_after.strftime('%Y-%m-%d %H:%M') }}",
         type="flux.2-dev-lora",
         short_description="Loose ink drawings; made by the DAG train_one_lora.",
     )

@@ -36,6 +36,7 @@ class Sighting:
 
     status: str
     model_id: str | None = None
+    model_name: str | None = None
     job_id: str | None = None
     stage: str | None = None
     position: int | None = None
@@ -49,10 +50,11 @@ class Sighting:
         """The model's status is the truth; its ``trainingProgress`` is for showing."""
         seen = model.training_progress if model.status == "training" else None
         if seen is None:
-            return cls(status=model.status or "", model_id=model.id, job_id=model.job_id)
+            return cls(status=model.status or "", model_id=model.id, model_name=model.name, job_id=model.job_id)
         return cls(
             status=model.status or "",
             model_id=model.id,
+            model_name=model.name,
             job_id=model.job_id,
             stage=seen.stage,
             position=seen.position,
@@ -93,7 +95,7 @@ class TrainingWatch:
     After each :meth:`see`, ``news`` holds the line to log (None: nothing worth a line has changed) and ``pause`` the
     seconds until the next poll.
 
-    :param what: how log lines name the training.
+    :param what: how log lines name the training until the service has told the model's name.
     :param deadline: when to give up, as a Unix time in seconds; wall clock, because it crosses processes.
     :param poke_interval: seconds between two polls while the service answers.
     """
@@ -121,6 +123,8 @@ class TrainingWatch:
             self._shown = None
         self._failures = 0
         self.pause = self.poke_interval
+        if seen.model_name:
+            self.what = f"{seen.model_name!r} ({seen.model_id})"
         shown = _worth_a_line(seen)
         if shown != self._shown:
             self._shown = shown

@@ -109,6 +109,12 @@ def test_what_has_changed_is_told(changed):
     assert waiting.news
 
 
+def test_the_line_names_the_model_as_soon_as_its_name_is_known():
+    waiting = watch()
+    waiting.see(running(model_name="ink", progress=0.41), now=0)
+    assert waiting.news == "Training 'ink' (model_1): running-train, 41%."
+
+
 @pytest.mark.parametrize(
     ("seen", "text"),
     [

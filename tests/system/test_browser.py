@@ -1,0 +1,79 @@
+"""What a person sees in Airflow's UI, in a real browser."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+pytestmark = pytest.mark.full
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser, airflow):
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, base_url=airflow.url)
+    context.set_default_timeout(15_000)
+    page = context.new_page()
+    page.goto("/auth/login")
+    page.get_by_label("Username").fill(airflow.username)
+    page.get_by_label("Password").fill(airflow.password)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(lambda url: "/auth/" not in url)
+    yield page
+    context.close()
+
+
+def picture(page, name: str) -> None:
+    """Keep what is seen: ``SCREENSHOTS=folder make test-full`` renews the README's pictures."""
+    if folder := os.environ.get("SCREENSHOTS"):
+        page.screenshot(path=Path(folder) / f"{name}.png")
+
+
+def test_the_model_can_be_opened_from_a_task_that_still_waits(airflow, emulator, page):
+    emulator.set(training_seconds=45)
+    run = airflow.trigger("train_lora_chain")
+    for task in ("style.train", "character.train"):
+        airflow.wait_for_task("train_lora_chain", run, task, ["deferred"])
+    model_id = airflow.xcom("train_lora_chain", run, "style.create")
+
+    page.goto(f"/dags/train_lora_chain/runs/{quote(run)}/tasks/style.train")
+    page.get_by_text("running-train").first.wait_for()
+    picture(page, "task_waiting")
+    page.goto(f"/dags/train_lora_chain/runs/{quote(run)}/tasks/style.train/details")
+    button = page.get_by_role("link", name="Scenario model")
+    button.wait_for()
+    assert button.get_attribute("href") == f"https://app.scenario.com/models/{model_id}"
+
+    page.keyboard.press("g")  # the graph
+    page.get_by_label("Expand all task groups").click()
+    page.get_by_text("update").first.wait_for()
+    page.wait_for_timeout(2000)  # until the graph has found its place
+    picture(page, "run_waiting")
+    assert airflow.wait_for_run("train_lora_chain", run) == "success"
+
+
+def test_the_connection_form_has_our_fields(airflow, page):
+    page.goto("/connections")
+    page.get_by_role("button", name="Add Connection").click()
+    page.get_by_text("Select Connection Type").click(force=True)
+    page.keyboard.type("Scenario")
+    page.keyboard.press("Enter")
+    for label in ("API key", "API secret", "Base URL"):
+        page.get_by_text(label, exact=True).wait_for()
+    page.get_by_text("Extra Fields").first.click()
+    for label in ("Project id", "Timeout", "Verify TLS", "Web app"):
+        page.get_by_text(label, exact=True).wait_for()
+    page.wait_for_timeout(1000)  # until the form has unfolded
+    picture(page, "connection_form")
