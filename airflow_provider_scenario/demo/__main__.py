@@ -39,6 +39,7 @@ INTERRUPTED = 128 + signal.SIGINT
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell inherits it ignored
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
     with ExitStack() as running:
