@@ -129,8 +129,8 @@ UNTRAINABLE_TYPES = frozenset(
 """Known types that are base models or somebody else's: there is nothing to train (inferred from their names)."""
 
 
-# Neither rule nor vendor's client spells this one as people do.
-_IRREGULAR = {"num_unet_train_steps": "numUNetTrainSteps", "num_u_net_train_steps": "numUNetTrainSteps"}
+# The rule would make numUnetTrainSteps of it.
+_IRREGULAR = {"num_unet_train_steps": "numUNetTrainSteps"}
 
 
 def camel_case(name: str) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from airflow.sdk.types import Logger
 
     from airflow_provider_scenario.client.scenario import ScenarioClient
+    from airflow_provider_scenario.watch.ending import Ending
 
 
 class ScenarioTrainingTrigger(BaseTrigger):
@@ -70,6 +71,16 @@ class ScenarioTrainingTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """One request a poll, in a thread; one log line when something has changed."""
+        try:
+            end = await self._end()
+        except asyncio.CancelledError:
+            if not hasattr(BaseTrigger, "on_kill"):  # Airflow 3.1 and 3.2 leave it to the trigger to find out why
+                await self.on_kill()
+            raise
+        self._ended = True
+        yield TriggerEvent(end.to_event())  # type: ignore[no-untyped-call]
+
+    async def _end(self) -> Ending:
         # One try a poll: the watch itself goes on asking, ever more slowly.
         client = self._client = await ScenarioHook(self.scenario_conn_id).aconnect(max_tries=1)
         watch = TrainingWatch(
@@ -83,11 +94,8 @@ class ScenarioTrainingTrigger(BaseTrigger):
             if watch.news:
                 self.log.info("%s", watch.news)
             if outcome:
-                break
+                return await asyncio.to_thread(ending, client, outcome, seen, self.model_id, self.job_id)
             await asyncio.sleep(watch.pause)
-        end = await asyncio.to_thread(ending, client, outcome, seen, self.model_id, self.job_id)
-        self._ended = True
-        yield TriggerEvent(end.to_event())  # type: ignore[no-untyped-call]
 
     async def on_kill(self) -> None:
         """

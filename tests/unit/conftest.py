@@ -57,5 +57,3 @@ def context() -> dict[str, Any]:
 @pytest.fixture
 def datasets() -> Path:
     return DATASETS
-
-

@@ -1,0 +1,102 @@
+"""``make demo`` as a person runs it: its end, its interruption, and what it leaves behind (nothing)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.full
+
+
+@pytest.fixture
+def demo(tmp_path):
+    """Start the demo in a folder of this test; whatever happens, end it."""
+    started = []
+
+    def start() -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "airflow_provider_scenario.demo",
+                "--home",
+                str(tmp_path),
+                "--training-seconds",
+                "5",
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+
+
+def test_it_trains_three_models_says_so_and_leaves_nothing_running(demo, tmp_path):
+    process = demo()
+    said, _ = process.communicate(timeout=180)
+    assert process.returncode == 0, said
+    assert said.count("│ trained │") == 3
+    assert "Every model is trained" in said
+    assert left_behind(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_it_leaves_nothing_running_and_no_traceback(demo, tmp_path, number):
+    process = demo()
+    said = read_until(process, "style.train: deferred")
+    process.send_signal(number)
+    rest, _ = process.communicate(timeout=40)
+    assert process.returncode != 0
+    assert "Traceback" not in said + rest
+    assert left_behind(tmp_path) == []
+
+
+def test_a_second_run_works_right_after_the_first_was_killed(demo, tmp_path):
+    first = demo()
+    read_until(first, "style.train: deferred")
+    first.kill()
+    second = demo()
+    said, _ = second.communicate(timeout=180)
+    assert second.returncode == 0, said
+    assert left_behind(tmp_path) == []
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> str:
+    said = ""
+    for line in process.stdout:
+        said += line
+        if text in line:
+            return said
+    raise AssertionError(f"it ended before it said {text!r}:\n{said}")
+
+
+def left_behind(home: Path, patience: float = 15) -> list[str]:
+    """Processes that still have the demo's folder in their environment or on their command line."""
+    deadline = time.monotonic() + patience
+    while (alive := [command for pid in os.listdir("/proc") if pid.isdigit() and (command := of(pid, home))]) and (
+        time.monotonic() < deadline
+    ):
+        time.sleep(0.5)
+    return alive
+
+
+def of(pid: str, home: Path) -> str | None:
+    if int(pid) == os.getpid():
+        return None
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        environment = Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return None
+    return command.replace(b"\0", b" ").decode() if str(home).encode() in command + environment else None
