@@ -84,19 +84,19 @@ def read_until(process: subprocess.Popen[str], text: str) -> str:
 def left_behind(home: Path, patience: float = 15) -> list[str]:
     """Processes that still have the demo's folder in their environment or on their command line."""
     deadline = time.monotonic() + patience
-    while (alive := [command for pid in os.listdir("/proc") if pid.isdigit() and (command := of(pid, home))]) and (
+    while (alive := list(filter(None, (of(process, home) for process in Path("/proc").iterdir())))) and (
         time.monotonic() < deadline
     ):
         time.sleep(0.5)
     return alive
 
 
-def of(pid: str, home: Path) -> str | None:
-    if int(pid) == os.getpid():
+def of(process: Path, home: Path) -> str | None:
+    if not process.name.isdigit() or int(process.name) == os.getpid():
         return None
     try:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes()
-        environment = Path(f"/proc/{pid}/environ").read_bytes()
+        command = (process / "cmdline").read_bytes()
+        environment = (process / "environ").read_bytes()
     except OSError:
         return None
     return command.replace(b"\0", b" ").decode() if str(home).encode() in command + environment else None
