@@ -11,9 +11,7 @@ from typing import Any
 
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.images import TrainingImageFile, read_image
-
-MAX_IMAGES = 50
-"""The documented maximum of a dataset; a team's plan may allow fewer."""
+from airflow_provider_scenario.client.trainers import MAX_IMAGES
 
 _SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif", ".tif", ".tiff", ".heic", ".heif"})
 _FIELDS = ("path", "asset_id", "name", "caption")

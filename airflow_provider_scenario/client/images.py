@@ -11,10 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_provider_scenario.client.errors import InvalidInputError
-from airflow_provider_scenario.client.trainers import MAX_IMAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from os import PathLike
 
 MAX_REQUEST = 6 * 1024 * 1024
@@ -115,22 +113,4 @@ def _check_size(name: str, size: int) -> None:
         raise InvalidInputError(
             f"Training image {name!r} has {size / 1e6:.1f} MB; at most {MAX_FILE / 1e6:.1f} MB go into one request "
             "(6 MB when encoded). Make it smaller, or upload it as an asset and give its id."
-        )
-
-
-def check_images(images: Sequence[TrainingImageFile]) -> None:
-    """
-    Check a whole dataset: there is one, not too large, and every name once.
-
-    :raises InvalidInputError: no image, more than 50, or two of one name: a retry could not tell them apart.
-    """
-    if not images:
-        raise InvalidInputError("There are no training images.")
-    if len(images) > MAX_IMAGES:
-        raise InvalidInputError(f"There are {len(images)} training images; Scenario takes at most {MAX_IMAGES}.")
-    names = [image.name for image in images]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise InvalidInputError(
-            f"Training images need names of their own within a dataset; twice there: {', '.join(map(repr, twice[:5]))}."
         )

@@ -28,6 +28,7 @@ from requests.auth import HTTPBasicAuth
 
 from airflow_provider_scenario import __version__
 from airflow_provider_scenario.client.errors import InvalidInputError, ScenarioError, ServiceError, ThrottledError
+from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.refusals import (
     LOOK_FIRST,
     NOTHING_HAPPENED,
@@ -55,7 +56,6 @@ _FIELDS = {
     "download": "job_id",
     "projects": "project_id",
 }
-_FORBIDDEN_IN_IDS = frozenset("/\\?#%")
 
 Json = Mapping[str, Any] | list[Any]
 Query = Mapping[str, "str | bool | float | datetime | Collection[str] | None"]
@@ -92,24 +92,8 @@ def path(*segments: str) -> str:
         characters; names the field after the word before it.
     """
     for word, segment in itertools.pairwise(("", *segments)):
-        problem = _wrong_with_id(segment)
-        if problem:
-            raise InvalidInputError(f"{_FIELDS.get(word, 'id')} {problem}. Nothing was sent.")
+        check_id(_FIELDS.get(word, "id"), segment)
     return "/" + "/".join(quote(segment, safe="") for segment in segments)
-
-
-def _wrong_with_id(value: object) -> str | None:
-    if not isinstance(value, str):
-        return f"must be text, not {value!r}"
-    if not value:
-        return "is empty"
-    if value == "None":
-        return "is 'None': most likely a template or an XCom gave no value"
-    if value in (".", ".."):
-        return f"is {value!r}, which would be another address"
-    if any(char in _FORBIDDEN_IN_IDS or char.isspace() or not char.isprintable() for char in value):
-        return f"is {value[:100]!r}: an id holds no '/', '\\', '?', '#', '%', spaces or control characters"
-    return None
 
 
 class Transport:

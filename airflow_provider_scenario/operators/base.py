@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.links import ScenarioModelLink
 
@@ -49,16 +48,3 @@ def known(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return all(known(item) for item in value)
     return value is None or isinstance(value, bool | int | float | PurePath)
-
-
-def check_id(name: str, value: Any) -> None:
-    """
-    Refuse what cannot be an id, before anything is sent.
-
-    :raises InvalidInputError: it is empty, or would lead to another endpoint when put into an address.
-    """
-    if not isinstance(value, str) or not value.strip() or value in (".", "..") or any(c in value for c in "/\\?#% \n"):
-        raise InvalidInputError(
-            f"{name} is {value!r}; give an id as Scenario spells it, such as model_8XkT…: not empty, "
-            "without '/', '?', '#', '%' or spaces. Nothing was sent."
-        )

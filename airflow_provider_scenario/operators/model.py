@@ -6,16 +6,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_scenario.client.errors import InvalidInputError
+from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.trainers import (
+    MAX_IMAGES,
     check_concepts,
     check_name,
     check_parameters,
     check_short_description,
     check_type,
 )
-from airflow_provider_scenario.datasets import MAX_IMAGES, DatasetImage, list_images, read_dataset, resolve_pairs
+from airflow_provider_scenario.datasets import DatasetImage, list_images, read_dataset, resolve_pairs
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
-from airflow_provider_scenario.operators.base import ScenarioOperator, check_id, known
+from airflow_provider_scenario.operators.base import ScenarioOperator, known
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

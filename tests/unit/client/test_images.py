@@ -9,7 +9,6 @@ from airflow_provider_scenario.client.images import (
     MAX_FILE,
     MAX_REQUEST,
     TrainingImageFile,
-    check_images,
     content_type_of,
     image_of,
     read_image,
@@ -114,21 +113,3 @@ def test_a_file_that_may_not_be_read_is_refused(tmp_path):
     file.symlink_to("/proc/self/mem")
     with pytest.raises(InvalidInputError):
         read_image(file)
-
-
-@pytest.mark.parametrize(
-    ("names", "problem"),
-    [
-        ([], "no training images"),
-        ([f"{n}.png" for n in range(51)], "at most 50"),
-        (["a.png", "b.png", "a.png"], r"twice there: 'a\.png'"),
-    ],
-)
-def test_a_dataset_that_cannot_work_is_refused(names, problem):
-    with pytest.raises(InvalidInputError, match=problem):
-        check_images([image(name) for name in names])
-
-
-@pytest.mark.parametrize("count", [1, 50])
-def test_a_dataset_of_one_to_fifty_images_is_fine(count):
-    check_images([image(f"{n}.png") for n in range(count)])

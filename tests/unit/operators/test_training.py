@@ -198,7 +198,7 @@ class TestBadInput:
             ({"parameters": {"nb_epochs": 500}}, "nbEpochs=500"),
             ({"parameters": {"learning_rate": -1}}, "learningRate=-1"),
             ({"parameters": {"wandb_key": "abc"}}, "is a secret and must not stand in a DAG file"),
-            ({"model_id": ""}, "model_id is ''"),
+            ({"model_id": ""}, "model_id is empty"),
             ({"model_id": "model_1/../model_2"}, "model_id is 'model_1/../model_2'"),
             ({"model_id": "model_1?x=y"}, r"model_id is 'model_1\?x=y'"),
             ({"poke_interval": 0}, "poke_interval is 0; give a number of seconds above 0"),

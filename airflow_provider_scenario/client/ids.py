@@ -1,0 +1,35 @@
+"""What an id may look like, so that it cannot lead to another endpoint. Standard library only: DAG files import it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_scenario.client.errors import InvalidInputError
+
+_FORBIDDEN = frozenset("/\\?#%")
+
+
+def check_id(field: str, value: Any) -> str:
+    r"""
+    Check an id; loosely, since old models have free-form ids such as ``flux.1-dev``.
+
+    :param field: what the id is called where it came from.
+    :raises InvalidInputError: it is empty, ``.``, ``..``, or holds ``/ \ ? # %``, white space or control characters.
+    """
+    if wrong := _wrong_with(value):
+        raise InvalidInputError(f"{field} {wrong}. Nothing was sent.")
+    return str(value)
+
+
+def _wrong_with(value: Any) -> str | None:
+    if not isinstance(value, str):
+        return f"must be text, not {value!r}"
+    if not value:
+        return "is empty"
+    if value == "None":
+        return "is 'None': most likely a template or an XCom gave no value"
+    if value in (".", ".."):
+        return f"is {value!r}, which would be another address"
+    if any(char in _FORBIDDEN or char.isspace() or not char.isprintable() for char in value):
+        return f"is {value[:100]!r}: an id holds no '/', '\\', '?', '#', '%', spaces or control characters"
+    return None
