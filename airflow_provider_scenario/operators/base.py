@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -37,14 +36,3 @@ class ScenarioOperator(BaseOperator):
         """Make the model known at once, before anything else can go wrong: XCom ``model_id`` and the link button."""
         context["ti"].xcom_push(key="model_id", value=model_id)
         ScenarioModelLink().persist(context, model_id=model_id, app_url=self.hook.app_url)
-
-
-def known(value: Any) -> bool:
-    """Whether a templated argument has its final value already when the DAG file is parsed."""
-    if isinstance(value, str):
-        return "{{" not in value and "{%" not in value
-    if isinstance(value, dict):
-        return all(known(item) for item in value.values())
-    if isinstance(value, list | tuple):
-        return all(known(item) for item in value)
-    return value is None or isinstance(value, bool | int | float | PurePath)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_scenario.arguments import known
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.trainers import (
@@ -17,7 +18,7 @@ from airflow_provider_scenario.client.trainers import (
 )
 from airflow_provider_scenario.datasets import DatasetImage, list_images, read_dataset, resolve_pairs
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
-from airflow_provider_scenario.operators.base import ScenarioOperator, known
+from airflow_provider_scenario.operators.base import ScenarioOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -6,12 +6,13 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_scenario.arguments import DEFAULT_POKE_INTERVAL, DEFAULT_TIMEOUT, known
 from airflow_provider_scenario.client.errors import AlreadyTrainingError, InvalidInputError
 from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.trainers import check_parameters, check_ready
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
-from airflow_provider_scenario.operators.base import ScenarioOperator, known
-from airflow_provider_scenario.operators.waiting import DEFAULT_POKE_INTERVAL, DEFAULT_TIMEOUT, TrainingWaiter
+from airflow_provider_scenario.operators.base import ScenarioOperator
+from airflow_provider_scenario.operators.waiting import TrainingWaiter
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -7,7 +7,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow_provider_scenario.client.errors import InvalidInputError, ScenarioError
+from airflow_provider_scenario.arguments import DEFAULT_POKE_INTERVAL, DEFAULT_TIMEOUT, GRACE, seconds
+from airflow_provider_scenario.client.errors import ScenarioError
 from airflow_provider_scenario.exceptions import TaskDeferralTimeout, permanent_errors_do_not_retry
 from airflow_provider_scenario.operators.base import ScenarioOperator
 from airflow_provider_scenario.watch.decision import TrainingWatch
@@ -16,14 +17,6 @@ from airflow_provider_scenario.watch.ending import Ending
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-DEFAULT_POKE_INTERVAL = 30.0
-"""Seconds. A training takes one to three hours, and the API allows 100 requests a minute for a whole project."""
-
-DEFAULT_TIMEOUT = 12 * 60 * 60.0
-"""Seconds. Trainings of three hours have been seen, and a queue comes before them."""
-
-# How much longer than our own deadline Airflow lets the task defer: its time-out is the net below ours.
-GRACE = timedelta(minutes=10)
 # ``on_kill`` has about five seconds until SIGKILL.
 _KILL_TIMEOUT = (1.0, 3.0)
 
@@ -146,16 +139,3 @@ class TrainingWaiter(ScenarioOperator):
             return cancel_training(self.hook.client, ending.model_id, ending.job_id)
         except ScenarioError as error:
             return f"It could not be cancelled and may go on, and so may its cost: {error}"
-
-
-def seconds(name: str, value: Any) -> float:
-    """
-    Check a duration.
-
-    :raises InvalidInputError: it is no number above zero.
-    """
-    if isinstance(value, timedelta):
-        value = value.total_seconds()
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-        raise InvalidInputError(f"{name} is {value!r}; give a number of seconds above 0.")
-    return float(value)

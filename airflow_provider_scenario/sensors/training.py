@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
+from airflow_provider_scenario.arguments import DEFAULT_POKE_INTERVAL, DEFAULT_TIMEOUT, GRACE, known, seconds
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.exceptions import (
@@ -21,8 +22,6 @@ from airflow_provider_scenario.exceptions import (
 )
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.links import ScenarioModelLink
-from airflow_provider_scenario.operators.base import known
-from airflow_provider_scenario.operators.waiting import DEFAULT_POKE_INTERVAL, DEFAULT_TIMEOUT, GRACE, seconds
 from airflow_provider_scenario.watch.decision import TrainingWatch
 from airflow_provider_scenario.watch.ending import Ending
 

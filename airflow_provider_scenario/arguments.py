@@ -1,0 +1,42 @@
+"""What operators and sensors have in common in their arguments: defaults, and what can be checked when."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import PurePath
+from typing import Any
+
+from airflow_provider_scenario.client.errors import InvalidInputError
+
+DEFAULT_POKE_INTERVAL = 30.0
+"""Seconds. A training takes one to three hours, and the API allows 100 requests a minute for a whole project."""
+
+DEFAULT_TIMEOUT = 12 * 60 * 60.0
+"""Seconds. Trainings of three hours have been seen, and a queue comes before them."""
+
+# How much longer than our own deadline Airflow lets the task defer: its time-out is the net below ours.
+GRACE = timedelta(minutes=10)
+
+
+def known(value: Any) -> bool:
+    """Whether a templated argument has its final value already when the DAG file is parsed."""
+    if isinstance(value, str):
+        return "{{" not in value and "{%" not in value
+    if isinstance(value, dict):
+        return all(known(item) for item in value.values())
+    if isinstance(value, list | tuple):
+        return all(known(item) for item in value)
+    return value is None or isinstance(value, bool | int | float | PurePath)
+
+
+def seconds(name: str, value: Any) -> float:
+    """
+    Check a duration.
+
+    :raises InvalidInputError: it is no number above zero.
+    """
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+        raise InvalidInputError(f"{name} is {value!r}; give a number of seconds above 0.")
+    return float(value)
