@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_scenario.client.endpoints import Endpoints, given, many
 from airflow_provider_scenario.client.errors import AlreadyTrainingImageError, InvalidInputError
 from airflow_provider_scenario.client.images import content_type_of
-from airflow_provider_scenario.client.schemas import Asset, TrainingImage, TrainingImagePair
+from airflow_provider_scenario.client.schemas import Asset, DatasetScore, TrainingImage, TrainingImagePair
 from airflow_provider_scenario.client.trainers import camel_keys
 from airflow_provider_scenario.client.transport import path
 
@@ -133,6 +133,14 @@ class Datasets(Endpoints):
             "PUT", path("models", model_id, "training-images", "pairs"), json=body, asked=asked, repeatable=True
         )
         return self._read_list(TrainingImagePair, answer, "pairs", asked)
+
+    def get_dataset_score(self, model_id: str) -> DatasetScore:
+        """Read what the service thinks of the dataset of a model: a score, and warnings by image."""
+        asked = f"score the dataset of model {model_id}"
+        answer = self._transport.request(
+            "GET", path("models", model_id, "scores", "training-dataset"), asked=asked, repeatable=True
+        )
+        return DatasetScore.read(answer.json, asked=asked, answer=answer)
 
     def caption_asset(self, asset_id: str, description: str) -> Asset:
         """Set the caption of a training image: the description of its asset."""

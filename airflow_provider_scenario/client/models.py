@@ -6,13 +6,15 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, Unpack
 
 from airflow_provider_scenario.client.endpoints import Endpoints, filters_of, given, many
-from airflow_provider_scenario.client.schemas import Model, TagChange, tell_once
+from airflow_provider_scenario.client.schemas import Description, Model, TagChange, tell_once
 from airflow_provider_scenario.client.trainers import TrainingParameters, camel_keys, check_concepts
 from airflow_provider_scenario.client.transport import path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
+
+    from airflow_provider_scenario.client.transport import Answer
 
 BULK = 50
 """Models asked for in one call; no limit is documented, the vendor's Blender add-on asks for 50."""
@@ -217,3 +219,29 @@ class Models(Endpoints):
             "PUT", path("models", model_id, "tags"), json=body, asked=asked, repeatable=strict is False
         )
         return TagChange.read(answer.json, asked=asked, maybe_done=strict is not False, answer=answer)
+
+    def get_description(self, model_id: str) -> str:
+        """Read the page of a model, which is markdown; empty if it has none."""
+        asked = f"read the description of model {model_id}"
+        answer = self._transport.request("GET", path("models", model_id, "description"), asked=asked, repeatable=True)
+        return _page(answer, asked)
+
+    def set_description(self, model_id: str, text: str | None) -> str:
+        """
+        Write the page of a model and return it as the service keeps it.
+
+        :param text: markdown; ``{asset:<id>}`` and ``{model:<id>}`` refer to what it is about. None removes the page.
+        """
+        asked = f"describe model {model_id}"
+        answer = self._transport.request(
+            "PUT",
+            path("models", model_id, "description"),
+            json={"description": text},
+            asked=asked,
+            repeatable=True,
+        )
+        return _page(answer, asked)
+
+
+def _page(answer: Answer, asked: str) -> str:
+    return Description.read(answer.json.get("description") or {}, asked=asked, answer=answer).value

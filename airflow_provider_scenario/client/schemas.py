@@ -371,6 +371,43 @@ class TagChange(Schema):
     deleted: list[str] = []
 
 
+class Description(Schema):
+    """The page of a model: markdown, with ``{asset:…}`` and ``{model:…}`` for references. Empty if there is none."""
+
+    value: str = ""
+
+
+class AssetWarning(Schema):
+    """What the service holds against one training image, such as ``Missing caption``."""
+
+    asset_id: str | None = None
+    message: list[str] = []
+
+
+class AssetCoupleWarning(Schema):
+    """What it holds against two of them together, such as ``Captions are identical``."""
+
+    couple: list[str] = []
+    message: list[str] = []
+
+
+class DatasetScore(Schema):
+    """
+    What the service thinks of a dataset. It refuses no training for it.
+
+    :param score: 0..1; the higher, the better the chances of the training.
+    :param status: ``complete``, ``incomplete`` or ``unknown``: whether there was enough to judge by.
+    :param details: what the score is made of, in the API's spelling.
+    """
+
+    model_id: str | None = None
+    score: Share | None = None
+    status: str | None = None
+    assets_warnings: list[AssetWarning] = []
+    asset_couples_warnings: list[AssetCoupleWarning] = []
+    details: dict[str, Any] = Field(default={}, repr=False)
+
+
 class Download(Schema):
     """The archive a download job makes; the address is there when the job has ended, is signed, and expires."""
 

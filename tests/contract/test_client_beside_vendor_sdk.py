@@ -6,13 +6,19 @@ import base64
 import inspect
 import json
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import scenario_sdk
 from scenario_sdk import Scenario, types
 from scenario_sdk.types.assets import download_get_status_response
-from scenario_sdk.types.models import train_trigger_params, train_trigger_response
+from scenario_sdk.types.models import (
+    description_retrieve_response,
+    score_retrieve_training_dataset_response,
+    train_trigger_params,
+    train_trigger_response,
+)
 
 from airflow_provider_scenario.client import models, schemas, training
 from airflow_provider_scenario.client.errors import (
@@ -91,6 +97,11 @@ CASES = [
     (Call("update_tags", M, delete=["a"], strict=True), Call("models.update_tags", M, delete=["a"], strict=True)),
     (Call("update_tags", M, add=["a"], delete=["b"], strict=False),
      Call("models.update_tags", M, add=["a"], delete=["b"], strict=False)),
+    (Call("get_description", M), Call("models.description.retrieve", M)),
+    (Call("set_description", M, "# Ritter – 騎士\n{asset:asset_1}"),
+     Call("models.description.update", M, description="# Ritter – 騎士\n{asset:asset_1}")),
+    (Call("set_description", M, None), Call("models.description.update", M, description=None)),
+    (Call("get_dataset_score", M), Call("models.scores.retrieve_training_dataset", M)),
     (Call("add_training_image", M, data=PNG, name="a.png"),
      Call("models.training_images.add", M, data=DATA_URL, name="a.png")),
     (Call("add_training_image", M, data=b"ID3", name="ä.mp3", content_type="audio/mpeg", preset="subject"),
@@ -152,6 +163,8 @@ LEFT_OUT = {
     "models.retrieve": {"original_assets"},
     "models.update": {"original_assets"},
     "models.get_bulk": {"original_assets"},
+    "models.description.retrieve": {"original_assets"},
+    "models.description.update": {"original_assets"},
     "models.training_images.add": {"original_assets"},
     # One image is replaced by one; ``assetIds`` could only hold one as well.
     "models.training_images.replace": {"original_assets", "asset_ids"},
@@ -330,6 +343,10 @@ VENDORS_TYPES = [
     (schemas.Asset, types.asset_retrieve_response.Asset),
     (schemas.Project, types.project_retrieve_response.Project),
     (schemas.TagChange, types.model_update_tags_response.ModelUpdateTagsResponse),
+    (schemas.Description, description_retrieve_response.Description),
+    (schemas.DatasetScore, score_retrieve_training_dataset_response.ScoreRetrieveTrainingDatasetResponse),
+    (schemas.AssetWarning, score_retrieve_training_dataset_response.AssetsWarning),
+    (schemas.AssetCoupleWarning, score_retrieve_training_dataset_response.AssetCouplesWarning),
     (schemas.Download, download_get_status_response.DownloadGetStatusResponse),
 ]
 
@@ -361,7 +378,7 @@ class Both:
 
     def __call__(self, ours: Call, vendors: Call, part: str | None = None) -> Any:
         """
-        :param part: where the vendor's client wraps what ours gives: ``model`` of ``{"model": …}``.
+        :param part: where the vendor's client wraps what ours gives: ``model`` of ``{"model": …}``, ``a.b`` deeper in.
         """
         self.calls.append(ours.name)
         vendor = self._lenient_vendor if ours.name == "quote_training" else self._vendor
@@ -384,7 +401,7 @@ class Both:
             assert (mine.status, mine.body) == (theirs.status_code, theirs.body)
             return mine
         if mine is not None:
-            assert differences(mine, getattr(theirs, part) if part else theirs) == []
+            assert differences(mine, attrgetter(part)(theirs) if part else theirs) == []
         return mine
 
 
@@ -442,6 +459,15 @@ def edit_model(both: Both, emulator: RunningEmulator) -> None:
          "pairs")  # fmt: skip
     both(Call("update_tags", model, add=["a", "b"]), Call("models.update_tags", model, add=["a", "b"]))
     both(Call("update_tags", model, delete=["b"]), Call("models.update_tags", model, delete=["b"]))
+    both(Call("get_dataset_score", model), Call("models.scores.retrieve_training_dataset", model))
+    page = f"# Ritter – 騎士\n{{asset:{images[0]}}}"
+    for text in (page, None):
+        both(Call("set_description", model, text), Call("models.description.update", model, description=text),
+             "description.value")  # fmt: skip
+        described = both(
+            Call("get_description", model), Call("models.description.retrieve", model), "description.value"
+        )
+        assert described == (text or "")
     change = {"thumbnail": images[1], "short_description": "A knight"}
     both(Call("update_model", model, **change), Call("models.update", model, **change), "model")
     parameters = {"nb_epochs": 3, "sample_prompts": ["x"], "sample_source_images": [images[0]], "learning_rate": 1e-4}

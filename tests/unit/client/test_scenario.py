@@ -81,6 +81,26 @@ CALLS = [
         ("PUT", "/v1/models/model_1/tags", {"add": ["a"], "strict": False}),
     ),
     (
+        lambda client: client.get_description("model_1"),
+        {"description": {"value": "# Hero"}},
+        ("GET", "/v1/models/model_1/description", None),
+    ),
+    (
+        lambda client: client.set_description("model_1", "# Hero"),
+        {"description": {"value": "# Hero"}},
+        ("PUT", "/v1/models/model_1/description", {"description": "# Hero"}),
+    ),
+    (
+        lambda client: client.set_description("model_1", None),
+        {"description": {"value": ""}},
+        ("PUT", "/v1/models/model_1/description", {"description": None}),
+    ),
+    (
+        lambda client: client.get_dataset_score("model_1"),
+        {"modelId": "model_1", "score": 0.9, "status": "complete"},
+        ("GET", "/v1/models/model_1/scores/training-dataset", None),
+    ),
+    (
         lambda client: client.add_training_image("model_1", data=PNG, name="a.png", preset="style"),
         IMAGE,
         (
@@ -482,6 +502,19 @@ def test_a_quote_that_starts_a_training_is_told_loudly(client, service, answer):
 
 
 # The rest
+
+
+@pytest.mark.parametrize("answer", [{}, {"description": None}, {"description": {}}, {"description": {"value": None}}])
+def test_a_model_without_a_page_has_an_empty_one(client, service, answer):
+    service.answers(answer)
+    assert client.get_description("model_1") == ""
+
+
+def test_a_score_of_another_shape_says_what_can_be_read(client, service):
+    service.answers({"score": 1.02, "assetsWarnings": [{"message": "Missing caption"}], "details": None, "new": 1})
+    score = client.get_dataset_score("model_1")
+    assert (score.score, score.status, score.asset_couples_warnings, score.details) == (1.0, None, [], {})
+    assert score.assets_warnings == [schemas.AssetWarning(asset_id=None, message=[])]
 
 
 def test_projects_are_asked_for_without_a_project(client, service):
