@@ -40,3 +40,20 @@ def seconds(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
         raise InvalidInputError(f"{name} is {value!r}; give a number of seconds above 0.")
     return float(value)
+
+
+def price_limit(value: Any) -> float | None:
+    """
+    Check ``max_creative_units``; text that a template gives counts as the number it holds.
+
+    :raises InvalidInputError: it is no number from zero on.
+    """
+    if value is None:
+        return None
+    try:
+        limit = float(value)
+    except (TypeError, ValueError):
+        limit = -1.0
+    if isinstance(value, bool) or not 0 <= limit < float("inf"):
+        raise InvalidInputError(f"max_creative_units is {value!r}; give a number of creative units from 0 on.")
+    return limit

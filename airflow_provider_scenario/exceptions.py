@@ -28,6 +28,7 @@ __all__ = [
     "TaskDeferralTimeout",
     "TrainingCanceledError",
     "TrainingFailedError",
+    "TrainingNotStartedError",
     "TrainingTimeoutError",
     "WatchingRefusedError",
     "permanent_errors_do_not_retry",
@@ -36,6 +37,10 @@ __all__ = [
 
 class TrainingFailedError(AirflowException):
     """The service reports that the training has failed. The task's retries, if any, train (and pay) again."""
+
+
+class TrainingNotStartedError(AirflowFailException):
+    """Scenario refused to start the training for good. Nothing was paid."""
 
 
 class TrainingTimeoutError(AirflowException):

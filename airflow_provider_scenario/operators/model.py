@@ -19,12 +19,14 @@ from airflow_provider_scenario.client.trainers import (
 from airflow_provider_scenario.datasets import DatasetImage, list_images, read_dataset, resolve_pairs
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
 from airflow_provider_scenario.operators.base import ScenarioOperator
+from airflow_provider_scenario.operators.once import create_once, describe
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_scenario.client.schemas import Model
 
+_CREATABLE = ("name", "type", "short_description", "class_slug", "collection_ids", "concepts", "base_model_id")
 _UPDATABLE = (
     "name",
     "short_description",
@@ -44,11 +46,13 @@ class ScenarioCreateModelOperator(ScenarioOperator):
     """
     Create an empty model, which is free; training images and a training come later.
 
-    The id is in XCom ``model_id`` as soon as the model exists.
+    The id is in XCom ``model_id`` as soon as the model exists. A retry finds the model that an earlier try has created,
+    by a marker in its short description; the description the author asked for replaces the marker in the end.
 
     :param name: 1 to 64 characters (templated).
     :param type: what is trained, such as ``flux.2-dev-lora``; a type this package does not know warns (templated).
-    :param short_description: at most 256 characters (templated). Default: the service writes one when training starts.
+    :param short_description: at most 256 characters (templated). Default: a line that says
+        which DAG and run made it.
     :param class_slug: slug of the model's class (templated).
     :param collection_ids: collections to put the model into (templated).
     :param concepts: for ``flux.1-composition`` the LoRAs it is made of: ``{"model_id": …, "scale": -2…2}`` and, where
@@ -58,16 +62,7 @@ class ScenarioCreateModelOperator(ScenarioOperator):
     :return: the model's id.
     """
 
-    template_fields: Sequence[str] = (
-        "name",
-        "type",
-        "short_description",
-        "class_slug",
-        "collection_ids",
-        "concepts",
-        "base_model_id",
-        "scenario_conn_id",
-    )
+    template_fields: Sequence[str] = (*_CREATABLE, "scenario_conn_id")
     template_fields_renderers = {"concepts": "json"}  # noqa: RUF012
     ui_color = "#efe9ff"
 
@@ -98,16 +93,11 @@ class ScenarioCreateModelOperator(ScenarioOperator):
         with permanent_errors_do_not_retry():
             for warning in self._check():
                 self.log.warning("%s", warning)
-            model = self.hook.client.create_model(
-                name=self.name,
-                type=self.type,
-                short_description=self.short_description or None,
-                class_slug=self.class_slug or None,
-                collection_ids=self.collection_ids,
-                concepts=self.concepts,
-                base_model_id=self.base_model_id or None,
-            )
+            client = self.hook.client
+            fields = {field: getattr(self, field) or None for field in _CREATABLE}
+            model = create_once(client, context, fields)
             self.show_model(context, model.id)
+            describe(client, model.id, self.short_description)
             self.log.info("Created model %r (%s) as %s.", model.name, model.type, model.id)
             return model.id
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_scenario.arguments import DEFAULT_POKE_INTERVAL, DEFAULT_TIMEOUT, known
-from airflow_provider_scenario.client.errors import AlreadyTrainingError, InvalidInputError
+from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.ids import check_id
-from airflow_provider_scenario.client.trainers import check_parameters, check_ready
+from airflow_provider_scenario.client.trainers import check_parameters
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
 from airflow_provider_scenario.operators.base import ScenarioOperator
-from airflow_provider_scenario.operators.waiting import TrainingWaiter
+from airflow_provider_scenario.operators.train_and_wait import TrainingOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.client.schemas import Model
 
 
-class ScenarioTrainModelOperator(TrainingWaiter):
+class ScenarioTrainModelOperator(TrainingOperator):
     """
     Train a model on Scenario and wait until it is trained.
 
@@ -31,6 +31,7 @@ class ScenarioTrainModelOperator(TrainingWaiter):
     :param model_id: id of a model with training images, or with concepts for a composition (templated).
     :param parameters: training parameters, in the API's spelling or in snake case (templated). Default: the trainer's
         own. A ``wandbKey`` must come from a template, never from the DAG file.
+    :param max_creative_units: fail before anything is paid if the quoted price is higher (templated). Default: none.
     :param wait_for_completion: False returns once the training has started. Default: True.
     :param poke_interval: seconds between two looks at the training. Default: 30.
     :param timeout: seconds to wait at most. A shorter ``execution_timeout`` counts too, also while deferred.
@@ -46,7 +47,7 @@ class ScenarioTrainModelOperator(TrainingWaiter):
     :raises TrainingTimeoutError: it was not over in time; says whether it was cancelled.
     """
 
-    template_fields: Sequence[str] = ("model_id", "parameters", "scenario_conn_id")
+    template_fields: Sequence[str] = ("model_id", "parameters", "max_creative_units", "scenario_conn_id")
     template_fields_renderers = {"parameters": "json"}  # noqa: RUF012
     ui_color = "#e8e4ff"
 
@@ -55,6 +56,7 @@ class ScenarioTrainModelOperator(TrainingWaiter):
         *,
         model_id: str,
         parameters: Mapping[str, Any] | None = None,
+        max_creative_units: float | str | None = None,
         wait_for_completion: bool = True,
         poke_interval: float = DEFAULT_POKE_INTERVAL,
         timeout: float = DEFAULT_TIMEOUT,
@@ -63,6 +65,8 @@ class ScenarioTrainModelOperator(TrainingWaiter):
         **kwargs: Any,
     ) -> None:
         super().__init__(
+            max_creative_units=max_creative_units,
+            wait_for_completion=wait_for_completion,
             poke_interval=poke_interval,
             timeout=timeout,
             deferrable=deferrable,
@@ -71,7 +75,6 @@ class ScenarioTrainModelOperator(TrainingWaiter):
         )
         self.model_id = model_id
         self.parameters = parameters
-        self.wait_for_completion = wait_for_completion
         if known(model_id):
             check_id("model_id", model_id)
         if known(parameters):
@@ -84,50 +87,7 @@ class ScenarioTrainModelOperator(TrainingWaiter):
             check_id("model_id", self.model_id)
             model = self.hook.client.get_model(self.model_id)
             self.show_model(context, model.id)
-            parameters = self._check(model)
-            training = self._adopt(model) or self._start(model, parameters)
-            for key in ("job_id", "creative_units_cost"):
-                context["ti"].xcom_push(key=key, value=training[key])
-            if not self.wait_for_completion:
-                return training
-            return self.wait(context, model.id, training["job_id"])
-
-    def _check(self, model: Model) -> dict[str, Any]:
-        """Whatever would be refused is refused here, before anything is paid."""
-        parameters, warnings = check_parameters(self.parameters or {}, model.type)
-        if model.status != "training":
-            warnings += check_ready(
-                model_id=model.id,
-                model_type=model.type,
-                images=max(model.training_images_number or 0, len(model.training_images or [])),
-                pairs=len(model.training_image_pairs or []),
-                concepts=len(model.concepts or []),
-            )
-        for warning in warnings:
-            self.log.warning("%s", warning)
-        return parameters
-
-    def _adopt(self, model: Model) -> dict[str, Any] | None:
-        if model.status != "training":
-            return None
-        self.log.info("%s is being trained already, by %s: nothing new is started or paid.", model.id, model.job_id)
-        return _started(model.id, model.job_id, None)
-
-    def _start(self, model: Model, parameters: dict[str, Any]) -> dict[str, Any]:
-        try:
-            started = self.hook.client.train(model.id, parameters)
-        except AlreadyTrainingError:
-            now = self.hook.client.get_model(model.id)
-            self.log.info("%s was started by somebody else a moment ago (%s): waiting for that.", now.id, now.job_id)
-            return _started(now.id, now.job_id, None)
-        self.log.info(
-            "Training of %s (%s) has started as %s for %s creative units.",
-            model.id,
-            model.name,
-            started.job.job_id,
-            "an unknown number of" if started.creative_units_cost is None else f"{started.creative_units_cost:g}",
-        )
-        return _started(model.id, started.job.job_id, started.creative_units_cost)
+            return self.train(context, model, self.parameters)
 
 
 class ScenarioCancelTrainingOperator(ScenarioOperator):
@@ -188,7 +148,3 @@ def refuse_secrets_in_dag_file(parameters: Mapping[str, Any] | None) -> None:
                 f"parameters[{name!r}] is a secret and must not stand in a DAG file (Airflow stores DAGs in its "
                 "database); give a template such as '{{ conn.wandb.password }}'."
             )
-
-
-def _started(model_id: str, job_id: str | None, cost: float | None) -> dict[str, Any]:
-    return {"model_id": model_id, "job_id": job_id, "status": "training", "creative_units_cost": cost, "epochs": []}

@@ -5,21 +5,24 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
-from airflow_provider_scenario.client.errors import ScenarioError
+from airflow_provider_scenario.client.errors import PlanCeilingError, ScenarioError
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.watch.decision import TrainingWatch
+from airflow_provider_scenario.watch.ending import Ending
 from airflow_provider_scenario.watch.polling import cancel_training, ending, poll, sighting
+from airflow_provider_scenario.watch.slots import waiting_for_slot
+from airflow_provider_scenario.watch.start import Started, start_or_adopt
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
 
     from airflow_provider_scenario.client.scenario import ScenarioClient
-    from airflow_provider_scenario.watch.ending import Ending
 
 
 class ScenarioTrainingTrigger(BaseTrigger):
@@ -80,9 +83,14 @@ class ScenarioTrainingTrigger(BaseTrigger):
         self._ended = True
         yield TriggerEvent(end.to_event())  # type: ignore[no-untyped-call]
 
+    async def _connected(self) -> ScenarioClient:
+        if self._client is None:
+            # One try a poll: who waits goes on asking, ever more slowly.
+            self._client = await ScenarioHook(self.scenario_conn_id).aconnect(max_tries=1)
+        return self._client
+
     async def _end(self) -> Ending:
-        # One try a poll: the watch itself goes on asking, ever more slowly.
-        client = self._client = await ScenarioHook(self.scenario_conn_id).aconnect(max_tries=1)
+        client = await self._connected()
         watch = TrainingWatch(
             what=self.model_id or self.job_id or "",
             deadline=float("inf") if self.deadline is None else self.deadline,
@@ -122,8 +130,7 @@ class ScenarioTrainingTrigger(BaseTrigger):
             )
             return
         try:
-            client = self._client or await ScenarioHook(self.scenario_conn_id).aconnect(max_tries=1)
-            fate = await asyncio.to_thread(cancel_training, client, self.model_id, self.job_id)
+            fate = await asyncio.to_thread(cancel_training, await self._connected(), self.model_id, self.job_id)
         except ScenarioError as error:
             fate = f"The training of {self.model_id} could not be cancelled and may go on, and its cost: {error}"
         self.log.info("Task killed while deferred (it is now %s). %s", state or "cleared", fate)
@@ -148,6 +155,92 @@ class ScenarioTrainingTrigger(BaseTrigger):
         )
         # One task instance was asked for; mapped ones are named task_id_mapindex.
         return next((str(state) if state else None for state in states.get(ti.run_id, {}).values()), None)
+
+
+class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
+    """
+    Wait for a slot of the plan's ``parallel-training``, start the training, then wait for its end.
+
+    First come first served among those that wait in one triggerer; only the first of them asks.
+
+    :param model_id: the model to train.
+    :param parameters: training parameters, checked, in the API's spelling.
+    :param previous_job_id: the job that had trained the model before. If by now another one has, that is the training:
+        started by this trigger, in a triggerer that died.
+    :param since: when the waiting began, as a Unix time in seconds.
+    :param wait_for_completion: False fires as soon as the training has started.
+    """
+
+    def __init__(
+        self,
+        *,
+        model_id: str,
+        parameters: dict[str, Any],
+        previous_job_id: str | None = None,
+        since: float,
+        wait_for_completion: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(model_id=model_id, **kwargs)
+        self.parameters = parameters
+        self.previous_job_id = previous_job_id
+        self.since = since
+        self.wait_for_completion = wait_for_completion
+        self._starting: asyncio.Future[Started] | None = None
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """All that is needed to go on in another triggerer."""
+        path, kwargs = super().serialize()
+        del kwargs["job_id"]  # known only once it has started, and then read from the model
+        return path, {
+            **kwargs,
+            "parameters": self.parameters,
+            "previous_job_id": self.previous_job_id,
+            "since": self.since,
+            "wait_for_completion": self.wait_for_completion,
+        }
+
+    async def _end(self) -> Ending:
+        started = await self._start(await self._connected())
+        if isinstance(started, Ending):
+            return started
+        self.job_id = started.job_id
+        self.log.info("%s", started)
+        if not self.wait_for_completion:
+            return Ending(outcome="started", model_id=self.model_id, job_id=self.job_id, status="training")
+        end = await super()._end()
+        return (
+            end
+            if end.creative_units_cost is not None
+            else replace(end, creative_units_cost=started.creative_units_cost)
+        )
+
+    async def _start(self, client: ScenarioClient) -> Started | Ending:
+        deadline = float("inf") if self.deadline is None else self.deadline
+        with waiting_for_slot(self.scenario_conn_id, self.since) as turn:
+            while time.time() < deadline:
+                if turn.is_mine():
+                    self._starting = asyncio.ensure_future(asyncio.to_thread(self._try_to_start, client))
+                    try:
+                        # Shielded: a paid request that is under way is seen to its end, so that a kill can cancel it.
+                        return await asyncio.shield(self._starting)
+                    except ScenarioError as error:
+                        if error.permanent and not (isinstance(error, PlanCeilingError) and error.frees_up):
+                            return Ending(outcome="not-started", model_id=self.model_id, error=str(error))
+                        if not isinstance(error, PlanCeilingError):
+                            self.log.info("Training %s: not started yet: %s", self.model_id, error)
+                await asyncio.sleep(self.poke_interval)
+        return Ending(outcome="timed-out", model_id=self.model_id)
+
+    def _try_to_start(self, client: ScenarioClient) -> Started:
+        model = client.get_model(str(self.model_id))
+        return start_or_adopt(client, model, self.parameters, previous_job_id=self.previous_job_id)
+
+    async def on_kill(self) -> None:
+        """Let a start that is under way come to its end, then cancel it."""
+        if self._starting and not self._starting.done():
+            await asyncio.wait([self._starting], timeout=20)
+        await super().on_kill()
 
 
 def warn_without_triggerer(log: Logger) -> None:

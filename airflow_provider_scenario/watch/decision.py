@@ -14,8 +14,11 @@ from airflow_provider_scenario.client.errors import ScenarioError, ThrottledErro
 if TYPE_CHECKING:
     from airflow_provider_scenario.client.schemas import Job, Model
 
-Outcome = Literal["trained", "failed", "canceled", "timed-out", "refused"]
-"""``timed-out``: not over at the deadline; ``refused``: Scenario does not let us look any more."""
+Outcome = Literal["started", "not-started", "trained", "failed", "canceled", "timed-out", "refused"]
+"""
+``started``: for who does not wait for the end; ``not-started``: refused when a slot was free at last; ``timed-out``:
+not over at the deadline; ``refused``: Scenario does not let us look any more.
+"""
 
 FINAL_STATUSES: dict[str, Outcome] = {"trained": "trained", "failed": "failed", "training-canceled": "canceled"}
 _JOB_STATUS_AS_MODEL_STATUS = {"success": "trained", "failure": "failed", "canceled": "training-canceled"}

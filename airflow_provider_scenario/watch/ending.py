@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, get_args
 from airflow_provider_scenario.exceptions import (
     TrainingCanceledError,
     TrainingFailedError,
+    TrainingNotStartedError,
     TrainingTimeoutError,
     WatchingRefusedError,
 )
 from airflow_provider_scenario.watch.decision import Outcome
+from airflow_provider_scenario.watch.start import Started
 
 if TYPE_CHECKING:
     from airflow_provider_scenario.client.schemas import Job, Model
@@ -90,6 +92,7 @@ class Ending:
         """
         What the task returns.
 
+        :raises TrainingNotStartedError: Scenario refused to start it.
         :raises TrainingFailedError: the service reports that the training has failed; carries its error and hint.
         :raises TrainingCanceledError: somebody cancelled it.
         :raises TrainingTimeoutError: it was not over at the deadline.
@@ -110,6 +113,12 @@ class Ending:
                     "train_seconds": self.train_seconds,
                     "epochs": self.epochs or [],
                 }
+            case "started":
+                return Started(
+                    model_id=self.model_id or "", job_id=self.job_id, creative_units_cost=self.creative_units_cost
+                ).result()
+            case "not-started":
+                raise TrainingNotStartedError(str(self.error))
             case "failed":
                 raise TrainingFailedError(f"Training {self.what} failed: {reason}.{hint}{cost}")
             case "canceled":

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -39,7 +40,9 @@ class FakeTaskInstance:
 
     def __init__(self) -> None:
         self.xcoms: dict[str, Any] = {}
+        self.dag_id, self.run_id, self.task_id = "a_dag", "a_run", "a_task"
         self.map_index = -1
+        self.try_number, self.max_tries = 1, 0
         self.start_date = datetime.now(UTC)
 
     def xcom_push(self, key: str, value: Any) -> None:
@@ -51,7 +54,19 @@ class FakeTaskInstance:
 
 @pytest.fixture
 def context() -> dict[str, Any]:
-    return {"ti": FakeTaskInstance()}
+    return {"ti": FakeTaskInstance(), "dag_run": SimpleNamespace(start_date=datetime.now(UTC))}
+
+
+@pytest.fixture
+def another_task(context: dict[str, Any]) -> Callable[..., dict[str, Any]]:
+    """The context of another task instance of the same run."""
+
+    def make(**identity: Any) -> dict[str, Any]:
+        ti = FakeTaskInstance()
+        vars(ti).update({"task_id": "another_task", **identity})
+        return {**context, "ti": ti}
+
+    return make
 
 
 @pytest.fixture

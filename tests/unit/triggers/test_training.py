@@ -98,7 +98,7 @@ async def test_credentials_that_turn_bad_end_it_and_say_that_the_training_goes_o
 async def test_when_the_model_is_trained_by_a_later_job_its_own_job_counts(emulator, training):
     emulator.cancel(training["model_id"])
     ScenarioTrainModelOperator(task_id="t", model_id=training["model_id"], wait_for_completion=False).execute(
-        {"ti": SimpleNamespace(xcom_push=lambda **_: None, map_index=-1)}
+        {"ti": SimpleNamespace(xcom_push=lambda **_: None, map_index=-1, start_date=None)}
     )
     event = await event_of(trigger(training))
     assert (event["outcome"], event["job_id"]) == ("canceled", training["job_id"])

@@ -1,0 +1,58 @@
+"""Start a training once: read, then adopt what runs, else start."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_scenario.client.errors import AlreadyTrainingError
+
+if TYPE_CHECKING:
+    from airflow_provider_scenario.client.scenario import ScenarioClient
+    from airflow_provider_scenario.client.schemas import Model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """
+    A training that runs.
+
+    :param adopted: somebody, perhaps an earlier try, had started it; nothing new was paid.
+    """
+
+    model_id: str
+    job_id: str | None
+    creative_units_cost: float | None = None
+    adopted: bool = False
+
+    def result(self) -> dict[str, Any]:
+        """What a task returns that does not wait for the end."""
+        fields = asdict(self)
+        del fields["adopted"]
+        return {**fields, "status": "training", "epochs": []}
+
+    def __str__(self) -> str:
+        if self.adopted:
+            return f"{self.model_id} is being trained already, by {self.job_id}: nothing new is started or paid."
+        cost = "an unknown number of" if self.creative_units_cost is None else f"{self.creative_units_cost:g}"
+        return f"Training of {self.model_id} has started as {self.job_id} for {cost} creative units."
+
+
+def start_or_adopt(
+    client: ScenarioClient, model: Model, parameters: dict[str, Any], *, previous_job_id: str | None = None
+) -> Started:
+    """
+    Start the training of a model, unless one runs or has run since the caller last looked.
+
+    :param model: as just read.
+    :param previous_job_id: the job that had trained the model when the caller decided to train it. Another one since
+        then is the training that is wanted: started by us, its answer lost.
+    :raises PlanCeilingError: no slot is free (``frees_up``), or the plan allows no more.
+    """
+    if model.status == "training" or (model.job_id and previous_job_id != model.job_id):
+        return Started(model_id=model.id, job_id=model.job_id, adopted=True)
+    try:
+        started = client.train(model.id, parameters)
+    except AlreadyTrainingError:
+        return Started(model_id=model.id, job_id=client.get_model(model.id).job_id, adopted=True)
+    return Started(model_id=model.id, job_id=started.job.job_id, creative_units_cost=started.creative_units_cost)
