@@ -42,10 +42,13 @@ class Witness:
     def advance(self, seconds: float) -> None:
         self._call("POST", "advance", {"seconds": seconds})
 
-    def model(self, model_id: str) -> dict[str, Any]:
-        answer = requests.get(f"{self.root}/v1/models/{model_id}", auth=self.auth, timeout=10)
+    def get(self, path: str) -> dict[str, Any]:
+        answer = requests.get(f"{self.root}/v1/{path}", auth=self.auth, timeout=10)
         answer.raise_for_status()
-        return answer.json()["model"]
+        return answer.json()
+
+    def model(self, model_id: str) -> dict[str, Any]:
+        return self.get(f"models/{model_id}")["model"]
 
     def cancel(self, model_id: str) -> None:
         """As a person would in the web app."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_scenario.arguments import known
@@ -39,7 +40,8 @@ _UPDATABLE = (
     "prompt_embedding",
     "negative_prompt_embedding",
 )
-_UNSETTABLE = ("class_slug", "epoch", "thumbnail")  # the fields for which the API documents a null
+_BESIDE = ("description", "thumbnail_from_epoch", "add_tags", "delete_tags")  # what is no field of the model's own call
+_UNSETTABLE = ("class_slug", "epoch", "thumbnail", "description")  # the fields for which the API documents a null
 
 
 class ScenarioCreateModelOperator(ScenarioOperator):
@@ -129,21 +131,27 @@ class ScenarioUpdateModelOperator(ScenarioOperator):
     :param model_id: id of the model (templated).
     :param name: 1 to 64 characters (templated).
     :param short_description: at most 256 characters (templated).
+    :param description: the model's page, in markdown (templated).
     :param type: only while the model's status is ``new`` (templated).
     :param class_slug: slug of the model's class (templated).
     :param concepts: the LoRAs of a composition (templated).
     :param epoch: which checkpoint a trained Flux.1 or Kontext LoRA uses, such as ``"000003"`` (templated).
     :param thumbnail: id of the asset to show (templated).
+    :param thumbnail_from_epoch: show the first sample of this epoch instead, such as ``"000003"`` or ``"last"``
+        (templated).
     :param parameters: training parameters to keep with the model (templated).
     :param prompt_embedding: text added to every prompt (templated).
     :param negative_prompt_embedding: text added to every negative prompt (templated).
-    :param unset: names of fields to empty: ``class_slug``, ``epoch`` (back to the last), ``thumbnail``.
+    :param add_tags: tags it shall have; those it has already are no error (templated).
+    :param delete_tags: tags it shall not have; those it has not are no error (templated).
+    :param unset: names of fields to empty: ``class_slug``, ``epoch`` (back to the last), ``thumbnail``,
+        ``description``.
     :param scenario_conn_id: connection of type ``scenario``. Default: ``scenario_default``.
     :return: the model's id.
     """
 
-    template_fields: Sequence[str] = ("model_id", *_UPDATABLE, "scenario_conn_id")
-    template_fields_renderers = {"concepts": "json", "parameters": "json"}  # noqa: RUF012
+    template_fields: Sequence[str] = ("model_id", *_UPDATABLE, *_BESIDE, "scenario_conn_id")
+    template_fields_renderers = {"concepts": "json", "parameters": "json", "description": "md"}  # noqa: RUF012
     ui_color = "#efe9ff"
 
     def __init__(
@@ -152,14 +160,18 @@ class ScenarioUpdateModelOperator(ScenarioOperator):
         model_id: str,
         name: str | None = None,
         short_description: str | None = None,
+        description: str | None = None,
         type: str | None = None,  # noqa: A002 - the API's word
         class_slug: str | None = None,
         concepts: Sequence[Mapping[str, Any]] | None = None,
         epoch: str | None = None,
         thumbnail: str | None = None,
+        thumbnail_from_epoch: str | None = None,
         parameters: Mapping[str, Any] | None = None,
         prompt_embedding: str | None = None,
         negative_prompt_embedding: str | None = None,
+        add_tags: Sequence[str] | None = None,
+        delete_tags: Sequence[str] | None = None,
         unset: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
@@ -167,49 +179,110 @@ class ScenarioUpdateModelOperator(ScenarioOperator):
         self.model_id = model_id
         self.name = name
         self.short_description = short_description
+        self.description = description
         self.type = type
         self.class_slug = class_slug
         self.concepts = concepts
         self.epoch = epoch
         self.thumbnail = thumbnail
+        self.thumbnail_from_epoch = thumbnail_from_epoch
         self.parameters = parameters
         self.prompt_embedding = prompt_embedding
         self.negative_prompt_embedding = negative_prompt_embedding
+        self.add_tags = add_tags
+        self.delete_tags = delete_tags
         self.unset = unset
         self._check(only_known=True)
 
     def execute(self, context: Context) -> str:
-        """Check, then change it with one request."""
+        """Check, then one request each for the model, its page and its tags; all of them can be repeated."""
         with permanent_errors_do_not_retry():
             self._check()
-            fields = {field: getattr(self, field) for field in _UPDATABLE if getattr(self, field) is not None}
-            fields |= dict.fromkeys(self.unset)
             self.show_model(context, self.model_id)
-            model = self.hook.client.update_model(self.model_id, **fields)
-            self.log.info("Updated %s of model %r (%s).", ", ".join(fields), model.name, model.id)
-            return model.id
+            client = self.hook.client
+            fields = {field: getattr(self, field) for field in _UPDATABLE if getattr(self, field) is not None}
+            fields |= {field: None for field in self.unset if field != "description"}
+            if self.thumbnail_from_epoch is not None:
+                fields["thumbnail"] = first_sample(client.get_model(self.model_id), self.thumbnail_from_epoch)
+            if fields:
+                client.update_model(self.model_id, **fields)
+            if self.description is not None or "description" in self.unset:
+                client.set_description(self.model_id, self.description)
+            if self.add_tags or self.delete_tags:
+                add, delete = self.add_tags or (), self.delete_tags or ()
+                client.update_tags(self.model_id, add=add, delete=delete, strict=False)
+            asked = [field for field in (*_UPDATABLE, *_BESIDE) if getattr(self, field) is not None]
+            self.log.info("Updated %s of model %s.", ", ".join([*asked, *self.unset]), self.model_id)
+            return self.model_id
 
     def _check(self, *, only_known: bool = False) -> None:
-        checks: dict[str, Callable[[Any], object]] = {
-            "model_id": lambda value: check_id("model_id", value),
-            "name": check_name,
-            "short_description": check_short_description,
-            "type": check_type,
-            "concepts": check_concepts,
-            "parameters": check_parameters,
-        }
-        for field, check in checks.items():
-            value = getattr(self, field)
-            if value is not None and (known(value) or not only_known):
-                check(value)
-        wrong = [field for field in self.unset if field not in _UNSETTABLE]
-        if wrong:
-            raise InvalidInputError(f"unset is {list(self.unset)!r}; what can be emptied: {', '.join(_UNSETTABLE)}.")
-        both = [field for field in self.unset if getattr(self, field) is not None]
-        if both:
+        given = {field: getattr(self, field) for field in (*_UPDATABLE, *_BESIDE) if getattr(self, field) is not None}
+        for field, value in {"model_id": self.model_id, **given}.items():
+            if field in _CHECKS and (known(value) or not only_known):
+                _CHECKS[field](value)
+        if wrong := [field for field in self.unset if field not in _UNSETTABLE]:
+            raise InvalidInputError(f"unset is {wrong!r}; what can be emptied: {', '.join(_UNSETTABLE)}.")
+        if both := [field for field in self.unset if field in given]:
             raise InvalidInputError(f"{', '.join(both)} is given and also to be unset; choose one.")
-        if not self.unset and all(getattr(self, field) is None for field in _UPDATABLE):
-            raise InvalidInputError(f"Nothing to update; give at least one of: {', '.join(_UPDATABLE)}.")
+        if "thumbnail_from_epoch" in given and ("thumbnail" in given or "thumbnail" in self.unset):
+            raise InvalidInputError("thumbnail_from_epoch is given and thumbnail too; choose one.")
+        tags = [set(given.get(field, [])) for field in ("add_tags", "delete_tags") if known(given.get(field))]
+        if len(tags) == 2 and (both := sorted(set.intersection(*tags))):
+            raise InvalidInputError(f"{', '.join(both)} is to be added and also to be deleted; choose one.")
+        if not (given or self.unset):
+            raise InvalidInputError(f"Nothing to update; give at least one of: {', '.join((*_UPDATABLE, *_BESIDE))}.")
+
+
+def check_tags(field: str, tags: Any) -> None:
+    """
+    Check a list of tags.
+
+    :param field: what it is called where it came from.
+    :raises InvalidInputError: it is no list, or one of the tags is no text or empty.
+    """
+    if isinstance(tags, str | Mapping) or not isinstance(tags, Iterable):
+        hint = " A template gives text unless the DAG has render_template_as_native_obj=True."
+        raise InvalidInputError(f"{field} is {tags!r}; give a list of tags.{hint if isinstance(tags, str) else ''}")
+    for tag in tags:
+        if not isinstance(tag, str) or not tag.strip():
+            raise InvalidInputError(f"{field} has the tag {tag!r}; give text that is not empty.")
+
+
+def first_sample(model: Model, epoch: str) -> str:
+    """
+    Return the asset id of the first sample of an epoch.
+
+    :param epoch: such as ``000003``, or ``last``.
+    :raises InvalidInputError: there is no such epoch, or it has no sample; names those that have one.
+    """
+    samples = {each.epoch: each.assets[0].asset_id for each in model.epochs if each.assets}
+    wanted = max(samples, default="") if epoch == "last" else epoch
+    if wanted in samples:
+        return samples[wanted]
+    has = f"epochs with samples: {', '.join(sorted(samples))}" if samples else "no epoch of it has a sample"
+    raise InvalidInputError(
+        f"thumbnail_from_epoch is {epoch!r}; model {model.id} ({model.status}): {has}. Only trainings with "
+        "samplePrompts have samples. Nothing was changed."
+    )
+
+
+def _check_text(field: str, value: Any) -> None:
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidInputError(f"{field} is {value!r}; give text.")
+
+
+_CHECKS: dict[str, Callable[[Any], object]] = {
+    "model_id": partial(check_id, "model_id"),
+    "name": check_name,
+    "short_description": check_short_description,
+    "description": partial(_check_text, "description"),
+    "type": check_type,
+    "concepts": check_concepts,
+    "parameters": check_parameters,
+    "thumbnail_from_epoch": partial(_check_text, "thumbnail_from_epoch"),
+    "add_tags": partial(check_tags, "add_tags"),
+    "delete_tags": partial(check_tags, "delete_tags"),
+}
 
 
 class ScenarioAddTrainingImagesOperator(ScenarioOperator):

@@ -9,6 +9,7 @@ from airflow_provider_scenario.operators.model import (
     ScenarioCreateModelOperator,
     ScenarioUpdateModelOperator,
 )
+from airflow_provider_scenario.operators.training import ScenarioTrainModelOperator
 
 
 def create(context, **fields):
@@ -215,8 +216,89 @@ class TestUpdate:
             ({"thumbnail": "asset_1", "unset": ["thumbnail"]}, "thumbnail is given and also to be unset"),
             ({"name": "x" * 65}, "65 characters"),
             ({"model_id": "a/train?x", "name": "y"}, "model_id is 'a/train"),
+            ({"unset": ["description"], "description": "x"}, "description is given and also to be unset"),
+            ({"description": " "}, "description is ' '; give text"),
+            ({"add_tags": "hero"}, "add_tags is 'hero'; give a list of tags. A template gives text unless"),
+            ({"add_tags": {"hero": 1}}, "add_tags is {'hero': 1}; give a list of tags.$"),
+            ({"delete_tags": ["hero", ""]}, "delete_tags has the tag ''; give text"),
+            ({"delete_tags": [7]}, "delete_tags has the tag 7; give text"),
+            ({"add_tags": ["a", "b"], "delete_tags": ["b"]}, "b is to be added and also to be deleted"),
+            ({"thumbnail_from_epoch": "last", "thumbnail": "asset_1"}, "thumbnail too; choose one"),
+            ({"thumbnail_from_epoch": "last", "unset": ["thumbnail"]}, "thumbnail too; choose one"),
+            ({"thumbnail_from_epoch": 3}, "thumbnail_from_epoch is 3; give text"),
         ],
     )
     def test_bad_input_is_told_when_the_dag_is_parsed(self, fields, said):
         with pytest.raises(InvalidInputError, match=said):
             ScenarioUpdateModelOperator(**{"task_id": "update", "model_id": "model_1", **fields})
+
+    def test_what_a_template_brings_is_not_judged_before_it_is_there(self):
+        operator = ScenarioUpdateModelOperator(
+            task_id="update",
+            model_id="{{ params.id }}",
+            add_tags="{{ params.tags }}",
+            delete_tags=["{{ params.tag }}"],
+            thumbnail_from_epoch="{{ params.epoch }}",
+        )
+        assert {"description", "add_tags", "delete_tags", "thumbnail_from_epoch"} < set(operator.template_fields)
+
+    def test_the_page_of_the_model_is_written_and_removed(self, emulator, context):
+        model_id = create(context)
+        update(context, model_id=model_id, description="# Ink\nLoose drawings.")
+        assert emulator.get(f"models/{model_id}/description")["description"]["value"] == "# Ink\nLoose drawings."
+        update(context, model_id=model_id, unset=["description"])
+        assert emulator.get(f"models/{model_id}/description")["description"]["value"] == ""
+
+    def test_tags_are_added_and_deleted_and_a_retry_is_no_error(self, emulator, context):
+        model_id = create(context)
+        update(context, model_id=model_id, add_tags=["draft", "ink"])
+        for _ in range(2):
+            update(context, model_id=model_id, add_tags=["hero"], delete_tags=["draft"])
+        assert emulator.model(model_id)["tags"] == ["ink", "hero"]
+
+    def test_a_list_of_tags_that_turns_out_empty_changes_nothing(self, emulator, context):
+        model_id = create(context)
+        before = emulator.requests()
+        update(context, model_id=model_id, add_tags=[])
+        assert emulator.requests() == before
+
+    def test_a_request_is_sent_only_for_what_is_asked(self, emulator, context):
+        model_id = create(context)
+        before = emulator.requests()
+        update(context, model_id=model_id, add_tags=["ink"])
+        assert emulator.requests() == before + 1
+        update(context, model_id=model_id, name="ink 2", description="# Ink", delete_tags=["ink"])
+        assert emulator.requests() == before + 4
+
+    @pytest.mark.parametrize(("epoch", "at"), [("000002", 1), ("last", 2)])
+    def test_the_thumbnail_is_the_first_sample_of_an_epoch(self, emulator, context, datasets, epoch, at):
+        model_id = trained(context, datasets, parameters={"nb_epochs": 3, "sample_prompts": ["a boat", "a tree"]})
+        update(context, model_id=model_id, thumbnail_from_epoch=epoch)
+        model = emulator.model(model_id)
+        assert model["thumbnail"]["assetId"] == model["epochs"][at]["assets"][0]["assetId"]
+
+    def test_an_epoch_that_is_not_there_is_told_with_those_that_are_before_anything_changes(
+        self, emulator, context, datasets
+    ):
+        model_id = trained(context, datasets, parameters={"nb_epochs": 2, "sample_prompts": ["a boat"]})
+        with pytest.raises(AirflowFailException, match=r"'000007'.* epochs with samples: 000001, 000002"):
+            update(context, model_id=model_id, thumbnail_from_epoch="000007", name="never", add_tags=["never"])
+        assert (emulator.model(model_id)["name"], emulator.model(model_id)["tags"]) == ("ink", [])
+
+    def test_a_model_without_samples_is_told(self, emulator, context, datasets):
+        for model_id in (create(context), trained(context, datasets)):
+            with pytest.raises(AirflowFailException, match=r"no epoch of it has a sample.* samplePrompts"):
+                update(context, model_id=model_id, thumbnail_from_epoch="last")
+
+
+def update(context, **fields):
+    return ScenarioUpdateModelOperator(task_id="update", **fields).execute(context)
+
+
+def trained(context, datasets, **fields):
+    model_id = create(context)
+    add_images(context, model_id=model_id, images=[next((datasets / "ink-style").glob("*.jpg"))])
+    ScenarioTrainModelOperator(
+        task_id="train", model_id=model_id, deferrable=False, poke_interval=0.05, **fields
+    ).execute(context)
+    return model_id
