@@ -1,0 +1,81 @@
+"""What can be said against a dataset before its training is paid for."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from airflow_provider_scenario.client.scenario import ScenarioClient
+    from airflow_provider_scenario.client.schemas import DatasetScore, Model
+
+log = logging.getLogger(__name__)
+
+# The service's words (vendor's SDK), and what an author is to make of them; both kinds may be said of one image or two.
+_MEANING = {
+    "Width and height must be larger than 1024": "smaller than the recommended 1024 pixels on a side",
+    "Missing caption": "without a caption",
+    "Empty caption": "with an empty caption",
+    "Missing metadata": "without metadata",
+    "Similarity with other assets is too low": "that are too unlike the others",
+    "Similarity is too high": "that are too alike",
+    "Same asset": "that are the same",
+    "Captions are identical": "with identical captions",
+    "Captions are too close": "with almost identical captions",
+}
+_SHOWN = 10
+
+
+def dataset_warnings(client: ScenarioClient, model_id: str, *, model: Model | None = None) -> list[str]:
+    """
+    Say what Scenario holds against the dataset of a model: one line a kind of flaw, with the names of the images.
+
+    Never fails: a score that cannot be had must not keep anybody from training.
+
+    :param model: the model with its training images, where the caller has read it already.
+    """
+    try:
+        score = client.get_dataset_score(model_id)
+        if not (score.assets_warnings or score.asset_couples_warnings):
+            return []
+        return list(_lines(score, model or client.get_model(model_id)))
+    except Exception as problem:  # whatever it is, it is about a hint only
+        log.debug("The dataset of %s could not be judged: %s", model_id, problem)
+        return []
+
+
+def _lines(score: DatasetScore, model: Model) -> Iterator[str]:
+    names = {image.id: image.name or image.id for image in model.training_images}
+    # Source and target of an edit are meant to be alike.
+    meant = [{pair.source_id, pair.target_id} for pair in model.training_image_pairs]
+    flaws: dict[str, list[set[str]]] = {}
+    for warning in score.assets_warnings:
+        for message in warning.message:
+            flaws.setdefault(message, []).append({warning.asset_id or "an image"})
+    for couple in score.asset_couples_warnings:
+        for message in couple.message:
+            if message != "Similarity is too high" or set(couple.couple) not in meant:
+                flaws.setdefault(message, []).append(set(couple.couple))
+    for message, found in flaws.items():
+        groups = [sorted(names.get(image, image) for image in group) for group in _merged(found)]
+        count = sum(map(len, groups))
+        what = _MEANING.get(message, f"of which Scenario says {message!r}")
+        yield f"Dataset: {count} image{'s' if count > 1 else ''} {what}: {_shown(groups)}."
+
+
+def _merged(couples: Iterable[set[str]]) -> list[set[str]]:
+    """A like B and B like C is one group of three."""
+    groups: list[set[str]] = []
+    for couple in couples:
+        touching = [group for group in groups if group & couple]
+        groups = [group for group in groups if group not in touching] + [couple.union(*touching)]
+    return groups
+
+
+def _shown(groups: list[list[str]]) -> str:
+    """``a = b, c = d``; cut where it gets long."""
+    shown = [" = ".join(group[:_SHOWN]) + (" = …" if len(group) > _SHOWN else "") for group in sorted(groups)]
+    more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
+    return ", ".join(shown[:_SHOWN]) + more
