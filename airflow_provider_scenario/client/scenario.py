@@ -15,6 +15,7 @@ from airflow_provider_scenario.client.models import UNSET, Models
 from airflow_provider_scenario.client.schemas import Download, Project
 from airflow_provider_scenario.client.training import Trainings
 from airflow_provider_scenario.client.transport import Transport, path
+from airflow_provider_scenario.client.uploads import Uploads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +27,7 @@ __all__ = ["DEFAULT_BASE_URL", "UNSET", "ScenarioClient"]
 DEFAULT_BASE_URL = "https://api.cloud.scenario.com/v1"
 
 
-class ScenarioClient(Models, Datasets, Trainings):
+class ScenarioClient(Models, Datasets, Uploads, Trainings):
     """
     Scenario's API for one project. Safe to use from several threads.
 

@@ -43,6 +43,8 @@ JOB_STATUSES = frozenset(
     {"pending", "queued", "warming-up", "in-progress", "finalizing", "success", "failure", "canceled"}
 )
 
+UPLOAD_STATUSES = frozenset({"pending", "complete", "validating", "validated", "imported", "failed"})
+
 _told: set[tuple[str, str]] = set()
 
 
@@ -338,6 +340,30 @@ class Quote(Schema):
     creative_units_cost: float
     creative_units_discount: float | None = None
     cost_details: dict[str, float] = {}
+
+
+class UploadPart(Schema):
+    """Where one part of a file goes; ``number`` counts from 1."""
+
+    number: int
+    url: Text = Field(repr=False)
+
+
+class Upload(Schema):
+    """
+    A file that comes in parts.
+
+    :param entity_id: the asset it has become, once ``imported``.
+    :param parts: only while it is ``pending``.
+    """
+
+    id: Text
+    status: Annotated[str, _one_of("upload status", UPLOAD_STATUSES)] | None = None
+    file_name: str | None = None
+    entity_id: str | None = None
+    error_message: str | None = None
+    job_id: str | None = None
+    parts: list[UploadPart] = Field(default=[], repr=False)
 
 
 class Asset(Schema):

@@ -55,6 +55,7 @@ _FIELDS = {
     "jobs": "job_id",
     "download": "job_id",
     "projects": "project_id",
+    "uploads": "upload_id",
 }
 
 Json = Mapping[str, Any] | list[Any]
@@ -198,8 +199,22 @@ class Transport:
         call = Asked(asked, f"{method} {path}", repeatable, reads=method == "GET", if_lost=if_lost or LOOK_FIRST)
         address = self._address(path, query, in_project=in_project)
         content = _encoded(json) if json is not None else None
+        return self._until_answered(lambda: self._send(call, method, address, content, accept))
+
+    def put_signed(self, address: str, content: bytes, *, asked: str) -> None:
+        """
+        Send a file to an address that is signed itself: without the key, which is none of the storage's business.
+
+        :param address: as the service gave it; neither it nor its signature appears in a message.
+        :param asked: as for :meth:`request`.
+        :raises ServiceError: the storage refuses it, cannot be reached, or does not answer.
+        """
+        call = Asked(asked, "PUT to a signed address", repeatable=True)
+        self._until_answered(lambda: self._send_signed(call, address, content))
+
+    def _until_answered(self, send: Callable[[], Answer | _Failure]) -> Answer:
         for tried in itertools.count(1):
-            outcome = self._send(call, method, address, content, accept)
+            outcome = send()
             if isinstance(outcome, Answer):
                 return outcome
             pause = outcome.pause_after(tried, self._jitter())
@@ -234,6 +249,34 @@ class Transport:
             trouble = _understand(problem, self.timeout)
         else:
             return self._read(call, response, accept)
+        return self._unanswered(call, trouble)
+
+    def _send_signed(self, call: Asked, address: str, content: bytes) -> Answer | _Failure:
+        try:
+            response = self._session.request(
+                "PUT",
+                address,
+                data=content,
+                headers={"User-Agent": self._headers["User-Agent"]},
+                auth=_without_key,
+                timeout=self.timeout,
+                verify=self._verify,
+                allow_redirects=False,
+            )
+        except (OSError, urllib3.exceptions.HTTPError) as problem:
+            trouble = _understand(problem, self.timeout)
+        else:
+            status = response.status_code
+            if 200 <= status < 300:
+                return Answer(status, {}, call.request)
+            why = plain(str(decode(response.content[:2000]) or ""), secrets=self._secrets)
+            error = ServiceError(
+                f"Could not {call.phrase}: the storage answered {status} ({why}). {NOTHING_HAPPENED} Try again later.",
+                maybe_done=False,
+                request=call.request,
+                status=status,
+            )
+            return _Failure(error, may_repeat=status in (408, 429) or status >= 500)
         return self._unanswered(call, trouble)
 
     def _unanswered(self, call: Asked, trouble: _Trouble) -> _Failure:
@@ -356,6 +399,11 @@ def _causes(problem: BaseException) -> Iterator[BaseException]:
         yield cause
         inside = (*cause.args, getattr(cause, "reason", None), getattr(cause, "original_error", None))
         pending.extend(wrapped for wrapped in inside if isinstance(wrapped, BaseException))
+
+
+def _without_key(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Not None: then requests would look into a ``.netrc`` for another."""
+    return request
 
 
 def _new_session(pool_size: int) -> requests.Session:

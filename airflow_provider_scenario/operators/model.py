@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -10,14 +11,14 @@ from airflow_provider_scenario.arguments import known
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.trainers import (
-    MAX_IMAGES,
     check_concepts,
     check_name,
     check_parameters,
     check_short_description,
     check_type,
 )
-from airflow_provider_scenario.datasets import DatasetImage, list_images, read_dataset, resolve_pairs
+from airflow_provider_scenario.datasets import attach, check_preset, list_images, read_dataset
+from airflow_provider_scenario.datasets.upload import check_threads
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
 from airflow_provider_scenario.operators.base import ScenarioOperator
 from airflow_provider_scenario.operators.once import create_once, describe
@@ -289,16 +290,19 @@ class ScenarioAddTrainingImagesOperator(ScenarioOperator):
     """
     Give a model its training images, with captions, and with pairs for the edit types. Free.
 
-    Every file is checked before the first one is sent. A retry reads the model and uploads only what is missing, by
-    name; images that are there already are left alone but get their caption.
+    Every file is checked before the first one is sent. Several are uploaded at once, big ones in parts, none is made
+    smaller. A retry reads the model and uploads only what is missing, by name; images that are there already are left
+    alone but get their caption.
 
     :param model_id: id of a model (templated).
-    :param images: a folder, or a list of file paths, of ``{"path": …, "name": …, "caption": …}`` or of
-        ``{"asset_id": …, "caption": …}``; at most 50 in all. A ``.txt`` of the same stem beside a file is its caption;
-        without one the service captions the image itself (templated).
+    :param images: a folder (path, ``ObjectStoragePath`` or URL such as ``s3://conn_id@bucket/folder``) with images,
+        captions and pairs, see :mod:`airflow_provider_scenario.datasets.folder`; or a list of files, of
+        ``{"path": …, "name": …, "caption": …}`` or of ``{"asset_id": …, "caption": …}``; at most 50 in all. A ``.txt``
+        of the same stem beside a file is its caption; without one the service captions the image itself (templated).
     :param pairs: for edit types, ``[{"source": …, "target": …, "instruction": …}]`` by image name or asset id; replaces
-        the model's pairs (templated).
+        the model's pairs. Default: those of the folder's ``metadata.jsonl``, if there are any (templated).
     :param preset: what the service's own captions look at: ``default``, ``style`` or ``subject`` (templated).
+    :param threads: files on their way at once. Default: 8.
     :param scenario_conn_id: connection of type ``scenario``. Default: ``scenario_default``.
     :return: the training image ids, in the order of ``images``.
     """
@@ -314,6 +318,7 @@ class ScenarioAddTrainingImagesOperator(ScenarioOperator):
         images: Any,
         pairs: Sequence[Mapping[str, str]] | None = None,
         preset: str | None = None,
+        threads: int = 8,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -321,6 +326,8 @@ class ScenarioAddTrainingImagesOperator(ScenarioOperator):
         self.images = images
         self.pairs = pairs
         self.preset = preset
+        self.threads = threads
+        check_threads(threads)
         if known(model_id):
             check_id("model_id", model_id)
         if known(preset):
@@ -334,65 +341,10 @@ class ScenarioAddTrainingImagesOperator(ScenarioOperator):
             check_id("model_id", self.model_id)
             check_preset(self.preset)
             dataset = read_dataset(self.images)
+            if self.pairs is not None:
+                dataset = replace(dataset, pairs=list(self.pairs))
             model = self.hook.client.get_model(self.model_id)
             self.show_model(context, model.id)
-            there = {image.name or image.id: image.id for image in model.training_images or []}
-            missing = [image for image in dataset if not _is_there(image, there)]
-            _check_room(model, len(missing))
-            named = {**there, **{image.name: image.name for image in missing}}
-            if self.pairs is not None:
-                resolve_pairs(self.pairs, named)
-            ids = there | dict(self._upload(model, missing))
-            self._caption(model, dataset, ids)
-            if self.pairs is not None:
-                self.hook.client.set_training_pairs(model.id, resolve_pairs(self.pairs, ids))
-            self.log.info(
-                "Model %r (%s) has %d training images, %d of them new.", model.name, model.id, len(ids), len(missing)
-            )
-            return [ids.get(image.name) or image.asset_id or "" for image in dataset]
-
-    def _upload(self, model: Model, missing: list[DatasetImage]) -> Iterator[tuple[str, str]]:
-        client = self.hook.client
-        assets = [image.asset_id for image in missing if image.asset_id]
-        if assets:
-            client.add_training_assets(model.id, assets, preset=self.preset)
-        for image in missing:
-            if image.asset_id:
-                yield image.name, image.asset_id
-                continue
-            file = image.read()
-            added = client.add_training_image(
-                model.id, data=file.data, name=image.name, content_type=file.content_type, preset=self.preset
-            )
-            yield image.name, added.id
-
-    def _caption(self, model: Model, dataset: list[DatasetImage], ids: Mapping[str, str]) -> None:
-        """Through the asset: a caption in the upload itself is dropped by the API without a word."""
-        captions = {image.id: image.description for image in model.training_images or []}
-        for image in dataset:
-            image_id = ids.get(image.name) or image.asset_id or ""
-            if image.caption and captions.get(image_id) != image.caption:
-                self.hook.client.caption_asset(image_id, image.caption)
-
-
-def check_preset(preset: str | None) -> None:
-    """
-    Check the captioning preset.
-
-    :raises InvalidInputError: the API knows no such preset.
-    """
-    if preset not in (None, "default", "style", "subject"):
-        raise InvalidInputError(f"preset is {preset!r}; give 'default', 'style' or 'subject'.")
-
-
-def _is_there(image: DatasetImage, there: Mapping[str, str]) -> bool:
-    return image.asset_id in there.values() if image.asset_id else image.name in there
-
-
-def _check_room(model: Model, new: int) -> None:
-    have = len(model.training_images or [])
-    if have + new > MAX_IMAGES:
-        raise InvalidInputError(
-            f"images adds {new} to the {have} training images of {model.id}; a dataset takes at most {MAX_IMAGES}. "
-            "Nothing was sent."
-        )
+            ids = attach(self.hook.client, model, dataset, preset=self.preset, threads=self.threads, log=self.log)
+            self.log.info("Model %r (%s) has the %d training images.", model.name, model.id, len(ids))
+            return ids

@@ -69,10 +69,11 @@ class TestAddImages:
         model_id = create(context)
         ids = add_images(context, model_id=model_id, images=str(datasets / "ink-style"))
         images = emulator.model(model_id)["trainingImages"]
-        assert [image["id"] for image in images] == ids
+        assert {image["id"] for image in images} == set(ids)
         assert len(ids) == 10
-        assert images[0]["name"] == "01-mountains.jpg"
-        assert images[0]["description"].startswith("Ink wash painting of three misty mountain ridges")
+        (first,) = [image for image in images if image["id"] == ids[0]]
+        assert first["name"] == "01-mountains.jpg"
+        assert first["description"].startswith("Ink wash painting of three misty mountain ridges")
 
     def test_files_names_captions_and_assets_can_be_given_one_by_one(self, emulator, context, datasets):
         ink = sorted((datasets / "ink-style").glob("*.jpg"))
@@ -92,7 +93,7 @@ class TestAddImages:
         model_id = create(context)
         emulator.fault(kind="status", method="POST", route="/models/*/training-images", status=500, skip=4, times=1)
         with pytest.raises(Exception, match="500"):
-            add_images(context, model_id=model_id, images=str(datasets / "ink-style"))
+            add_images(context, model_id=model_id, images=str(datasets / "ink-style"), threads=1)
         assert emulator.counts()["images"] == 4
         add_images(context, model_id=model_id, images=str(datasets / "ink-style"))
         assert emulator.counts()["images"] == 10
@@ -143,7 +144,11 @@ class TestAddImages:
         [
             ("notes.png", b"these are not pixels", "'notes.png' is no image"),
             ("empty.png", b"", "'empty.png' is empty"),
-            ("huge.png", b"\x89PNG\r\n\x1a\n" + bytes(5_000_000), r"'huge.png' has 5\.0 MB"),
+            (
+                "huge.png",
+                b"\x89PNG\r\n\x1a\n" + bytes(5_000_000),
+                r"'huge\.png' cannot be decoded: it is cut off after 5000008",
+            ),
             ("drawing.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
         ],
     )

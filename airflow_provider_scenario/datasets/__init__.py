@@ -1,0 +1,19 @@
+"""What a model is trained with: datasets in folders and buckets, read, checked, and given to a model."""
+
+from airflow_provider_scenario.datasets.folder import Dataset, read_dataset
+from airflow_provider_scenario.datasets.images import DatasetImage, list_images
+from airflow_provider_scenario.datasets.listing import list_datasets
+from airflow_provider_scenario.datasets.metadata import resolve_pairs
+from airflow_provider_scenario.datasets.settings import check_preset
+from airflow_provider_scenario.datasets.upload import attach
+
+__all__ = [
+    "Dataset",
+    "DatasetImage",
+    "attach",
+    "check_preset",
+    "list_datasets",
+    "list_images",
+    "read_dataset",
+    "resolve_pairs",
+]

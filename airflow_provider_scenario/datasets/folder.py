@@ -1,0 +1,192 @@
+"""
+A dataset: a folder with images, their captions, pairs of them, and how they want to be trained.
+
+========================  ==============================================================================================
+``*.png``, ``*.jpg`` …    the images; for ``elevenlabs-voice`` recordings (``*.mp3``, ``*.wav`` …)
+``<stem>.txt``            the caption of the image with this stem, as kohya and musubi trainers have it
+``metadata.jsonl``        captions as Hugging Face's imagefolder has them: ``{"file_name": …, "text": …}`` a line; and
+                          pairs for the edit types: ``{"source": …, "target": …, "instruction": …}`` by file name
+``training.yaml``         (``.yml``, ``.json``) training parameters in either spelling, and ``name``, ``type``,
+                          ``short_description``, ``preset``
+========================  ==============================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from os import PathLike
+from typing import Any
+
+from airflow_provider_scenario.client.errors import InvalidInputError
+from airflow_provider_scenario.client.trainers import MAX_IMAGES
+from airflow_provider_scenario.datasets import metadata
+from airflow_provider_scenario.datasets.images import DatasetImage, list_images
+from airflow_provider_scenario.datasets.media import IMAGES, RECORDINGS
+from airflow_provider_scenario.datasets.settings import FILE_NAMES, Settings, parse_settings
+from airflow_provider_scenario.datasets.storage import Location, StorageError, at_once
+
+_UNREAD = ("metadata.csv", "metadata.parquet")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """
+    What a model is to learn from, checked.
+
+    :param images: what is learned from.
+    :param pairs: ``source``, ``target`` (names of images) and ``instruction`` each; None leaves a model's pairs alone.
+    :param parameters: training parameters of its ``training.yaml``, in the API's spelling.
+    :param name: what ``training.yaml`` calls the model; ``type``, ``short_description``, ``preset`` are its too.
+    :param source: the folder; None for a list.
+    """
+
+    images: list[DatasetImage]
+    pairs: Sequence[Mapping[str, str]] | None = None
+    parameters: dict[str, Any] = field(default_factory=dict)
+    name: str | None = None
+    type: str | None = None
+    short_description: str | None = None
+    preset: str | None = None
+    source: str | None = None
+
+
+def read_dataset(source: Any) -> Dataset:
+    """
+    Understand and check what an author calls ``images``, files included, before anything is sent.
+
+    Of each image only the start and the end are read.
+
+    :param source: a folder as a path, an ``ObjectStoragePath`` or a URL such as ``s3://conn_id@bucket/folder``; or a
+        list of files (either of those), of asset ids as ``{"asset_id": …}``, or of
+        ``{"path": …, "name": …, "caption": …}``. A ``.txt`` of the same stem beside a file is its caption.
+    :raises InvalidInputError: names the dataset, the file, the line and what would be right.
+    :raises StorageError: an InvalidInputError that may be gone next time: the storage cannot be reached.
+    """
+    if isinstance(source, str | PathLike) or hasattr(source, "protocol"):
+        return read_folder(Location.of(source))
+    return Dataset(images=at_once(_with_caption, list_images(source)))
+
+
+def read_folder(folder: Location) -> Dataset:
+    """As :func:`read_dataset`."""
+    try:
+        _, files = folder.listed()
+    except StorageError:
+        raise
+    except InvalidInputError as problem:
+        raise InvalidInputError(f"images is {problem} Give a folder or a list of files.") from None
+    try:
+        return _read(folder, files)
+    except InvalidInputError as problem:
+        wrong, kind = str(problem), type(problem)
+    raise kind(f"Dataset {folder.text!r}: {wrong}")
+
+
+def read_settings(files: Iterable[Location]) -> Settings:
+    """
+    Read ``training.yaml``, if there is one.
+
+    :raises InvalidInputError: there are two of them, or it says what cannot be.
+    """
+    found = [file for file in files if file.name in FILE_NAMES]
+    if len(found) > 1:
+        raise InvalidInputError(f"there are {' and '.join(file.name for file in found)}; keep one.")
+    return parse_settings(found[0].name, found[0].read_text()) if found else Settings()
+
+
+def _read(folder: Location, files: list[Location]) -> Dataset:
+    named = {file.name: file for file in files}
+    images = _images(files)
+    texts = _texts(files, images)
+    for unread in _UNREAD:
+        if unread in named:
+            raise InvalidInputError(f"{unread} is not read here; write the same as {metadata.FILE_NAME}.")
+    settings = read_settings(files)
+    notes = metadata.Metadata({}, None)
+    if metadata.FILE_NAME in named:
+        notes = metadata.parse_metadata(named[metadata.FILE_NAME].read_text(), (image.name for image in images))
+    captions = dict(zip(texts, at_once(_caption_in, texts.values()), strict=True))
+    checked = at_once(
+        DatasetImage.checked,
+        [
+            DatasetImage(name=image.name, path=image, caption=_one_caption(image, captions, notes.captions))
+            for image in images
+        ],
+    )
+    _check_one_kind(checked)
+    return Dataset(
+        images=checked,
+        pairs=notes.pairs,
+        parameters=settings.parameters,
+        name=settings.name,
+        type=settings.type,
+        short_description=settings.short_description,
+        preset=settings.preset,
+        source=folder.text,
+    )
+
+
+def _images(files: list[Location]) -> list[Location]:
+    images = [file for file in files if file.suffix in IMAGES | RECORDINGS]
+    if not images:
+        raise InvalidInputError(
+            "it is a folder without images; looked for "
+            f"{', '.join(sorted(IMAGES))}, and for recordings {', '.join(sorted(RECORDINGS))}."
+        )
+    if len(images) > MAX_IMAGES and any(file.suffix in IMAGES for file in images):
+        raise InvalidInputError(f"it has {len(images)} images; a dataset takes at most {MAX_IMAGES}.")
+    stems: dict[str, str] = {}
+    for image in images:
+        if image.stem in stems:
+            raise InvalidInputError(
+                f"{stems[image.stem]!r} and {image.name!r} have the same stem: a caption could be either's. Rename one."
+            )
+        stems[image.stem] = image.name
+    return images
+
+
+def _texts(files: list[Location], images: list[Location]) -> dict[str, Location]:
+    """Caption files by stem."""
+    stems = {image.stem for image in images}
+    texts: dict[str, Location] = {}
+    for text in files:
+        if text.suffix != ".txt":
+            continue
+        if text.stem not in stems:
+            raise InvalidInputError(
+                f"{text.name!r} is a caption without an image: there is no image {text.stem!r} beside it."
+            )
+        if text.stem in texts:
+            raise InvalidInputError(f"{texts[text.stem].name!r} and {text.name!r} are one image's caption; keep one.")
+        texts[text.stem] = text
+    return texts
+
+
+def _caption_in(text: Location) -> str | None:
+    return text.read_text().strip() or None
+
+
+def _one_caption(image: Location, texts: dict[str, str | None], noted: dict[str, str | None]) -> str | None:
+    text, note = texts.get(image.stem), noted.get(image.name)
+    if text and note and text != note:
+        raise InvalidInputError(
+            f"{image.name!r} has one caption in {image.stem + '.txt'!r} and another in {metadata.FILE_NAME}; keep one."
+        )
+    return text or note
+
+
+def _check_one_kind(images: list[DatasetImage]) -> None:
+    kinds = {image.is_recording: image.name for image in images}
+    if len(kinds) > 1:
+        raise InvalidInputError(
+            f"it has images ({kinds[False]!r}) and recordings ({kinds[True]!r}); a model learns from one of them."
+        )
+
+
+def _with_caption(image: DatasetImage) -> DatasetImage:
+    checked = image.checked()
+    if checked.path is None or checked.caption:
+        return checked
+    text = checked.path.beside(f"{checked.path.stem}.txt")
+    return replace(checked, caption=_caption_in(text) if text.exists() else None)

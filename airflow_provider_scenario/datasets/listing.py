@@ -1,0 +1,55 @@
+"""Many datasets in one folder, for mapped tasks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_scenario.client.errors import InvalidInputError
+from airflow_provider_scenario.datasets.folder import read_settings
+from airflow_provider_scenario.datasets.settings import Settings
+from airflow_provider_scenario.datasets.storage import Location, StorageError, at_once
+
+
+def list_datasets(path: Any, *, missing_ok: bool = False, **common: Any) -> list[dict[str, Any]]:
+    """
+    One keyword dict a dataset below a folder, by name, for ``ScenarioTrainLoraOperator.partial(…).expand_kwargs(…)``.
+
+    Looks into no image: what is wrong with a dataset fails the task that trains it, and no other.
+
+    :param path: the folder of the folders: a path, an ``ObjectStoragePath`` or a URL.
+    :param missing_ok: whether a folder that does not exist is an empty one. Default: it is an error.
+    :param common: what all have in common; what a dataset says of itself in its ``training.yaml`` goes before it.
+    :return: ``name`` (of the folder, or by ``training.yaml``), ``images`` (the folder), ``common``, and ``type``,
+        ``short_description`` and ``preset`` where ``training.yaml`` says so.
+    :raises InvalidInputError: there is no such folder.
+    :raises StorageError: the storage cannot be reached.
+    """
+    root = Location.of(path)
+    try:
+        folders, _ = root.listed()
+    except StorageError:
+        raise
+    except InvalidInputError as problem:
+        if missing_ok:
+            return []
+        raise InvalidInputError(f"list_datasets was given {problem}") from None
+    settings = at_once(_settings, folders)
+    return [
+        {"name": folder.name, "images": folder.text, **common, **_said(own)}
+        for folder, own in zip(folders, settings, strict=True)
+    ]
+
+
+def _settings(folder: Location) -> Settings:
+    try:
+        return read_settings(folder.listed()[1])
+    except StorageError:
+        raise
+    except InvalidInputError:
+        return Settings()  # told by the task that trains it
+
+
+def _said(settings: Settings) -> dict[str, Any]:
+    said = settings._asdict()
+    del said["parameters"]
+    return {key: value for key, value in said.items() if value is not None}

@@ -1,0 +1,136 @@
+"""``metadata.jsonl``: captions as Hugging Face's imagefolder has them, and the pairs of edit models."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from airflow_provider_scenario.client.errors import InvalidInputError
+
+FILE_NAME = "metadata.jsonl"
+_SIDES = {"source": ("source", "source_file_name"), "target": ("target", "target_file_name")}
+
+
+class Metadata(NamedTuple):
+    """
+    :param captions: file name → caption; None where the line gives none.
+    :param pairs: ``source``, ``target`` and ``instruction`` each, by file name; None where no line is a pair.
+    """
+
+    captions: dict[str, str | None]
+    pairs: list[dict[str, str]] | None
+
+
+def parse_metadata(text: str, names: Iterable[str]) -> Metadata:
+    """
+    Read captions and pairs.
+
+    :param text: one JSON object a line.
+    :param names: the images there are.
+    :raises InvalidInputError: names the line and what is wrong with it.
+    """
+    there = set(names)
+    captions: dict[str, str | None] = {}
+    pairs: list[dict[str, str]] = []
+    for where, line in _lines(text):
+        if any(key in line for keys in _SIDES.values() for key in keys) or "instruction" in line:
+            pairs.append(_pair(where, line, there))
+            continue
+        name, caption = _caption(where, line)
+        _check_there(where, "file_name", name, there)
+        if name in captions and captions[name] != caption:
+            raise InvalidInputError(f"{where}: {name!r} has another caption on an earlier line; keep one of them.")
+        captions[name] = caption
+    return Metadata(captions, pairs or None)
+
+
+def _lines(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    # Not splitlines(): a caption may hold a U+2028, which JSON leaves as it is.
+    for number, line in enumerate(text.split("\n"), start=1):
+        where = f"{FILE_NAME}, line {number}"
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError) as problem:
+            wrong = problem.msg if isinstance(problem, json.JSONDecodeError) else type(problem).__name__
+            raise InvalidInputError(f"{where} is no JSON ({wrong}): {_shown(line.strip())}") from None
+        if not isinstance(value, dict):
+            raise InvalidInputError(f"{where} is {_shown(value)}; give an object such as {{'file_name', 'text'}}.")
+        yield where, value
+
+
+def _caption(where: str, line: Mapping[str, Any]) -> tuple[str, str | None]:
+    name, caption = line.get("file_name"), line.get("text")
+    if not isinstance(name, str) or not name:
+        raise InvalidInputError(
+            f"{where} has {_keys(line)}; a caption has 'file_name' and 'text', "
+            "a pair has 'source', 'target' and 'instruction'."
+        )
+    if caption is not None and not isinstance(caption, str):
+        raise InvalidInputError(f"{where} has the text {_shown(caption)}; give text.")
+    if "text" not in line and len(line) > 1:
+        raise InvalidInputError(f"{where} has {_keys(line)} and no 'text', which is the key of the caption.")
+    return name, (caption or "").strip() or None
+
+
+def _pair(where: str, line: Mapping[str, Any], there: set[str]) -> dict[str, str]:
+    pair: dict[str, str] = {}
+    for side, keys in _SIDES.items():
+        given = [key for key in keys if key in line]
+        if len(given) != 1 or not isinstance(line[given[0]], str):
+            raise InvalidInputError(f"{where} has {_keys(line)}; a pair has 'source', 'target' and 'instruction'.")
+        pair[side] = line[given[0]]
+        _check_there(where, given[0], pair[side], there)
+    instruction = line.get("instruction")
+    if not isinstance(instruction, str) or not instruction.strip():
+        raise InvalidInputError(f"{where} has the instruction {_shown(instruction)}; say what changes.")
+    return {**pair, "instruction": instruction.strip()}
+
+
+def _check_there(where: str, key: str, name: str, there: set[str]) -> None:
+    if name not in there:
+        raise InvalidInputError(f"{where} has {key} {name!r}, and there is no such image in the folder.")
+
+
+def resolve_pairs(pairs: Any, ids: Mapping[str, str]) -> list[dict[str, str]]:
+    """
+    Turn pairs of image names into pairs of ids.
+
+    :param pairs: ``[{"source": …, "target": …, "instruction": …}]``, each side an image's name or asset id.
+    :param ids: name → id of every image of the model.
+    :raises InvalidInputError: a side is no image of the model, or the instruction is missing.
+    """
+    if isinstance(pairs, str | Mapping) or not isinstance(pairs, Iterable):
+        raise InvalidInputError(f"pairs is {pairs!r}; give a list of {{'source', 'target', 'instruction'}}.")
+    known = {**{id_: id_ for id_ in ids.values()}, **ids}
+    resolved = []
+    for position, pair in enumerate(pairs, start=1):
+        if not isinstance(pair, Mapping) or set(pair) != {"source", "target", "instruction"}:
+            raise InvalidInputError(f"pairs[{position}] is {pair!r}; give 'source', 'target' and 'instruction'.")
+        for side in ("source", "target"):
+            if pair[side] not in known:
+                raise InvalidInputError(
+                    f"pairs[{position}] has {side} {pair[side]!r}, which is no image of this model; "
+                    f"images: {', '.join(sorted(ids))}."
+                )
+        if not isinstance(pair["instruction"], str) or not pair["instruction"].strip():
+            raise InvalidInputError(f"pairs[{position}] has the instruction {pair['instruction']!r}; say what changes.")
+        resolved.append(
+            {
+                "source_id": known[pair["source"]],
+                "target_id": known[pair["target"]],
+                "instruction": pair["instruction"],
+            }
+        )
+    return resolved
+
+
+def _keys(line: Mapping[str, Any]) -> str:
+    return ", ".join(map(repr, line)) or "nothing"
+
+
+def _shown(value: object) -> str:
+    text = value if isinstance(value, str) else repr(value)
+    return repr(text if len(text) <= 80 else text[:79] + "…") if isinstance(value, str) else text[:80]

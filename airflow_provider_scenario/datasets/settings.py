@@ -1,0 +1,119 @@
+"""``training.yaml`` beside the images: how a dataset wants to be trained."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from airflow_provider_scenario.client.errors import InvalidInputError
+from airflow_provider_scenario.client.trainers import (
+    PARAMETERS,
+    camel_case,
+    check_name,
+    check_parameters,
+    check_short_description,
+    check_type,
+)
+
+FILE_NAMES = ("training.yaml", "training.yml", "training.json")
+_OWN = {"name": "name", "type": "type", "shortDescription": "short_description", "preset": "preset"}
+PRESETS = ("default", "style", "subject")
+
+
+class Settings(NamedTuple):
+    """What a dataset says; ``parameters`` in the API's spelling."""
+
+    parameters: dict[str, Any] = {}  # noqa: RUF012 - never written to
+    name: str | None = None
+    type: str | None = None
+    short_description: str | None = None
+    preset: str | None = None
+
+
+def parse_settings(file_name: str, text: str) -> Settings:
+    """
+    Read the settings of a dataset.
+
+    :param file_name: one of ``FILE_NAMES``; the suffix says which language it is.
+    :raises InvalidInputError: names the file, the key, what is close to it, and what would be right.
+    """
+    try:
+        own: dict[str, Any] = {}
+        parameters: dict[str, Any] = {}
+        for key, value in _spelled(_parsed(file_name, text)).items():
+            if key in _OWN:
+                own[_OWN[key]] = value
+            elif key in PARAMETERS:
+                parameters[key] = value
+            else:
+                raise InvalidInputError(f"unknown key {key!r}.{_did_you_mean(key)}")
+        settings = Settings(check_parameters(parameters)[0], **{key: own[key] for key in own if own[key] is not None})
+        _check(settings)
+    except InvalidInputError as problem:
+        wrong = str(problem)
+    else:
+        return settings
+    raise InvalidInputError(f"{file_name}: {wrong}")
+
+
+def check_preset(preset: str | None) -> None:
+    """
+    Check the captioning preset.
+
+    :raises InvalidInputError: the API knows no such preset.
+    """
+    if preset is not None and preset not in PRESETS:
+        raise InvalidInputError(f"preset is {preset!r}; give 'default', 'style' or 'subject'.")
+
+
+def _check(settings: Settings) -> None:
+    if settings.name is not None:
+        check_name(settings.name)
+    if settings.type is not None:
+        check_type(settings.type)
+    if settings.short_description is not None:
+        check_short_description(settings.short_description)
+    check_preset(settings.preset)
+
+
+def _spelled(values: Mapping[Any, Any]) -> dict[str, Any]:
+    spelled: dict[str, Any] = {}
+    for key, value in values.items():
+        if not isinstance(key, str):
+            raise InvalidInputError(f"the key {key!r} must be text.")
+        if camel_case(key) in spelled:
+            raise InvalidInputError(f"{key!r} is given twice, in two spellings. Keep one.")
+        spelled[camel_case(key)] = value
+    return spelled
+
+
+def _parsed(file_name: str, text: str) -> Mapping[Any, Any]:
+    try:
+        values = json.loads(text) if file_name.endswith(".json") else _yaml(text)
+    except (ValueError, RecursionError) as problem:
+        raise InvalidInputError(f"cannot be read: {' '.join(str(problem).split())[:300]}.") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise InvalidInputError(f"holds {type(values).__name__}; give keys and values.")
+    return values
+
+
+def _yaml(text: str) -> Any:
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except ValueError:
+        raise
+    except (yaml.YAMLError, TypeError, AttributeError, OverflowError, LookupError) as problem:
+        raise ValueError(str(problem)) from None
+
+
+def _did_you_mean(key: str) -> str:
+    from difflib import get_close_matches
+
+    known = {name.lower(): name for name in (*PARAMETERS, *_OWN)}
+    close = get_close_matches(key.lower(), known, n=1, cutoff=0.7)
+    return f" Did you mean {known[close[0]]!r}?" if close else ""

@@ -1,0 +1,271 @@
+"""
+Files and folders wherever they lie: on this machine, or in any storage that Airflow's ``ObjectStoragePath`` reaches.
+
+Making a :class:`Location` touches nothing and imports nothing heavy, so that DAG files may do it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from airflow_provider_scenario.client.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+T = TypeVar("T")
+R = TypeVar("R")
+READERS = 8
+"""Files that are looked at at once: in a bucket each look costs a round trip."""
+
+
+class StorageError(InvalidInputError):
+    """The storage failed or could not be reached: unlike a wrong dataset, trying again may help."""
+
+    permanent = False
+
+
+class Storage(Protocol):
+    """As much of a file system as a dataset needs."""
+
+    def entries(self, path: str) -> Iterable[tuple[str, int, bool]]:
+        """Name, size in bytes and whether it is a folder, of everything in a folder."""
+
+    def size(self, path: str) -> int | None:
+        """Bytes of a file; None for a folder."""
+
+    def read(self, path: str, start: int, end: int | None) -> bytes:
+        """The bytes from ``start`` up to ``end``; None is the end of the file."""
+
+
+class _Disk:
+    """The file system of this machine."""
+
+    def entries(self, path: str) -> Iterator[tuple[str, int, bool]]:
+        with os.scandir(path) as entries:
+            for entry in entries:
+                is_folder = entry.is_dir()
+                yield entry.name, 0 if is_folder else entry.stat().st_size, is_folder
+
+    def size(self, path: str) -> int | None:
+        return None if Path(path).is_dir() else Path(path).stat().st_size
+
+    def read(self, path: str, start: int, end: int | None) -> bytes:
+        with Path(path).open("rb") as file:
+            file.seek(start)
+            return file.read(-1 if end is None else end - start)
+
+
+class _Bucket:
+    """A file system of fsspec, opened at first use."""
+
+    def __init__(self, opened: Callable[[], AbstractFileSystem]) -> None:
+        self._opened = opened
+
+    def entries(self, path: str) -> Iterator[tuple[str, int, bool]]:
+        fs = self._opened()
+        own = fs._strip_protocol(path)
+        fs.invalidate_cache(own)
+        for entry in fs.ls(own, detail=True):
+            if entry["name"].rstrip("/") != own.rstrip("/"):
+                is_folder = entry["type"] == "directory"
+                yield PurePosixPath(entry["name"]).name, 0 if is_folder else entry["size"] or 0, is_folder
+            elif entry["type"] != "directory" and not entry["name"].endswith("/"):
+                raise NotADirectoryError(path)
+
+    def size(self, path: str) -> int | None:
+        fs = self._opened()
+        entry = fs.info(fs._strip_protocol(path))
+        return None if entry["type"] == "directory" else int(entry["size"])
+
+    def read(self, path: str, start: int, end: int | None) -> bytes:
+        fs = self._opened()
+        content: bytes = fs.cat_file(fs._strip_protocol(path), start=start or None, end=end)
+        return content
+
+
+_DISK = _Disk()
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """
+    One file or folder.
+
+    :param text: what an author would write: a path, or a URL such as ``s3://conn_id@bucket/folder``.
+    :param size: bytes, where they are known.
+    """
+
+    text: str
+    size: int | None = field(default=None, compare=False, repr=False)
+    _storage: Storage = field(default=_DISK, compare=False, repr=False)
+    _path: str = field(default="", compare=False, repr=False)
+
+    @classmethod
+    def of(cls, source: str | os.PathLike[str] | Any) -> Location:
+        """
+        Understand what an author gives: a local path, an ``ObjectStoragePath``, or the text of either.
+
+        :raises InvalidInputError: it is none of them.
+        """
+        text = str(source)
+        if not isinstance(source, str | os.PathLike) and not hasattr(source, "protocol"):
+            raise InvalidInputError(f"{source!r} is no path and no URL.")
+        protocol, is_url, rest = text.partition("://")
+        if not is_url:
+            return cls(text, None, _DISK, text)
+        login, _, bucket = rest.partition("/")[0].rpartition("@")
+        inside = rest.partition("/")[1] + rest.partition("/")[2]
+        if protocol in ("file", "local"):
+            return cls(inside, None, _DISK, inside)
+        options = {} if login else dict(getattr(source, "storage_options", {}))
+        opened = _opener(protocol, login or None, options)
+        return cls(text.rstrip("/"), None, _Bucket(opened), f"{protocol}://{bucket}{inside}".rstrip("/"))
+
+    def __str__(self) -> str:
+        return self.text
+
+    @property
+    def name(self) -> str:
+        """The last part of it."""
+        return PurePosixPath(self.text).name if "://" in self.text else Path(self.text).name
+
+    @property
+    def stem(self) -> str:
+        """The name without its suffix, which is what a caption shares with its image."""
+        return PurePosixPath(self.name).stem
+
+    @property
+    def suffix(self) -> str:
+        """The suffix, in small letters."""
+        return PurePosixPath(self.name).suffix.lower()
+
+    def _inside(self, name: str, size: int | None) -> Location:
+        return Location(_joined(self.text, name), size, self._storage, _joined(self._path, name))
+
+    def beside(self, name: str) -> Location:
+        """A file in the same folder."""
+        text, path = (whole[: len(whole) - len(self.name)] + name for whole in (self.text, self._path))
+        return Location(text, None, self._storage, path)
+
+    def listed(self) -> tuple[list[Location], list[Location]]:
+        """
+        The folders and the files in a folder, by name, without hidden ones.
+
+        :raises InvalidInputError: there is no such folder.
+        :raises StorageError: it cannot be listed.
+        """
+        with told(self, "folder"):
+            entries = sorted(self._storage.entries(self._path or "."))
+        shown = [entry for entry in entries if entry[0] and not entry[0].startswith(".")]
+        return (
+            [self._inside(name, None) for name, _, is_folder in shown if is_folder],
+            [self._inside(name, size) for name, size, is_folder in shown if not is_folder],
+        )
+
+    def measured(self) -> Location:
+        """
+        The same file with its size.
+
+        :raises InvalidInputError: there is no such file, or it is a folder.
+        :raises StorageError: it cannot be reached.
+        """
+        if self.size is not None:
+            return self
+        with told(self, "file"):
+            size = self._storage.size(self._path)
+        if size is None:
+            raise InvalidInputError(f"{self.text!r} is no file but a folder.")
+        return Location(self.text, size, self._storage, self._path)
+
+    def exists(self) -> bool:
+        """
+        Whether there is such a file.
+
+        :raises StorageError: nobody can tell.
+        """
+        try:
+            with told(self, "file"):
+                return self._storage.size(self._path) is not None
+        except StorageError:
+            raise
+        except InvalidInputError:
+            return False
+
+    def read(self, start: int = 0, end: int | None = None) -> bytes:
+        """
+        Read a file or a piece of it.
+
+        :raises InvalidInputError: there is no such file.
+        :raises StorageError: it cannot be read.
+        """
+        with told(self, "file"):
+            return self._storage.read(self._path, start, end)
+
+    def read_text(self) -> str:
+        """
+        Read a small file of UTF-8 text.
+
+        :raises InvalidInputError: there is no such file, or it is no UTF-8 text.
+        :raises StorageError: it cannot be read.
+        """
+        try:
+            return self.read().decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise InvalidInputError(f"{self.text!r} is no UTF-8 text.") from None
+
+
+@contextmanager
+def told(location: Location, kind: str) -> Iterator[None]:
+    """Turn whatever a storage raises into one line that names the file and holds no secrets."""
+    try:
+        yield
+    except InvalidInputError:
+        raise
+    except NotADirectoryError:
+        raise InvalidInputError(f"{location.text!r}, which is no folder here.") from None
+    except FileNotFoundError:
+        missing = "which is no folder here" if kind == "folder" else "there is no such file"
+        raise InvalidInputError(f"{location.text!r}{',' if kind == 'folder' else ':'} {missing}.") from None
+    except Exception as problem:
+        wrong = _in_one_line(problem)
+    else:
+        return
+    raise StorageError(f"{location.text!r} cannot be read: {wrong}.")
+
+
+def _joined(folder: str, name: str) -> str:
+    return f"{(folder or '.').rstrip('/')}/{name}"
+
+
+def at_once(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """The function of each item, several at once, in order; the first error in that order ends it."""
+    with ThreadPoolExecutor(READERS, thread_name_prefix="dataset") as pool:
+        return list(pool.map(function, items))
+
+
+def _in_one_line(problem: Exception) -> str:
+    from airflow_provider_scenario.client.refusals import plain
+
+    text = problem.strerror if isinstance(problem, OSError) and problem.strerror else str(problem)
+    return plain(f"{type(problem).__name__}: {text}" if text else type(problem).__name__).rstrip(".")
+
+
+def _opener(protocol: str, conn_id: str | None, options: dict[str, Any]) -> Callable[[], AbstractFileSystem]:
+    def opened() -> AbstractFileSystem:
+        import fsspec
+
+        if not options:
+            from airflow.sdk.io import attach, has_fs
+
+            if conn_id or has_fs(protocol):
+                return attach(protocol, conn_id).fs
+        return fsspec.filesystem(protocol, **options)
+
+    return opened
