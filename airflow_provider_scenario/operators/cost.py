@@ -1,0 +1,310 @@
+"""What trainings would cost, before anything is paid."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_scenario.arguments import known
+from airflow_provider_scenario.client.errors import (
+    InvalidInputError,
+    NotFoundError,
+    RequestRefusedError,
+    ScenarioError,
+)
+from airflow_provider_scenario.client.ids import check_id
+from airflow_provider_scenario.client.trainers import (
+    TRAINERS,
+    camel_keys,
+    check_concepts,
+    check_dataset_size,
+    check_parameters,
+    check_type,
+)
+from airflow_provider_scenario.datasets import read_dataset
+from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
+from airflow_provider_scenario.operators.base import ScenarioOperator
+from airflow_provider_scenario.operators.training import refuse_secrets_in_dag_file
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_scenario.client.scenario import ScenarioClient
+    from airflow_provider_scenario.client.schemas import Model
+
+TEMPORARY_NAME = "cost estimate (Airflow)"
+_READ = ("name", "type", "images", "parameters", "pairs", "concepts", "model_id")
+# A secret, and ids of images that may not be uploaded yet. Neither has a price.
+_NOT_SENT = ("wandbKey", "sampleSourceImages")
+# ``on_kill`` has about five seconds until SIGKILL.
+_KILL_TIMEOUT = (1.0, 3.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Training:
+    """:param images: how many there are; None where the type learns from something else."""
+
+    name: str
+    type: str | None
+    images: int | None
+    parameters: dict[str, Any]
+    concepts: list[dict[str, Any]] | None = None
+    model_id: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """Equal for those that can be quoted with the same model."""
+        return self.model_id or json.dumps([self.type, self.concepts], sort_keys=True)
+
+    @property
+    def question(self) -> str:
+        """Equal for those that have the same price."""
+        return json.dumps([self.kind, self.images, self.parameters], sort_keys=True)
+
+
+class ScenarioEstimateTrainingCostOperator(ScenarioOperator):
+    """
+    Ask what a batch of trainings would cost. Nothing is started, uploaded or billed.
+
+    Scenario names a price for a model only: for each type a temporary model is created, which is free, and deleted at
+    the end. Equal trainings are asked for once. The sum is in XCom ``creative_units``; a table is in the log.
+
+    An edit type is priced by its number of images. A composition needs its ``concepts``, which must be trained already:
+    a composition of LoRAs of the same batch has no price yet.
+
+    :param trainings: a list of ``{"type": …, "images": …, "parameters": {…}, "name": …}``: what ``list_datasets`` gives
+        to ``ScenarioTrainLoraOperator``, so other keys are ignored. ``images`` is a number or a dataset, which is read
+        and checked; its ``training.yaml`` counts. ``{"model_id": …, "parameters": {…}}`` asks for a model that exists,
+        ``{"type": "flux.1-composition", "concepts": […]}`` for a composition (templated).
+    :param type: of those trainings that name none (templated).
+    :param parameters: of those trainings that name none, in either spelling (templated).
+    :param scenario_conn_id: connection of type ``scenario``. Default: ``scenario_default``.
+    :return: ``creative_units``, the sum, and ``trainings`` with ``name``, ``type``, ``images`` and ``creative_units``.
+    """
+
+    template_fields: Sequence[str] = ("trainings", "type", "parameters", "scenario_conn_id")
+    template_fields_renderers = {"trainings": "json", "parameters": "json"}  # noqa: RUF012
+    ui_color = "#fff3d6"
+    operator_extra_links = ()  # type: ignore[assignment]  # there is no model to show
+
+    def __init__(
+        self,
+        *,
+        trainings: Any,
+        type: str | None = None,  # noqa: A002 - the API's word
+        parameters: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.trainings = trainings
+        self.type = type
+        self.parameters = parameters
+        self._temporary: dict[str, str] = {}
+        refuse_secrets_in_dag_file(parameters)
+        if isinstance(trainings, list | tuple):
+            for place, item in enumerate(trainings, start=1):
+                if isinstance(item, Mapping):
+                    refuse_secrets_in_dag_file(item.get("parameters"))
+                if known(item) and known(self.type) and known(self.parameters):
+                    with _named(place, item):
+                        check_training(self._with_defaults(item))
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Read and check all, ask for each price once, add them up."""
+        with permanent_errors_do_not_retry():
+            trainings = self._read()
+            prices = self._prices(trainings)
+            rows: list[dict[str, Any]] = [
+                {"name": each.name, "type": each.type, "images": each.images, "creative_units": prices[each.question]}
+                for each in trainings
+            ]
+            total = round(sum(row["creative_units"] for row in rows), 2)
+            context["ti"].xcom_push(key="creative_units", value=total)
+            for line in _table(rows, total):
+                self.log.info("%s", line)
+            return {"creative_units": total, "trainings": rows}
+
+    def on_kill(self) -> None:
+        """Leave no temporary model behind."""
+        if self._temporary:
+            with self.hook.connect(timeout=_KILL_TIMEOUT, max_tries=1) as client:
+                self._delete_temporary(client)
+
+    def _read(self) -> list[_Training]:
+        """All of them, before anything is asked; whatever is wrong is told in one go."""
+        if isinstance(self.trainings, str | Mapping) or not isinstance(self.trainings, Iterable):
+            raise InvalidInputError(
+                f"trainings is {self.trainings!r:.200}; give a list of dictionaries. A template gives text unless the "
+                "DAG has render_template_as_native_obj=True."
+            )
+        trainings, problems, warnings = [], [], dict[str, None]()
+        for place, item in enumerate(self.trainings, start=1):
+            try:
+                with _named(place, item):
+                    trainings.append(self._read_one(self._with_defaults(item), place, warnings))
+            except InvalidInputError as problem:
+                if not problem.permanent:
+                    raise
+                problems.append(str(problem))
+        for warning in warnings:
+            self.log.warning("%s", warning)
+        if problems:
+            raise InvalidInputError("\n".join([*problems, "No price was asked for."]))
+        return trainings
+
+    def _with_defaults(self, item: Any) -> Any:
+        if not isinstance(item, Mapping):
+            return item
+        given = {key: value for key, value in item.items() if value is not None}
+        return {"type": None if "model_id" in given else self.type, "parameters": self.parameters, **given}
+
+    def _read_one(self, item: Mapping[str, Any], place: int, warnings: dict[str, None]) -> _Training:
+        check_training(item)
+        name, model_type, images = item.get("name"), item.get("type"), _count(item.get("images"))
+        own, pairs = {}, None
+        if images is None and item.get("images") is not None:
+            dataset = read_dataset(item["images"])
+            name, model_type = name or dataset.name, model_type or dataset.type
+            own, images, pairs = dataset.parameters, len(dataset.images), item.get("pairs") or dataset.pairs or []
+        if "model_id" in item:
+            model = self._model(item["model_id"])
+            name, model_type = name or model.name or model.id, model.type
+            images = model.training_images_number or len(model.training_images) or images
+        elif model_type is None:
+            raise InvalidInputError("it has no 'type', and its dataset names none.")
+        trainer = TRAINERS.get(model_type or "")
+        if trainer and trainer.dataset == "concepts":
+            images = None
+        parameters = {**camel_keys(own, "training"), **camel_keys(item.get("parameters") or {}, "parameters")}
+        checked, doubts = check_parameters(parameters, model_type)
+        doubts += check_type(model_type) if model_type else []
+        doubts += check_dataset_size(images or 0, model_type=model_type, pairs=None if pairs is None else len(pairs))
+        warnings |= dict.fromkeys(doubts)
+        return _Training(
+            name=name or f"training {place}",
+            type=model_type,
+            images=images,
+            parameters={key: value for key, value in checked.items() if key not in _NOT_SENT},
+            concepts=check_concepts(item["concepts"]) if item.get("concepts") else None,
+            model_id=item.get("model_id"),
+        )
+
+    def _model(self, model_id: str) -> Model:
+        try:
+            return self.hook.client.get_model(model_id)
+        except NotFoundError as error:
+            raise InvalidInputError(str(error)) from error
+
+    def _prices(self, trainings: list[_Training]) -> dict[str, float]:
+        prices: dict[str, float] = {}
+        try:
+            for training in trainings:
+                if training.question not in prices:
+                    prices[training.question] = self._price(training)
+        finally:
+            self._delete_temporary(self.hook.client)
+        return prices
+
+    def _price(self, training: _Training) -> float:
+        client = self.hook.client
+        try:
+            if training.model_id is None and training.kind not in self._temporary:
+                self._temporary[training.kind] = client.create_model(
+                    name=TEMPORARY_NAME,
+                    type=training.type,
+                    short_description="Made to ask for a price, and deleted at once. Safe to delete.",
+                    concepts=training.concepts,
+                ).id
+            model_id = training.model_id or self._temporary[training.kind]
+            return client.quote_training(
+                model_id, training.parameters, training_images_count=training.images
+            ).creative_units_cost
+        except (RequestRefusedError, NotFoundError) as error:
+            raise type(error)(
+                f"Scenario names no price for the training {training.name!r} ({training.type}): {error}"
+            ) from error
+
+    def _delete_temporary(self, client: ScenarioClient) -> None:
+        while self._temporary:
+            _, model_id = self._temporary.popitem()
+            try:
+                client.delete_model(model_id)
+            except NotFoundError:
+                pass
+            except ScenarioError as error:
+                self.log.warning("The temporary model %s stays behind; it costs nothing. %s", model_id, error)
+
+
+def check_training(item: Any) -> None:
+    """
+    Check one of ``trainings``, without looking at its dataset.
+
+    :raises InvalidInputError: it says what would be right.
+    """
+    if not isinstance(item, Mapping):
+        raise InvalidInputError(f"it is {item!r:.100}; give a dictionary with 'type' and 'images', or 'model_id'.")
+    for key in item:
+        _check_spelling(key)
+    model_type, images, concepts = item.get("type"), item.get("images"), item.get("concepts")
+    if "model_id" in item:
+        check_id("model_id", item["model_id"])
+        if model_type is not None:
+            raise InvalidInputError("it has 'model_id' and 'type'; a model has its type: leave one out.")
+    if model_type is not None:
+        check_type(model_type)
+    check_parameters(item.get("parameters") or {}, model_type)
+    if concepts is not None:
+        check_concepts(concepts)
+    trainer = TRAINERS.get(model_type or "")
+    if trainer and trainer.dataset == "concepts":
+        if not concepts:
+            raise InvalidInputError(
+                f"a {model_type} has a price for its 'concepts' only: [{{'model_id': …, 'scale': 1}}]."
+            )
+    elif "model_id" not in item and images is None:
+        raise InvalidInputError("it has no 'images'; give their number, a folder or a list.")
+    if (count := _count(images)) is not None:
+        check_dataset_size(count, model_type=model_type)
+    elif isinstance(images, bool | float):
+        raise InvalidInputError(f"images is {images!r}; give their number, a folder or a list.")
+
+
+def _check_spelling(key: Any) -> None:
+    """A key that is ignored must not be one that was meant: without its parameters a training has another price."""
+    from difflib import get_close_matches
+
+    if key not in _READ and (close := get_close_matches(str(key), _READ, n=1, cutoff=0.8)):
+        raise InvalidInputError(f"it has {key!r}; is {close[0]!r} meant?")
+
+
+def _count(images: Any) -> int | None:
+    """A number of images, also one that a template has made text of; None for a dataset."""
+    if isinstance(images, str) and images.isascii() and images.isdigit():
+        return int(images)
+    return images if isinstance(images, int) and not isinstance(images, bool) else None
+
+
+@contextmanager
+def _named(place: int, item: Any) -> Iterator[None]:
+    """Say which of the trainings an error is about."""
+    name = item.get("name") if isinstance(item, Mapping) else None
+    try:
+        yield
+    except InvalidInputError as problem:
+        raise type(problem)(f"trainings[{place}]{f' ({name!r})' if name else ''}: {problem}") from None
+
+
+def _table(rows: list[dict[str, Any]], total: float) -> Iterator[str]:
+    batch = "1 training" if len(rows) == 1 else f"{len(rows)} trainings"
+    yield f"{batch} would cost {total:.16g} creative units. Nothing was started or billed."
+    cells = [("training", "type", "images", "creative units")]
+    cells += [
+        (row["name"], row["type"] or "?", str(row["images"] or "-"), f"{row['creative_units']:.16g}") for row in rows
+    ]
+    cells.append(("sum", "", str(sum(row["images"] or 0 for row in rows)), f"{total:.16g}"))
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for name, model_type, images, units in cells:
+        yield (f"{name:<{widths[0]}}  {model_type:<{widths[1]}}  {images:>{widths[2]}}  {units:>{widths[3]}}")
