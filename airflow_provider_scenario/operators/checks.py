@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from airflow_provider_scenario.client.errors import ScenarioError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -32,7 +34,7 @@ def dataset_warnings(client: ScenarioClient, model_id: str, *, model: Model | No
     """
     Say what Scenario holds against the dataset of a model: one line a kind of flaw, with the names of the images.
 
-    Never fails: a score that cannot be had must not keep anybody from training.
+    A score that cannot be had keeps nobody from training: nothing is said then.
 
     :param model: the model with its training images, where the caller has read it already.
     """
@@ -41,7 +43,7 @@ def dataset_warnings(client: ScenarioClient, model_id: str, *, model: Model | No
         if not (score.assets_warnings or score.asset_couples_warnings):
             return []
         return list(_lines(score, model or client.get_model(model_id)))
-    except Exception as problem:  # whatever it is, it is about a hint only
+    except ScenarioError as problem:
         log.debug("The dataset of %s could not be judged: %s", model_id, problem)
         return []
 

@@ -15,6 +15,7 @@ from airflow_provider_scenario.arguments import (
     price_limit,
     seconds,
 )
+from airflow_provider_scenario.assets import tell_outlets
 from airflow_provider_scenario.client.errors import (
     InvalidInputError,
     PlanCeilingError,
@@ -28,6 +29,7 @@ from airflow_provider_scenario.exceptions import (
     permanent_errors_do_not_retry,
 )
 from airflow_provider_scenario.operators.base import ScenarioOperator
+from airflow_provider_scenario.operators.checks import dataset_warnings
 from airflow_provider_scenario.watch.decision import TrainingWatch
 from airflow_provider_scenario.watch.ending import Ending
 
@@ -114,7 +116,9 @@ class TrainingOperator(ScenarioOperator):
         for key in ("job_id", "creative_units_cost"):
             if getattr(ending, key) is not None:
                 context["ti"].xcom_push(key=key, value=getattr(ending, key))
-        return ending.result()
+        result = ending.result()
+        tell_outlets(context, self.outlets, result)
+        return result
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Go on after the trigger has seen the end."""
@@ -154,6 +158,8 @@ class TrainingOperator(ScenarioOperator):
             pairs=len(model.training_image_pairs or []),
             concepts=len(model.concepts or []),
         )
+        if model.training_images:
+            warnings += dataset_warnings(self.hook.client, model.id, model=model)
         for warning in warnings:
             self.log.warning("%s", warning)
         limit = price_limit(self.max_creative_units)

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_scenario.arguments import DEFAULT_POKE_INTERVAL, DEFAULT_TIMEOUT, known
-from airflow_provider_scenario.client.errors import InvalidInputError
+from airflow_provider_scenario.client.errors import InvalidInputError, ScenarioError
 from airflow_provider_scenario.client.ids import check_id
-from airflow_provider_scenario.client.trainers import check_parameters
+from airflow_provider_scenario.client.trainers import (
+    camel_keys,
+    check_name,
+    check_parameters,
+    check_ready,
+    check_short_description,
+    check_type,
+)
+from airflow_provider_scenario.datasets import attach, check_preset, list_images, read_dataset
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
-from airflow_provider_scenario.operators.base import ScenarioOperator
+from airflow_provider_scenario.operators.base import ScenarioOperator, show_in_grid
+from airflow_provider_scenario.operators.once import create_once, describe
 from airflow_provider_scenario.operators.train_and_wait import TrainingOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_scenario.client.schemas import Model
+    from airflow_provider_scenario.datasets import Dataset
+    from airflow_provider_scenario.watch.ending import Ending
 
 
 class ScenarioTrainModelOperator(TrainingOperator):
@@ -88,6 +100,160 @@ class ScenarioTrainModelOperator(TrainingOperator):
             model = self.hook.client.get_model(self.model_id)
             self.show_model(context, model.id)
             return self.train(context, model, self.parameters)
+
+
+_CREATABLE = ("name", "type", "short_description", "class_slug", "collection_ids")
+
+
+class ScenarioTrainLoraOperator(TrainingOperator):
+    """
+    Train one LoRA, from its dataset to the trained model, in one task: create, attach, check, train, wait.
+
+    Made for ``.expand_kwargs(list_datasets("s3://bucket/characters"))``: one mapped task a dataset. Everything is
+    checked before anything is created. A retry finds the model of an earlier try, uploads only what is missing, and
+    waits for a training that runs; where that training has ended well meanwhile, it returns its result. Clearing a
+    finished task trains a new model.
+
+    :param name: of the model, 1 to 64 characters (templated); shown in the grid of a mapped task.
+    :param type: what is trained, such as ``flux.2-dev-lora`` (templated).
+    :param images: the dataset: a folder (local, or an ``ObjectStoragePath`` such as ``s3://bucket/dir``) or a list of
+        images, as :class:`~.model.ScenarioAddTrainingImagesOperator` takes it (templated).
+    :param parameters: training parameters, in either spelling (templated); they win over the dataset's own
+        ``training.yaml``.
+    :param pairs: for edit types; win over those of the dataset (templated).
+    :param preset: what the service's own captions look at: ``default``, ``style`` or ``subject`` (templated).
+    :param short_description: at most 256 characters (templated). Default: which DAG and run made it.
+    :param class_slug: slug of the model's class (templated).
+    :param collection_ids: collections to put the model into (templated).
+    :param threads: how many images are uploaded at once. Default: 8.
+    :param max_creative_units: fail before anything is paid if the quoted price is higher (templated). Default: none.
+    :param wait_for_completion: False returns once the training has started. Default: True.
+    :param poke_interval: seconds between two looks at the training. Default: 30.
+    :param timeout: seconds to wait at most. A shorter ``execution_timeout`` counts too, also while deferred.
+        Default: 43200 (12 hours).
+    :param deferrable: wait in the triggerer, without holding a worker. Default: True.
+    :param cancel_on_kill: cancel the remote training when this task is killed, marked, cleared or out of time.
+        Default: True.
+    :param scenario_conn_id: connection of type ``scenario``. Default: ``scenario_default``.
+    :return: as :class:`ScenarioTrainModelOperator`.
+    """
+
+    template_fields: Sequence[str] = (
+        "name",
+        "type",
+        "images",
+        "parameters",
+        "pairs",
+        "preset",
+        "short_description",
+        "class_slug",
+        "collection_ids",
+        "max_creative_units",
+        "scenario_conn_id",
+    )
+    template_fields_renderers = {"images": "json", "parameters": "json", "pairs": "json"}  # noqa: RUF012
+    ui_color = "#e8e4ff"
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        type: str,  # noqa: A002 - the API's word
+        images: Any,
+        parameters: Mapping[str, Any] | None = None,
+        pairs: Sequence[Mapping[str, str]] | None = None,
+        preset: str | None = None,
+        short_description: str | None = None,
+        class_slug: str | None = None,
+        collection_ids: Sequence[str] | None = None,
+        threads: int = 8,
+        max_creative_units: float | str | None = None,
+        wait_for_completion: bool = True,
+        poke_interval: float = DEFAULT_POKE_INTERVAL,
+        timeout: float = DEFAULT_TIMEOUT,
+        deferrable: bool = True,
+        cancel_on_kill: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            max_creative_units=max_creative_units,
+            wait_for_completion=wait_for_completion,
+            poke_interval=poke_interval,
+            timeout=timeout,
+            deferrable=deferrable,
+            cancel_on_kill=cancel_on_kill,
+            **kwargs,
+        )
+        self.name = name
+        self.type = type
+        self.images = images
+        self.parameters = parameters
+        self.pairs = pairs
+        self.preset = preset
+        self.short_description = short_description
+        self.class_slug = class_slug
+        self.collection_ids = collection_ids
+        self.threads = threads
+        refuse_secrets_in_dag_file(parameters)
+        self._check_plain(only_known=True)
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Check all, create or find the model, give it what it lacks, train it."""
+        from airflow_provider_scenario.watch.polling import ending as last_look
+
+        with permanent_errors_do_not_retry():
+            show_in_grid(context, "{{ task.name }}")
+            dataset, parameters = self._checked_input()
+            client = self.hook.client
+            fields = {field: getattr(self, field) or None for field in _CREATABLE}
+            model = create_once(client, context, fields)
+            self.show_model(context, model.id)
+            if model.status == "trained":
+                self.log.info("An earlier try has trained %s: nothing new is started or paid.", model.id)
+                return self.conclude(context, last_look(client, "trained", model, model.id, model.job_id))
+            if model.status != "training":
+                attach(client, model, dataset, preset=self.preset, threads=self.threads, log=self.log)
+                model = client.get_model(model.id)
+            return self.train(context, model, parameters)
+
+    def conclude(self, context: Context, ending: Ending) -> dict[str, Any]:
+        """Put the author's description in the place of the marker, which nobody looks for any more."""
+        result = super().conclude(context, ending)
+        try:
+            describe(self.hook.client, result["model_id"], self.short_description)
+        except ScenarioError as error:
+            self.log.warning("The model is trained, but keeps a provisional description: %s", error)
+        return result
+
+    def _checked_input(self) -> tuple[Dataset, dict[str, Any]]:
+        """Whatever would be refused is refused here, before anything is created."""
+        for warning in self._check_plain():
+            self.log.warning("%s", warning)
+        dataset = read_dataset(self.images)
+        if self.pairs is not None:
+            dataset = replace(dataset, pairs=[dict(pair) for pair in self.pairs])
+        parameters = {**camel_keys(dataset.parameters, "training"), **camel_keys(self.parameters or {}, "parameters")}
+        check_parameters(parameters, self.type)
+        check_ready(
+            model_id=repr(self.name), model_type=self.type, images=len(dataset.images), pairs=len(dataset.pairs or [])
+        )
+        return dataset, parameters
+
+    def _check_plain(self, *, only_known: bool = False) -> list[str]:
+        checks: dict[str, Callable[[Any], object]] = {
+            "name": check_name,
+            "type": check_type,
+            "short_description": check_short_description,
+            "preset": check_preset,
+            "parameters": lambda value: check_parameters(value, self.type if known(self.type) else None),
+        }
+        for field, check in checks.items():
+            value = getattr(self, field)
+            if value is not None and (known(value) or not only_known):
+                check(value)
+        if isinstance(self.images, list | tuple) and known(self.images):
+            list_images(self.images)
+        return [] if only_known else check_type(self.type)
 
 
 class ScenarioCancelTrainingOperator(ScenarioOperator):

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from airflow.sdk.exceptions import TaskDeferred
+
+from airflow_provider_scenario.client.errors import InvalidInputError, ServiceError
+from airflow_provider_scenario.exceptions import AirflowFailException, TrainingFailedError
+from airflow_provider_scenario.operators.training import ScenarioTrainLoraOperator
+
+
+@pytest.fixture
+def folder(tmp_path, datasets):
+    """A small dataset: three pictures with captions."""
+    for path in sorted((datasets / "ink-style").iterdir())[:6]:
+        shutil.copy(path, tmp_path)
+    return tmp_path
+
+
+def lora(folder, **fields):
+    return ScenarioTrainLoraOperator(
+        **{
+            "task_id": "lora",
+            "name": "ink",
+            "type": "flux.2-dev-lora",
+            "images": str(folder),
+            "deferrable": False,
+            "poke_interval": 0.05,
+            **fields,
+        }
+    )
+
+
+def retry(context):
+    context["ti"].try_number += 1
+    context["ti"].xcoms.clear()
+    return context
+
+
+ONE = {"models": 1, "images": 3, "trainings": 1, "canceled": 0}
+
+
+class TestFromDatasetToTrainedModel:
+    def test_one_task_does_it_all(self, emulator, context, folder):
+        result = lora(folder, short_description="Loose ink.", parameters={"nb_epochs": 2}).execute(context)
+        model = emulator.model(result["model_id"])
+        assert emulator.counts() == ONE
+        assert (model["name"], model["status"], model["shortDescription"]) == ("ink", "trained", "Loose ink.")
+        assert model["parameters"]["nbEpochs"] == 2
+        assert all(image["description"].strip() for image in model["trainingImages"])
+        assert result["creative_units_cost"] == emulator.ledger()["totals"]["creative_units_billed"]
+
+    def test_deferred_it_takes_two_worker_starts(self, emulator, context, folder):
+        operator = lora(folder, deferrable=True)
+        with pytest.raises(TaskDeferred) as deferral:
+            operator.execute(context)
+        assert deferral.value.method_name == "execute_complete"
+        assert context["ti"].xcoms["model_id"] == emulator.ledger()["models"][0]["model_id"]
+
+    def test_the_datasets_own_settings_count_and_the_dags_win(self, emulator, context, folder):
+        (folder / "training.yaml").write_text("nb_epochs: 3\nconcept_prompt: inkwash\nsample_prompts: [a boat]\n")
+        result = lora(folder, parameters={"nb_epochs": 2}).execute(context)
+        parameters = emulator.model(result["model_id"])["parameters"]
+        assert (parameters["nbEpochs"], parameters["conceptPrompt"]) == (2, "inkwash")
+
+    def test_the_grid_shows_the_models_name(self, emulator, context, folder):
+        lora(folder).execute(context)
+        assert context["map_index_template"] == "{{ task.name }}"
+
+    def test_the_author_may_name_it_otherwise(self, emulator, context, folder):
+        context["map_index_template"] = "{{ task.type }}"
+        lora(folder).execute(context)
+        assert context["map_index_template"] == "{{ task.type }}"
+
+
+class TestRetry:
+    @pytest.mark.parametrize(
+        ("method", "route", "skip"),
+        [("POST", "/models", 0), ("POST", "/models/*/training-images", 1), ("PUT", "/models/*/train", 0)],
+    )
+    @pytest.mark.parametrize("when", ["before", "after"])
+    def test_after_a_lost_answer_there_is_one_of_everything(self, emulator, context, folder, method, route, skip, when):
+        emulator.fault(kind="close", method=method, route=route, when=when, skip=skip)
+        with pytest.raises(ServiceError):
+            lora(folder).execute(context)
+        assert lora(folder).execute(retry(context))["status"] == "trained"
+        assert emulator.counts() == ONE
+
+    def test_after_a_crash_while_it_trained_the_training_is_waited_for(self, emulator, context, folder):
+        with pytest.raises(TaskDeferred):
+            lora(folder, deferrable=True).execute(context)
+        assert lora(folder).execute(retry(context))["status"] == "trained"
+        assert emulator.counts() == ONE
+
+    def test_after_a_crash_when_it_was_trained_the_result_is_returned(self, emulator, context, folder):
+        with pytest.raises(TaskDeferred):
+            lora(folder, deferrable=True).execute(context)
+        emulator.advance(900)
+        result = lora(folder, deferrable=True).execute(retry(context))
+        assert (result["status"], emulator.counts()) == ("trained", ONE)
+
+    def test_after_a_failed_training_the_same_model_is_trained_again(self, emulator, context, folder):
+        emulator.outcome(fail_at=0.5, times=1)
+        with pytest.raises(TrainingFailedError):
+            lora(folder).execute(context)
+        assert lora(folder).execute(retry(context))["status"] == "trained"
+        assert emulator.counts() == {**ONE, "trainings": 2}
+
+    def test_clearing_a_finished_task_trains_anew(self, emulator, context, folder):
+        first = lora(folder).execute(context)
+        context["ti"].max_tries += 1  # what Airflow does when a finished task is cleared
+        assert lora(folder).execute(retry(context))["model_id"] != first["model_id"]
+        assert emulator.counts()["trainings"] == 2
+
+
+class TestMoney:
+    def test_what_is_too_dear_is_refused_with_both_numbers_before_anything_is_paid(self, emulator, context, folder):
+        with pytest.raises(AirflowFailException, match=r"would cost 180 creative units; max_creative_units is 100"):
+            lora(folder, max_creative_units=100).execute(context)
+        assert emulator.counts()["trainings"] == 0
+        assert emulator.ledger()["totals"]["quotes"] == 1
+
+    def test_what_is_not_too_dear_is_trained(self, emulator, context, folder):
+        assert lora(folder, max_creative_units="180").execute(context)["creative_units_cost"] == 180
+
+    @pytest.mark.parametrize("limit", [-1, "much", True, float("inf")])
+    def test_a_limit_that_is_none_is_told_when_the_dag_is_parsed(self, folder, limit):
+        with pytest.raises(InvalidInputError, match="max_creative_units is"):
+            lora(folder, max_creative_units=limit)
+
+
+class TestBadInput:
+    @pytest.mark.parametrize(
+        ("fields", "said"),
+        [
+            ({"name": "x" * 65}, "65 characters"),
+            ({"type": "flux.1-pro"}, "cannot be trained"),
+            ({"parameters": {"nb_epoch": 1}}, "there is no 'nbEpoch'"),
+            ({"parameters": {"concept_prompt": "more than twenty characters"}}, "at most 20"),
+            ({"preset": "portrait"}, "portrait"),
+            ({"images": []}, "images is empty"),
+        ],
+    )
+    def test_it_is_told_when_the_dag_is_parsed(self, folder, fields, said):
+        with pytest.raises(InvalidInputError, match=said):
+            lora(folder, **fields)
+
+    @pytest.mark.parametrize(
+        ("fields", "said"),
+        [
+            ({"type": "flux.2-dev-edit-lora"}, "needs at least 2"),
+            ({"images": "/nowhere"}, "/nowhere"),
+            ({"parameters": {"learning_rate": "fast"}}, "learningRate must be a number"),
+        ],
+    )
+    def test_what_templates_bring_is_told_before_anything_is_created(self, emulator, context, folder, fields, said):
+        operator = lora(folder, type="{{ x }}", parameters="{{ y }}")
+        vars(operator).update({"type": "flux.2-dev-lora", "parameters": None, **fields})
+        with pytest.raises(AirflowFailException, match=said):
+            operator.execute(context)
+        assert emulator.counts()["models"] == 0
