@@ -25,7 +25,7 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [
             {
                 "integration-name": integration,
-                "python-modules": [f"{package}.operators.model", f"{package}.operators.training"],
+                "python-modules": [f"{package}.operators.{module}" for module in ("cost", "model", "training")],
             }
         ],
         "sensors": [{"integration-name": integration, "python-modules": [f"{package}.sensors.training"]}],
