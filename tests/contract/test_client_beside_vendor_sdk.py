@@ -8,6 +8,7 @@ import json
 from datetime import UTC, datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 import scenario_sdk
@@ -41,7 +42,8 @@ PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
 DATA_URL = f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
-M, A, J = "model_8XkR-1_a", "asset_GTrL3mq4", "job_ocZCnG1D"
+M, A, J, U = "model_8XkR-1_a", "asset_GTrL3mq4", "job_ocZCnG1D", "upload_5Jm-2"
+UPLOAD = {"file_name": "ä.png", "content_type": "image/png", "kind": "image", "file_size": 20_000_001, "parts": 3}
 IDS = [f"model_{number}" for number in range(120)]
 ASSETS = [f"asset_{number}" for number in range(21)]
 CONCEPT = {"model_id": "model_b", "scale": 0.8, "model_epoch": "000003"}
@@ -123,6 +125,10 @@ CASES = [
     (Call("set_training_pairs", M, []), Call("models.training_images.replace_pairs", M, body=[])),
     (Call("caption_asset", A, "ein „Held“\n"), Call("assets.update", A, description="ein „Held“\n")),
     (Call("get_asset", A), Call("assets.retrieve", A)),
+    (Call("name_asset", A, "größer.png"), Call("assets.update", A, name="größer.png")),
+    (Call("create_upload", **UPLOAD), Call("uploads.create", **UPLOAD)),
+    (Call("complete_upload", U), Call("uploads.trigger_action", U, action="complete")),
+    (Call("get_upload", U), Call("uploads.retrieve", U)),
     (Call("quote_training", M), Call("models.train.trigger", M, dry_run="true")),
     (Call("quote_training", M, {"rank": 16}, tier="api", training_images_count=12),
      Call("models.train.trigger", M, parameters={"rank": 16}, dry_run="api", training_images_count=12)),
@@ -150,7 +156,7 @@ CASES = [
     (Call("get_project", "proj_1"), Call("projects.retrieve", "proj_1")),
 ]  # fmt: skip
 
-NO_ENDPOINTS = {"connect", "close"}
+NO_ENDPOINTS = {"connect", "close", "put_part"}  # a part goes to the storage behind the API
 FILTERS = {
     "list_models": models.ModelFilters,
     "get_models": models.BulkSwitches,
@@ -172,9 +178,11 @@ LEFT_OUT = {
     # An archive of one's own model costs nothing.
     "models.download": {"dry_run"},
     "assets.retrieve": {"original_assets", "with_embedding", "with_quality_gate_details"},
-    # Of an asset only the caption matters to a training.
+    # A file on disk, for a dataset; the price of an upload is nothing.
+    "uploads.create": {"asset_options", "civitai_model_url", "dry_run", "hugging_face_model_name", "url"},
+    # Of an asset only the name and the caption matter to a training.
     "assets.update": {
-        *("original_assets", "canvas", "disable_snapshot", "lock_expires_at", "lock_id", "name", "thumbnail"),
+        *("original_assets", "canvas", "disable_snapshot", "lock_expires_at", "lock_id", "thumbnail"),
     },
     "projects.list": {"page_size", "team_id"},
 }
@@ -184,6 +192,7 @@ LEFT_OUT = {
 ANSWER: dict[str, Any] = {
     "model": {"id": M},
     "asset": {"id": A},
+    "upload": {"id": U},
     "trainingImage": {"id": A},
     "job": {"jobId": J},
     "jobId": J,
@@ -341,6 +350,8 @@ VENDORS_TYPES = [
     (schemas.StartedTraining, train_trigger_response.TrainTriggerResponse),
     (schemas.Quote, train_trigger_response.TrainTriggerResponse),
     (schemas.Asset, types.asset_retrieve_response.Asset),
+    (schemas.Upload, types.upload_retrieve_response.Upload),
+    (schemas.UploadPart, types.upload_create_response.UploadPart),
     (schemas.Project, types.project_retrieve_response.Project),
     (schemas.TagChange, types.model_update_tags_response.ModelUpdateTagsResponse),
     (schemas.Description, description_retrieve_response.Description),
@@ -366,14 +377,14 @@ class Both:
     def __init__(self, wire: Recorder, emulator: RunningEmulator, *, ours_first: bool) -> None:
         self._wire, self._emulator, self._ours_first = wire, emulator, ours_first
         login = {"api_key": "demo", "api_secret": "demo", "base_url": wire.url}
-        self._ours = ScenarioClient.connect(**login)
+        self.ours = ScenarioClient.connect(**login)
         self._vendor = Scenario(**login, max_retries=0, _strict_response_validation=True)
         # The types of a training's answer require what a quote has not (job and model): strictly they refuse it.
         self._lenient_vendor = Scenario(**login, max_retries=0)
         self.calls: list[str] = []
 
     def close(self) -> None:
-        for client in (self._ours, self._vendor, self._lenient_vendor):
+        for client in (self.ours, self._vendor, self._lenient_vendor):
             client.close()
 
     def __call__(self, ours: Call, vendors: Call, part: str | None = None) -> Any:
@@ -386,7 +397,7 @@ class Both:
         sent: list[list[Sent]] = []
         self._wire.take()
         self._wire.reply = forward_to(self._emulator.address)
-        turns = [(self._ours, ours), (vendor, vendors)]
+        turns = [(self.ours, ours), (vendor, vendors)]
         for client, call in turns if self._ours_first else reversed(turns):
             try:
                 read[call] = call.on(client)
@@ -435,6 +446,20 @@ def tell(both: Both, emulator: RunningEmulator) -> None:
     both(Call("get_project", "proj_emulator"), Call("projects.retrieve", "proj_emulator"), "project")
 
 
+def upload_in_parts(both: Both, emulator: RunningEmulator) -> None:
+    """The part itself goes to the storage, which only ours knows how to reach."""
+    file = {**UPLOAD, "file_size": len(PNG), "parts": 1}
+    upload = both(Call("create_upload", **file), Call("uploads.create", **file), "upload")
+    address = urlsplit(upload.parts[0].url)
+    upload.parts[0].url = f"{emulator.address}{address.path}?{address.query}"
+    both.ours.put_part(upload, 1, PNG)
+    both(Call("complete_upload", upload.id), Call("uploads.trigger_action", upload.id, action="complete"), "upload")
+    emulator.switch("advance", seconds=1)
+    done = both(Call("get_upload", upload.id), Call("uploads.retrieve", upload.id), "upload")
+    assert (done.status, done.parts) == ("imported", [])
+    both(Call("name_asset", done.entity_id, "a"), Call("assets.update", done.entity_id, name="a"), "asset")
+
+
 def edit_model(both: Both, emulator: RunningEmulator) -> None:
     new = {"name": "Ritter – 騎士", "type": "flux.2-dev-edit-lora", "collection_ids": ["collection_1"]}
     model = both(Call("create_model", **new), Call("models.create", **new), "model").id
@@ -454,6 +479,7 @@ def edit_model(both: Both, emulator: RunningEmulator) -> None:
     caption = "ein „Held“"
     both(Call("caption_asset", images[0], caption), Call("assets.update", images[0], description=caption), "asset")
     both(Call("get_asset", images[0]), Call("assets.retrieve", images[0]), "asset")
+    upload_in_parts(both, emulator)
     pairs = [{"source_id": images[a], "target_id": images[b], "instruction": "at night"} for a, b in ((0, 1), (2, 3))]
     both(Call("set_training_pairs", model, pairs), Call("models.training_images.replace_pairs", model, body=pairs),
          "pairs")  # fmt: skip
@@ -518,7 +544,7 @@ def lists(both: Both, emulator: RunningEmulator) -> None:
         filters = {"page_size": 2, "sort_by": "createdAt", "sort_direction": "asc"}
         found = both(Call("list_models", **filters), Call("models.list", **filters))
         assert [row.name for row in found] == ["Ritter – 騎士", "other", "cancelled", "failed", "all"]
-        assert len(both(Call("list_jobs", page_size=1), Call("jobs.list", page_size=1))) == 4
+        assert len(both(Call("list_jobs", page_size=1), Call("jobs.list", page_size=1))) == 5
         both(Call("list_jobs", status="failure"), Call("jobs.list", status="failure"))
         both(Call("list_models", privacy="public"), Call("models.list", privacy="public"))
     ids = [row.id for row in found]
@@ -668,6 +694,16 @@ def test_ours_shows_no_progress_beyond_the_end_and_the_vendors_does(wire, ours, 
     # Seen live; a bar or a percentage made of it would be wrong.
     wire.reply = lambda _: Reply(200, json.dumps({"job": {"jobId": J, "progress": 1.02}}).encode())
     assert (ours.get_job(J).progress, vendor.jobs.retrieve(J).job.progress) == (1.0, 1.02)
+
+
+def test_ours_sends_a_part_to_its_signed_address_with_nothing_of_its_own(wire, ours):
+    # A storage that is shown two ways to authenticate refuses both, and the key is none of its business.
+    wire.reply = lambda _: Reply(200, b"", {"Content-Type": "application/xml"})
+    part = {"number": 1, "url": f"{wire.url}/bucket/part?Expires=1&Signature=a%2Bb"}
+    ours.put_part(schemas.Upload(id=U, parts=[part]), 1, PNG)
+    (sent,), _ = wire.take()
+    assert (sent.method, sent.target, sent.body) == ("PUT", "/v1/bucket/part?Expires=1&Signature=a%2Bb", PNG)
+    assert (sent.authorization, sent.content_type) == (None, None)
 
 
 def test_ours_names_no_content_type_where_there_is_no_content_and_the_vendors_does(wire, ours, vendor):
