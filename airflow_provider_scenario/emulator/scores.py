@@ -36,9 +36,10 @@ def training_dataset(call: Call) -> Answer:
             "modelId": model.id,
             "score": round(1 - len(flawed) / len(images), 4) if images else 0,
             "status": "unknown" if not images else "complete" if len(images) >= FEWEST_IMAGES else "incomplete",
-            "assetsWarnings": warnings,
-            "assetCouplesWarnings": couples,
             "details": _details(),
+            # There only if there is something to say.
+            **({"assetsWarnings": warnings} if warnings else {}),
+            **({"assetCouplesWarnings": couples} if couples else {}),
         }
     )
 
