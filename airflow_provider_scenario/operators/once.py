@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_scenario.client.trainers import MAX_SHORT_DESCRIPTION
@@ -28,14 +28,30 @@ def create_once(client: ScenarioClient, context: Context, fields: dict[str, Any]
     :param fields: arguments of :meth:`ScenarioClient.create_model`.
     """
     marker = marker_of(context)
-    since = (context["dag_run"].start_date or context["ti"].start_date) - _CLOCK_SKEW
-    for model in client.list_models(sort_by="createdAt", created_after=since.isoformat(), page_size=500):
+    since = began(context).isoformat()
+    for model in client.list_models(sort_by="createdAt", created_after=since, page_size=500):
         if marker in (model.short_description or ""):
             return model
     text = fields.get("short_description") or _provenance(context)
     return client.create_model(
         **{**fields, "short_description": f"{text[: MAX_SHORT_DESCRIPTION - len(marker) - 1]} {marker}"}
     )
+
+
+def began(context: Context) -> datetime:
+    """When the run began, by the service's clock at the earliest: nothing of this task can be older."""
+    began: datetime | None = context["dag_run"].start_date or context["ti"].start_date
+    return (began or datetime.now(UTC)) - _CLOCK_SKEW
+
+
+def is_retry(context: Context, retries: int | None) -> bool:
+    """
+    Whether an earlier try of this task instance came before, since a person has last cleared it.
+
+    Clearing a finished task raises ``max_tries`` to the tries made plus ``retries``; a retry leaves it alone.
+    """
+    ti = context["ti"]
+    return bool(ti.try_number > ti.max_tries - (retries or 0) + 1)
 
 
 def describe(client: ScenarioClient, model_id: str, short_description: str | None) -> None:

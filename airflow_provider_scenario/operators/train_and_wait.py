@@ -106,6 +106,13 @@ class TrainingOperator(ScenarioOperator):
         context["ti"].xcom_push(key="creative_units_cost", value=started.creative_units_cost)
         return self._wait(context, started, deadline) if self.wait_for_completion else started.result()
 
+    def result_of(self, context: Context, model: Model) -> dict[str, Any]:
+        """The result of a training that an earlier try has started and that has ended well meanwhile."""
+        from airflow_provider_scenario.watch.polling import ending
+
+        self.log.info("An earlier try has trained %s: nothing new is started or paid.", model.id)
+        return self.conclude(context, ending(self.hook.client, "trained", model, model.id, model.job_id))
+
     def conclude(self, context: Context, ending: Ending) -> dict[str, Any]:
         """The end of the waiting as the task's result or error; the cost goes to XCom either way."""
         if ending.outcome == "timed-out":

@@ -21,7 +21,7 @@ from airflow_provider_scenario.client.trainers import (
 from airflow_provider_scenario.datasets import attach, check_preset, list_images, read_dataset
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
 from airflow_provider_scenario.operators.base import ScenarioOperator, show_in_grid
-from airflow_provider_scenario.operators.once import create_once, describe
+from airflow_provider_scenario.operators.once import began, create_once, describe, is_retry
 from airflow_provider_scenario.operators.train_and_wait import TrainingOperator
 
 if TYPE_CHECKING:
@@ -99,7 +99,16 @@ class ScenarioTrainModelOperator(TrainingOperator):
             check_id("model_id", self.model_id)
             model = self.hook.client.get_model(self.model_id)
             self.show_model(context, model.id)
+            if self._was_trained_by_an_earlier_try(context, model):
+                return self.result_of(context, model)
             return self.train(context, model, self.parameters)
+
+    def _was_trained_by_an_earlier_try(self, context: Context, model: Model) -> bool:
+        """A retry, and the model has been trained since the run began. After a clear it is trained again."""
+        if model.status != "trained" or not model.job_id or not is_retry(context, self.retries):
+            return False
+        started = self.hook.client.get_job(model.job_id).created_at
+        return started is not None and started >= began(context)
 
 
 _CREATABLE = ("name", "type", "short_description", "class_slug", "collection_ids")
@@ -199,8 +208,6 @@ class ScenarioTrainLoraOperator(TrainingOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Check all, create or find the model, give it what it lacks, train it."""
-        from airflow_provider_scenario.watch.polling import ending as last_look
-
         with permanent_errors_do_not_retry():
             show_in_grid(context, "{{ task.name }}")
             dataset, parameters = self._checked_input()
@@ -209,8 +216,7 @@ class ScenarioTrainLoraOperator(TrainingOperator):
             model = create_once(client, context, fields)
             self.show_model(context, model.id)
             if model.status == "trained":
-                self.log.info("An earlier try has trained %s: nothing new is started or paid.", model.id)
-                return self.conclude(context, last_look(client, "trained", model, model.id, model.job_id))
+                return self.result_of(context, model)
             if model.status != "training":
                 attach(client, model, dataset, preset=self.preset, threads=self.threads, log=self.log)
                 model = client.get_model(model.id)

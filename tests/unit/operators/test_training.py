@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
@@ -117,6 +117,27 @@ class TestStart:
             train(model_id).execute(context)
         assert train(model_id).execute(context)["status"] == "trained"  # the retry
         assert emulator.counts()["trainings"] == 1
+
+    def test_a_retry_after_the_training_has_ended_returns_its_result(self, emulator, context, model_id):
+        """The worker died between the end of the training and the end of the task."""
+        deferred(train(model_id, deferrable=True, retries=1), context)
+        emulator.advance(900)
+        context["ti"].try_number, context["ti"].max_tries = 2, 1
+        assert train(model_id, retries=1).execute(context)["status"] == "trained"
+        assert emulator.counts()["trainings"] == 1
+
+    def test_clearing_a_finished_task_trains_again(self, emulator, context, model_id):
+        train(model_id, retries=1).execute(context)
+        context["ti"].try_number, context["ti"].max_tries = 2, 2
+        train(model_id, retries=1).execute(context)
+        assert emulator.counts()["trainings"] == 2
+
+    def test_a_model_that_an_earlier_run_has_trained_is_trained_again(self, emulator, context, model_id):
+        train(model_id, retries=1).execute(context)
+        context["ti"].try_number, context["ti"].max_tries = 2, 1
+        context["dag_run"].start_date = datetime.now(UTC) + timedelta(hours=1)
+        train(model_id, retries=1).execute(context)
+        assert emulator.counts()["trainings"] == 2
 
     def test_two_refusals_for_too_many_requests_are_waited_out(self, emulator, context, model_id):
         emulator.fault(kind="429", method="PUT", route="/models/*/train", times=2, retry_after=0.1)
