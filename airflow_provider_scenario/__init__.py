@@ -38,5 +38,6 @@ def get_provider_info() -> dict[str, Any]:
                 **SCENARIO_FORM.provider_info(),
             }
         ],
+        "asset-uris": [{"schemes": ["scenario"], "handler": f"{package}.assets.sanitize_uri"}],
         "extra-links": [f"{package}.links.ScenarioModelLink"],
     }
