@@ -16,7 +16,8 @@ ROUNDS = 7
 MODULES = {
     "ours": "airflow_provider_scenario.operators.training",
     "ours, all that a DAG imports": "airflow_provider_scenario.operators.training, "
-    "airflow_provider_scenario.operators.model, airflow_provider_scenario.sensors.training",
+    "airflow_provider_scenario.operators.model, airflow_provider_scenario.operators.cost, "
+    "airflow_provider_scenario.sensors.training",
     "dbt Cloud": "airflow.providers.dbt.cloud.operators.dbt",
 }
 PROGRAM = """

@@ -10,7 +10,7 @@ from airflow_provider_scenario.client.errors import AlreadyTrainingImageError, I
 from airflow_provider_scenario.client.images import content_type_of
 from airflow_provider_scenario.client.schemas import Asset, DatasetScore, TrainingImage, TrainingImagePair
 from airflow_provider_scenario.client.trainers import camel_keys
-from airflow_provider_scenario.client.transport import path
+from airflow_provider_scenario.client.transport import encoded, path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -41,10 +41,12 @@ class Datasets(Endpoints):
         :raises PlanCeilingError: the plan allows no more images in a dataset.
         """
         asked = f"add training image {name!r} to model {model_id}"
+        content = _with_data(data, content_type, name=name, preset=preset)
+        del data  # may be the last of it: while the answer is waited for, one copy is enough
         answer = self._transport.request(
             "POST",
             path("models", model_id, "training-images"),
-            json=given(data=_data_url(data, name, content_type), name=name, preset=preset),
+            content=content,
             asked=asked,
             repeatable=False,
             if_lost="The image may have been added: read the model before adding it again.",
@@ -99,11 +101,12 @@ class Datasets(Endpoints):
         if (data is None) == (asset_id is None) or (data is None) != (name is None):
             raise InvalidInputError("Replace a training image with data and name, or with asset_id. Nothing was sent.")
         asked = f"replace training image {training_image_id} of model {model_id}"
-        file = _data_url(data, name or "", content_type) if data is not None else None
+        asset = given(assetId=asset_id, preset=preset)
         answer = self._transport.request(
             "PUT",
             path("models", model_id, "training-images", training_image_id),
-            json=given(assetId=asset_id, data=file, name=name, preset=preset),
+            json=asset if data is None else None,
+            content=_with_data(data, content_type, name=name or "", preset=preset) if data is not None else None,
             asked=asked,
             repeatable=False,
             if_lost="It may have been replaced: read the model before trying again.",
@@ -157,11 +160,13 @@ class Datasets(Endpoints):
         return self._read(Asset, answer, "asset", asked)
 
 
-def _data_url(data: bytes, name: str, content_type: str | None) -> str:
+def _with_data(data: bytes, content_type: str | None, *, name: str, preset: str | None) -> bytes:
+    """A body with a file in it, as JSON. By way of ``json.dumps`` it would be in memory five times."""
     kind = content_type or content_type_of(data)
     if kind is None:
         raise InvalidInputError(f"Training image {name!r} is no image this provider knows, by its first bytes.")
-    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+    head, tail = encoded({"data": f"data:{kind};base64,"}), encoded(given(name=name, preset=preset))
+    return b"".join((head[:-2], base64.b64encode(data), b'",', tail[1:]))
 
 
 def _pair(pair: TrainingImagePair | Mapping[str, Any]) -> dict[str, Any]:

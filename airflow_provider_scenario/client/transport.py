@@ -173,6 +173,7 @@ class Transport:
         repeatable: bool,
         query: Query | None = None,
         json: Json | None = None,
+        content: bytes | None = None,
         accept: Collection[int] = (),
         if_lost: str | None = None,
         in_project: bool = True,
@@ -187,6 +188,8 @@ class Transport:
             when certainly nothing was sent (no connection) or the service refused it before acting (throttling).
         :param query: None and empty values are left out, lists are joined by commas.
         :param json: the body; none is sent by default.
+        :param content: the body as JSON that is written already, instead of ``json``: for files, of which each further
+            copy costs megabytes.
         :param accept: statuses besides 2xx that are an answer when their body is a JSON object.
         :param if_lost: for messages: what may have happened when the answer to a call that is not repeatable is lost.
         :param in_project: whether ``projectId`` goes with it.
@@ -198,7 +201,7 @@ class Transport:
         """
         call = Asked(asked, f"{method} {path}", repeatable, reads=method == "GET", if_lost=if_lost or LOOK_FIRST)
         address = self._address(path, query, in_project=in_project)
-        content = _encoded(json) if json is not None else None
+        content = encoded(json) if json is not None else content
         return self._until_answered(lambda: self._send(call, method, address, content, accept))
 
     def put_signed(self, address: str, content: bytes, *, asked: str) -> None:
@@ -415,7 +418,12 @@ def _new_session(pool_size: int) -> requests.Session:
     return session
 
 
-def _encoded(body: Json) -> bytes:
+def encoded(body: Json) -> bytes:
+    """
+    A body as it goes over the wire.
+
+    :raises InvalidInputError: it cannot be JSON.
+    """
     try:
         return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
     except (TypeError, ValueError) as problem:

@@ -9,7 +9,7 @@ from os import PathLike
 from typing import Any
 
 from airflow_provider_scenario.client.errors import InvalidInputError
-from airflow_provider_scenario.client.images import MAX_FILE, TrainingImageFile
+from airflow_provider_scenario.client.images import MAX_FILE
 from airflow_provider_scenario.client.trainers import MAX_IMAGES
 from airflow_provider_scenario.datasets.media import HEAD, TAIL, check_media
 from airflow_provider_scenario.datasets.storage import Location
@@ -63,16 +63,17 @@ class DatasetImage:
         tail = whole[-TAIL:] or (path.read(max(0, size - TAIL), size) if size else b"")
         return replace(self, path=path, content_type=check_media(path.name, size, head, tail))
 
-    def read(self) -> TrainingImageFile:
+    def read(self) -> bytes:
         """
-        Read the whole file, which must not be too big for one request.
+        Read the whole file.
 
-        :raises InvalidInputError: it is missing, empty, no image, or cut off.
+        :raises InvalidInputError: it is missing, empty, no image, or cut off, perhaps only since it was checked.
         """
         if self.path is None:
             raise InvalidInputError(f"Training image {self.name!r} is an asset: there is no file to read.")
         data = self.path.read()
-        return TrainingImageFile(self.name, data, check_media(self.path.name, len(data), data[:HEAD], data[-TAIL:]))
+        check_media(self.path.name, len(data), data[:HEAD], data[-TAIL:])
+        return data
 
 
 def list_images(images: Any) -> list[DatasetImage]:

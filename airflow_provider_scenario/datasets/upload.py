@@ -29,7 +29,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 THREADS = 8
-"""Files on their way at once. Each is in memory about twice while it is."""
+"""Files on their way at once. Each of them is in memory, in Base64, while it is."""
 
 PART = 8 * 1024 * 1024
 """Bytes of one part of a big file; the service takes no less than 5 MB, and no more than 10 000 parts."""
@@ -147,8 +147,10 @@ def _upload(
         asset_id = _upload_in_parts(client, image, stop)
         client.add_training_assets(model_id, [asset_id], preset=preset)
         return asset_id
-    name, data, content_type = image.read()
-    return client.add_training_image(model_id, data=data, name=name, content_type=content_type, preset=preset).id
+    added = client.add_training_image(
+        model_id, data=image.read(), name=image.name, content_type=image.content_type, preset=preset
+    )
+    return added.id
 
 
 def _upload_in_parts(client: ScenarioClient, image: DatasetImage, stop: threading.Event) -> str:

@@ -36,9 +36,3 @@ class ScenarioOperator(BaseOperator):
         """Make the model known at once, before anything else can go wrong: XCom ``model_id`` and the link button."""
         context["ti"].xcom_push(key="model_id", value=model_id)
         ScenarioModelLink().persist(context, model_id=model_id, app_url=self.hook.app_url)
-
-
-def show_in_grid(context: Context, template: str) -> None:
-    """Name a mapped task instance in the grid, where the author has not said how."""
-    if not context.get("map_index_template"):
-        context["map_index_template"] = template

@@ -165,7 +165,7 @@ class TrainingOperator(ScenarioOperator):
             pairs=len(model.training_image_pairs or []),
             concepts=len(model.concepts or []),
         )
-        if model.training_images:
+        if model.training_images and model.type != "elevenlabs-voice":  # recordings have no captions to judge
             warnings += dataset_warnings(self.hook.client, model.id, model=model)
         for warning in warnings:
             self.log.warning("%s", warning)

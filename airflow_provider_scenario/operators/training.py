@@ -20,12 +20,13 @@ from airflow_provider_scenario.client.trainers import (
 )
 from airflow_provider_scenario.datasets import attach, check_preset, list_images, read_dataset
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
-from airflow_provider_scenario.operators.base import ScenarioOperator, show_in_grid
+from airflow_provider_scenario.operators.base import ScenarioOperator
 from airflow_provider_scenario.operators.once import began, create_once, describe, is_retry
 from airflow_provider_scenario.operators.train_and_wait import TrainingOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from airflow.sdk.definitions.mappedoperator import OperatorPartial
 
     from airflow_provider_scenario.client.schemas import Model
     from airflow_provider_scenario.datasets import Dataset
@@ -206,10 +207,14 @@ class ScenarioTrainLoraOperator(TrainingOperator):
         refuse_secrets_in_dag_file(parameters)
         self._check_plain(only_known=True)
 
+    @classmethod
+    def partial(cls, *, map_index_template: str = "{{ task.name }}", **kwargs: Any) -> OperatorPartial:  # type: ignore[override]
+        """Name each mapped task after its model, where the author has not said how; Airflow reads it before it runs."""
+        return super().partial(map_index_template=map_index_template, **kwargs)
+
     def execute(self, context: Context) -> dict[str, Any]:
         """Check all, create or find the model, give it what it lacks, train it."""
         with permanent_errors_do_not_retry():
-            show_in_grid(context, "{{ task.name }}")
             dataset, parameters = self._checked_input()
             client = self.hook.client
             fields = {field: getattr(self, field) or None for field in _CREATABLE}

@@ -64,14 +64,12 @@ class TestFromDatasetToTrainedModel:
         parameters = emulator.model(result["model_id"])["parameters"]
         assert (parameters["nbEpochs"], parameters["conceptPrompt"]) == (2, "inkwash")
 
-    def test_the_grid_shows_the_models_name(self, emulator, context, folder):
-        lora(folder).execute(context)
-        assert context["map_index_template"] == "{{ task.name }}"
-
-    def test_the_author_may_name_it_otherwise(self, emulator, context, folder):
-        context["map_index_template"] = "{{ task.type }}"
-        lora(folder).execute(context)
-        assert context["map_index_template"] == "{{ task.type }}"
+    @pytest.mark.parametrize(
+        ("said", "shown"), [({}, "{{ task.name }}"), ({"map_index_template": "{{ task.type }}"}, "{{ task.type }}")]
+    )
+    def test_the_grid_shows_the_models_name_or_what_the_author_says(self, said, shown):
+        partial = ScenarioTrainLoraOperator.partial(task_id="train", **said)
+        assert partial.expand_kwargs([]).map_index_template == shown
 
 
 class TestRetry:
