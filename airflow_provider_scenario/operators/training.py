@@ -208,7 +208,7 @@ class ScenarioTrainLoraOperator(TrainingOperator):
         self._check_plain(only_known=True)
 
     @classmethod
-    def partial(cls, *, map_index_template: str = "{{ task.name }}", **kwargs: Any) -> OperatorPartial:  # type: ignore[override]
+    def partial(cls, *, map_index_template: str = "{{ task.name }}", **kwargs: Any) -> OperatorPartial:
         """Name each mapped task after its model, where the author has not said how; Airflow reads it before it runs."""
         return super().partial(map_index_template=map_index_template, **kwargs)
 
