@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 import struct
 
@@ -23,7 +25,7 @@ _SIGNATURES = (
 _BRANDS = {b"avif": "image/avif", b"heic": "image/heic", b"heix": "image/heic", b"mif1": "image/heic"}
 _BRANDS |= {b"M4A ": "audio/m4a", b"isom": "video/mp4", b"mp42": "video/mp4"}
 _DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w.+-]+=[\w.+-]+)*;base64,(.+)", re.DOTALL)
-# Four times as fast as the one of the standard library, and a dataset is 200 MB of it; but it takes more than that one.
+# Four times as fast as the standard library, and a dataset is 200 MB of it; but it is not as strict, or stricter.
 _BASE64 = TypeAdapter(bytes, config=ConfigDict(val_json_bytes="base64"))
 _NO_BASE64 = ('"', "\\", "-", "_")
 _JPEG_SIZE_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -69,12 +71,15 @@ def _jpeg_size(content: bytes) -> tuple[int, int] | None:
 
 
 def from_base64(encoded: str, field: str) -> bytes:
-    try:
-        if len(encoded) % 4 == 0 and not any(letter in encoded for letter in _NO_BASE64):
+    if len(encoded) % 4 == 0 and not any(letter in encoded for letter in _NO_BASE64):
+        try:
             return _BASE64.validate_json(f'"{encoded}"')
-    except ValidationError:
-        pass
-    raise invalid(field, "must be a valid base64 string")
+        except ValidationError:
+            pass
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        raise invalid(field, "must be a valid base64 string") from None
 
 
 def from_data_url(url: str, field: str) -> bytes:
