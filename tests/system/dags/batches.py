@@ -1,0 +1,24 @@
+"""Batches of LoRAs, one mapped task a dataset; which datasets is said when they are triggered."""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG, Param, task
+
+from airflow_provider_scenario.datasets import list_datasets
+from airflow_provider_scenario.operators.training import ScenarioTrainLoraOperator
+
+PACE = {"poke_interval": 1, "retries": 0, "parameters": {"nb_epochs": 1}}
+CASES = {
+    "batch": {},
+    "batch_too_dear": {"max_creative_units": 1},
+    "batch_in_a_pool": {"pool": "one_lora"},
+}
+
+for dag_id, arguments in CASES.items():
+    with DAG(dag_id, schedule=None, catchup=False, params={"folder": Param("", type="string")}):
+
+        @task
+        def datasets(params):
+            return list_datasets(params["folder"], type="flux.2-dev-lora")
+
+        ScenarioTrainLoraOperator.partial(task_id="train", **PACE, **arguments).expand_kwargs(datasets())

@@ -1,0 +1,90 @@
+"""Airflow's own backfill over ten days of datasets, three times: the ledger says what each of them has paid for."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.full
+
+PICTURES = Path(__file__).parents[2] / "example_dags" / "datasets" / "isometric-props"
+DAG = "backfill_lora_batches"
+DAYS = [f"2026-01-{day:02}" for day in range(1, 11)]
+BROUGHT = {
+    "2026-01-01": ["crates"],
+    "2026-01-02": ["crates", "lantern"],
+    "2026-01-04": ["tower"],
+    "2026-01-05": ["crates", "doomed", "lantern"],
+    "2026-01-08": ["well"],
+    "2026-01-10": ["crates"],
+}
+ONCE = Counter(f"{name} {day}" for day, names in BROUGHT.items() for name in names)
+DOOMED = Counter({"doomed 2026-01-05": 1})
+
+
+@pytest.fixture
+def root(tmp_path):
+    for day, names in BROUGHT.items():
+        for name in names:
+            folder = tmp_path / day / name
+            folder.mkdir(parents=True)
+            for picture in sorted(PICTURES.glob("*.jpg"))[:2]:
+                shutil.copy(picture, folder)
+    (tmp_path / "2026-01-07").mkdir()  # empty, as a day may be that somebody has prepared
+    return tmp_path
+
+
+def test_a_backfill_trains_each_once_then_what_failed_then_all_again_on_purpose(airflow, emulator, root):
+    emulator.set(training_seconds=1)
+    emulator.outcome(model="doomed*", fail_at=0.5, error="CUDA out of memory", times=1)
+
+    backfill(airflow, root)
+    assert trained(emulator) == ONCE
+    states = {day: state for day, (_, state) in runs(airflow).items()}
+    assert states == {day: "failed" if day == "2026-01-05" else "success" for day in DAYS}
+    for day in set(DAYS) - set(BROUGHT):
+        run, _ = runs(airflow)[day]
+        assert airflow.task_instance(DAG, run, "datasets")["state"] == "skipped"
+        assert f"{day} brought nothing" in airflow.task_log(DAG, run, "datasets")
+
+    backfill(airflow, root)
+    assert trained(emulator) == ONCE
+
+    backfill(airflow, root, "--reprocess-behavior", "failed")
+    assert trained(emulator) == ONCE + DOOMED
+    assert {state for _, state in runs(airflow).values()} == {"success"}
+
+    backfill(airflow, root, "--reprocess-behavior", "completed")
+    assert trained(emulator) == ONCE + DOOMED + ONCE
+    assert {state for _, state in runs(airflow).values()} == {"success"}
+    assert emulator.counts()["canceled"] == 0
+
+
+def backfill(airflow, root, *options: str, patience: float = 240) -> None:
+    """Create it, as a person does, and wait until all of its runs have ended."""
+    airflow.wait_for_dag(DAG)
+    conf = json.dumps({"root": str(root)})
+    dates = ("--from-date", DAYS[0], "--to-date", DAYS[-1])
+    airflow.cli("backfill", "create", "--dag-id", DAG, *dates, "--dag-run-conf", conf, *options)
+    deadline = time.monotonic() + patience
+    while {state for _, state in runs(airflow).values()} - {"success", "failed"}:
+        assert time.monotonic() < deadline, runs(airflow)
+        time.sleep(1)
+
+
+def runs(airflow) -> dict[str, tuple[str, str]]:
+    """Day → id and state of its run."""
+    found = airflow.call("GET", f"/dags/{DAG}/dagRuns", params={"limit": 100})["dag_runs"]
+    return {
+        run["logical_date"][:10]: (run["dag_run_id"], run["state"]) for run in found if run["logical_date"][:10] in DAYS
+    }
+
+
+def trained(emulator) -> Counter[str]:
+    """How often a training of each model name was started, and so billed."""
+    return Counter(training["model_name"] for training in emulator.ledger()["trainings"])

@@ -1,0 +1,201 @@
+"""Batches of LoRAs: one mapped task a dataset, with a person asked, ceilings, one bad dataset, and an asset's DAG."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+PICTURES = Path(__file__).parents[2] / "example_dags" / "datasets" / "isometric-props"
+WORKER_STARTS = "DAG bundles loaded"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three small datasets, of two pictures each."""
+    for name in ("crates", "lantern", "tower"):
+        add_dataset(tmp_path / name)
+    return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def no_import_errors(airflow):
+    yield
+    assert airflow.import_errors() == []
+
+
+def test_a_batch_below_the_threshold_asks_nobody_and_publishes_each_lora(airflow, emulator, folder):
+    run = airflow.trigger("train_lora_batch", {"folder": str(folder), "ask_above": 1_000_000})
+    assert airflow.wait_for_run("train_lora_batch", run) == "success"
+
+    assert trainings(emulator) == ["crates", "lantern", "tower"]
+    assert airflow.task_instance("train_lora_batch", run, "approve")["state"] == "skipped"
+    assert grid(airflow, "train_lora_batch", run) == {"crates": "success", "lantern": "success", "tower": "success"}
+    billed = emulator.ledger()["totals"]["creative_units_billed"]
+    assert airflow.xcom("train_lora_batch", run, "estimate", "creative_units") == billed
+    summary = airflow.xcom("train_lora_batch", run, "summary")
+    assert summary["creative_units_cost"] == billed
+    assert set(summary["models"]) == {"crates", "lantern", "tower"}
+
+    eventually(lambda: all("published" in emulator.model(model)["tags"] for model in summary["models"].values()))
+    for name, model_id in summary["models"].items():
+        model = emulator.model(model_id)
+        said = emulator.get(f"models/{model_id}/description")["description"]["value"]
+        assert said.startswith(f"# {name}\n\nA `flux.2-dev-lora`, trained in 4 epochs for ")
+        assert model["thumbnail"]["assetId"] == model["epochs"][-1]["assets"][0]["assetId"]
+    eventually(lambda: unfinished_runs(airflow, "publish_on_new_lora") == 0)
+
+
+def test_a_batch_above_the_threshold_waits_for_a_person(airflow, emulator, folder):
+    run = airflow.trigger("train_lora_batch", {"folder": str(folder), "ask_above": 0})
+    # Airflow 3.3 has a state of its own for it; before, the task is deferred.
+    airflow.wait_for_task("train_lora_batch", run, "approve", ["awaiting_input", "deferred"])
+    price = airflow.xcom("train_lora_batch", run, "estimate", "creative_units")
+    question = asked(airflow, run)
+    assert question["subject"] == f"Train 3 LoRAs for {price:g} creative units?"
+    assert "| lantern | flux.2-dev-lora | 2 |" in question["body"]
+    assert trainings(emulator) == []
+
+    answer(airflow, run, "Approve")
+    assert airflow.wait_for_run("train_lora_batch", run) == "success"
+    assert trainings(emulator) == ["crates", "lantern", "tower"]
+    assert emulator.ledger()["totals"]["creative_units_billed"] == price
+    eventually(lambda: unfinished_runs(airflow, "publish_on_new_lora") == 0)
+
+
+def test_a_batch_that_a_person_rejects_costs_nothing(airflow, emulator, folder):
+    run = airflow.trigger("train_lora_batch", {"folder": str(folder), "ask_above": 0})
+    airflow.wait_for_task("train_lora_batch", run, "approve", ["awaiting_input", "deferred"])
+    answer(airflow, run, "Reject")
+    assert airflow.wait_for_run("train_lora_batch", run) == "success"
+    assert trainings(emulator) == []
+    assert {state(airflow, "train_lora_batch", run, task) for task in ("train", "summary")} == {"skipped"}
+
+
+def test_one_bad_dataset_fails_its_own_task_and_no_other(airflow, emulator, folder):
+    shutil.rmtree(folder / "tower")
+    (folder / "empty").mkdir()
+    (folder / "lantern" / "stray.txt").write_text("a caption of no picture")
+    add_dataset(folder / "well")
+    run = airflow.trigger("batch", {"folder": str(folder)})
+    assert airflow.wait_for_run("batch", run) == "failed"
+    assert trainings(emulator) == ["crates", "well"]
+    assert emulator.counts()["models"] == 2
+    # In the order of their names: crates, empty, lantern, well.
+    states = [airflow.task_instance("batch", run, "train", index)["state"] for index in range(4)]
+    assert states == ["success", "failed", "failed", "success"]
+    assert f"Dataset '{folder}/empty'" in airflow.task_log("batch", run, "train", 1)
+    assert "stray.txt" in airflow.task_log("batch", run, "train", 2)
+
+
+def test_where_the_plan_trains_one_at_a_time_the_others_wait_for_their_slot(airflow, emulator, folder):
+    emulator.set(parallel_training=1, training_seconds=2)
+    run = airflow.trigger("batch", {"folder": str(folder)})
+    assert airflow.wait_for_run("batch", run) == "success"
+    assert trainings(emulator) == ["crates", "lantern", "tower"]
+    assert at_once(emulator) == 1
+    starts = [airflow.task_log("batch", run, "train", index).count(WORKER_STARTS) for index in range(3)]
+    assert starts == [2, 2, 2]
+    for index in range(3):
+        result = airflow.xcom("batch", run, "train", map_index=index)
+        assert airflow.xcom("batch", run, "train", "creative_units_cost", index) == result["creative_units_cost"] > 0
+
+
+def test_a_pool_that_counts_the_deferred_trains_one_at_a_time(airflow, emulator, folder):
+    airflow.cli("pools", "set", "one_lora", "1", "one at a time", "--include-deferred")
+    shutil.rmtree(folder / "tower")
+    run = airflow.trigger("batch_in_a_pool", {"folder": str(folder)})
+    assert airflow.wait_for_run("batch_in_a_pool", run) == "success"
+    assert trainings(emulator) == ["crates", "lantern"]
+    assert at_once(emulator) == 1
+
+
+def test_a_training_that_is_too_dear_is_not_started(airflow, emulator, folder):
+    run = airflow.trigger("batch_too_dear", {"folder": str(folder)})
+    assert airflow.wait_for_run("batch_too_dear", run) == "failed"
+    assert trainings(emulator) == []
+    assert emulator.ledger()["totals"]["creative_units_billed"] == 0
+    log = airflow.task_log("batch_too_dear", run, "train", 0)
+    price = emulator.ledger()["totals"]["quotes"]
+    assert price == 3
+    assert "creative units; max_creative_units is 1. Nothing was started or billed." in log
+
+
+def test_killing_one_of_a_batch_cancels_its_training_and_no_other(airflow, emulator, folder):
+    emulator.set(training_seconds=600)
+    run = airflow.trigger("batch", {"folder": str(folder)})
+    for index in range(3):
+        airflow.wait_for_task("batch", run, "train", ["deferred"], map_index=index)
+        # Somebody must be there to cancel: between the deferral and its pick-up by a triggerer nobody is.
+        eventually(lambda index=index: "queued-for-train" in airflow.task_log("batch", run, "train", index))
+    airflow.mark("batch", run, "train", "failed", map_index=1)
+    eventually(lambda: emulator.counts()["canceled"] == 1)
+    emulator.advance(900)
+    assert airflow.wait_for_run("batch", run) == "failed"
+    ended = {training["model_name"]: training["status"] for training in emulator.ledger()["trainings"]}
+    assert ended == {"crates": "trained", "lantern": "training-canceled", "tower": "trained"}
+
+
+def add_dataset(folder: Path, pictures: int = 2) -> None:
+    folder.mkdir(parents=True)
+    for picture in sorted(PICTURES.glob("*.jpg"))[:pictures]:
+        shutil.copy(picture, folder)
+        shutil.copy(picture.with_suffix(".txt"), folder)
+
+
+def trainings(emulator) -> list[str]:
+    """The names of the models whose trainings were started, each as often as one was."""
+    return sorted(training["model_name"] for training in emulator.ledger()["trainings"])
+
+
+def at_once(emulator) -> int:
+    """How many trainings ran at the same time, at most."""
+    moments = []
+    for training in emulator.ledger()["trainings"]:
+        moments.append((datetime.fromisoformat(training["started_at"]), 1))
+        moments.append((datetime.fromisoformat(training["ended_at"]), -1))
+    running, most = 0, 0
+    for _, change in sorted(moments):
+        running += change
+        most = max(most, running)
+    return most
+
+
+def grid(airflow, dag, run) -> dict[str, str]:
+    """What the grid shows of the mapped task: name → state."""
+    tasks = [task for task in airflow.task_instances(dag, run) if task["task_id"] == "train"]
+    return {task["rendered_map_index"]: task["state"] for task in tasks}
+
+
+def state(airflow, dag, run, task_id) -> str:
+    (found,) = {task["state"] for task in airflow.task_instances(dag, run) if task["task_id"] == task_id}
+    return found
+
+
+def asked(airflow, run):
+    return airflow.call("GET", f"{approval(run)}/hitlDetails")
+
+
+def answer(airflow, run, option: str) -> None:
+    airflow.call("PATCH", f"{approval(run)}/hitlDetails", json={"chosen_options": [option]})
+
+
+def approval(run) -> str:
+    return f"/dags/train_lora_batch/dagRuns/{quote(run)}/taskInstances/approve/-1"
+
+
+def unfinished_runs(airflow, dag) -> int:
+    states = [run["state"] for run in airflow.call("GET", f"/dags/{dag}/dagRuns")["dag_runs"]]
+    assert "failed" not in states
+    return sum(state != "success" for state in states)
+
+
+def eventually(true, seconds: float = 40) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.3)
