@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -34,8 +35,8 @@ class StorageError(InvalidInputError):
 class Storage(Protocol):
     """As much of a file system as a dataset needs."""
 
-    def entries(self, path: str) -> Iterable[tuple[str, int, bool]]:
-        """Name, size in bytes and whether it is a folder, of everything in a folder."""
+    def entries(self, path: str) -> Iterable[tuple[str, int | None, bool]]:
+        """Name, size in bytes where it is known, and whether it is a folder, of everything in a folder."""
 
     def size(self, path: str) -> int | None:
         """Bytes of a file; None for a folder."""
@@ -47,11 +48,12 @@ class Storage(Protocol):
 class _Disk:
     """The file system of this machine."""
 
-    def entries(self, path: str) -> Iterator[tuple[str, int, bool]]:
+    def entries(self, path: str) -> Iterator[tuple[str, int | None, bool]]:
         with os.scandir(path) as entries:
             for entry in entries:
                 is_folder = entry.is_dir()
-                yield entry.name, 0 if is_folder else entry.stat().st_size, is_folder
+                measurable = entry.is_file()  # not: a link to nothing
+                yield entry.name, entry.stat().st_size if measurable else None, is_folder
 
     def size(self, path: str) -> int | None:
         return None if Path(path).is_dir() else Path(path).stat().st_size
@@ -68,14 +70,14 @@ class _Bucket:
     def __init__(self, opened: Callable[[], AbstractFileSystem]) -> None:
         self._opened = opened
 
-    def entries(self, path: str) -> Iterator[tuple[str, int, bool]]:
+    def entries(self, path: str) -> Iterator[tuple[str, int | None, bool]]:
         fs = self._opened()
         own = fs._strip_protocol(path)
         fs.invalidate_cache(own)
         for entry in fs.ls(own, detail=True):
             if entry["name"].rstrip("/") != own.rstrip("/"):
                 is_folder = entry["type"] == "directory"
-                yield PurePosixPath(entry["name"]).name, 0 if is_folder else entry["size"] or 0, is_folder
+                yield PurePosixPath(entry["name"]).name, None if is_folder else entry["size"], is_folder
             elif entry["type"] != "directory" and not entry["name"].endswith("/"):
                 raise NotADirectoryError(path)
 
@@ -162,7 +164,7 @@ class Location:
         :raises StorageError: it cannot be listed.
         """
         with told(self, "folder"):
-            entries = sorted(self._storage.entries(self._path or "."))
+            entries = sorted(self._storage.entries(self._path or "."), key=itemgetter(0))
         shown = [entry for entry in entries if entry[0] and not entry[0].startswith(".")]
         return (
             [self._inside(name, None) for name, _, is_folder in shown if is_folder],

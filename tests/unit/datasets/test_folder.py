@@ -1,0 +1,299 @@
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_scenario.client.errors import InvalidInputError
+from airflow_provider_scenario.datasets import Dataset, read_dataset
+
+from .conftest import CONTENT, JPEG, MP3, PNG, WAV, WEBP, write_files
+
+TRAINING = "name: Hero\ntype: flux.2-dev-lora\nshort_description: A knight.\npreset: subject\nnbEpochs: 5\n"
+
+
+def lines(*values: object) -> str:
+    return "\n".join(json.dumps(value) for value in values)
+
+
+def captions(dataset: Dataset) -> dict[str, str | None]:
+    return {image.name: image.caption for image in dataset.images}
+
+
+class TestForms:
+    def test_captions_lie_beside_the_images_or_in_the_metadata(self, write):
+        source = write(
+            "hero",
+            {
+                "b.jpg": JPEG,
+                "a.png": PNG,
+                "c.WEBP": WEBP,
+                "a.txt": "a knight\n",
+                "metadata.jsonl": lines(
+                    {"file_name": "b.jpg", "text": "a castle", "width": 8}, {"file_name": "c.WEBP"}
+                ),
+                ".DS_Store": b"\0",
+                "._a.png": b"\0",
+                "latents.npz": b"\0",
+            },
+        )
+        dataset = read_dataset(source)
+        assert list(captions(dataset).items()) == [("a.png", "a knight"), ("b.jpg", "a castle"), ("c.WEBP", None)]
+        assert [image.content_type for image in dataset.images] == ["image/png", "image/jpeg", "image/webp"]
+        assert [image.size for image in dataset.images] == [len(PNG), len(JPEG), len(WEBP)]
+        assert (dataset.pairs, dataset.parameters, dataset.source) == (None, {}, source)
+
+    def test_pairs_are_in_the_metadata_in_either_style(self, write):
+        first = {"source": "a.png", "target": "b.png", "instruction": "make it night"}
+        second = {"source_file_name": "b.png", "target_file_name": "a.png", "instruction": "make it day"}
+        note = {"file_name": "a.png", "text": "by day"}
+        source = write("edit", {"a.png": PNG, "b.png": PNG, "metadata.jsonl": lines(first, note, second) + "\r\n\n"})
+        dataset = read_dataset(source)
+        assert dataset.pairs == [first, {"source": "b.png", "target": "a.png", "instruction": "make it day"}]
+        assert captions(dataset) == {"a.png": "by day", "b.png": None}
+
+    @pytest.mark.parametrize("suffix", ["yaml", "yml", "json"])
+    def test_how_it_wants_to_be_trained_lies_beside_it(self, write, suffix):
+        values = {
+            "name": "Hero",
+            "type": "flux.2-dev-lora",
+            "shortDescription": "A knight.",
+            "preset": "subject",
+            "concept_prompt": "hero",
+            "samplePrompts": ["hero at night"],
+            "nb_epochs": 5,
+            "learningRate": "1e-4",
+        }
+        dataset = read_dataset(write("hero", {"a.png": PNG, f"training.{suffix}": json.dumps(values)}))
+        assert dataset.parameters == {
+            "conceptPrompt": "hero",
+            "samplePrompts": ["hero at night"],
+            "nbEpochs": 5,
+            "learningRate": 1e-4,
+        }
+        assert (dataset.name, dataset.type, dataset.short_description, dataset.preset) == (
+            "Hero",
+            "flux.2-dev-lora",
+            "A knight.",
+            "subject",
+        )
+
+    def test_recordings_have_the_same_form(self, write):
+        dataset = read_dataset(write("voice", {"a.wav": WAV, "b.mp3": MP3, "a.txt": "hello"}))
+        assert captions(dataset) == {"a.wav": "hello", "b.mp3": None}
+        assert [image.content_type for image in dataset.images] == ["audio/wav", "audio/mpeg"]
+        assert all(image.is_recording for image in dataset.images)
+
+    def test_an_empty_settings_file_says_nothing(self, write):
+        assert read_dataset(write("hero", {"a.png": PNG, "training.yaml": ""})).parameters == {}
+
+    def test_a_byte_order_mark_is_no_part_of_a_caption(self, write):
+        assert captions(read_dataset(write("hero", {"a.png": PNG, "a.txt": b"\xef\xbb\xbfa knight"}))) == {
+            "a.png": "a knight"
+        }
+
+    def test_a_list_may_mix_files_names_captions_and_assets(self, write):
+        folder = write("hero", {"a.png": PNG, "b.png": PNG, "a.txt": "a knight"})
+        dataset = read_dataset(
+            [f"{folder}/a.png", {"path": f"{folder}/b.png", "name": "x", "caption": "y"}, {"asset_id": "asset_1"}]
+        )
+        assert captions(dataset) == {"a.png": "a knight", "x": "y", "asset_1": None}
+
+
+BAD = [
+    ({}, "which is no folder here|a folder without images"),
+    ({"training.yaml": TRAINING}, "a folder without images; looked for .avif"),
+    ({"a.png": PNG, "b.txt": "x"}, "'b.txt' is a caption without an image"),
+    ({"a.png": PNG, "a.jpg": JPEG}, "'a.jpg' and 'a.png' have the same stem"),
+    ({"a.png": PNG, "a.txt": "x", "a.TXT": "x"}, "'a.TXT' and 'a.txt' are one image's caption"),
+    ({"a.png": PNG, "a.txt": b"\xff\xfe"}, "a.txt' is no UTF-8 text"),
+    ({"a.png": PNG, "metadata.jsonl": '\n{"file_name": "a.png"'}, r"metadata.jsonl, line 2 is no JSON .*file_name"),
+    ({"a.png": PNG, "metadata.jsonl": "[" * 100_000}, "metadata.jsonl, line 1 is no JSON"),
+    ({"a.png": PNG, "metadata.jsonl": "7"}, "line 1 is 7; give an object"),
+    ({"a.png": PNG, "metadata.jsonl": lines({"text": "x"})}, "line 1 has 'text'; a caption has 'file_name' and 'text'"),
+    ({"a.png": PNG, "metadata.jsonl": lines({"file_name": "a.png", "caption": "x"})}, "'caption' and no 'text'"),
+    ({"a.png": PNG, "metadata.jsonl": lines({"file_name": "a.png", "text": 7})}, "line 1 has the text 7"),
+    (
+        {"a.png": PNG, "metadata.jsonl": lines({"file_name": "b.png", "text": "x"})},
+        "file_name 'b.png', and there is no",
+    ),
+    (
+        {"a.png": PNG, "metadata.jsonl": lines(*({"file_name": "a.png", "text": text} for text in "xy"))},
+        "line 2: 'a.png' has another caption on an earlier line",
+    ),
+    (
+        {"a.png": PNG, "a.txt": "x", "metadata.jsonl": lines({"file_name": "a.png", "text": "y"})},
+        "'a.png' has one caption in 'a.txt' and another in metadata.jsonl",
+    ),
+    ({"a.png": PNG, "metadata.csv": "file_name,text"}, "metadata.csv is not read here"),
+    (
+        {"a.png": PNG, "metadata.jsonl": lines({"source": "a.png", "target": "b.png", "instruction": "x"})},
+        "line 1 has target 'b.png', and there is no such image",
+    ),
+    (
+        {"a.png": PNG, "metadata.jsonl": lines({"source": "a.png", "target": "a.png"})},
+        "line 1 has the instruction None",
+    ),
+    ({"a.png": PNG, "metadata.jsonl": lines({"source": "a.png", "instruction": "x"})}, "a pair has 'source', 'target'"),
+    ({"a.png": PNG, "training.yaml": "nb_epoch: 5"}, r"training.yaml: unknown key 'nbEpoch'. Did you mean 'nbEpochs'"),
+    ({"a.png": PNG, "training.yml": "nme: Hero"}, r"training.yml: unknown key 'nme'. Did you mean 'name'"),
+    ({"a.png": PNG, "training.json": "{"}, "training.json: cannot be read: .*line 1"),
+    ({"a.png": PNG, "training.yaml": "a: [1"}, "training.yaml: cannot be read: .*line 1"),
+    ({"a.png": PNG, "training.yaml": "when: 2026-13-99"}, "training.yaml: cannot be read"),
+    ({"a.png": PNG, "training.yaml": "- 1"}, "training.yaml: holds list; give keys and values"),
+    ({"a.png": PNG, "training.yaml": "1: 2"}, "training.yaml: the key 1 must be text"),
+    ({"a.png": PNG, "training.yaml": "name: 7"}, "training.yaml: name must be text"),
+    ({"a.png": PNG, "training.yaml": "preset: bold"}, "training.yaml: preset is 'bold'; give 'default'"),
+    ({"a.png": PNG, "training.yaml": "preset: [bold]"}, "training.yaml: preset is"),
+    ({"a.png": PNG, "training.yaml": "type: flux.1-pro"}, "training.yaml: type 'flux.1-pro' cannot be trained"),
+    ({"a.png": PNG, "training.yaml": "nb_epochs: many"}, "training.yaml: parameters: nbEpochs must be a whole number"),
+    ({"a.png": PNG, "training.yaml": "nbEpochs: 1\nnb_epochs: 2"}, "training.yaml: 'nb_epochs' is given twice"),
+    ({"a.png": PNG, "training.yaml": "", "training.json": "{}"}, "there are training.json and training.yaml; keep one"),
+    ({"a.png": PNG, "b.png": PNG[:-1]}, f"'b.png' cannot be decoded: it is cut off after {len(PNG) - 1} bytes"),
+    ({"a.png": b"\x89PNG\r\n\x1a\n"}, "'a.png' cannot be decoded"),
+    ({"a.jpg": JPEG[:-2]}, "'a.jpg' cannot be decoded"),
+    ({"a.webp": WEBP[:-1]}, "'a.webp' cannot be decoded"),
+    ({"a.png": b""}, "'a.png' is empty"),
+    ({"a.png": b"not pixels"}, "'a.png' is no image, by its content"),
+    ({"a.png": PNG, "b.wav": WAV}, r"it has images \('a.png'\) and recordings \('b.wav'\)"),
+    ({f"{n}.png": PNG for n in range(51)}, "it has 51 images; a dataset takes at most 50"),
+]
+
+
+@pytest.mark.parametrize(("files", "said"), BAD, ids=lambda value: value if isinstance(value, str) else "")
+def test_what_is_wrong_is_told_with_the_dataset_and_the_file(tmp_path, files, said):
+    folder = write_files(tmp_path / "hero", files)
+    with pytest.raises(InvalidInputError, match=said) as told:
+        read_dataset(folder)
+    assert str(folder) in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("nothing", [None, 7, {}, [], [None], ["/nowhere/a.png"], "/nowhere"])
+def test_what_is_no_dataset_at_all_is_told(nothing):
+    with pytest.raises(InvalidInputError):
+        read_dataset(nothing)
+
+
+def test_a_file_for_a_folder_is_told(tmp_path):
+    (tmp_path / "a.png").write_bytes(PNG)
+    with pytest.raises(InvalidInputError, match=r"a\.png', which is no folder here"):
+        read_dataset(tmp_path / "a.png")
+
+
+def test_a_link_to_a_folder_is_one(tmp_path):
+    (tmp_path / "link").symlink_to(write_files(tmp_path / "hero", {"a.png": PNG}))
+    assert captions(read_dataset(tmp_path / "link")) == {"a.png": None}
+
+
+def test_a_link_to_nothing_is_told(tmp_path):
+    write_files(tmp_path, {"a.png": PNG})
+    (tmp_path / "b.png").symlink_to(tmp_path / "gone.png")
+    with pytest.raises(InvalidInputError, match=r"b\.png"):
+        read_dataset(tmp_path)
+
+
+def test_a_folder_nobody_may_read_is_told_and_may_be_tried_again(tmp_path, monkeypatch):
+    def refuse(_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("os.scandir", refuse)  # root may read everything
+    with pytest.raises(InvalidInputError, match="cannot be read: PermissionError: Permission denied") as told:
+        read_dataset(tmp_path)
+    assert not told.value.permanent
+
+
+# --- any dataset there is
+
+LETTERS = st.characters(exclude_categories=("Cs",), exclude_characters="\ufeff")
+STEMS = st.text("abzAB01 -_.()ü騎é", min_size=1, max_size=12).filter(lambda stem: not stem.startswith("."))
+CAPTIONS = st.none() | st.text(LETTERS, max_size=60)
+NOTED = st.sampled_from(["beside", "noted", "both"])
+IMAGES = st.dictionaries(STEMS, st.tuples(st.sampled_from(sorted(CONTENT)), CAPTIONS, NOTED), min_size=1, max_size=12)
+RELAXED = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def written(
+    folder: Path, images: dict[str, tuple[str, str | None, str]], pairs: list[dict[str, str]], ascii_: bool
+) -> None:
+    notes: list[dict[str, str]] = list(pairs)
+    for stem, (suffix, caption, where) in images.items():
+        write_files(folder, {stem + suffix: CONTENT[suffix]})
+        if caption is not None and where != "noted":
+            write_files(folder, {f"{stem}.txt": caption})
+        if caption is not None and where != "beside":
+            notes.append({"file_name": stem + suffix, "text": caption})
+    if notes:
+        text = "\n".join(json.dumps(note, ensure_ascii=ascii_) for note in notes)
+        write_files(folder, {"metadata.jsonl": text})
+
+
+@RELAXED
+@given(images=IMAGES, data=st.data(), ascii_=st.booleans())
+def test_any_dataset_that_is_written_is_read_back_the_same(images, data, ascii_):
+    names = [stem + suffix for stem, (suffix, _, _) in images.items()]
+    pair = st.fixed_dictionaries(
+        {
+            "source": st.sampled_from(names),
+            "target": st.sampled_from(names),
+            "instruction": st.text(LETTERS, min_size=1).map(str.strip).filter(bool),
+        }
+    )
+    pairs = data.draw(st.lists(pair, max_size=4))
+    with tempfile.TemporaryDirectory() as folder:
+        written(Path(folder), images, pairs, ascii_)
+        dataset = read_dataset(folder)
+    assert captions(dataset) == {
+        stem + suffix: (caption or "").strip() or None for stem, (suffix, caption, _) in images.items()
+    }
+    assert dataset.pairs == (pairs or None)
+
+
+@RELAXED
+@given(
+    images=IMAGES,
+    name=st.sampled_from(["metadata.jsonl", "training.yaml", "training.json", "extra.txt", "extra.png", "a"]),
+    content=st.binary(max_size=200) | st.text(LETTERS, max_size=200).map(str.encode),
+)
+def test_whatever_lies_in_a_folder_nothing_but_our_own_error_is_raised(images, name, content):
+    with tempfile.TemporaryDirectory() as folder:
+        written(Path(folder), images, [], ascii_=False)
+        write_files(Path(folder), {name: content})
+        try:
+            assert isinstance(read_dataset(folder), Dataset)
+        except InvalidInputError as told:
+            assert folder in str(told)  # noqa: PT017 - either is right
+
+
+@RELAXED
+@given(kind=st.sampled_from(sorted(CONTENT)), share=st.floats(0, 1, exclude_max=True))
+def test_an_image_that_is_cut_off_anywhere_is_told(kind, share):
+    content = CONTENT[kind]
+    with tempfile.TemporaryDirectory() as folder:
+        write_files(Path(folder), {f"a{kind}": content[: int(share * len(content))]})
+        with pytest.raises(InvalidInputError, match=f"'a{kind}'"):
+            read_dataset(folder)
+
+
+@RELAXED
+@given(
+    value=st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(LETTERS),
+        lambda inside: st.lists(inside) | st.dictionaries(st.text(LETTERS), inside),
+        max_leaves=8,
+    ),
+    key=st.sampled_from(
+        ["name", "type", "preset", "short_description", "nb_epochs", "samplePrompts", "rank", "learning_rate", "what"]
+    ),
+)
+def test_whatever_the_settings_say_nothing_but_our_own_error_is_raised(value, key):
+    with tempfile.TemporaryDirectory() as folder:
+        write_files(Path(folder), {"a.png": PNG, "training.json": json.dumps({key: value})})
+        try:
+            assert isinstance(read_dataset(folder), Dataset)
+        except InvalidInputError as told:
+            assert "training.json" in str(told)  # noqa: PT017 - either is right
