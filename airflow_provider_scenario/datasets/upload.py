@@ -172,7 +172,7 @@ def _upload_in_parts(client: ScenarioClient, image: DatasetImage, stop: threadin
     try:
         client.complete_upload(upload.id)
     except ServiceError as lost:
-        if not lost.maybe_done:
+        if not lost.maybe_done or client.get_upload(upload.id).status == "pending":
             raise
     asset_id = _imported(client, upload.id, image, stop)
     # A retry knows it by its name, which an upload need not keep as it was.

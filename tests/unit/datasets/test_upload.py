@@ -224,6 +224,15 @@ class TestBigFiles:
         attach(client, model, read_dataset(write_files(tmp_path, {"a.png": big})), log=LOG)
         assert list(there(emulator, model)) == ["a.png"]
 
+    def test_a_completion_that_never_arrived_is_told_at_once(self, emulator, client):
+        emulator.fault(kind="close", when="before", method="POST", route="/uploads/*/action", times=1)
+        storage = CountingStorage(content=PNG[:-12] + bytes(MAX_FILE) + PNG[-12:])
+        model = new_model(client)
+        with pytest.raises(ScenarioError, match="complete upload"):
+            attach(client, model, storage.dataset(1), log=LOG)
+        attach(client, model, storage.dataset(1), log=LOG)
+        assert emulator.counts()["images"] == 1
+
     def test_a_file_that_the_service_refuses_is_told_by_its_name(self, emulator, client):
         # Its magic is that of a picture; the size is not what was announced.
         storage = CountingStorage(content=PNG[:-12] + bytes(MAX_FILE) + PNG[-12:])
