@@ -112,7 +112,8 @@ def test_each_image_is_read_once(emulator, client):
 
 
 @pytest.mark.parametrize("threads", [1, 3, 8])
-def test_no_more_requests_than_threads_are_on_their_way_at_once(client, threads, monkeypatch):
+def test_as_many_requests_as_threads_are_on_their_way_at_once(emulator, client, threads, monkeypatch):
+    emulator.fault(kind="slow", seconds=0.1, times=None, method="POST", route="/models/*/training-images")
     now, most, lock = 0, 0, threading.Lock()
     add = ScenarioClient.add_training_image
 
