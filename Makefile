@@ -34,7 +34,7 @@ lint: $(VENV)/test ## Check style and types only
 	@$(TESTING) $(BIN)/mypy
 
 clean: ## Remove what was installed and what the demo and the tests left behind
-	rm -rf $(VENV) .demo build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .demo build dist .hypothesis .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
