@@ -1,0 +1,136 @@
+"""
+How long does a batch of 100 LoRAs take, against 100 mapped tasks that do nothing but defer once for the same time?
+
+A real Airflow (LocalExecutor, PostgreSQL) and the emulator, all on this machine, share its cores; so the difference is
+all that our tasks do, and what the emulator does for them: create, upload, start, look, fetch the result, store XComs.
+Both kinds of batch run in turn, after a small one of each that is not counted. Bound: at most 1.25 times as long.
+
+    python benchmarks/batch.py [--loras 100] [--seconds 30] [--poke-interval 3] [--rounds 1] [--parallelism 4]
+
+Needs PostgreSQL at 127.0.0.1:5432 with a user ``postgres`` without password, and makes and drops a database of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import secrets
+import statistics
+import sys
+import tempfile
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg2
+import requests
+from PIL import Image
+
+from airflow_provider_scenario.demo.emulator_process import EmulatorProcess
+from airflow_provider_scenario.demo.local_airflow import LocalAirflow
+
+BOUND = 1.25
+SERVER = "postgres@127.0.0.1:5432"
+PICTURES = 2
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.strip().partition("\n")[0])
+    parser.add_argument("--loras", type=int, default=100)
+    parser.add_argument("--seconds", type=float, default=30, help="how long a training, or a deferral, lasts")
+    parser.add_argument("--poke-interval", type=float, default=3)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--parallelism", type=int, default=4, help="worker processes at once")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, own_database() as database:
+        return measure(Path(folder), database, options)
+
+
+def measure(folder: Path, database: str, options: argparse.Namespace) -> int:
+    add_datasets(folder / "datasets", options.loras)
+    dags = Path(__file__).parent / "dags"
+    env = {
+        "BENCHMARK_SECONDS": str(options.seconds),
+        "BENCHMARK_POKE_INTERVAL": str(options.poke_interval),
+        "PYTHONPATH": str(dags),
+    }
+    with (
+        EmulatorProcess(folder / "emulator.log", training_seconds=options.seconds) as emulator,
+        LocalAirflow(
+            folder / "home",
+            dags,
+            connections={"scenario_default": emulator.connection},
+            env=env,
+            sql_alchemy_conn=database,
+            parallelism=options.parallelism,
+        ) as airflow,
+    ):
+        switches = emulator.url.removesuffix("/v1") + "/emulator"
+        conf = {"tasks": options.loras, "folder": str(folder / "datasets")}
+        times: dict[str, list[float]] = {"defer_once": [], "train_loras": []}
+        for dag in times:
+            run(airflow, dag, {**conf, "tasks": 2})
+        for _ in range(options.rounds):
+            for dag, taken in times.items():
+                requests.post(f"{switches}/reset", timeout=10).raise_for_status()
+                taken.append(run(airflow, dag, conf))
+        totals = requests.get(f"{switches}/ledger", timeout=10).json()["totals"]
+    return report(times, totals, options)
+
+
+def report(times: dict[str, list[float]], totals: dict[str, float], options: argparse.Namespace) -> int:
+    print(f"{options.loras} tasks, each waiting {options.seconds:g} s, {options.parallelism} workers: wall time")
+    for dag, taken in times.items():
+        print(f"  {dag:<12} {statistics.median(taken):7.1f} s   ({', '.join(f'{each:.1f}' for each in taken)})")
+    ratio = statistics.median(times["train_loras"]) / statistics.median(times["defer_once"])
+    print(f"  ratio        {ratio:7.2f}     (bound {BOUND})")
+    print(
+        f"  trained {totals['trainings_trained']:g} of {options.loras}, started {totals['trainings_started']:g}, "
+        f"{totals['training_images_added']:g} images, {totals['requests']:g} requests"
+    )
+    done = totals["trainings_trained"] == totals["trainings_started"] == options.loras
+    return 0 if done and ratio <= BOUND else 1
+
+
+def run(airflow: LocalAirflow, dag: str, conf: dict[str, object]) -> float:
+    """Seconds from the start of the run to its end, by Airflow's own clock."""
+    run_id = airflow.trigger(dag, conf)
+    state = airflow.wait_for_run(dag, run_id, timeout=1800)
+    if state != "success":
+        raise SystemExit(f"{dag}: {state}")
+    told = airflow.call("GET", f"/dags/{dag}/dagRuns/{quote(run_id)}")
+    return (datetime.fromisoformat(told["end_date"]) - datetime.fromisoformat(told["start_date"])).total_seconds()
+
+
+def add_datasets(folder: Path, count: int) -> None:
+    for number in range(count):
+        dataset = folder / f"lora-{number:03}"
+        dataset.mkdir(parents=True)
+        for picture in range(PICTURES):
+            Image.new("RGB", (64, 64), (number * 2 % 256, picture * 90, 120)).save(dataset / f"{picture}.jpg")
+            (dataset / f"{picture}.txt").write_text(f"a plain tile, number {number}")
+
+
+@contextlib.contextmanager
+def own_database() -> Iterator[str]:
+    """A new, empty database; dropped in the end, whoever may still be connected to it."""
+    name = f"airflow_benchmark_{secrets.token_hex(6)}"
+    execute(f"CREATE DATABASE {name}")
+    try:
+        yield f"postgresql+psycopg2://{SERVER}/{name}"
+    finally:
+        execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def execute(statement: str) -> None:
+    server = psycopg2.connect(f"postgresql://{SERVER}/postgres")
+    server.autocommit = True
+    try:
+        server.cursor().execute(statement)
+    finally:
+        server.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
