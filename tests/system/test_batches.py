@@ -181,6 +181,7 @@ def asked(airflow, run):
 
 
 def answer(airflow, run, option: str) -> None:
+    time.sleep(2)  # as a person does; Airflow 3.3.2 fails a task that is woken before its scheduler has seen it asleep
     airflow.call("PATCH", f"{approval(run)}/hitlDetails", json={"chosen_options": [option]})
 
 
