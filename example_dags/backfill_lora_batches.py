@@ -11,7 +11,7 @@ A day that brought nothing is skipped, and its **datasets** task says so.
 trains what these ten days brought. The same again does nothing; then
 
 * `--reprocess-behavior failed` trains only what failed. Airflow itself clears *every* task of a day that failed, also
-  those that went well. So **datasets** asks Scenario, which keeps the record: what is trained already is left out.
+  those that went well. So **datasets** asks Scenario, which keeps the record, and what is trained already is skipped.
 * `--reprocess-behavior completed` trains again on purpose: where nothing of a day is missing, all of it once more;
   where something is, only that.
 
@@ -54,7 +54,7 @@ with DAG(
 ):
 
     @task
-    def datasets(ds: str, params: dict[str, Any]) -> list[dict[str, Any]]:
+    def datasets(ds: str, params: dict[str, Any], ti: Any) -> list[dict[str, Any]]:
         day = f"{params['root'].rstrip('/')}/{ds}"
         found = list_datasets(day, missing_ok=True, type="flux.2-dev-lora")
         if not found:
@@ -63,12 +63,20 @@ with DAG(
         trained = Counter(model.name for model in ScenarioHook().client.list_models(status="trained", page_size=500))
         rounds = [trained[dataset["name"]] for dataset in found]
         missing = [dataset for dataset, done in zip(found, rounds, strict=True) if done < max(rounds)]
-        chosen = missing or found
-        log.info("%s brought %d datasets, trained %s times so far: now %d.", ds, len(found), rounds, len(chosen))
-        return chosen
+        chosen = [dataset["name"] for dataset in missing or found]
+        log.info("%s brought %d datasets, trained %s times so far. Now: %s", ds, len(found), rounds, chosen)
+        ti.xcom_push(key="chosen", value=chosen)
+        return found
+
+    def skip_unless_chosen(context: Any) -> None:
+        """Skipped, not left out of the mapping: Airflow does not bring back a mapped task that it has removed."""
+        name = context["task"].name
+        if name not in context["ti"].xcom_pull(task_ids="datasets", key="chosen"):
+            raise AirflowSkipException(f"{name} is trained already.")
 
     ScenarioTrainLoraOperator.partial(
         task_id="train",
+        pre_execute=skip_unless_chosen,
         parameters={"nb_epochs": 4, "sample_prompts": ["a lighthouse in a storm"]},
         pool=os.environ.get("LORA_POOL", "default_pool"),  # see train_lora_batch: a pool with --include-deferred
         poke_interval=3,  # seconds; for the emulator's short trainings. Leave out for real ones: 30 is the default.

@@ -59,6 +59,12 @@ def test_a_backfill_trains_each_once_then_what_failed_then_all_again_on_purpose(
     backfill(airflow, root, "--reprocess-behavior", "failed")
     assert trained(emulator) == ONCE + DOOMED
     assert {state for _, state in runs(airflow).values()} == {"success"}
+    run, _ = runs(airflow)["2026-01-05"]
+    assert [airflow.task_instance(DAG, run, "train", index)["state"] for index in range(3)] == [
+        "skipped",
+        "success",
+        "skipped",
+    ]
 
     backfill(airflow, root, "--reprocess-behavior", "completed")
     assert trained(emulator) == ONCE + DOOMED + ONCE
