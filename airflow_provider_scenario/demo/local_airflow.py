@@ -179,12 +179,16 @@ class LocalAirflow(AirflowRest):
         """
         Run an ``airflow`` command against this Airflow and return what it printed.
 
-        :raises subprocess.CalledProcessError: its exit code is not 0.
+        :raises AirflowError: its exit code is not 0; carries the end of what it said.
         """
         command = [*AIRFLOW, *arguments]
-        return subprocess.run(  # noqa: S603 - our own command
-            command, env=self.env, check=True, capture_output=True, text=True, timeout=timeout
-        ).stdout
+        done = subprocess.run(  # noqa: S603 - our own command
+            command, env=self.env, check=False, capture_output=True, text=True, timeout=timeout
+        )
+        if done.returncode:
+            said = f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+            raise AirflowError(f"airflow {' '.join(arguments)} ended with {done.returncode}:\n{said}")
+        return done.stdout
 
     def _own_settings(self, parallelism: int) -> dict[str, str]:
         """What every Airflow has of its own: addresses, ports, secrets."""

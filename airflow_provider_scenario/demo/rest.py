@@ -182,7 +182,7 @@ class AirflowRest:
                 return found
 
     def _send(self, method: str, path: str, json: Any, params: dict[str, Any] | None) -> requests.Response:
-        return self._session.request(method, f"{self.url}/api/v2{path}", json=json, params=params, timeout=30)
+        return self._session.request(method, f"{self.url}/api/v2{path}", json=json, params=params, timeout=60)
 
     def _log_in(self) -> None:
         login = {"username": self.username, "password": self.password}

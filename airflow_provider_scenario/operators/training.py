@@ -230,10 +230,11 @@ class ScenarioTrainLoraOperator(TrainingOperator):
     def conclude(self, context: Context, ending: Ending) -> dict[str, Any]:
         """Put the author's description in the place of the marker, which nobody looks for any more."""
         result = super().conclude(context, ending)
-        try:
-            describe(self.hook.client, result["model_id"], self.short_description)
-        except ScenarioError as error:
-            self.log.warning("The model is trained, but keeps a provisional description: %s", error)
+        if self.short_description:
+            try:
+                describe(self.hook.client, result["model_id"], self.short_description)
+            except ScenarioError as error:
+                self.log.warning("The model is trained, but keeps a provisional description: %s", error)
         return result
 
     def _checked_input(self) -> tuple[Dataset, dict[str, Any]]:
