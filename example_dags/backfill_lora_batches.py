@@ -18,6 +18,8 @@ trains what these ten days brought. The same again does nothing; then
 That needs model names that are unique a day and stable: `ink-style 2026-01-05`. A dataset is missing when it has fewer
 trained models of its name than the day's others.
 
+It comes paused. Unpause it for the days to come, and for a backfill too, whose runs wait otherwise.
+
 To use it: set up a connection `scenario_default` (type *Scenario*), copy this file, and give it the folder of your
 days, a local path or a bucket (`s3://conn_id@bucket/incoming`): as `LORA_ROOT` in the environment, as a param of the
 run, or with `--dag-run-conf '{"root": "…"}'`. `--max-active-runs` says how many days are trained at once.
@@ -48,6 +50,7 @@ with DAG(
     # Runs when a day is over, and `ds` is that day. A plain "@daily" may start when the day does: nothing is there yet.
     schedule=CronDataIntervalTimetable("@daily", timezone="UTC"),
     catchup=False,
+    is_paused_upon_creation=True,  # it costs money every day: a person starts it
     doc_md=__doc__,
     tags=["scenario", "example"],
     params={"root": Param(ROOT, type="string", description="The folder of the days")},

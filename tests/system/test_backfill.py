@@ -43,6 +43,7 @@ def root(tmp_path):
 def test_a_backfill_trains_each_once_then_what_failed_then_all_again_on_purpose(airflow, emulator, root):
     emulator.set(training_seconds=1)
     emulator.outcome(model="doomed*", fail_at=0.5, error="CUDA out of memory", times=1)
+    unpause(airflow)
 
     backfill(airflow, root)
     assert trained(emulator) == ONCE
@@ -70,6 +71,16 @@ def test_a_backfill_trains_each_once_then_what_failed_then_all_again_on_purpose(
     assert trained(emulator) == ONCE + DOOMED + ONCE
     assert {state for _, state in runs(airflow).values()} == {"success"}
     assert emulator.counts()["canceled"] == 0
+
+
+def unpause(airflow):
+    """And wait for the run of yesterday that this starts: it brought nothing, and is skipped."""
+    airflow.wait_for_dag(DAG)
+    airflow.call("PATCH", f"/dags/{DAG}", json={"is_paused": False})
+    deadline = time.monotonic() + 60
+    while not (found := airflow.call("GET", f"/dags/{DAG}/dagRuns")["dag_runs"]) or found[0]["state"] != "success":
+        assert time.monotonic() < deadline, f"yesterday's run did not end: {found}"
+        time.sleep(0.5)
 
 
 def backfill(airflow, root, *options: str, patience: float = 240) -> None:
