@@ -14,7 +14,8 @@ def list_datasets(path: Any, *, missing_ok: bool = False, **common: Any) -> list
     """
     One keyword dict a dataset below a folder, by name, for ``ScenarioTrainLoraOperator.partial(…).expand_kwargs(…)``.
 
-    Looks into no image: what is wrong with a dataset fails the task that trains it, and no other.
+    Looks into no image: what is wrong with a dataset fails the task that trains it, and no other. Folders that programs
+    leave behind (``__pycache__``, ``__MACOSX``, and all that start with a dot) are no datasets.
 
     :param path: the folder of the folders: a path, an ``ObjectStoragePath`` or a URL.
     :param missing_ok: whether a folder that does not exist is an empty one. Default: it is an error.
@@ -26,7 +27,7 @@ def list_datasets(path: Any, *, missing_ok: bool = False, **common: Any) -> list
     """
     root = Location.of(path)
     try:
-        folders, _ = root.listed()
+        folders = [folder for folder in root.listed()[0] if not folder.name.startswith("__")]
     except StorageError:
         raise
     except InvalidInputError as problem:

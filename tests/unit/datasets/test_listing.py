@@ -26,6 +26,13 @@ def test_a_bad_dataset_is_listed_and_fails_its_own_task(write):
     assert [dataset["name"] for dataset in list_datasets(root)] == ["a", "b"]
 
 
+def test_what_programs_leave_behind_is_no_dataset(write):
+    write("root/__MACOSX", {"a.png": PNG})
+    write("root/.cache", {"a.png": PNG})
+    root = write("root/_a", {"a.png": PNG}).removesuffix("/_a")
+    assert [dataset["name"] for dataset in list_datasets(root)] == ["_a"]
+
+
 def test_an_empty_root_has_none(tmp_path):
     assert list_datasets(tmp_path) == []
 
