@@ -13,25 +13,21 @@ Needs PostgreSQL at 127.0.0.1:5432 with a user ``postgres`` without password, an
 from __future__ import annotations
 
 import argparse
-import contextlib
-import secrets
 import statistics
 import sys
 import tempfile
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
-import psycopg2
 import requests
 from PIL import Image
 
 from airflow_provider_scenario.demo.emulator_process import EmulatorProcess
 from airflow_provider_scenario.demo.local_airflow import LocalAirflow
+from airflow_provider_scenario.demo.postgres import own_database
 
 BOUND = 1.25
-SERVER = "postgres@127.0.0.1:5432"
 PICTURES = 2
 
 
@@ -110,26 +106,6 @@ def add_datasets(folder: Path, count: int) -> None:
         for picture in range(PICTURES):
             Image.new("RGB", (64, 64), (number * 2 % 256, picture * 90, 120)).save(dataset / f"{picture}.jpg")
             (dataset / f"{picture}.txt").write_text(f"a plain tile, number {number}")
-
-
-@contextlib.contextmanager
-def own_database() -> Iterator[str]:
-    """A new, empty database; dropped in the end, whoever may still be connected to it."""
-    name = f"airflow_benchmark_{secrets.token_hex(6)}"
-    execute(f"CREATE DATABASE {name}")
-    try:
-        yield f"postgresql+psycopg2://{SERVER}/{name}"
-    finally:
-        execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def execute(statement: str) -> None:
-    server = psycopg2.connect(f"postgresql://{SERVER}/postgres")
-    server.autocommit = True
-    try:
-        server.cursor().execute(statement)
-    finally:
-        server.close()
 
 
 if __name__ == "__main__":
