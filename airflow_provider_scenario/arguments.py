@@ -42,6 +42,17 @@ def seconds(name: str, value: Any) -> float:
     return float(value)
 
 
+def one_of(name: str, value: Any, choices: tuple[str, ...]) -> str:
+    """
+    Check a choice.
+
+    :raises InvalidInputError: it is none of them.
+    """
+    if value not in choices:
+        raise InvalidInputError(f"{name} is {value!r}; give one of: {', '.join(map(repr, choices))}.")
+    return str(value)
+
+
 def price_limit(value: Any) -> float | None:
     """
     Check ``max_creative_units``; text that a template gives counts as the number it holds.

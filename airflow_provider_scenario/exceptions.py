@@ -12,6 +12,7 @@ try:
         AirflowException,
         AirflowFailException,
         AirflowSensorTimeout,
+        AirflowTaskTimeout,
         TaskDeferralTimeout,
     )
 except ImportError:  # Airflow 3.1 has them in core
@@ -19,12 +20,15 @@ except ImportError:  # Airflow 3.1 has them in core
         AirflowException,
         AirflowFailException,
         AirflowSensorTimeout,
+        AirflowTaskTimeout,
         TaskDeferralTimeout,
     )
 
 __all__ = [
     "AirflowFailException",
     "AirflowSensorTimeout",
+    "AirflowTaskTimeout",
+    "ChangedInputError",
     "TaskDeferralTimeout",
     "TrainingCanceledError",
     "TrainingFailedError",
@@ -33,6 +37,10 @@ __all__ = [
     "WatchingRefusedError",
     "permanent_errors_do_not_retry",
 ]
+
+
+class ChangedInputError(AirflowFailException):
+    """A retry was asked for something else than the try that has begun. Not retried: nothing is trained over."""
 
 
 class TrainingFailedError(AirflowException):

@@ -50,6 +50,11 @@ class Dataset:
     preset: str | None = None
     source: str | None = None
 
+    @property
+    def fingerprint(self) -> list[tuple[str, int, str | None]]:
+        """Name, size and caption of each image: another one where what is learned from has changed."""
+        return [(image.name, image.size, image.caption) for image in self.images]
+
 
 def read_dataset(source: Any) -> Dataset:
     """

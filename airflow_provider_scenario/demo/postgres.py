@@ -6,7 +6,7 @@ import contextlib
 import secrets
 from typing import TYPE_CHECKING
 
-import psycopg2
+import psycopg2  # type: ignore[import-untyped]
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

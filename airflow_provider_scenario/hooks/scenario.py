@@ -64,6 +64,19 @@ class ScenarioHook(BaseHook):
         settings = {name: value for name, value in self.settings.items() if name != "app_url"}
         return ScenarioClient.connect(**{**settings, **overrides})
 
+    def renew(self) -> bool:
+        """
+        Read the connection again, for clients to come.
+
+        :return: whether it has changed, by a rotation of the key, say.
+        :raises InvalidInputError: it has, to something unusable.
+        """
+        before = self.settings
+        self.settings = self._read(self.get_connection(self.scenario_conn_id))
+        if changed := self.settings != before:
+            vars(self).pop("client", None)
+        return changed
+
     async def aconnect(self, **overrides: Any) -> ScenarioClient:
         """
         Make a client from within an event loop, without blocking it.

@@ -21,14 +21,14 @@ from airflow_provider_scenario.datasets import attach, check_preset, list_images
 from airflow_provider_scenario.datasets.upload import check_threads
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
 from airflow_provider_scenario.operators.base import ScenarioOperator
-from airflow_provider_scenario.operators.once import create_once, describe
+from airflow_provider_scenario.operators.memory import Memory
+from airflow_provider_scenario.operators.once import CREATABLE, create_once, describe
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_scenario.client.schemas import Model
 
-_CREATABLE = ("name", "type", "short_description", "class_slug", "collection_ids", "concepts", "base_model_id")
 _UPDATABLE = (
     "name",
     "short_description",
@@ -50,7 +50,9 @@ class ScenarioCreateModelOperator(ScenarioOperator):
     Create an empty model, which is free; training images and a training come later.
 
     The id is in XCom ``model_id`` as soon as the model exists. A retry finds the model that an earlier try has created,
-    by a marker in its short description; the description the author asked for replaces the marker in the end.
+    by a marker in its short description. The description the author asked for replaces the marker in the end; below
+    Airflow 3.3, which keeps nothing for the next try, the marker stays behind it. A retry that asks for something else
+    than the try that has begun fails, and says so.
 
     :param name: 1 to 64 characters (templated).
     :param type: what is trained, such as ``flux.2-dev-lora``; a type this package does not know warns (templated).
@@ -65,7 +67,7 @@ class ScenarioCreateModelOperator(ScenarioOperator):
     :return: the model's id.
     """
 
-    template_fields: Sequence[str] = (*_CREATABLE, "scenario_conn_id")
+    template_fields: Sequence[str] = (*CREATABLE, "scenario_conn_id")
     template_fields_renderers = {"concepts": "json"}  # noqa: RUF012
     ui_color = "#efe9ff"
 
@@ -97,10 +99,11 @@ class ScenarioCreateModelOperator(ScenarioOperator):
             for warning in self._check():
                 self.log.warning("%s", warning)
             client = self.hook.client
-            fields = {field: getattr(self, field) or None for field in _CREATABLE}
-            model = create_once(client, context, fields)
+            fields = {field: getattr(self, field) or None for field in CREATABLE}
+            memory = Memory(context, self.task_id, {**fields, "short_description": None})
+            model = create_once(client, context, memory, fields)
             self.show_model(context, model.id)
-            describe(client, model.id, self.short_description)
+            describe(client, context, model.id, self.short_description)
             self.log.info("Created model %r (%s) as %s.", model.name, model.type, model.id)
             return model.id
 
@@ -292,7 +295,8 @@ class ScenarioAddTrainingImagesOperator(ScenarioOperator):
 
     Every file is checked before the first one is sent. Several are uploaded at once, big ones in parts, none is made
     smaller. A retry reads the model and uploads only what is missing, by name; images that are there already are left
-    alone but get their caption.
+    alone but get their caption. On Airflow 3.3 a retry that finds another dataset than the try that has begun fails,
+    and says so: a model is not trained on a mixture of both.
 
     :param model_id: id of a model (templated).
     :param images: a folder (path, ``ObjectStoragePath`` or URL such as ``s3://conn_id@bucket/folder``) with images,
@@ -343,6 +347,8 @@ class ScenarioAddTrainingImagesOperator(ScenarioOperator):
             dataset = read_dataset(self.images)
             if self.pairs is not None:
                 dataset = replace(dataset, pairs=list(self.pairs))
+            asked = {"model_id": self.model_id, "images": dataset.fingerprint, "pairs": self.pairs}
+            Memory(context, self.task_id, asked).record(model_id=self.model_id)
             model = self.hook.client.get_model(self.model_id)
             self.show_model(context, model.id)
             ids = attach(self.hook.client, model, dataset, preset=self.preset, threads=self.threads, log=self.log)

@@ -1,74 +1,68 @@
-"""Create a model once: what a crashed try of this task has created is found by its marker, not created again."""
+"""Create a model once: what an earlier try of this task has created is found, not created again."""
 
 from __future__ import annotations
 
-import hashlib
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_scenario.client.errors import NotFoundError
 from airflow_provider_scenario.client.trainers import MAX_SHORT_DESCRIPTION
+from airflow_provider_scenario.operators.memory import Marker, began, keeps_state
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_scenario.client.scenario import ScenarioClient
     from airflow_provider_scenario.client.schemas import Model
+    from airflow_provider_scenario.operators.memory import Memory, OnClear
 
-# How far the service's clock may be behind ours.
-_CLOCK_SKEW = timedelta(minutes=10)
+CREATABLE = ("name", "type", "short_description", "class_slug", "collection_ids", "concepts", "base_model_id")
 
 
-def create_once(client: ScenarioClient, context: Context, fields: dict[str, Any]) -> Model:
+def create_once(
+    client: ScenarioClient, context: Context, memory: Memory, fields: dict[str, Any], *, on_clear: OnClear = "retrain"
+) -> Model:
     """
     Return the model that an earlier try of this task has created, or create it.
 
-    The short description carries the marker; where the author gave one, :func:`describe` puts it in its place once the
-    marker is no longer needed.
+    The short description carries the marker; :func:`describe` puts the author's in its place.
 
     :param fields: arguments of :meth:`ScenarioClient.create_model`.
+    :raises ChangedInputError: an earlier try was asked for something else.
     """
-    marker = marker_of(context)
-    since = began(context).isoformat()
-    for model in client.list_models(sort_by="createdAt", created_after=since, page_size=500):
-        if marker in (model.short_description or ""):
-            return model
-    text = fields.get("short_description") or _provenance(context)
-    return client.create_model(
-        **{**fields, "short_description": f"{text[: MAX_SHORT_DESCRIPTION - len(marker) - 1]} {marker}"}
-    )
+    model = _earlier(client, context, memory, on_clear)
+    if model is None:
+        memory.record(model_id=None)
+        text = fields.get("short_description") or _provenance(context)
+        marked = f"{text[: MAX_SHORT_DESCRIPTION - len(str(memory.marker)) - 1]} {memory.marker}"
+        model = client.create_model(**{**fields, "short_description": marked})
+    if memory.earlier.get("model_id") != model.id:
+        memory.record(model_id=model.id)
+    return model
 
 
-def began(context: Context) -> datetime:
-    """When the run began, by the service's clock at the earliest: nothing of this task can be older."""
-    began: datetime | None = context["dag_run"].start_date or context["ti"].start_date
-    return (began or datetime.now(UTC)) - _CLOCK_SKEW
-
-
-def is_retry(context: Context, retries: int | None) -> bool:
+def describe(client: ScenarioClient, context: Context, model_id: str, short_description: str | None) -> None:
     """
-    Whether an earlier try of this task instance came before, since a person has last cleared it.
+    Put the author's description in the place of the marker.
 
-    Clearing a finished task raises ``max_tries`` to the tries made plus ``retries``; a retry leaves it alone.
+    Only where Airflow keeps the model's id for a later try: else the marker stays behind the author's text.
     """
-    ti = context["ti"]
-    return bool(ti.try_number > ti.max_tries - (retries or 0) + 1)
-
-
-def describe(client: ScenarioClient, model_id: str, short_description: str | None) -> None:
-    """Put the author's description in the place of the marker's."""
-    if short_description:
+    if short_description and keeps_state(context):
         client.update_model(model_id, short_description=short_description)
 
 
-def marker_of(context: Context) -> str:
-    """
-    What tells this task's model from all others: the same for every retry, another after a finished task is cleared.
-
-    Airflow raises ``max_tries`` when a finished task is cleared, and leaves it alone for a retry.
-    """
-    ti = context["ti"]
-    identity = (ti.dag_id, ti.run_id, ti.task_id, str(ti.map_index), str(ti.max_tries))
-    return f"[airflow {hashlib.sha256(chr(0).join(identity).encode()).hexdigest()[:16]}]"
+def _earlier(client: ScenarioClient, context: Context, memory: Memory, on_clear: OnClear) -> Model | None:
+    if memory.is_blank:
+        return None
+    if known := memory.earlier.get("model_id"):
+        try:
+            return client.get_model(known)
+        except NotFoundError:  # somebody has deleted it since
+            return None
+    since = began(context, on_clear).isoformat()
+    for model in client.list_models(sort_by="createdAt", created_after=since, page_size=500):
+        if memory.is_mine(Marker.find(model.short_description)):
+            return model
+    return None
 
 
 def _provenance(context: Context) -> str:

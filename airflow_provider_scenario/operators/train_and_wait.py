@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import replace
 from datetime import timedelta
@@ -12,6 +13,7 @@ from airflow_provider_scenario.arguments import (
     DEFAULT_TIMEOUT,
     GRACE,
     known,
+    one_of,
     price_limit,
     seconds,
 )
@@ -19,17 +21,19 @@ from airflow_provider_scenario.assets import tell_outlets
 from airflow_provider_scenario.client.errors import (
     InvalidInputError,
     PlanCeilingError,
-    RequestRefusedError,
     ScenarioError,
 )
 from airflow_provider_scenario.client.trainers import check_parameters, check_ready
 from airflow_provider_scenario.exceptions import (
+    AirflowTaskTimeout,
     TaskDeferralTimeout,
     TrainingTimeoutError,
     permanent_errors_do_not_retry,
 )
 from airflow_provider_scenario.operators.base import ScenarioOperator
 from airflow_provider_scenario.operators.checks import dataset_warnings
+from airflow_provider_scenario.operators.memory import Memory, has_started
+from airflow_provider_scenario.task_state import asked_in_time, state_of
 from airflow_provider_scenario.watch.decision import TrainingWatch
 from airflow_provider_scenario.watch.ending import Ending
 
@@ -40,10 +44,15 @@ if TYPE_CHECKING:
     from airflow.triggers.base import BaseTrigger
 
     from airflow_provider_scenario.client.schemas import Model
+    from airflow_provider_scenario.operators.memory import OnClear
     from airflow_provider_scenario.watch.start import Started
 
-# ``on_kill`` has about five seconds until SIGKILL.
-_KILL_TIMEOUT = (1.0, 3.0)
+# ``on_kill`` has about five seconds until SIGKILL, for a question to Airflow and at most two requests.
+_ASKING_TIMEOUT = 1.0
+_KILL_TIMEOUT = (0.5, 1.2)
+
+# Seconds within which the kill of an earlier attempt may still reach the training that this one has adopted.
+_LATE_KILL = 60.0
 
 
 class TrainingOperator(ScenarioOperator):
@@ -56,8 +65,11 @@ class TrainingOperator(ScenarioOperator):
     :param timeout: seconds to wait at most. A shorter ``execution_timeout`` counts too, also while deferred.
         Default: 43200 (12 hours).
     :param deferrable: wait in the triggerer, without holding a worker. Default: True.
-    :param cancel_on_kill: cancel the remote training when this task is killed, marked, cleared or out of time.
-        Default: True.
+    :param cancel_on_kill: cancel the remote training when this task is killed, marked, cleared or out of time; never
+        one that somebody else has started. Default: True.
+    :param on_clear: what clearing the finished task means: ``retrain`` (and pay again), or ``reattach`` to what an
+        earlier attempt has made, and pay nothing where it is trained. A retry always goes on from the earlier try.
+        Default: ``retrain``.
     """
 
     def __init__(
@@ -69,6 +81,7 @@ class TrainingOperator(ScenarioOperator):
         timeout: float = DEFAULT_TIMEOUT,
         deferrable: bool = True,
         cancel_on_kill: bool = True,
+        on_clear: OnClear = "retrain",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -78,11 +91,17 @@ class TrainingOperator(ScenarioOperator):
         self.timeout = seconds("timeout", timeout)
         self.deferrable = deferrable
         self.cancel_on_kill = cancel_on_kill
+        self.on_clear = on_clear
+        one_of("on_clear", on_clear, ("retrain", "reattach"))
+        self._ti: Any = None
         self._waiting_for: str | None = None
+        self._job_id: str | None = None
         if known(max_creative_units):
             price_limit(max_creative_units)
 
-    def train(self, context: Context, model: Model, parameters: Mapping[str, Any] | None) -> dict[str, Any]:
+    def train(
+        self, context: Context, model: Model, parameters: Mapping[str, Any] | None, memory: Memory
+    ) -> dict[str, Any]:
         """
         Check, quote, start or adopt, and wait; where no slot of the plan is free, wait for one first.
 
@@ -92,8 +111,10 @@ class TrainingOperator(ScenarioOperator):
 
         deadline = self._deadline(context)
         checked = self._check(model, parameters)
+        if model.status != "training":
+            memory.record(model_id=model.id, job_before=model.job_id)
         # From here on a kill cancels: the request may be under way when it comes.
-        self._waiting_for = model.id
+        self._ti, self._waiting_for = context["ti"], model.id
         try:
             started = start_or_adopt(self.hook.client, model, checked, previous_job_id=model.job_id)
         except PlanCeilingError as ceiling:
@@ -101,10 +122,23 @@ class TrainingOperator(ScenarioOperator):
                 raise
             self.log.info("Waiting for a slot to train %s: %s", model.id, ceiling)
             started = self._wait_for_slot(model, checked, deadline)
-        self.log.info("%s", started)
-        context["ti"].xcom_push(key="job_id", value=started.job_id)
-        context["ti"].xcom_push(key="creative_units_cost", value=started.creative_units_cost)
+        self._make_known(context, started, memory)
+        if started.adopted:
+            for warning in differences(model, checked):
+                self.log.warning("%s", warning)
         return self._wait(context, started, deadline) if self.wait_for_completion else started.result()
+
+    def _make_known(self, context: Context, started: Started, memory: Memory) -> None:
+        """To the next try, to other tasks, and to whoever reads the log."""
+        self._job_id = started.job_id
+        self.log.info("%s", started)
+        if not started.adopted or (started.job_id and has_started(context, self.hook.client, started.job_id)):
+            memory.record(model_id=started.model_id, job_id=started.job_id)
+        elif self.cancel_on_kill:
+            self.cancel_on_kill = False
+            self.log.info("Somebody else has started it: it goes on if this task is killed.")
+        for key, value in _told(started).items():
+            context["ti"].xcom_push(key=key, value=value)
 
     def result_of(self, context: Context, model: Model) -> dict[str, Any]:
         """The result of a training that an earlier try has started and that has ended well meanwhile."""
@@ -113,45 +147,98 @@ class TrainingOperator(ScenarioOperator):
         self.log.info("An earlier try has trained %s: nothing new is started or paid.", model.id)
         return self.conclude(context, ending(self.hook.client, "trained", model, model.id, model.job_id))
 
-    def conclude(self, context: Context, ending: Ending) -> dict[str, Any]:
-        """The end of the waiting as the task's result or error; the cost goes to XCom either way."""
+    def conclude(self, context: Context, ending: Ending, told: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """
+        The end of the waiting as the task's result or error; the cost goes to XCom either way.
+
+        :param told: the XComs that are there already.
+        """
         if ending.outcome == "timed-out":
-            ending = replace(ending, error=self._stop(ending))
+            ending = replace(ending, error=self._stop(context, ending))
+        told = told or {}
         if ending.creative_units_cost is None:
             # The job does not say; what the service named when it started the training counts.
-            ending = replace(ending, creative_units_cost=self._own_xcom(context, "creative_units_cost"))
+            ending = replace(ending, creative_units_cost=told.get("creative_units_cost"))
         for key in ("job_id", "creative_units_cost"):
-            if getattr(ending, key) is not None:
-                context["ti"].xcom_push(key=key, value=getattr(ending, key))
+            value = getattr(ending, key)
+            if value is not None and value != told.get(key):
+                context["ti"].xcom_push(key=key, value=value)
         result = ending.result()
         tell_outlets(context, self.outlets, result)
         return result
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        """Go on after the trigger has seen the end."""
+    def execute_complete(
+        self,
+        context: Context,
+        event: dict[str, Any],
+        told: Mapping[str, Any] | None = None,
+        adopted_at: float | None = None,
+    ) -> dict[str, Any]:
+        """
+        Go on after the trigger has seen the end.
+
+        :param told: the XComs that are there already.
+        :param adopted_at: when a training that ran already was adopted, as a Unix time in seconds.
+        """
         with permanent_errors_do_not_retry():
-            return self.conclude(context, Ending.from_event(event))
+            ending = Ending.from_event(event)
+            if self._was_killed_late(ending, adopted_at):
+                return self._train_again(context)
+            return self.conclude(context, ending, told)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Catch the one end that reaches neither the trigger nor :meth:`execute_complete`: Airflow's own time-out."""
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except TaskDeferralTimeout:
-            model_id, job_id = self._own_xcom(context, "model_id"), self._own_xcom(context, "job_id")
-            return self.conclude(context, Ending(outcome="timed-out", model_id=model_id, job_id=job_id))
+            told = {key: self._own_xcom(context, key) for key in ("model_id", "job_id", "creative_units_cost")}
+            ending = Ending(outcome="timed-out", model_id=told["model_id"], job_id=told["job_id"])
+            return self.conclude(context, ending, told)
 
     def on_kill(self) -> None:
-        """Cancel the training of a task that is killed while it holds a worker; if deferred, the trigger does it."""
+        """
+        Cancel the training of a task that a person or a time limit ends while it holds a worker.
+
+        A task that is still ``running`` in Airflow's eyes only loses its worker, in a deploy, say: then the training
+        goes on, and a retry goes on waiting for it. If the task is deferred, the trigger decides.
+        """
         if not (self.cancel_on_kill and self._waiting_for):
             return
+        if not isinstance(sys.exc_info()[1], AirflowTaskTimeout):
+            left = f"The training of {self._waiting_for} goes on, and so does its cost; a retry goes on waiting for it."
+            try:
+                state = asked_in_time(lambda: state_of(self._ti), _ASKING_TIMEOUT)
+            except LookupError:  # nobody to ask: it was not Airflow that has called this
+                state = None
+            except Exception as error:
+                self.log.warning("Told to stop; cannot tell why (%s). %s", type(error).__name__, left)
+                return
+            if state == "running":
+                self.log.info("The worker stops, the task is not ended by anybody. %s", left)
+                return
+        self.log.info("Task killed. %s", self._cancelled_in_a_hurry(self._waiting_for))
+
+    def _cancelled_in_a_hurry(self, model_id: str) -> str:
+        from airflow_provider_scenario.watch.polling import cancel_training
+
         try:
             with self.hook.connect(timeout=_KILL_TIMEOUT, max_tries=1) as client:
-                client.cancel_training(self._waiting_for)
-            self.log.info("Task killed: the training of %s was cancelled. A refund is not promised.", self._waiting_for)
-        except RequestRefusedError as error:
-            self.log.info("Task killed: there was no training to cancel: %s", error)
+                return cancel_training(client, model_id, self._job_id)
         except ScenarioError as error:
-            self.log.error("Task killed, but the training of %s may go on: %s", self._waiting_for, error)  # noqa: TRY400
+            return f"The training of {model_id} could not be cancelled and may go on, and so may its cost: {error}"
+
+    def _was_killed_late(self, ending: Ending, adopted_at: float | None) -> bool:
+        """
+        Whether it was the kill of the attempt before this one that has cancelled the training.
+
+        Clearing a running task starts the next attempt while the old one is still being killed.
+        """
+        return ending.outcome == "canceled" and adopted_at is not None and time.time() - adopted_at < _LATE_KILL
+
+    def _train_again(self, context: Context) -> dict[str, Any]:
+        self.log.info("The training was cancelled with the attempt that had started it: it is started anew.")
+        result: dict[str, Any] = self.execute(context)
+        return result
 
     def _check(self, model: Model, parameters: Mapping[str, Any] | None) -> dict[str, Any]:
         """Whatever would be refused, or is too dear, is refused here, before anything is paid."""
@@ -216,22 +303,25 @@ class TrainingOperator(ScenarioOperator):
         raise TrainingTimeoutError(f"No slot to train {model.id} was free in time. Nothing was started or billed.")
 
     def _wait(self, context: Context, started: Started, deadline: float) -> dict[str, Any]:
+        adopted_at = time.time() if started.adopted else None
         if self.deferrable:
             from airflow_provider_scenario.triggers.training import ScenarioTrainingTrigger
 
             arguments = self._trigger_arguments(started.model_id, deadline)
-            self._defer(deadline, ScenarioTrainingTrigger(job_id=started.job_id, **arguments))
+            trigger = ScenarioTrainingTrigger(job_id=started.job_id, **arguments)
+            self._defer(deadline, trigger, told=_told(started), adopted_at=adopted_at)
         from airflow_provider_scenario.watch.polling import wait_for_training
 
         ending = wait_for_training(
-            # One try a poll: the watch itself goes on asking, ever more slowly.
-            self.hook.connect(max_tries=1),
+            self.hook,
             TrainingWatch(what=started.model_id, deadline=deadline, poke_interval=self.poke_interval),
             model_id=started.model_id,
             job_id=started.job_id,
             log=self.log.info,
         )
-        return self.conclude(context, ending)
+        if self._was_killed_late(ending, adopted_at):
+            return self._train_again(context)
+        return self.conclude(context, ending, _told(started))
 
     def _trigger_arguments(self, model_id: str, deadline: float) -> dict[str, Any]:
         return {
@@ -242,23 +332,40 @@ class TrainingOperator(ScenarioOperator):
             "cancel_on_kill": self.cancel_on_kill,
         }
 
-    def _defer(self, deadline: float, trigger: BaseTrigger) -> NoReturn:
+    def _defer(self, deadline: float, trigger: BaseTrigger, **kwargs: Any) -> NoReturn:
         from airflow_provider_scenario.triggers.training import warn_without_triggerer
 
         warn_without_triggerer(self.log)
         patience = timedelta(seconds=max(0.0, deadline - time.time())) + GRACE
-        self.defer(trigger=trigger, method_name="execute_complete", timeout=patience)
+        self.defer(trigger=trigger, method_name="execute_complete", kwargs=kwargs, timeout=patience)
 
     def _own_xcom(self, context: Context, key: str) -> Any:
         return context["ti"].xcom_pull(task_ids=self.task_id, key=key, map_indexes=context["ti"].map_index)
 
-    def _stop(self, ending: Ending) -> str:
+    def _stop(self, context: Context, ending: Ending) -> str:
         """Do what the author wants of a training that is not over in time; say what became of it."""
         from airflow_provider_scenario.watch.polling import cancel_training
 
+        goes_on = "It goes on, and so does its cost; a retry finds it and goes on waiting."
         if not (self.cancel_on_kill and ending.model_id):
-            return "It goes on, and so does its cost; a retry finds it and goes on waiting."
+            return goes_on
         try:
+            if ending.job_id and not has_started(context, self.hook.client, ending.job_id):
+                return f"Somebody else has started it. {goes_on}"
             return cancel_training(self.hook.client, ending.model_id, ending.job_id)
         except ScenarioError as error:
             return f"It could not be cancelled and may go on, and so may its cost: {error}"
+
+
+def differences(model: Model, parameters: Mapping[str, Any]) -> list[str]:
+    """What a training that ran already has been started with, where this task asks for something else."""
+    return [
+        f"{model.id} is being trained with {name}={model.parameters[name]!r}; this task asks for {value!r}. "
+        "It is not trained over: clear the task when it has ended to train with that."
+        for name, value in parameters.items()
+        if name in model.parameters and model.parameters[name] != value and name != "wandbKey"
+    ]
+
+
+def _told(started: Started) -> dict[str, Any]:
+    return {"job_id": started.job_id, "creative_units_cost": started.creative_units_cost}

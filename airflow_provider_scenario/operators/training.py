@@ -21,7 +21,8 @@ from airflow_provider_scenario.client.trainers import (
 from airflow_provider_scenario.datasets import attach, check_preset, list_images, read_dataset
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
 from airflow_provider_scenario.operators.base import ScenarioOperator
-from airflow_provider_scenario.operators.once import began, create_once, describe, is_retry
+from airflow_provider_scenario.operators.memory import Memory
+from airflow_provider_scenario.operators.once import create_once, describe
 from airflow_provider_scenario.operators.train_and_wait import TrainingOperator
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_scenario.client.schemas import Model
     from airflow_provider_scenario.datasets import Dataset
+    from airflow_provider_scenario.operators.memory import OnClear
     from airflow_provider_scenario.watch.ending import Ending
 
 
@@ -50,8 +52,10 @@ class ScenarioTrainModelOperator(TrainingOperator):
     :param timeout: seconds to wait at most. A shorter ``execution_timeout`` counts too, also while deferred.
         Default: 43200 (12 hours).
     :param deferrable: wait in the triggerer, without holding a worker. Default: True.
-    :param cancel_on_kill: cancel the remote training when this task is killed, marked, cleared or out of time.
-        Default: True.
+    :param cancel_on_kill: cancel the remote training when this task is killed, marked, cleared or out of time; never
+        one that somebody else has started. Default: True.
+    :param on_clear: what clearing the finished task means: ``retrain`` (and pay again), or ``reattach`` to what an
+        earlier attempt has made, and pay nothing where it is trained. Default: ``retrain``.
     :param scenario_conn_id: connection of type ``scenario``. Default: ``scenario_default``.
     :return: ``model_id``, ``job_id``, ``status``, ``name``, ``type``, ``creative_units_cost``, ``train_seconds`` and
         ``epochs`` (each with its sample ``asset_ids``).
@@ -75,6 +79,7 @@ class ScenarioTrainModelOperator(TrainingOperator):
         timeout: float = DEFAULT_TIMEOUT,
         deferrable: bool = True,
         cancel_on_kill: bool = True,
+        on_clear: OnClear = "retrain",
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -84,6 +89,7 @@ class ScenarioTrainModelOperator(TrainingOperator):
             timeout=timeout,
             deferrable=deferrable,
             cancel_on_kill=cancel_on_kill,
+            on_clear=on_clear,
             **kwargs,
         )
         self.model_id = model_id
@@ -98,20 +104,19 @@ class ScenarioTrainModelOperator(TrainingOperator):
         """Check, start or adopt, wait."""
         with permanent_errors_do_not_retry():
             check_id("model_id", self.model_id)
+            parameters = {name: value for name, value in (self.parameters or {}).items() if name not in _SECRETS}
+            memory = Memory(
+                context, self.task_id, {"model_id": self.model_id, "parameters": parameters}, on_clear=self.on_clear
+            )
             model = self.hook.client.get_model(self.model_id)
             self.show_model(context, model.id)
-            if self._was_trained_by_an_earlier_try(context, model):
-                return self.result_of(context, model)
-            return self.train(context, model, self.parameters)
-
-    def _was_trained_by_an_earlier_try(self, context: Context, model: Model) -> bool:
-        """A retry, and the model has been trained since the run began. After a clear it is trained again."""
-        if model.status != "trained" or not model.job_id or not is_retry(context, self.retries):
-            return False
-        started = self.hook.client.get_job(model.job_id).created_at
-        return started is not None and started >= began(context)
+            if model.status == "trained" and model.job_id:  # noqa: SIM102 - asks only where it may matter
+                if memory.has_trained(self.hook.client, model.job_id, self.retries):
+                    return self.result_of(context, model)
+            return self.train(context, model, self.parameters, memory)
 
 
+_SECRETS = ("wandbKey", "wandb_key")
 _CREATABLE = ("name", "type", "short_description", "class_slug", "collection_ids")
 
 
@@ -142,8 +147,10 @@ class ScenarioTrainLoraOperator(TrainingOperator):
     :param timeout: seconds to wait at most. A shorter ``execution_timeout`` counts too, also while deferred.
         Default: 43200 (12 hours).
     :param deferrable: wait in the triggerer, without holding a worker. Default: True.
-    :param cancel_on_kill: cancel the remote training when this task is killed, marked, cleared or out of time.
-        Default: True.
+    :param cancel_on_kill: cancel the remote training when this task is killed, marked, cleared or out of time; never
+        one that somebody else has started. Default: True.
+    :param on_clear: what clearing the finished task means: ``retrain`` (and pay again), or ``reattach`` to what an
+        earlier attempt has made, and pay nothing where it is trained. Default: ``retrain``.
     :param scenario_conn_id: connection of type ``scenario``. Default: ``scenario_default``.
     :return: as :class:`ScenarioTrainModelOperator`.
     """
@@ -183,6 +190,7 @@ class ScenarioTrainLoraOperator(TrainingOperator):
         timeout: float = DEFAULT_TIMEOUT,
         deferrable: bool = True,
         cancel_on_kill: bool = True,
+        on_clear: OnClear = "retrain",
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -192,6 +200,7 @@ class ScenarioTrainLoraOperator(TrainingOperator):
             timeout=timeout,
             deferrable=deferrable,
             cancel_on_kill=cancel_on_kill,
+            on_clear=on_clear,
             **kwargs,
         )
         self.name = name
@@ -218,24 +227,32 @@ class ScenarioTrainLoraOperator(TrainingOperator):
             dataset, parameters = self._checked_input()
             client = self.hook.client
             fields = {field: getattr(self, field) or None for field in _CREATABLE}
-            model = create_once(client, context, fields)
+            memory = Memory(context, self.task_id, self._asked(fields, dataset, parameters), on_clear=self.on_clear)
+            model = create_once(client, context, memory, fields, on_clear=self.on_clear)
             self.show_model(context, model.id)
             if model.status == "trained":
                 return self.result_of(context, model)
             if model.status != "training":
                 attach(client, model, dataset, preset=self.preset, threads=self.threads, log=self.log)
                 model = client.get_model(model.id)
-            return self.train(context, model, parameters)
+            return self.train(context, model, parameters, memory)
 
-    def conclude(self, context: Context, ending: Ending) -> dict[str, Any]:
+    def conclude(self, context: Context, ending: Ending, told: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Put the author's description in the place of the marker, which nobody looks for any more."""
-        result = super().conclude(context, ending)
+        result = super().conclude(context, ending, told)
         if self.short_description:
             try:
-                describe(self.hook.client, result["model_id"], self.short_description)
+                describe(self.hook.client, context, result["model_id"], self.short_description)
             except ScenarioError as error:
                 self.log.warning("The model is trained, but keeps a provisional description: %s", error)
         return result
+
+    @staticmethod
+    def _asked(fields: dict[str, Any], dataset: Dataset, parameters: dict[str, Any]) -> dict[str, Any]:
+        """What a retry must not find changed."""
+        public = {name: value for name, value in parameters.items() if name not in _SECRETS}
+        learned = {"parameters": public, "images": dataset.fingerprint, "pairs": dataset.pairs}
+        return {**fields, "short_description": None, **learned}
 
     def _checked_input(self) -> tuple[Dataset, dict[str, Any]]:
         """Whatever would be refused is refused here, before anything is created."""
@@ -320,7 +337,7 @@ def refuse_secrets_in_dag_file(parameters: Mapping[str, Any] | None) -> None:
     """
     if not isinstance(parameters, Mapping):
         return
-    for name in ("wandbKey", "wandb_key"):
+    for name in _SECRETS:
         if isinstance(parameters.get(name), str) and known(parameters[name]):
             raise InvalidInputError(
                 f"parameters[{name!r}] is a secret and must not stand in a DAG file (Airflow stores DAGs in its "

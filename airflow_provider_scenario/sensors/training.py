@@ -28,6 +28,8 @@ from airflow_provider_scenario.watch.ending import Ending
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_scenario.watch.polling import Poller
+
 
 class ScenarioTrainingSensor(BaseSensorOperator):
     """
@@ -81,6 +83,12 @@ class ScenarioTrainingSensor(BaseSensorOperator):
         return ScenarioHook(self.scenario_conn_id)
 
     @cached_property
+    def _poller(self) -> Poller:
+        from airflow_provider_scenario.watch.polling import Poller
+
+        return Poller(self.hook)
+
+    @cached_property
     def _watch(self) -> TrainingWatch:
         return TrainingWatch(
             what=self.model_id or self.job_id or "",
@@ -101,10 +109,9 @@ class ScenarioTrainingSensor(BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002
         """One request; the end of the training is the end of the sensor."""
-        from airflow_provider_scenario.watch.polling import ending, poll, sighting
+        from airflow_provider_scenario.watch.polling import ending, sighting
 
-        client = self.hook.client
-        seen = poll(client, self.model_id, self.job_id)
+        seen = self._poller.poll(self.model_id, self.job_id)
         outcome = self._watch.see(sighting(seen), time.time())
         if self._watch.news:
             self.log.info("%s", self._watch.news)
@@ -112,7 +119,7 @@ class ScenarioTrainingSensor(BaseSensorOperator):
             # Time is up for Airflow's own sensor loop to say.
             return PokeReturnValue(is_done=False)
         return PokeReturnValue(
-            is_done=True, xcom_value=_result(ending(client, outcome, seen, self.model_id, self.job_id))
+            is_done=True, xcom_value=_result(ending(self._poller.client, outcome, seen, self.model_id, self.job_id))
         )
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002

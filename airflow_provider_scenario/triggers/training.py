@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
 from airflow_provider_scenario.client.errors import PlanCeilingError, ScenarioError
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
+from airflow_provider_scenario.task_state import state_of
 from airflow_provider_scenario.watch.decision import TrainingWatch
 from airflow_provider_scenario.watch.ending import Ending
-from airflow_provider_scenario.watch.polling import cancel_training, ending, poll, sighting
+from airflow_provider_scenario.watch.polling import Poller, cancel_training, ending, sighting
 from airflow_provider_scenario.watch.slots import waiting_for_slot
 from airflow_provider_scenario.watch.start import Started, start_or_adopt
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
 
-    from airflow_provider_scenario.client.scenario import ScenarioClient
+T = TypeVar("T")
 
 
 class ScenarioTrainingTrigger(BaseTrigger):
@@ -55,7 +56,7 @@ class ScenarioTrainingTrigger(BaseTrigger):
         self.deadline = deadline
         self.cancel_on_kill = cancel_on_kill
         self.scenario_conn_id = scenario_conn_id
-        self._client: ScenarioClient | None = None
+        self._poller = Poller(ScenarioHook(scenario_conn_id))
         self._ended = False
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -83,26 +84,19 @@ class ScenarioTrainingTrigger(BaseTrigger):
         self._ended = True
         yield TriggerEvent(end.to_event())  # type: ignore[no-untyped-call]
 
-    async def _connected(self) -> ScenarioClient:
-        if self._client is None:
-            # One try a poll: who waits goes on asking, ever more slowly.
-            self._client = await ScenarioHook(self.scenario_conn_id).aconnect(max_tries=1)
-        return self._client
-
     async def _end(self) -> Ending:
-        client = await self._connected()
         watch = TrainingWatch(
             what=self.model_id or self.job_id or "",
             deadline=float("inf") if self.deadline is None else self.deadline,
             poke_interval=self.poke_interval,
         )
         while True:
-            seen = await asyncio.to_thread(poll, client, self.model_id, self.job_id)
+            seen = await in_thread(self._poller.poll, self.model_id, self.job_id)
             outcome = watch.see(sighting(seen), time.time())
             if watch.news:
                 self.log.info("%s", watch.news)
             if outcome:
-                return await asyncio.to_thread(ending, client, outcome, seen, self.model_id, self.job_id)
+                return await in_thread(ending, self._poller.client, outcome, seen, self.model_id, self.job_id)
             await asyncio.sleep(watch.pause)
 
     async def on_kill(self) -> None:
@@ -116,7 +110,7 @@ class ScenarioTrainingTrigger(BaseTrigger):
         if not self.cancel_on_kill or self._ended or not self.model_id:
             return
         try:
-            state = await sync_to_async(self._task_state, thread_sensitive=False)()
+            state = await in_thread(state_of, self.task_instance)
         except Exception as error:
             self.log.warning(
                 "Cannot tell whether the task was killed (%s): the training of %s goes on, and its cost.",
@@ -130,31 +124,17 @@ class ScenarioTrainingTrigger(BaseTrigger):
             )
             return
         try:
-            fate = await asyncio.to_thread(cancel_training, await self._connected(), self.model_id, self.job_id)
+            fate = await in_thread(self._cancel)
         except ScenarioError as error:
             fate = f"The training of {self.model_id} could not be cancelled and may go on, and its cost: {error}"
         self.log.info("Task killed while deferred (it is now %s). %s", state or "cleared", fate)
 
     async def cleanup(self) -> None:
         """Close the connections. Cancels nothing: this runs at every restart of a triggerer."""
-        if self._client:
-            await asyncio.to_thread(self._client.close)
+        await asyncio.to_thread(self._poller.close)
 
-    def _task_state(self) -> str | None:
-        from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
-
-        ti = self.task_instance
-        if ti is None:
-            raise LookupError("the trigger knows no task instance")
-        map_index = getattr(ti, "map_index", -1)
-        states = RuntimeTaskInstance.get_task_states(
-            dag_id=ti.dag_id,
-            run_ids=[ti.run_id],
-            task_ids=[ti.task_id],
-            map_index=map_index if map_index >= 0 else None,
-        )
-        # One task instance was asked for; mapped ones are named task_id_mapindex.
-        return next((str(state) if state else None for state in states.get(ti.run_id, {}).values()), None)
+    def _cancel(self) -> str:
+        return cancel_training(self._poller.client, str(self.model_id), self.job_id)
 
 
 class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
@@ -201,7 +181,7 @@ class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
         }
 
     async def _end(self) -> Ending:
-        started = await self._start(await self._connected())
+        started = await self._start()
         if isinstance(started, Ending):
             return started
         self.job_id = started.job_id
@@ -215,12 +195,12 @@ class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
             else replace(end, creative_units_cost=started.creative_units_cost)
         )
 
-    async def _start(self, client: ScenarioClient) -> Started | Ending:
+    async def _start(self) -> Started | Ending:
         deadline = float("inf") if self.deadline is None else self.deadline
         with waiting_for_slot(self.scenario_conn_id, self.since) as turn:
             while time.time() < deadline:
                 if turn.is_mine():
-                    self._starting = asyncio.ensure_future(asyncio.to_thread(self._try_to_start, client))
+                    self._starting = asyncio.ensure_future(in_thread(self._try_to_start))
                     try:
                         # Shielded: a paid request that is under way is seen to its end, so that a kill can cancel it.
                         return await asyncio.shield(self._starting)
@@ -232,7 +212,8 @@ class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
                 await asyncio.sleep(self.poke_interval)
         return Ending(outcome="timed-out", model_id=self.model_id)
 
-    def _try_to_start(self, client: ScenarioClient) -> Started:
+    def _try_to_start(self) -> Started:
+        client = self._poller.client
         model = client.get_model(str(self.model_id))
         return start_or_adopt(client, model, self.parameters, previous_job_id=self.previous_job_id)
 
@@ -241,6 +222,16 @@ class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
         if self._starting and not self._starting.done():
             await asyncio.wait([self._starting], timeout=20)
         await super().on_kill()
+
+
+async def in_thread(function: Callable[..., T], *arguments: Any) -> T:
+    """
+    Run what waits for an answer, of the service or of Airflow's supervisor, without blocking the event loop.
+
+    Not by ``asyncio.to_thread``: on Airflow 3.1 the supervisor can only be asked from threads that know the loop they
+    come from.
+    """
+    return await sync_to_async(function, thread_sensitive=False)(*arguments)
 
 
 def warn_without_triggerer(log: Logger) -> None:

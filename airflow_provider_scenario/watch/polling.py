@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
-from airflow_provider_scenario.client.errors import RequestRefusedError, ScenarioError
+from airflow_provider_scenario.client.errors import AuthenticationError, RequestRefusedError, ScenarioError
 from airflow_provider_scenario.client.schemas import Job, Model
 from airflow_provider_scenario.watch.decision import Outcome, Sighting, TrainingWatch
 from airflow_provider_scenario.watch.ending import Ending
 
 if TYPE_CHECKING:
     from airflow_provider_scenario.client.scenario import ScenarioClient
+    from airflow_provider_scenario.hooks.scenario import ScenarioHook
 
 Seen: TypeAlias = Model | Job | ScenarioError
 
@@ -28,6 +29,39 @@ def poll(client: ScenarioClient, model_id: str | None, job_id: str | None) -> Se
         return client.get_job(job_id or "")
     except ScenarioError as error:
         return error
+
+
+class Poller:
+    """
+    Polls with the connection's credentials of today: a key that was rotated meanwhile is picked up.
+
+    :param hook: its own connection is looked up once, and again each time the service refuses the credentials.
+    """
+
+    def __init__(self, hook: ScenarioHook) -> None:
+        self._hook = hook
+        self._client: ScenarioClient | None = None
+
+    @property
+    def client(self) -> ScenarioClient:
+        """One try a poll: who waits goes on asking, ever more slowly."""
+        if self._client is None:
+            self._client = self._hook.connect(max_tries=1)
+        return self._client
+
+    def poll(self, model_id: str | None, job_id: str | None) -> Seen:
+        """As :func:`poll`."""
+        seen = poll(self.client, model_id, job_id)
+        if isinstance(seen, AuthenticationError) and self._hook.renew():
+            self.close()
+            seen = poll(self.client, model_id, job_id)
+        return seen
+
+    def close(self) -> None:
+        """Close the connections; the next poll opens others."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
 
 
 def sighting(seen: Seen) -> Sighting | ScenarioError:
@@ -51,7 +85,7 @@ def ending(client: ScenarioClient, outcome: Outcome, seen: Seen, model_id: str |
 
 
 def wait_for_training(
-    client: ScenarioClient,
+    hook: ScenarioHook,
     watch: TrainingWatch,
     *,
     model_id: str | None,
@@ -61,13 +95,14 @@ def wait_for_training(
     sleep: Callable[[float], None] = time.sleep,
 ) -> Ending:
     """Hold the worker until the training has ended or the watch gives up."""
+    poller = Poller(hook)
     while True:
-        seen = poll(client, model_id, job_id)
+        seen = poller.poll(model_id, job_id)
         outcome = watch.see(sighting(seen), clock())
         if watch.news:
             log(watch.news)
         if outcome:
-            return ending(client, outcome, seen, model_id, job_id)
+            return ending(poller.client, outcome, seen, model_id, job_id)
         sleep(watch.pause)
 
 

@@ -52,9 +52,35 @@ class FakeTaskInstance:
         return self.xcoms.get(key)
 
 
+class FakeTaskStateStore:
+    """Airflow 3.3's: one a task instance, whatever its try, and still there after a clear."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, str] = {}
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return json.loads(self.kept[key]) if key in self.kept else default
+
+    def set(self, key: str, value: Any) -> None:
+        self.kept[key] = json.dumps(value)
+
+
 @pytest.fixture
 def context() -> dict[str, Any]:
-    return {"ti": FakeTaskInstance(), "dag_run": SimpleNamespace(start_date=datetime.now(UTC))}
+    now = datetime.now(UTC)
+    return {
+        "ti": FakeTaskInstance(),
+        "dag_run": SimpleNamespace(start_date=now, run_after=now),
+        "task_state_store": FakeTaskStateStore(),
+    }
+
+
+@pytest.fixture(params=["task state", "no task state"])
+def either_way(request: pytest.FixtureRequest, context: dict[str, Any]) -> str:
+    """Once as Airflow 3.3 has it, once as 3.1, which keeps nothing from try to try."""
+    if request.param == "no task state":
+        del context["task_state_store"]
+    return str(request.param)
 
 
 @pytest.fixture
@@ -64,7 +90,8 @@ def another_task(context: dict[str, Any]) -> Callable[..., dict[str, Any]]:
     def make(**identity: Any) -> dict[str, Any]:
         ti = FakeTaskInstance()
         vars(ti).update({"task_id": "another_task", **identity})
-        return {**context, "ti": ti}
+        keeps = {"task_state_store": FakeTaskStateStore()} if "task_state_store" in context else {}
+        return {**context, "ti": ti, **keeps}
 
     return make
 

@@ -169,11 +169,11 @@ async def test_without_waiting_for_the_end_it_fires_once_started(emulator, ready
     assert (event["outcome"], event["job_id"]) == ("started", emulator.ledger()["trainings"][0]["job_id"])
 
 
-async def test_a_kill_in_the_middle_of_the_start_cancels_what_was_started(emulator, ready):
+async def test_a_kill_in_the_middle_of_the_start_cancels_what_was_started(emulator, ready, monkeypatch):
     (model_id,) = ready(1)
     emulator.fault(kind="slow", method="PUT", route="/models/*/train", seconds=0.5)
     trigger = slot(model_id, cancel_on_kill=True)
-    trigger._task_state = lambda: "failed"
+    monkeypatch.setattr("airflow_provider_scenario.triggers.training.state_of", lambda _: "failed")
     waiting = asyncio.create_task(event_of(trigger))
     await asyncio.sleep(0.3)
     waiting.cancel()

@@ -35,10 +35,15 @@ async def event_of(trigger):
     return None
 
 
-def as_seen_by(trigger, state):
+@pytest.fixture
+def as_seen_by(monkeypatch):
     """The trigger of a task that is in this state, as Airflow's supervisor would tell."""
-    trigger._task_state = lambda: state
-    return trigger
+
+    def tell(trigger, state):
+        monkeypatch.setattr("airflow_provider_scenario.triggers.training.state_of", lambda _: state)
+        return trigger
+
+    return tell
 
 
 def test_it_is_the_same_after_a_journey_to_another_triggerer():
@@ -95,22 +100,22 @@ async def test_credentials_that_turn_bad_end_it_and_say_that_the_training_goes_o
     assert "403" in event["error"]
 
 
-async def test_when_the_model_is_trained_by_a_later_job_its_own_job_counts(emulator, training):
+async def test_when_the_model_is_trained_by_a_later_job_its_own_job_counts(emulator, training, another_task):
     emulator.cancel(training["model_id"])
     ScenarioTrainModelOperator(task_id="t", model_id=training["model_id"], wait_for_completion=False).execute(
-        {"ti": SimpleNamespace(xcom_push=lambda **_: None, map_index=-1, start_date=None)}
+        another_task()
     )
     event = await event_of(trigger(training))
     assert (event["outcome"], event["job_id"]) == ("canceled", training["job_id"])
 
 
 @pytest.mark.parametrize("state", ["failed", "success", "running", "queued", "up_for_retry", None])
-async def test_a_person_who_ends_the_task_cancels_the_training(emulator, training, state):
+async def test_a_person_who_ends_the_task_cancels_the_training(emulator, training, state, as_seen_by):
     await as_seen_by(trigger(training), state).on_kill()
     assert emulator.counts()["canceled"] == 1
 
 
-async def test_moving_to_another_triggerer_cancels_nothing(emulator, training):
+async def test_moving_to_another_triggerer_cancels_nothing(emulator, training, as_seen_by):
     await as_seen_by(trigger(training), "deferred").on_kill()
     assert emulator.counts()["canceled"] == 0
 
@@ -121,12 +126,12 @@ async def test_where_the_tasks_state_cannot_be_had_nothing_is_cancelled(emulator
     assert "Cannot tell whether the task was killed" in capsys.readouterr().out
 
 
-async def test_without_cancel_on_kill_nothing_is_cancelled(emulator, training):
+async def test_without_cancel_on_kill_nothing_is_cancelled(emulator, training, as_seen_by):
     await as_seen_by(trigger(training, cancel_on_kill=False), "failed").on_kill()
     assert emulator.counts()["canceled"] == 0
 
 
-async def test_once_it_has_fired_a_kill_asks_nothing(emulator, training):
+async def test_once_it_has_fired_a_kill_asks_nothing(emulator, training, as_seen_by):
     emulator.advance(900)
     waiting = as_seen_by(trigger(training), "failed")
     await event_of(waiting)
@@ -135,7 +140,7 @@ async def test_once_it_has_fired_a_kill_asks_nothing(emulator, training):
     assert emulator.requests() == before
 
 
-async def test_a_later_training_of_the_same_model_is_not_cancelled(emulator, training):
+async def test_a_later_training_of_the_same_model_is_not_cancelled(emulator, training, as_seen_by):
     await as_seen_by(trigger({**training, "job_id": "job_of_yesterday"}), "failed").on_kill()
     assert emulator.counts()["canceled"] == 0
 
