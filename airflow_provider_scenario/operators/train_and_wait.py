@@ -25,6 +25,7 @@ from airflow_provider_scenario.client.errors import (
 )
 from airflow_provider_scenario.client.trainers import check_parameters, check_ready
 from airflow_provider_scenario.exceptions import (
+    AirflowFailException,
     AirflowTaskTimeout,
     TaskDeferralTimeout,
     TrainingTimeoutError,
@@ -94,10 +95,15 @@ class TrainingOperator(ScenarioOperator):
         self.on_clear = on_clear
         one_of("on_clear", on_clear, ("retrain", "reattach"))
         self._ti: Any = None
+        self._killed = False
         self._waiting_for: str | None = None
         self._job_id: str | None = None
         if known(max_creative_units):
             price_limit(max_creative_units)
+
+    def pre_execute(self, context: Context) -> None:
+        """Keep what :meth:`on_kill` needs to ask for."""
+        self._ti = context["ti"]
 
     def train(
         self, context: Context, model: Model, parameters: Mapping[str, Any] | None, memory: Memory
@@ -113,8 +119,9 @@ class TrainingOperator(ScenarioOperator):
         checked = self._check(model, parameters)
         if model.status != "training":
             memory.record(model_id=model.id, job_before=model.job_id)
+        self._stop_if_killed()
         # From here on a kill cancels: the request may be under way when it comes.
-        self._ti, self._waiting_for = context["ti"], model.id
+        self._waiting_for = model.id
         try:
             started = start_or_adopt(self.hook.client, model, checked, previous_job_id=model.job_id)
         except PlanCeilingError as ceiling:
@@ -137,6 +144,7 @@ class TrainingOperator(ScenarioOperator):
         elif self.cancel_on_kill:
             self.cancel_on_kill = False
             self.log.info("Somebody else has started it: it goes on if this task is killed.")
+        self._stop_if_killed()
         for key, value in _told(started).items():
             context["ti"].xcom_push(key=key, value=value)
 
@@ -202,10 +210,8 @@ class TrainingOperator(ScenarioOperator):
         A task that is still ``running`` in Airflow's eyes only loses its worker, in a deploy, say: then the training
         goes on, and a retry goes on waiting for it. If the task is deferred, the trigger decides.
         """
-        if not (self.cancel_on_kill and self._waiting_for):
-            return
         if not isinstance(sys.exc_info()[1], AirflowTaskTimeout):
-            left = f"The training of {self._waiting_for} goes on, and so does its cost; a retry goes on waiting for it."
+            left = "A training that runs goes on, and so does its cost; a retry goes on waiting for it."
             try:
                 state = asked_in_time(lambda: state_of(self._ti), _ASKING_TIMEOUT)
             except LookupError:  # nobody to ask: it was not Airflow that has called this
@@ -216,7 +222,18 @@ class TrainingOperator(ScenarioOperator):
             if state == "running":
                 self.log.info("The worker stops, the task is not ended by anybody. %s", left)
                 return
-        self.log.info("Task killed. %s", self._cancelled_in_a_hurry(self._waiting_for))
+        self._killed = True
+        if self.cancel_on_kill and self._waiting_for:
+            self.log.info("Task killed. %s", self._cancelled_in_a_hurry(self._waiting_for))
+
+    def _stop_if_killed(self) -> None:
+        """Airflow lets a killed task go on for some seconds: nothing may be started in them that nobody waits for."""
+        if not self._killed:
+            return
+        fate = "Nothing was started or billed."
+        if self._job_id and self._waiting_for and self.cancel_on_kill:
+            fate = self._cancelled_in_a_hurry(self._waiting_for)
+        raise AirflowFailException(f"The task was killed. {fate}")
 
     def _cancelled_in_a_hurry(self, model_id: str) -> str:
         from airflow_provider_scenario.watch.polling import cancel_training
@@ -233,7 +250,9 @@ class TrainingOperator(ScenarioOperator):
 
         Clearing a running task starts the next attempt while the old one is still being killed.
         """
-        return ending.outcome == "canceled" and adopted_at is not None and time.time() - adopted_at < _LATE_KILL
+        if self._killed or adopted_at is None:
+            return False
+        return ending.outcome == "canceled" and time.time() - adopted_at < _LATE_KILL
 
     def _train_again(self, context: Context) -> dict[str, Any]:
         self.log.info("The training was cancelled with the attempt that had started it: it is started anew.")
@@ -294,6 +313,7 @@ class TrainingOperator(ScenarioOperator):
             )
         while time.time() < deadline:
             time.sleep(self.poke_interval)
+            self._stop_if_killed()
             try:
                 now = self.hook.client.get_model(model.id)
                 return start_or_adopt(self.hook.client, now, parameters, previous_job_id=model.job_id)

@@ -71,6 +71,8 @@ def airflow(
             "wrong_secret": {**connection, "password": "another-secret-not-in-any-log"},
         },
         config={
+            "scheduler.task_instance_heartbeat_timeout": "20",
+            "scheduler.task_instance_heartbeat_timeout_detection_interval": "5",
             "triggerer.triggerer_health_check_threshold": "6",
             "workers.min_heartbeat_interval": "1",
         },
