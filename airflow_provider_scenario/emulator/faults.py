@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 import re
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -21,12 +22,14 @@ class Faults:
         self._faults: dict[str, Fault] = {}
         self._hits: dict[str, int] = {}
         self._seen: dict[str, int] = {}
+        self._dice: dict[str, random.Random] = {}
         self._ids = itertools.count(1)
 
     def add(self, fault: Fault) -> str:
         fault_id = f"fault_{next(self._ids)}"
         self._faults[fault_id] = fault
         self._hits[fault_id] = self._seen[fault_id] = 0
+        self._dice[fault_id] = random.Random(fault.seed)  # noqa: S311
         return fault_id
 
     def remove(self, fault_id: str) -> bool:
@@ -54,7 +57,7 @@ class Faults:
             if fault.times is not None and self._hits[key] >= fault.times:
                 continue
             self._seen[key] += 1
-            if self._seen[key] <= fault.skip:
+            if self._seen[key] <= fault.skip or self._dice[key].random() >= fault.probability:
                 continue
             self._hits[key] += 1
             return fault

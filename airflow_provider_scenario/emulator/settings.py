@@ -40,7 +40,8 @@ class Fault(Strict):
     Something that goes wrong with the requests it matches.
 
     ``{"kind": "close", "when": "after", "method": "PUT", "route": "/models/*/train"}`` starts a training and loses
-    the answer. ``*`` in a route stands for one path segment, ``**`` for any number.
+    the answer. ``*`` in a route stands for one path segment, ``**`` for any number. ``{"kind": "close", "times": null,
+    "probability": 0.1, "seed": 7}`` drops one request in ten.
     """
 
     kind: Literal["status", "429", "garbage", "close", "hang", "slow"]
@@ -49,6 +50,10 @@ class Fault(Strict):
     model: str = Field("*", description="Glob on the name or id of a model that the request is about.")
     times: int | None = Field(1, ge=1, description="How often; null: for ever.")
     skip: int = Field(0, ge=0, description="Let that many matching requests pass first.")
+    probability: float = Field(1.0, ge=0, le=1, description="The share of the matching requests that it happens to.")
+    seed: int | None = Field(
+        None, description="Which of them: the same seed, the same ones. Another for each fault; null: any."
+    )
     when: Literal["before", "after"] | None = Field(
         None, description="Whether the request acts before it goes wrong. Default: before; garbage: after."
     )

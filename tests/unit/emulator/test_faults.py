@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 
 import httpx
 import pytest
+
+from airflow_provider_scenario.emulator.faults import Faults
+from airflow_provider_scenario.emulator.settings import Fault
 
 TRAIN = {"method": "PUT", "route": "/models/*/train"}
 
@@ -114,6 +118,62 @@ def test_a_fault_can_be_for_models_of_a_name(api):
 def test_a_fault_can_let_some_requests_pass_first(api):
     api.emulator.switch("faults", kind="status", skip=2)
     assert [api.call("GET", "/models").status_code for _ in range(4)] == [200, 200, 500, 200]
+
+
+def hits(faults, requests, method="GET", path="/models"):
+    """Which of so many requests go wrong, and how."""
+    picked = [faults.pick(method, [path], list) for _ in range(requests)]
+    return {number: fault.kind for number, fault in enumerate(picked) if fault}
+
+
+def random_faults(*kinds, **fields):
+    """Each with a seed of its own."""
+    faults = Faults()
+    for seed, kind in enumerate(kinds):
+        faults.add(Fault(**{"kind": kind, "times": None, "probability": 0.1, "seed": seed, **fields}))
+    return faults
+
+
+def test_a_random_fault_happens_to_its_share_of_the_requests():
+    assert 80 <= len(hits(random_faults("close"), 1000)) <= 120
+
+
+@pytest.mark.parametrize(("probability", "share"), [(0, 0), (1, 50)])
+def test_never_and_always_are_shares_too(probability, share):
+    assert len(hits(random_faults("close", probability=probability), 50)) == share
+
+
+def test_of_several_random_faults_each_has_its_share():
+    kinds = Counter(hits(random_faults("close", "status", "429", "garbage", "slow"), 1000).values())
+    assert set(kinds) == {"close", "status", "429", "garbage", "slow"}
+    assert all(60 <= count <= 120 for count in kinds.values()), kinds
+
+
+def test_the_same_seed_brings_the_same_faults_and_another_one_others():
+    faults = random_faults("close", "slow")
+    again, other = random_faults("close", "slow"), random_faults("close", "slow", seed=8)
+    first = hits(faults, 200)
+    assert first == hits(again, 200) != hits(other, 200)
+    assert first != hits(faults, 200)  # it goes on; it does not begin anew
+
+
+def test_requests_that_a_random_fault_does_not_match_change_nothing_for_those_it_does():
+    faults = random_faults("close", method="PUT", route="/models/*/train")
+    assert hits(faults, 500) == hits(faults, 500, "PUT") == {}
+    assert hits(faults, 100, "PUT", "/models/a/train") == hits(random_faults("close"), 100)
+
+
+def test_times_bounds_a_random_fault_and_skip_comes_before_it():
+    always = list(hits(random_faults("close"), 200))
+    assert list(hits(random_faults("close", times=3), 200)) == always[:3]
+    assert list(hits(random_faults("close", skip=5), 205)) == [number + 5 for number in always]
+
+
+def test_a_probability_is_a_share(api):
+    root = f"{api.emulator.address}/emulator/faults"
+    assert httpx.post(root, json={"kind": "close", "probability": 1.1}).status_code == 422
+    api.emulator.switch("faults", kind="status", times=None, probability=0.5, seed=1)
+    assert {api.call("GET", "/models").status_code for _ in range(20)} == {200, 500}
 
 
 def test_faults_are_listed_with_their_hits_and_taken_away(api):
