@@ -6,6 +6,18 @@ from typing import Any
 
 import requests
 
+BAD_DAY = [
+    (0.02, {"kind": "close", "when": "before"}),
+    (0.02, {"kind": "close", "when": "after"}),
+    (0.01, {"kind": "status", "when": "before", "status": 503}),
+    (0.01, {"kind": "status", "when": "after", "status": 502}),
+    (0.01, {"kind": "429"}),
+    (0.01, {"kind": "429", "retry_after": 1}),
+    (0.01, {"kind": "garbage", "garbage": "truncated"}),
+    (0.01, {"kind": "slow", "seconds": 1.5}),
+]
+"""Of all requests, how many go wrong how."""
+
 
 class Witness:
     """The emulator, asked over HTTP as anybody would."""
@@ -39,6 +51,20 @@ class Witness:
     def fault(self, **fault: Any) -> None:
         self._call("POST", "faults", fault)
 
+    def clear_faults(self) -> None:
+        self._call("DELETE", "faults")
+
+    def fail_at_random(self) -> None:
+        """Let one request in ten go wrong, in every way there is, until :meth:`calm_down`."""
+        for seed, (share, fault) in enumerate(BAD_DAY):
+            self.fault(**fault, probability=share, seed=seed, times=None)
+
+    def calm_down(self) -> dict[str, int]:
+        """Let nothing more go wrong; how often each fault has happened."""
+        faults = self._call("GET", "faults")
+        self.clear_faults()
+        return {_named(fault): fault["hits"] for fault in faults}
+
     def advance(self, seconds: float) -> None:
         self._call("POST", "advance", {"seconds": seconds})
 
@@ -62,3 +88,16 @@ class Witness:
         answer = requests.request(method, f"{self.root}/emulator/{switch}", json=json, timeout=10)
         answer.raise_for_status()
         return answer.json()
+
+
+def _named(fault: dict[str, Any]) -> str:
+    match fault["kind"]:
+        case "429":
+            return "429" if fault["retry_after"] is None else "429 with Retry-After"
+        case "status":
+            return f"{fault['status']} {fault['when']} the act"
+        case "close":
+            return f"dropped {fault['when']} the act"
+        case "garbage":
+            return f"{fault['garbage']} answer"
+    return str(fault["kind"])

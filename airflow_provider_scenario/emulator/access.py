@@ -20,7 +20,7 @@ def check_access(call: Call) -> None:
 
 
 def _check_credentials(call: Call) -> None:
-    expected = f"{call.state.api_key}:{call.state.api_secret}".encode()
+    expected = f"{call.state.api_key}:{call.state.settings.api_secret or call.state.api_secret}".encode()
     if hmac.compare_digest(_basic(call.headers.get("authorization", "")), expected):
         return
     if call.state.settings.auth_status == 401:

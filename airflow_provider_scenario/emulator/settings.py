@@ -27,6 +27,7 @@ class Settings(Strict):
     auth_status: Literal[401, 403] = Field(
         403, description="What a wrong key gets: 403 (the gateway) or 401 (the docs)."
     )
+    api_secret: str | None = Field(None, description="Another secret than that of the start: the key was rotated.")
     pages: Literal["full", "short", "empty"] = Field(
         "full", description="short: half of what was asked for; empty: every other page, the first included, is empty."
     )

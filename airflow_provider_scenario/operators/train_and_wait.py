@@ -163,10 +163,11 @@ class TrainingOperator(ScenarioOperator):
         """
         if ending.outcome == "timed-out":
             ending = replace(ending, error=self._stop(context, ending))
-        told = told or {}
+        told = {} if told is None else told
         if ending.creative_units_cost is None:
             # The job does not say; what the service named when it started the training counts.
-            ending = replace(ending, creative_units_cost=told.get("creative_units_cost"))
+            cost = told.get("creative_units_cost") or self._own_xcom(context, "creative_units_cost")
+            ending = replace(ending, creative_units_cost=cost)
         for key in ("job_id", "creative_units_cost"):
             value = getattr(ending, key)
             if value is not None and value != told.get(key):

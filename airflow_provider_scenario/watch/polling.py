@@ -6,7 +6,12 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
-from airflow_provider_scenario.client.errors import AuthenticationError, RequestRefusedError, ScenarioError
+from airflow_provider_scenario.client.errors import (
+    AuthenticationError,
+    InvalidInputError,
+    RequestRefusedError,
+    ScenarioError,
+)
 from airflow_provider_scenario.client.schemas import Job, Model
 from airflow_provider_scenario.watch.decision import Outcome, Sighting, TrainingWatch
 from airflow_provider_scenario.watch.ending import Ending
@@ -52,10 +57,15 @@ class Poller:
     def poll(self, model_id: str | None, job_id: str | None) -> Seen:
         """As :func:`poll`."""
         seen = poll(self.client, model_id, job_id)
-        if isinstance(seen, AuthenticationError) and self._hook.renew():
-            self.close()
-            seen = poll(self.client, model_id, job_id)
-        return seen
+        if not isinstance(seen, AuthenticationError):
+            return seen
+        try:
+            if not self._hook.renew():
+                return seen
+        except InvalidInputError as error:
+            return error
+        self.close()
+        return poll(self.client, model_id, job_id)
 
     def close(self) -> None:
         """Close the connections; the next poll opens others."""

@@ -1,0 +1,292 @@
+"""What a task goes on from after a retry or a clear, and what it cancels: decided from what earlier tries have left."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from airflow.sdk.exceptions import TaskDeferred
+
+from airflow_provider_scenario.client.errors import ServiceError
+from airflow_provider_scenario.client.scenario import ScenarioClient
+from airflow_provider_scenario.exceptions import (
+    AirflowFailException,
+    AirflowTaskTimeout,
+    ChangedInputError,
+    TrainingCanceledError,
+    TrainingTimeoutError,
+)
+from airflow_provider_scenario.hooks.scenario import ScenarioHook
+from airflow_provider_scenario.operators.model import ScenarioAddTrainingImagesOperator, ScenarioCreateModelOperator
+from airflow_provider_scenario.operators.training import ScenarioTrainLoraOperator, ScenarioTrainModelOperator
+from airflow_provider_scenario.watch.ending import Ending
+
+pytestmark = pytest.mark.usefixtures("either_way")
+
+
+@pytest.fixture
+def pictures(datasets):
+    return [str(path) for path in sorted((datasets / "ink-style").glob("*.jpg"))[:2]]
+
+
+@pytest.fixture
+def model_id(emulator, another_task, pictures):
+    """A model that is ready to be trained, made by other tasks."""
+    other = another_task()
+    made = ScenarioCreateModelOperator(task_id="create", name="ink", type="flux.2-dev-lora").execute(other)
+    ScenarioAddTrainingImagesOperator(task_id="images", model_id=made, images=pictures).execute(other)
+    return made
+
+
+@pytest.fixture(params=["train model", "train lora"])
+def train(request, model_id, pictures):
+    """Either of the two operators that pay."""
+    common = {"task_id": "train", "deferrable": False, "poke_interval": 0.05, "retries": 1}
+
+    def make(**fields):
+        if request.param == "train model":
+            return ScenarioTrainModelOperator(**{**common, "model_id": model_id, **fields})
+        lora = {"name": "lora", "type": "flux.2-dev-lora", "images": pictures}
+        return ScenarioTrainLoraOperator(**{**common, **lora, **fields})
+
+    return make
+
+
+@pytest.fixture
+def context(context):
+    context["ti"].max_tries = 1
+    return context
+
+
+def retry(context):
+    context["ti"].try_number += 1
+    context["ti"].xcoms.clear()
+    return context
+
+
+def clear(context):
+    """As Airflow does with a finished task."""
+    context["ti"].max_tries = context["ti"].try_number + 1
+    return retry(context)
+
+
+def seen_as(monkeypatch, state):
+    """Airflow's answer to what state the task is in."""
+
+    def answer(ti):
+        if isinstance(state, Exception):
+            raise state
+        return state
+
+    monkeypatch.setattr("airflow_provider_scenario.operators.train_and_wait.state_of", answer)
+
+
+def waiting(operator, context):
+    """The operator, as far as it is when it has started the training and holds a worker."""
+    with pytest.raises(TaskDeferred):
+        operator.execute(context)
+    return operator
+
+
+class TestClear:
+    def test_clearing_a_finished_task_trains_again(self, emulator, context, train):
+        first = train().execute(context)
+        second = train().execute(clear(context))
+        assert second["job_id"] != first["job_id"]
+        assert emulator.counts()["trainings"] == 2
+
+    def test_it_reattaches_if_it_is_told_to(self, emulator, context, train):
+        first = train(on_clear="reattach").execute(context)
+        assert train(on_clear="reattach").execute(clear(context)) == first
+        assert emulator.counts()["trainings"] == 1
+
+    def test_it_reattaches_also_where_it_is_told_to_only_now(self, emulator, context, train):
+        """What is downstream has failed, the run is cleared, and nobody wants to pay for the training again."""
+        first = train().execute(context)
+        assert train(on_clear="reattach").execute(clear(context)) == first
+
+    def test_to_reattach_to_nothing_is_to_train(self, emulator, context, train):
+        assert train(on_clear="reattach").execute(context)["status"] == "trained"
+        assert emulator.counts()["trainings"] == 1
+
+    def test_it_reattaches_to_one_that_still_runs(self, emulator, context, train):
+        waiting(train(deferrable=True), context)
+        train(on_clear="reattach").execute(clear(context))
+        assert emulator.counts()["trainings"] == 1
+
+    def test_what_it_means_can_only_be_one_of_two(self, train):
+        with pytest.raises(ValueError, match="on_clear is 'resume'; give one of: 'retrain', 'reattach'"):
+            train(on_clear="resume")
+
+
+class TestRetry:
+    def test_a_failed_training_is_trained_again(self, emulator, context, train):
+        emulator.outcome(fail_at=0.1, times=1)
+        with pytest.raises(Exception, match="failed"):
+            train().execute(context)
+        assert train().execute(retry(context))["status"] == "trained"
+        assert emulator.counts()["trainings"] == 2
+
+    def test_one_that_was_cancelled_with_the_attempt_before_is_started_anew(self, emulator, context, train):
+        """Clearing a running task: its old attempt has been killed, and its training cancelled."""
+        emulator.set(training_seconds=600)
+        waiting(train(deferrable=True), context)
+        emulator.cancel(context["ti"].xcoms["model_id"])
+        emulator.set(training_seconds=0.3)
+        assert train().execute(retry(context))["status"] == "trained"
+
+    def test_one_that_is_cancelled_just_after_it_was_adopted_is_started_anew(self, emulator, context, train):
+        """The same, but the old attempt's kill arrives late."""
+        emulator.set(training_seconds=600)
+        waiting(train(deferrable=True), context)
+        model_id = context["ti"].xcoms["model_id"]
+        with pytest.raises(TaskDeferred) as deferral:
+            train(deferrable=True).execute(retry(context))
+        emulator.cancel(model_id)
+        emulator.set(training_seconds=0.3)
+        event = Ending(outcome="canceled", model_id=model_id).to_event()
+        assert train().execute_complete(context, event, **deferral.value.kwargs)["status"] == "trained"
+        assert emulator.counts()["trainings"] == 2
+
+    def test_one_that_is_cancelled_long_after_is_not(self, emulator, context, train):
+        waiting(train(deferrable=True), context)
+        event = Ending(outcome="canceled", model_id="model_1").to_event()
+        with pytest.raises(TrainingCanceledError):
+            train().execute_complete(context, event, adopted_at=time.time() - 100)
+        assert emulator.counts()["trainings"] == 1
+
+    def test_other_parameters_are_told_and_nothing_is_trained_over(self, emulator, context, train, either_way, capsys):
+        waiting(train(deferrable=True, parameters={"nb_epochs": 2}), context)
+        changed = train(parameters={"nb_epochs": 3})
+        if either_way == "task state" or isinstance(changed, ScenarioTrainLoraOperator):
+            with pytest.raises(ChangedInputError, match=r"asks for something else .* goes on, and so does its cost"):
+                changed.execute(retry(context))
+        else:
+            changed.execute(retry(context))
+            assert "nbEpochs=2; this task asks for 3" in capsys.readouterr().out
+        assert emulator.counts()["trainings"] == 1
+
+    def test_a_rotated_wandb_key_is_no_other_input(self, emulator, context, train):
+        waiting(train(deferrable=True, parameters={"wandb_key": "{{ before }}"}), context)
+        train(parameters={"wandb_key": "{{ after }}"}).execute(retry(context))
+        assert emulator.counts()["trainings"] == 1
+
+
+def test_other_images_are_told_where_airflow_keeps_what_was_asked(emulator, context, model_id, pictures, either_way):
+    def add(images):
+        return ScenarioAddTrainingImagesOperator(task_id="more", model_id=model_id, images=images).execute(context)
+
+    add(pictures[:1])
+    context["ti"].try_number = 2
+    if either_way == "task state":
+        with pytest.raises(ChangedInputError, match=r"\(images\)"):
+            add(pictures)
+    else:
+        add(pictures)
+
+
+class TestKill:
+    @pytest.fixture
+    def started(self, emulator, context, train):
+        emulator.set(training_seconds=600)
+        return waiting(train(deferrable=True), context)
+
+    @pytest.mark.parametrize("state", ["failed", "success", "skipped", "restarting", None])
+    def test_whoever_ends_the_task_ends_the_training(self, emulator, started, monkeypatch, state):
+        seen_as(monkeypatch, state)
+        started.on_kill()
+        assert emulator.counts()["canceled"] == 1
+
+    def test_a_worker_that_only_stops_cancels_nothing(self, emulator, started, monkeypatch, capsys):
+        seen_as(monkeypatch, "running")
+        started.on_kill()
+        assert emulator.counts()["canceled"] == 0
+        assert "goes on, and so does its cost" in capsys.readouterr().out
+
+    def test_where_airflow_does_not_answer_nothing_is_cancelled(self, emulator, started, monkeypatch, capsys):
+        seen_as(monkeypatch, ConnectionError("no"))
+        started.on_kill()
+        assert emulator.counts()["canceled"] == 0
+        assert "cannot tell why (ConnectionError)" in capsys.readouterr().out
+
+    def test_an_airflow_that_hangs_is_not_waited_for(self, emulator, started, monkeypatch):
+        monkeypatch.setattr("airflow_provider_scenario.operators.train_and_wait.state_of", lambda _: time.sleep(30))
+        start = time.monotonic()
+        started.on_kill()
+        assert time.monotonic() - start < 2
+        assert emulator.counts()["canceled"] == 0
+
+    def test_a_service_that_hangs_is_not_waited_for(self, emulator, started, monkeypatch, capsys):
+        """Airflow kills for good after about five seconds."""
+        seen_as(monkeypatch, "failed")
+        emulator.fault(kind="hang", seconds=20, times=None)
+        start = time.monotonic()
+        started.on_kill()
+        assert time.monotonic() - start < 5
+        assert "could not be cancelled and may go on, and so may its cost" in capsys.readouterr().out
+
+    def test_the_time_limit_of_the_task_cancels_without_a_question(self, emulator, started, monkeypatch):
+        seen_as(monkeypatch, "running")
+        try:
+            raise AirflowTaskTimeout
+        except AirflowTaskTimeout:
+            started.on_kill()
+        assert emulator.counts()["canceled"] == 1
+
+    def test_cancel_on_kill_false_cancels_nothing(self, emulator, context, train, monkeypatch):
+        emulator.set(training_seconds=600)
+        seen_as(monkeypatch, "failed")
+        waiting(train(deferrable=True, cancel_on_kill=False), context).on_kill()
+        assert emulator.counts()["canceled"] == 0
+
+    def test_a_task_that_is_killed_before_it_has_started_the_training_starts_none(self, emulator, context, train):
+        operator = train()
+        operator.on_kill()
+        with pytest.raises(AirflowFailException, match=r"killed\. Nothing was started or billed"):
+            operator.execute(context)
+        assert emulator.counts()["trainings"] == 0
+
+    def test_one_that_is_killed_while_it_starts_the_training_cancels_it(self, emulator, context, train, monkeypatch):
+        emulator.set(training_seconds=600)
+        operator = train()
+        start = ScenarioClient.train
+
+        def killed_meanwhile(*arguments):
+            answer = start(*arguments)
+            operator._killed = True
+            return answer
+
+        monkeypatch.setattr(ScenarioClient, "train", killed_meanwhile)
+        with pytest.raises(AirflowFailException, match="was cancelled"):
+            operator.execute(context)
+        assert emulator.counts()["canceled"] == 1
+
+
+def test_a_training_that_somebody_else_has_started_is_left_alone(emulator, context, model_id, monkeypatch, capsys):
+    emulator.set(training_seconds=600)
+    context["dag_run"].start_date = context["dag_run"].start_date.replace(year=2100)  # it was started long before
+    job = ScenarioHook().client.train(model_id, {}).job.job_id
+    operator = ScenarioTrainModelOperator(task_id="train", model_id=model_id)
+    with pytest.raises(TaskDeferred) as deferral:
+        operator.execute(context)
+    trigger = deferral.value.trigger
+    assert (trigger.job_id, trigger.cancel_on_kill) == (job, False)
+    assert "Somebody else has started it" in capsys.readouterr().out
+    seen_as(monkeypatch, "failed")
+    operator.on_kill()
+    with pytest.raises(TrainingTimeoutError, match=r"Somebody else has started it\. It goes on"):
+        ScenarioTrainModelOperator(task_id="train", model_id=model_id).resume_execution(
+            "__fail__", {"error": "Trigger timeout"}, context
+        )
+    assert emulator.counts()["canceled"] == 0
+
+
+def test_a_lost_answer_belongs_to_the_try_that_asked(emulator, context, model_id):
+    """The next try adopts what runs, and cancels it when it is killed: it is this task's own."""
+    emulator.set(training_seconds=600)
+    emulator.fault(kind="close", method="PUT", route="/models/*/train", when="after")
+    with pytest.raises(ServiceError):
+        ScenarioTrainModelOperator(task_id="train", model_id=model_id, retries=1).execute(context)
+    with pytest.raises(TaskDeferred) as deferral:
+        ScenarioTrainModelOperator(task_id="train", model_id=model_id, retries=1).execute(retry(context))
+    assert deferral.value.trigger.cancel_on_kill

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from airflow_provider_scenario.client.errors import AuthenticationError
+from airflow_provider_scenario.exceptions import TrainingTimeoutError, WatchingRefusedError
+from airflow_provider_scenario.hooks.scenario import ScenarioHook
+from airflow_provider_scenario.operators.model import ScenarioAddTrainingImagesOperator, ScenarioCreateModelOperator
+from airflow_provider_scenario.operators.training import ScenarioTrainModelOperator
+from airflow_provider_scenario.sensors.training import ScenarioTrainingSensor
+from airflow_provider_scenario.triggers.training import ScenarioTrainingTrigger
+from airflow_provider_scenario.watch.decision import TrainingWatch
+from airflow_provider_scenario.watch.polling import Poller, wait_for_training
+from tests.unit.conftest import connection
+
+
+@pytest.fixture
+def training(emulator, context, datasets):
+    """A training that takes ten minutes."""
+    emulator.set(training_seconds=600)
+    model_id = ScenarioCreateModelOperator(task_id="create", name="ink", type="flux.2-dev-lora").execute(context)
+    image = next((datasets / "ink-style").glob("*.jpg"))
+    ScenarioAddTrainingImagesOperator(task_id="images", model_id=model_id, images=[image]).execute(context)
+    train = ScenarioTrainModelOperator(task_id="t", model_id=model_id, wait_for_completion=False)
+    return {"model_id": model_id, "job_id": train.execute(context)["job_id"]}
+
+
+class Clock:
+    """Time passes only in pauses; ``at`` says what happens when."""
+
+    def __init__(self, **at):
+        self.now, self.paused = 0.0, []
+        self.at = {float(moment.removeprefix("s")): action for moment, action in at.items()}
+
+    def sleep(self, seconds):
+        self.now += seconds
+        self.paused.append(seconds)
+        for moment in [moment for moment in self.at if moment <= self.now]:
+            self.at.pop(moment)()
+
+
+def wait(training, clock, log, *, deadline=float("inf")):
+    watch = TrainingWatch(what="ink", deadline=deadline, poke_interval=30)
+    hook = ScenarioHook()
+    return wait_for_training(hook, watch, **training, log=log.append, clock=lambda: clock.now, sleep=clock.sleep)
+
+
+@pytest.mark.parametrize(
+    "outage",
+    [
+        {"kind": "status", "status": 503},
+        {"kind": "close"},
+        {"kind": "429"},
+        {"kind": "garbage"},
+        {"kind": "garbage", "garbage": "truncated"},
+    ],
+)
+def test_an_outage_of_an_hour_does_not_end_the_waiting(emulator, training, outage):
+    emulator.fault(**outage, route="/**", times=None)
+    log: list[str] = []
+
+    def over():
+        emulator.clear_faults()
+        emulator.advance(900)
+
+    clock = Clock(s3600=over)
+    end = wait(training, clock, log)
+    assert end.outcome == "trained"
+    assert 12 <= len(clock.paused) <= 30  # ever more slowly, up to one look in five minutes
+    assert clock.paused[:4] == [60, 120, 240, 300]
+    assert max(clock.paused) <= 300
+    assert "The training is not affected; asking again in 60 s." in log[0]
+    assert len(log) <= 8
+
+
+def test_an_outage_until_the_tasks_own_time_is_up_says_what_became_of_the_training(emulator, context, training):
+    emulator.fault(kind="status", status=503, route="/**", times=None)
+    operator = ScenarioTrainModelOperator(task_id="t", model_id=training["model_id"])
+    end = wait(training, Clock(), [], deadline=3000)
+    with pytest.raises(TrainingTimeoutError, match=r"could not be cancelled and may go on, and so may its cost: .*503"):
+        operator.conclude(context, end)
+
+
+@pytest.fixture
+def rotate(emulator, monkeypatch):
+    """Exchange the secret at the service, and, unless it is forgotten, in Airflow's connection."""
+
+    def exchange(*, in_airflow=True):
+        emulator.set(api_secret="new")
+        if in_airflow:
+            changed = connection(host=emulator.url, password="new")
+            monkeypatch.setenv("AIRFLOW_CONN_SCENARIO_DEFAULT", changed)
+
+    yield exchange
+    emulator.set(api_secret=None)
+
+
+def test_a_rotated_key_is_picked_up_while_waiting(emulator, training, rotate):
+    def rotate_and_end():
+        rotate()
+        emulator.advance(900)
+
+    assert wait(training, Clock(s60=rotate_and_end), []).outcome == "trained"
+
+
+def test_a_key_that_only_the_service_has_exchanged_ends_it_at_once_and_says_that_the_training_goes_on(
+    emulator, training, rotate
+):
+    end = wait(training, Clock(s60=lambda: rotate(in_airflow=False)), [])
+    with pytest.raises(WatchingRefusedError, match="it goes on, and so does its cost"):
+        end.result()
+
+
+def test_the_connection_is_looked_up_once_as_long_as_its_key_is_good(emulator, training, monkeypatch):
+    looked_up = []
+    look_up = ScenarioHook.get_connection
+
+    def count(conn_id):
+        looked_up.append(conn_id)
+        return look_up(conn_id)
+
+    monkeypatch.setattr(ScenarioHook, "get_connection", staticmethod(count))
+    poller = Poller(ScenarioHook())
+    for _ in range(3):
+        poller.poll(**training)
+    assert looked_up == ["scenario_default"]
+    emulator.set(api_secret="new")
+    assert isinstance(poller.poll(**training), AuthenticationError)
+    emulator.set(api_secret=None)
+    assert looked_up == ["scenario_default"] * 2
+
+
+async def test_a_trigger_and_a_sensor_pick_it_up_too(emulator, context, training, rotate):
+    trigger = ScenarioTrainingTrigger(**training, poke_interval=0.05)
+    sensor = ScenarioTrainingSensor(task_id="wait", **training, deferrable=False, poke_interval=0.05)
+    assert not sensor.poke(context)
+    events = trigger.run()
+    first = asyncio.ensure_future(anext(events))
+    await asyncio.sleep(0.2)
+    rotate()
+    await asyncio.sleep(0.2)
+    emulator.advance(900)
+    assert (await first).payload["outcome"] == "trained"
+    assert sensor.poke(context).xcom_value["status"] == "trained"
+    await trigger.cleanup()
