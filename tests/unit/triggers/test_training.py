@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
@@ -113,6 +114,15 @@ async def test_when_the_model_is_trained_by_a_later_job_its_own_job_counts(emula
 async def test_a_person_who_ends_the_task_cancels_the_training(emulator, training, state, as_seen_by):
     await as_seen_by(trigger(training), state).on_kill()
     assert emulator.counts()["canceled"] == 1
+
+
+async def test_a_kill_in_the_middle_of_a_poll_is_still_known_as_one(emulator, training):
+    emulator.fault(kind="slow", seconds=1, route="/models/*", times=None)
+    polling = asyncio.ensure_future(event_of(trigger(training)))
+    await asyncio.sleep(0.3)
+    polling.cancel("said by Airflow")
+    with pytest.raises(asyncio.CancelledError, match="said by Airflow"):
+        await polling
 
 
 async def test_moving_to_another_triggerer_cancels_nothing(emulator, training, as_seen_by):
