@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
-from asgiref.sync import sync_to_async
+from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_scenario.client.errors import PlanCeilingError, ScenarioError
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.task_state import state_of
 from airflow_provider_scenario.watch.decision import TrainingWatch
 from airflow_provider_scenario.watch.ending import Ending
-from airflow_provider_scenario.watch.polling import Poller, cancel_training, ending, sighting
+from airflow_provider_scenario.watch.polling import cancel_training, sighting
+from airflow_provider_scenario.watch.shared import SharedPoller, in_thread, shared_poller
 from airflow_provider_scenario.watch.slots import waiting_for_slot
 from airflow_provider_scenario.watch.start import Started, start_or_adopt
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
-
-T = TypeVar("T")
 
 
 class ScenarioTrainingTrigger(BaseTrigger):
@@ -36,6 +34,8 @@ class ScenarioTrainingTrigger(BaseTrigger):
     :param deadline: when to give up, as a Unix time in seconds: absolute, so that a triggerer's restart does not
         extend it. None: never.
     :param cancel_on_kill: cancel the training when a person kills, marks or clears the deferred task. Default: False.
+    :param ends_task: a training that ends well ends the task from here, without another worker start. Only for a task
+        whose whole work then is its return value. Default: False.
     :param scenario_conn_id: connection of type ``scenario``.
     """
 
@@ -47,6 +47,7 @@ class ScenarioTrainingTrigger(BaseTrigger):
         poke_interval: float = 30.0,
         deadline: float | None = None,
         cancel_on_kill: bool = False,
+        ends_task: bool = False,
         scenario_conn_id: str = ScenarioHook.default_conn_name,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -55,8 +56,8 @@ class ScenarioTrainingTrigger(BaseTrigger):
         self.poke_interval = poke_interval
         self.deadline = deadline
         self.cancel_on_kill = cancel_on_kill
+        self.ends_task = ends_task
         self.scenario_conn_id = scenario_conn_id
-        self._poller = Poller(ScenarioHook(scenario_conn_id))
         self._ended = False
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -69,35 +70,41 @@ class ScenarioTrainingTrigger(BaseTrigger):
                 "poke_interval": self.poke_interval,
                 "deadline": self.deadline,
                 "cancel_on_kill": self.cancel_on_kill,
+                "ends_task": self.ends_task,
                 "scenario_conn_id": self.scenario_conn_id,
             },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """One request a poll, in a thread; one log line when something has changed."""
+        """Look together with all that wait in this process; one log line when something has changed."""
         try:
-            end = await self._end()
+            async with shared_poller(self.scenario_conn_id) as shared:
+                end = await self._end(shared)
         except asyncio.CancelledError:
             if not hasattr(BaseTrigger, "on_kill"):  # Airflow 3.1 and 3.2 leave it to the trigger to find out why
                 await self.on_kill()
             raise
         self._ended = True
-        yield TriggerEvent(end.to_event())  # type: ignore[no-untyped-call]
+        if self.ends_task and end.outcome == "trained":
+            yield _success(end)
+        else:
+            yield TriggerEvent(end.to_event())  # type: ignore[no-untyped-call]
 
-    async def _end(self) -> Ending:
+    async def _end(self, shared: SharedPoller) -> Ending:
         watch = TrainingWatch(
             what=self.model_id or self.job_id or "",
             deadline=float("inf") if self.deadline is None else self.deadline,
             poke_interval=self.poke_interval,
         )
+        pause = 0.0
         while True:
-            seen = await in_thread(self._poller.poll, self.model_id, self.job_id)
+            seen = await shared.look(self.model_id, self.job_id, after=pause)
             outcome = watch.see(sighting(seen), time.time())
             if watch.news:
                 self.log.info("%s", watch.news)
             if outcome:
-                return await in_thread(ending, self._poller.client, outcome, seen, self.model_id, self.job_id)
-            await asyncio.sleep(watch.pause)
+                return await in_thread(shared.poller.ending, outcome, seen, self.model_id, self.job_id)
+            pause = watch.pause
 
     async def on_kill(self) -> None:
         """
@@ -129,12 +136,9 @@ class ScenarioTrainingTrigger(BaseTrigger):
             fate = f"The training of {self.model_id} could not be cancelled and may go on, and its cost: {error}"
         self.log.info("Task killed while deferred (it is now %s). %s", state or "cleared", fate)
 
-    async def cleanup(self) -> None:
-        """Close the connections. Cancels nothing: this runs at every restart of a triggerer."""
-        await asyncio.to_thread(self._poller.close)
-
     def _cancel(self) -> str:
-        return cancel_training(self._poller.client, str(self.model_id), self.job_id)
+        with ScenarioHook(self.scenario_conn_id).connect(max_tries=2) as client:
+            return cancel_training(client, str(self.model_id), self.job_id)
 
 
 class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
@@ -180,27 +184,27 @@ class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
             "wait_for_completion": self.wait_for_completion,
         }
 
-    async def _end(self) -> Ending:
-        started = await self._start()
+    async def _end(self, shared: SharedPoller) -> Ending:
+        started = await self._start(shared)
         if isinstance(started, Ending):
             return started
         self.job_id = started.job_id
         self.log.info("%s", started)
         if not self.wait_for_completion:
             return Ending(outcome="started", model_id=self.model_id, job_id=self.job_id, status="training")
-        end = await super()._end()
+        end = await super()._end(shared)
         return (
             end
             if end.creative_units_cost is not None
             else replace(end, creative_units_cost=started.creative_units_cost)
         )
 
-    async def _start(self) -> Started | Ending:
+    async def _start(self, shared: SharedPoller) -> Started | Ending:
         deadline = float("inf") if self.deadline is None else self.deadline
         with waiting_for_slot(self.scenario_conn_id, self.since) as turn:
             while time.time() < deadline:
                 if turn.is_mine():
-                    self._starting = asyncio.ensure_future(in_thread(self._try_to_start))
+                    self._starting = asyncio.ensure_future(in_thread(self._try_to_start, shared))
                     try:
                         # Shielded: a paid request that is under way is seen to its end, so that a kill can cancel it.
                         return await asyncio.shield(self._starting)
@@ -212,8 +216,8 @@ class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
                 await asyncio.sleep(self.poke_interval)
         return Ending(outcome="timed-out", model_id=self.model_id)
 
-    def _try_to_start(self) -> Started:
-        client = self._poller.client
+    def _try_to_start(self, shared: SharedPoller) -> Started:
+        client = shared.poller.client
         model = client.get_model(str(self.model_id))
         return start_or_adopt(client, model, self.parameters, previous_job_id=self.previous_job_id)
 
@@ -224,17 +228,11 @@ class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
         await super().on_kill()
 
 
-async def in_thread(function: Callable[..., T], *arguments: Any) -> T:
-    """
-    Run what waits for an answer, of the service or of Airflow's supervisor, without blocking the event loop.
-
-    Not by ``asyncio.to_thread``: on Airflow 3.1 the supervisor can only be asked from threads that know the loop they
-    come from.
-
-    Shielded, because a cancellation that reaches asgiref comes out as another one: without the message by which Airflow
-    knows that it was a person, and then nobody is told of the kill.
-    """
-    return await asyncio.shield(asyncio.ensure_future(sync_to_async(function, thread_sensitive=False)(*arguments)))
+def _success(end: Ending) -> TaskSuccessEvent:
+    """The end of the task itself; ``dag.test()``, which always resumes the task, finds its event in the payload."""
+    event = TaskSuccessEvent(xcoms={"return_value": end.result()})
+    event.payload = end.to_event()
+    return event
 
 
 def warn_without_triggerer(log: Logger) -> None:

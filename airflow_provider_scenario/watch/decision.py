@@ -24,6 +24,9 @@ FINAL_STATUSES: dict[str, Outcome] = {"trained": "trained", "failed": "failed", 
 _JOB_STATUS_AS_MODEL_STATUS = {"success": "trained", "failure": "failed", "canceled": "training-canceled"}
 _LONGEST_PAUSE = 300.0
 
+# How many times the author's interval a pause may last while the service says that the end is far away.
+_LEISURE = 10
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sighting:
@@ -100,7 +103,9 @@ class TrainingWatch:
 
     :param what: how log lines name the training until the service has told the model's name.
     :param deadline: when to give up, as a Unix time in seconds; wall clock, because it crosses processes.
-    :param poke_interval: seconds between two polls while the service answers.
+    :param poke_interval: seconds between two polls while the end may be near. Where the service says how long it will
+        take, or that the training has to queue, pauses grow up to ten times that, and at most to 300 s; towards the
+        expected end they shrink to a third of it, so that fewer requests see the end sooner.
     """
 
     def __init__(self, *, what: str, deadline: float, poke_interval: float) -> None:
@@ -111,6 +116,7 @@ class TrainingWatch:
         self.news: str | None = None
         self._shown: tuple[object, ...] | None = None
         self._failures = 0
+        self._queued = 0
 
     def see(self, seen: Sighting | ScenarioError, now: float) -> Outcome | None:
         """The outcome, or None to keep waiting."""
@@ -125,7 +131,7 @@ class TrainingWatch:
         if self._failures:
             self._shown = None
         self._failures = 0
-        self.pause = self.poke_interval
+        self.pause = self._pace(seen)
         if seen.model_name:
             self.what = f"{seen.model_name!r} ({seen.model_id})"
         shown = _worth_a_line(seen)
@@ -133,6 +139,15 @@ class TrainingWatch:
             self._shown = shown
             self.news = f"Training {self.what}: {seen}."
         return FINAL_STATUSES.get(seen.status)
+
+    def _pace(self, seen: Sighting) -> float:
+        longest = max(self.poke_interval, min(self.poke_interval * _LEISURE, _LONGEST_PAUSE))
+        self._queued = self._queued + 1 if (seen.stage or "").startswith("queued") else 0
+        if seen.remaining:
+            if seen.remaining < self.poke_interval:
+                return max(seen.remaining, self.poke_interval / 3)
+            return min(max(seen.remaining / 2, self.poke_interval), longest)
+        return min(self.poke_interval * 1.5 ** max(self._queued - 1, 0), longest)
 
     def _after_error(self, error: ScenarioError) -> Outcome | None:
         if error.permanent:

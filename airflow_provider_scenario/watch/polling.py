@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from airflow_provider_scenario.client.errors import (
     AuthenticationError,
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.hooks.scenario import ScenarioHook
 
 Seen: TypeAlias = Model | Job | ScenarioError
+T = TypeVar("T")
 
 
 def poll(client: ScenarioClient, model_id: str | None, job_id: str | None) -> Seen:
@@ -28,7 +29,7 @@ def poll(client: ScenarioClient, model_id: str | None, job_id: str | None) -> Se
     try:
         if model_id:
             model = client.get_model(model_id)
-            if not (job_id and model.job_id and model.job_id != job_id):
+            if not is_anothers(model, job_id):
                 return model
         # The model is by now trained by another job, or is not known: the job tells how its own training ended.
         return client.get_job(job_id or "")
@@ -56,7 +57,50 @@ class Poller:
 
     def poll(self, model_id: str | None, job_id: str | None) -> Seen:
         """As :func:`poll`."""
-        seen = poll(self.client, model_id, job_id)
+        return self._with_todays_key(lambda: poll(self.client, model_id, job_id))
+
+    def poll_all(self, wanted: Sequence[tuple[str | None, str | None]]) -> list[Seen]:
+        """
+        Look at several trainings, at 50 with one request: each is told what it would be told alone.
+
+        :param wanted: model and job id of each.
+        """
+        ids = list(dict.fromkeys(model_id for model_id, _ in wanted if model_id))
+        models = self._with_todays_key(lambda: self._models(ids)) if len(ids) > 1 else {}
+        if isinstance(models, ScenarioError) and not isinstance(models, RequestRefusedError):
+            return [models] * len(wanted)
+        # A refusal may be for one of them only: it is not the others' fault.
+        found = {} if isinstance(models, RequestRefusedError) else models
+        return [self._one_of(found, model_id, job_id) for model_id, job_id in wanted]
+
+    def ending(self, outcome: Outcome, seen: Seen, model_id: str | None, job_id: str | None) -> Ending:
+        """As :func:`ending`; a model that was read among others is read again by itself: a list may show less of it."""
+        if isinstance(seen, Model):
+            alone = poll(self.client, seen.id, job_id)
+            seen = alone if isinstance(alone, Model) else seen
+        return ending(self.client, outcome, seen, model_id, job_id)
+
+    def close(self) -> None:
+        """Close the connections; the next poll opens others."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def _models(self, ids: list[str]) -> dict[str, Model] | ScenarioError:
+        try:
+            return {model.id: model for model in self.client.get_models(ids)}
+        except ScenarioError as error:
+            return error
+
+    def _one_of(self, models: Mapping[str, Model], model_id: str | None, job_id: str | None) -> Seen:
+        model = models.get(model_id or "")
+        if model is None or not model.status or is_anothers(model, job_id):
+            # Not in the answer: deleted, perhaps, or never there. Asked for by itself it says so.
+            return self.poll(model_id, job_id)
+        return model
+
+    def _with_todays_key(self, ask: Callable[[], T | ScenarioError]) -> T | ScenarioError:
+        seen = ask()
         if not isinstance(seen, AuthenticationError):
             return seen
         try:
@@ -65,13 +109,12 @@ class Poller:
         except InvalidInputError as error:
             return error
         self.close()
-        return poll(self.client, model_id, job_id)
+        return ask()
 
-    def close(self) -> None:
-        """Close the connections; the next poll opens others."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+
+def is_anothers(model: Model, job_id: str | None) -> bool:
+    """Whether the model is by now trained by another job than the one that is waited for."""
+    return bool(job_id and model.job_id and model.job_id != job_id)
 
 
 def sighting(seen: Seen) -> Sighting | ScenarioError:

@@ -131,3 +131,31 @@ def test_the_line_names_the_model_as_soon_as_its_name_is_known():
 )
 def test_a_sighting_reads_like_a_sentence(seen, text):
     assert str(seen) == text
+
+
+@pytest.mark.parametrize(
+    ("remaining", "pause"),
+    [(7200, 300), (600, 300), (100, 50), (60, 30), (40, 30), (29, 29), (12, 12), (3, 10), (0, 30), (None, 30)],
+)
+def test_pauses_are_long_while_the_end_is_far_and_short_towards_it(remaining, pause):
+    watching = watch(deadline=1e9)
+    watching.see(running(remaining=remaining), now=0)
+    assert watching.pause == pause
+
+
+def test_a_training_that_queues_is_looked_at_ever_more_rarely_until_it_runs():
+    watching = watch(deadline=1e9)
+    pauses = []
+    for _ in range(9):
+        watching.see(running(stage="queued-for-train", position=4), now=0)
+        pauses.append(watching.pause)
+    assert pauses[:3] == [30, 45, 67.5]
+    assert pauses[-1] == 300
+    watching.see(running(), now=0)
+    assert watching.pause == 30
+
+
+def test_an_interval_that_is_longer_than_all_of_that_is_kept():
+    watching = watch(deadline=1e9, poke_interval=900)
+    watching.see(running(remaining=7200), now=0)
+    assert watching.pause == 900

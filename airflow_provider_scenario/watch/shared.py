@@ -1,0 +1,168 @@
+"""
+Many waiting triggers, few requests: those of one event loop and one connection look through one poller.
+
+Each waiter asks for one look by a certain time, and gets its own answer. The poller asks for all whose time has come
+with one request for each 50 models, and fills a request up with those whose turn comes next, which costs nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import time
+from asyncio import AbstractEventLoop, Future
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+from asgiref.sync import sync_to_async
+
+from airflow_provider_scenario.client.errors import ServiceError, ThrottledError
+from airflow_provider_scenario.client.models import BULK
+from airflow_provider_scenario.hooks.scenario import ScenarioHook
+from airflow_provider_scenario.watch.polling import Poller, Seen
+
+T = TypeVar("T")
+
+GATHER = 0.1
+"""Part of its own pause that a waiter waits at most for others, so that they share a request."""
+
+THROTTLED = 5.0
+"""Seconds without a request after a 429 that does not say how many."""
+
+_pollers: WeakKeyDictionary[AbstractEventLoop, dict[str, SharedPoller]] = WeakKeyDictionary()
+
+
+@asynccontextmanager
+async def shared_poller(scenario_conn_id: str) -> AsyncIterator[SharedPoller]:
+    """
+    The poller of this event loop and connection; who leaves last ends it and closes its connections.
+
+    :param scenario_conn_id: connection of type ``scenario``; it is looked up once for all.
+    """
+    pollers = _pollers.setdefault(asyncio.get_running_loop(), {})
+    poller = pollers.get(scenario_conn_id)
+    if poller is None:
+        poller = pollers[scenario_conn_id] = SharedPoller(Poller(ScenarioHook(scenario_conn_id)))
+    poller.users += 1
+    try:
+        yield poller
+    finally:
+        poller.users -= 1
+        if not poller.users:
+            # Out of the registry first: who comes now gets a new one instead of joining one that ends.
+            del pollers[scenario_conn_id]
+            await poller.close()
+
+
+@dataclass(slots=True, eq=False)
+class _Waiter:
+    model_id: str | None
+    job_id: str | None
+    due: float
+    latest: float
+    answer: Future[Seen]
+
+
+class SharedPoller:
+    """
+    :param poller: makes the requests.
+    :param clock: a monotonic time in seconds.
+    """
+
+    def __init__(self, poller: Poller, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.users = 0
+        self.poller = poller
+        self._clock = clock
+        self._waiters: set[_Waiter] = set()
+        self._not_before = 0.0
+        self._news = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def look(self, model_id: str | None, job_id: str | None, *, after: float) -> Seen:
+        """
+        One look at a training, shared with others where that saves a request.
+
+        :param after: seconds from now until it is due; it may come sooner, where it costs nothing.
+        """
+        now = self._clock()
+        answer: Future[Seen] = asyncio.get_running_loop().create_future()
+        waiter = _Waiter(model_id, job_id, due=now + after, latest=now + after * (1 + GATHER), answer=answer)
+        self._waiters.add(waiter)
+        self._news.set()
+        if self._task is None or self._task.done():
+            # A context of its own: else all its log lines would be the first waiter's.
+            self._task = asyncio.create_task(self._run(), context=contextvars.Context())
+            self._task.add_done_callback(self._tell_all)
+        try:
+            return await answer
+        finally:
+            self._waiters.discard(waiter)
+
+    async def close(self) -> None:
+        """End it; nobody waits any more."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        await in_thread(self.poller.close)
+
+    async def _run(self) -> None:
+        while self._waiters:
+            self._news.clear()
+            start = max(self._not_before, min(waiter.latest for waiter in self._waiters))
+            if (pause := start - self._clock()) > 0:
+                try:
+                    await asyncio.wait_for(self._news.wait(), pause)
+                except TimeoutError:
+                    pass
+                else:
+                    continue  # somebody has come who may have less patience
+            for batch in self._batches():
+                await self._ask(batch)
+
+    def _batches(self) -> list[list[_Waiter]]:
+        """Those whose time has come, in as few requests as possible; in the room left, those whose turn comes next."""
+        now = self._clock()
+        turn = sorted(self._waiters, key=attrgetter("due"))
+        batches: list[list[_Waiter]] = [[waiter] for waiter in turn if not waiter.model_id and waiter.due <= now]
+        turn = [waiter for waiter in turn if waiter.model_id]
+        models = list(dict.fromkeys(waiter.model_id for waiter in turn))
+        due = len({waiter.model_id for waiter in turn if waiter.due <= now})
+        for first in range(0, due, BULK):
+            chosen = set(models[first : first + BULK])
+            batches.append([waiter for waiter in turn if waiter.model_id in chosen])
+        return batches
+
+    async def _ask(self, batch: list[_Waiter]) -> None:
+        batch = [waiter for waiter in batch if waiter in self._waiters]
+        if not batch:  # they have left while another batch was asked for
+            return
+        answers = await in_thread(self.poller.poll_all, [(waiter.model_id, waiter.job_id) for waiter in batch])
+        for waiter, seen in zip(batch, answers, strict=True):
+            if isinstance(seen, ThrottledError):
+                self._not_before = self._clock() + (seen.retry_after or THROTTLED)
+            self._waiters.discard(waiter)
+            if not waiter.answer.done():
+                waiter.answer.set_result(seen)
+
+    def _tell_all(self, task: asyncio.Task[None]) -> None:
+        """The poller's own death is no waiter's: each hears of it as of an outage, and its next look makes another."""
+        if task.cancelled() or (problem := task.exception()) is None:
+            return
+        error = ServiceError(f"The shared poller stopped: {type(problem).__name__}: {problem}.", maybe_done=False)
+        for waiter in self._waiters:
+            if not waiter.answer.done():
+                waiter.answer.set_result(error)
+
+
+async def in_thread(function: Callable[..., T], *arguments: Any) -> T:
+    """
+    Run what waits for an answer, of the service or of Airflow's supervisor, without blocking the event loop.
+
+    Not by ``asyncio.to_thread``: on Airflow 3.1 the supervisor can only be asked from threads that know the loop they
+    come from.
+    """
+    return await sync_to_async(function, thread_sensitive=False)(*arguments)

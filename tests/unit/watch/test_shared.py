@@ -1,0 +1,250 @@
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import time
+
+import pytest
+
+from airflow_provider_scenario.client.errors import AuthenticationError, NotFoundError, ServiceError, ThrottledError
+from airflow_provider_scenario.client.schemas import Job, Model
+from airflow_provider_scenario.hooks.scenario import ScenarioHook
+from airflow_provider_scenario.triggers.training import ScenarioTrainingTrigger
+from airflow_provider_scenario.watch import shared
+from airflow_provider_scenario.watch.polling import Poller
+from airflow_provider_scenario.watch.shared import SharedPoller, shared_poller
+
+
+class Client:
+    """Counts what it is asked; knows every model but those that are ``gone``."""
+
+    def __init__(self):
+        self.bulks, self.singles, self.gone = [], [], set()
+        self.trouble: list[BaseException] = []
+        self.closed = False
+
+    def get_models(self, ids):
+        self.bulks.append(ids)
+        if self.trouble:
+            raise self.trouble.pop(0)
+        return [Model(id=each, status="training", job_id=f"job_of_{each}") for each in ids if each not in self.gone]
+
+    def get_model(self, model_id):
+        self.singles.append(model_id)
+        if model_id in self.gone:
+            raise NotFoundError(f"there is no model {model_id}")
+        return Model(id=model_id, status="training", job_id=f"job_of_{model_id}")
+
+    def get_job(self, job_id):
+        self.singles.append(job_id)
+        return Job(job_id=job_id, status="canceled")
+
+    def close(self):
+        self.closed = True
+
+
+class Hook:
+    """A hook of which only the making of clients and the renewal count."""
+
+    def __init__(self):
+        self.client, self.connected, self.renewed = Client(), 0, []
+
+    def connect(self, **_):
+        self.connected += 1
+        return self.client
+
+    def renew(self):
+        self.renewed.append(True)
+        return False
+
+
+@pytest.fixture
+def hook():
+    return Hook()
+
+
+@pytest.fixture
+async def poller(hook):
+    poller = SharedPoller(Poller(hook))
+    yield poller
+    await poller.close()
+    assert hook.client.closed or not hook.connected
+
+
+def ids(count):
+    return [f"model_{number:04}" for number in range(count)]
+
+
+async def all_of(poller, models, after=0.0):
+    return await asyncio.gather(*(poller.look(model, None, after=after) for model in models))
+
+
+async def test_a_thousand_looks_are_twenty_requests_and_one_connection(hook, poller):
+    seen = await all_of(poller, ids(1000))
+    assert [model.id for model in seen] == ids(1000)
+    assert [len(bulk) for bulk in hook.client.bulks] == [50] * 20
+    assert (hook.client.singles, hook.connected) == ([], 1)
+
+
+async def test_alone_it_asks_for_the_one_model(hook, poller):
+    await all_of(poller, ["model_1"])
+    assert (hook.client.bulks, hook.client.singles) == ([], ["model_1"])
+
+
+async def test_two_that_wait_for_one_model_share_one_look(hook, poller):
+    await all_of(poller, ["model_1", "model_1", "model_2"])
+    assert hook.client.bulks == [["model_1", "model_2"]]
+
+
+async def test_room_in_a_request_is_given_to_those_whose_turn_comes_next(hook, poller):
+    early = asyncio.gather(*(poller.look(model, None, after=0.05) for model in ids(3)))
+    late = asyncio.gather(*(poller.look(f"late_{number:02}", None, after=3600 + number) for number in range(60)))
+    await early
+    assert len(hook.client.bulks[0]) == 50
+    assert hook.client.bulks[0] == [*ids(3), *(f"late_{number:02}" for number in range(47))]
+    late.cancel()
+
+
+async def test_a_look_comes_when_it_is_due_and_not_long_after(hook, poller):
+    start = time.monotonic()
+    await all_of(poller, ids(2), after=0.3)
+    assert 0.29 < time.monotonic() - start < 0.6
+
+
+async def test_who_comes_later_with_less_patience_is_not_kept_waiting(hook, poller):
+    patient = asyncio.ensure_future(poller.look("model_1", None, after=60))
+    await asyncio.sleep(0.05)
+    await asyncio.wait_for(poller.look("model_2", None, after=0.05), 2)
+    assert patient.done()  # it was given the room left
+
+
+async def test_a_model_that_was_deleted_is_told_to_its_own_waiter_only(hook, poller):
+    hook.client.gone = {"model_0001"}
+    seen = await all_of(poller, ids(3))
+    assert [type(each) for each in seen] == [Model, NotFoundError, Model]
+    assert "model_0001" in str(seen[1])
+    assert hook.client.singles == ["model_0001"]
+
+
+async def test_a_model_that_another_job_trains_by_now_is_told_by_its_own_job(hook, poller):
+    looks = [poller.look("model_1", "job_before", after=0), poller.look("model_2", "job_of_model_2", after=0)]
+    first, second = await asyncio.gather(*looks)
+    assert (first.job_id, first.status) == ("job_before", "canceled")
+    assert second.status == "training"
+
+
+async def test_who_knows_only_the_job_is_told_by_the_job(hook, poller):
+    seen = await asyncio.gather(poller.look(None, "job_1", after=0), poller.look("model_1", None, after=0))
+    assert [type(each) for each in seen] == [Job, Model]
+
+
+async def test_an_outage_is_told_to_each_and_is_over_with_the_next_look(hook, poller):
+    hook.client.trouble = [ServiceError("503", maybe_done=False)]
+    assert {type(each) for each in await all_of(poller, ids(3))} == {ServiceError}
+    assert {type(each) for each in await all_of(poller, ids(3))} == {Model}
+
+
+async def test_refused_credentials_are_told_to_all_after_the_connection_was_read_again(hook, poller):
+    hook.client.trouble = [AuthenticationError("403")]
+    assert {type(each) for each in await all_of(poller, ids(3))} == {AuthenticationError}
+    assert hook.renewed == [True]
+
+
+async def test_a_throttled_poller_asks_for_nobody_before_the_service_allows_it(hook, poller):
+    hook.client.trouble = [ThrottledError("429", retry_after=0.4)]
+    start = time.monotonic()
+    await all_of(poller, ids(2))
+    await all_of(poller, ids(2))
+    assert time.monotonic() - start > 0.4
+
+
+async def test_the_pollers_own_death_is_told_to_all_and_the_next_look_makes_another(hook, poller):
+    hook.client.trouble = [MemoryError("out of it")]
+    seen = await all_of(poller, ids(60))
+    dead = [each for each in seen if isinstance(each, ServiceError)]
+    assert dead
+    assert "The shared poller stopped: MemoryError" in str(dead[0])
+    assert not dead[0].permanent
+    assert {type(each) for each in await all_of(poller, ids(3))} == {Model}
+
+
+async def test_a_waiter_that_is_cancelled_disturbs_no_other(hook, poller):
+    looks = [asyncio.ensure_future(poller.look(model, None, after=0.1)) for model in ids(3)]
+    await asyncio.sleep(0)
+    looks[1].cancel()
+    first, second, third = await asyncio.gather(*looks, return_exceptions=True)
+    assert (first.id, third.id) == ("model_0000", "model_0002")
+    assert isinstance(second, asyncio.CancelledError)
+    assert hook.client.bulks == [["model_0000", "model_0002"]]
+
+
+async def test_the_loop_is_not_blocked_by_a_thousand_waiters(hook, poller):
+    longest = 0.0
+
+    async def watchdog():
+        nonlocal longest
+        while True:
+            start = time.monotonic()
+            await asyncio.sleep(0.005)
+            longest = max(longest, time.monotonic() - start - 0.005)
+
+    watching = asyncio.ensure_future(watchdog())
+    for _ in range(3):
+        await all_of(poller, ids(1000))
+    watching.cancel()
+    assert longest < 0.25
+
+
+class TestRegistry:
+    async def test_all_of_one_connection_share_one_poller(self):
+        async with shared_poller("a") as first, shared_poller("a") as second, shared_poller("b") as third:
+            assert first is second
+            assert first is not third
+
+    async def test_who_comes_when_the_last_has_left_gets_a_new_one(self):
+        async with shared_poller("a") as first:
+            pass
+        async with shared_poller("a") as second:
+            assert first is not second
+
+    async def test_a_thousand_that_leave_at_once_leave_nothing_behind(self, emulator):
+        triggers = [ScenarioTrainingTrigger(model_id=f"model_{number}", poke_interval=60) for number in range(1000)]
+        before = set(asyncio.all_tasks())
+        waiting = [asyncio.ensure_future(anext(trigger.run())) for trigger in triggers]
+        await asyncio.sleep(0.05)
+        for each in waiting:
+            each.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        assert shared._pollers[asyncio.get_running_loop()] == {}
+        assert set(asyncio.all_tasks()) <= before
+
+    def test_each_event_loop_has_its_own_and_takes_it_along_when_it_ends(self):
+        async def one():
+            async with shared_poller("a") as poller:
+                return id(poller)
+
+        asyncio.run(one())
+        asyncio.run(one())
+        gc.collect()
+        assert not [loop for loop in shared._pollers if loop.is_closed()]
+
+
+async def test_triggers_look_up_one_connection_and_log_each_for_itself(emulator, monkeypatch, caplog):
+    looked_up = []
+    look_up = ScenarioHook.get_connection
+    monkeypatch.setattr(
+        ScenarioHook, "get_connection", staticmethod(lambda conn_id: looked_up.append(conn_id) or look_up(conn_id))
+    )
+    made = [ScenarioHook().client.create_model(name=f"m {number}", type="flux.2-dev-lora").id for number in range(5)]
+    looked_up.clear()
+    before = emulator.requests()
+    triggers = [
+        ScenarioTrainingTrigger(model_id=model_id, poke_interval=0.05, deadline=time.time() + 0.2) for model_id in made
+    ]
+    with caplog.at_level(logging.INFO):
+        events = await asyncio.gather(*(anext(trigger.run()) for trigger in triggers))
+    assert {event.payload["outcome"] for event in events} == {"timed-out"}
+    assert looked_up == ["scenario_default"]
+    # A look each 50 ms would be 20 or more; each end is read once more by itself.
+    assert emulator.requests() - before <= 6 + 2 * len(made)
