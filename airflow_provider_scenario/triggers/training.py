@@ -16,7 +16,7 @@ from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.task_state import state_of
 from airflow_provider_scenario.watch.decision import TrainingWatch
 from airflow_provider_scenario.watch.ending import Ending
-from airflow_provider_scenario.watch.polling import Poller, cancel_training, ending, sighting
+from airflow_provider_scenario.watch.polling import Poller, cancel_training, sighting
 from airflow_provider_scenario.watch.slots import waiting_for_slot
 from airflow_provider_scenario.watch.start import Started, start_or_adopt
 
@@ -96,7 +96,7 @@ class ScenarioTrainingTrigger(BaseTrigger):
             if watch.news:
                 self.log.info("%s", watch.news)
             if outcome:
-                return await in_thread(ending, self._poller.client, outcome, seen, self.model_id, self.job_id)
+                return await in_thread(self._poller.ending, outcome, seen, self.model_id, self.job_id)
             await asyncio.sleep(watch.pause)
 
     async def on_kill(self) -> None:

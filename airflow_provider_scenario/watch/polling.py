@@ -67,6 +67,11 @@ class Poller:
         self.close()
         return poll(self.client, model_id, job_id)
 
+    def ending(self, outcome: Outcome, seen: Seen, model_id: str | None, job_id: str | None) -> Ending:
+        """As :func:`ending`, with more than one try: there is no later poll to make up for it."""
+        with self._hook.connect() as client:
+            return ending(client, outcome, seen, model_id, job_id)
+
     def close(self) -> None:
         """Close the connections; the next poll opens others."""
         if self._client is not None:
@@ -112,7 +117,7 @@ def wait_for_training(
         if watch.news:
             log(watch.news)
         if outcome:
-            return ending(poller.client, outcome, seen, model_id, job_id)
+            return poller.ending(outcome, seen, model_id, job_id)
         sleep(watch.pause)
 
 
