@@ -29,7 +29,7 @@ def datasets(tmp_path):
 
 def test_two_hundred_trainings_on_a_bad_day_are_each_made_and_paid_once(airflow, emulator, datasets, tmp_path, capsys):
     airflow.wait_for_dag("soak")
-    emulator.fail_at_random()
+    emulator.fail_at_random(0.1)
     run = airflow.trigger("soak", {"folder": str(tmp_path)})
     state = airflow.wait_for_run("soak", run, timeout=540)
     injected = emulator.calm_down()

@@ -1,4 +1,4 @@
-"""Thirty trainings while one request in ten fails; ``tests/system/test_soak.py`` is the same in a real Airflow."""
+"""Thirty trainings while one request in five fails; ``tests/system/test_soak.py`` is the same in a real Airflow."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PIL import Image
 from airflow_provider_scenario.client.errors import ScenarioError
 from airflow_provider_scenario.operators.training import ScenarioTrainLoraOperator
 
-TASKS, RETRIES = 30, 10
+TASKS, RETRIES = 30, 30
 
 
 @pytest.fixture
@@ -28,14 +28,14 @@ def folders(tmp_path):
 
 @pytest.mark.usefixtures("either_way")
 def test_whatever_fails_now_and_then_each_is_made_and_paid_once(emulator, another_task, folders):
-    emulator.fail_at_random()
+    emulator.fail_at_random(0.2)
     contexts = [another_task(map_index=index) for index in range(TASKS)]
     with ThreadPoolExecutor(TASKS) as workers:
         results = list(workers.map(train_with_retries, contexts, folders))
     injected = emulator.calm_down()
     ledger = emulator.ledger()
-    assert sum(injected.values()) >= 0.05 * ledger["totals"]["requests"], injected
-    assert sum(context["ti"].try_number - 1 for context in contexts) >= 5, "nothing had to be tried again"
+    assert sum(injected.values()) >= 0.1 * ledger["totals"]["requests"], injected
+    assert sum(context["ti"].try_number - 1 for context in contexts) >= 5, "too little had to be tried again"
 
     assert [result["name"] for result in results] == [folder.name for folder in folders]
     mine = Counter(result["model_id"] for result in results)
