@@ -48,9 +48,11 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.operators.memory import OnClear
     from airflow_provider_scenario.watch.start import Started
 
-# ``on_kill`` has about five seconds until SIGKILL, for a question to Airflow and at most two requests.
+# ``on_kill`` has about five seconds until SIGKILL, for a question to Airflow and two requests, the latter again where
+# the service has failed at once.
 _ASKING_TIMEOUT = 1.0
 _KILL_TIMEOUT = (0.5, 1.2)
+_KILL_PATIENCE = 0.4
 
 # Seconds within which the kill of an earlier attempt may still reach the training that this one has adopted.
 _LATE_KILL = 60.0
@@ -237,11 +239,11 @@ class TrainingOperator(ScenarioOperator):
         raise AirflowFailException(f"The task was killed. {fate}")
 
     def _cancelled_in_a_hurry(self, model_id: str) -> str:
-        from airflow_provider_scenario.watch.polling import cancel_training
+        from airflow_provider_scenario.watch.polling import cancel_persistently
 
         try:
             with self.hook.connect(timeout=_KILL_TIMEOUT, max_tries=1) as client:
-                return cancel_training(client, model_id, self._job_id)
+                return cancel_persistently(client, model_id, self._job_id, patience=_KILL_PATIENCE)
         except ScenarioError as error:
             return f"The training of {model_id} could not be cancelled and may go on, and so may its cost: {error}"
 

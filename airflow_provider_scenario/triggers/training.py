@@ -16,7 +16,7 @@ from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.task_state import state_of
 from airflow_provider_scenario.watch.decision import TrainingWatch
 from airflow_provider_scenario.watch.ending import Ending
-from airflow_provider_scenario.watch.polling import Poller, cancel_training, sighting
+from airflow_provider_scenario.watch.polling import Poller, cancel_persistently, sighting
 from airflow_provider_scenario.watch.slots import waiting_for_slot
 from airflow_provider_scenario.watch.start import Started, start_or_adopt
 
@@ -134,7 +134,7 @@ class ScenarioTrainingTrigger(BaseTrigger):
         await asyncio.to_thread(self._poller.close)
 
     def _cancel(self) -> str:
-        return cancel_training(self._poller.client, str(self.model_id), self.job_id)
+        return cancel_persistently(self._poller.client, str(self.model_id), self.job_id, patience=5.0)
 
 
 class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):

@@ -139,6 +139,22 @@ def cancel_training(client: ScenarioClient, model_id: str, job_id: str | None) -
     return f"The training of {model_id} ({model.job_id}) was cancelled. Scenario does not promise a refund."
 
 
+def cancel_persistently(client: ScenarioClient, model_id: str, job_id: str | None, *, patience: float) -> str:
+    """
+    As :func:`cancel_training`, again where the service only stumbles: whoever was killed gets no other chance.
+
+    :param patience: seconds after which no further attempt begins.
+    """
+    give_up = time.monotonic() + patience
+    while True:
+        try:
+            return cancel_training(client, model_id, job_id)
+        except ScenarioError as error:
+            if error.permanent or time.monotonic() >= give_up:
+                raise
+        time.sleep(patience / 10)
+
+
 def _job(client: ScenarioClient, job_id: str | None) -> Job | None:
     try:
         return client.get_job(job_id) if job_id else None

@@ -116,6 +116,14 @@ async def test_a_person_who_ends_the_task_cancels_the_training(emulator, trainin
     assert emulator.counts()["canceled"] == 1
 
 
+@pytest.mark.parametrize("route", ["/models/*", "/models/*/train/action"])
+@pytest.mark.parametrize("trouble", [{"kind": "close"}, {"kind": "garbage"}, {"kind": "status"}, {"kind": "429"}])
+async def test_a_service_that_stumbles_then_still_cancels_it(emulator, training, as_seen_by, route, trouble):
+    emulator.fault(**trouble, route=route)
+    await as_seen_by(trigger(training), "failed").on_kill()
+    assert emulator.counts()["canceled"] == 1
+
+
 async def test_a_kill_in_the_middle_of_a_poll_is_still_known_as_one(emulator, training):
     emulator.fault(kind="slow", seconds=1, route="/models/*", times=None)
     polling = asyncio.ensure_future(event_of(trigger(training)))
