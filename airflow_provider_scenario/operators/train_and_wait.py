@@ -230,13 +230,24 @@ class TrainingOperator(ScenarioOperator):
             self.log.info("Task killed. %s", self._cancelled_in_a_hurry(self._waiting_for))
 
     def _stop_if_killed(self) -> None:
-        """Airflow lets a killed task go on for some seconds: nothing may be started in them that nobody waits for."""
-        if not self._killed:
+        """
+        Start nothing and leave nothing behind that nobody waits for.
+
+        A process hears only with its next heartbeat that its task was ended, and Airflow then lets it go on for some
+        seconds more.
+        """
+        if not (self._killed or self._was_ended()):
             return
         fate = "Nothing was started or billed."
         if self._job_id and self._waiting_for and self.cancel_on_kill:
             fate = self._cancelled_in_a_hurry(self._waiting_for)
         raise AirflowFailException(f"The task was killed. {fate}")
+
+    def _was_ended(self) -> bool:
+        try:
+            return state_of(self._ti) not in ("running", None)
+        except Exception:  # nobody to ask: then it hears of it as any task does
+            return False
 
     def _cancelled_in_a_hurry(self, model_id: str) -> str:
         from airflow_provider_scenario.watch.polling import cancel_persistently
@@ -314,19 +325,27 @@ class TrainingOperator(ScenarioOperator):
                     **self._trigger_arguments(model.id, deadline),
                 ),
             )
+        fate = nothing = "Nothing was started or billed."
         while time.time() < deadline:
             time.sleep(self.poke_interval)
             self._stop_if_killed()
             try:
                 now = self.hook.client.get_model(model.id)
                 return start_or_adopt(self.hook.client, now, parameters, previous_job_id=model.job_id)
-            except PlanCeilingError as ceiling:
-                if not ceiling.frees_up:
+            except ScenarioError as error:
+                if isinstance(error, PlanCeilingError) and error.frees_up:
+                    fate = nothing
+                    continue
+                if error.permanent:
                     raise
-        raise TrainingTimeoutError(f"No slot to train {model.id} was free in time. Nothing was started or billed.")
+                self.log.info("Training %s: not started yet: %s", model.id, error)
+                if error.money == "unknown":
+                    fate = "The last request to start it may have been carried out; a retry finds out."
+        raise TrainingTimeoutError(f"No slot to train {model.id} was free in time. {fate}")
 
     def _wait(self, context: Context, started: Started, deadline: float) -> dict[str, Any]:
         adopted_at = time.time() if started.adopted else None
+        self._stop_if_killed()
         if self.deferrable:
             from airflow_provider_scenario.triggers.training import ScenarioTrainingTrigger
 
