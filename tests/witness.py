@@ -7,16 +7,16 @@ from typing import Any
 import requests
 
 BAD_DAY = [
-    (0.02, {"kind": "close", "when": "before"}),
-    (0.02, {"kind": "close", "when": "after"}),
-    (0.01, {"kind": "status", "when": "before", "status": 503}),
-    (0.01, {"kind": "status", "when": "after", "status": 502}),
-    (0.01, {"kind": "429"}),
-    (0.01, {"kind": "429", "retry_after": 1}),
-    (0.01, {"kind": "garbage", "garbage": "truncated"}),
-    (0.01, {"kind": "slow", "seconds": 1.5}),
+    (0.2, {"kind": "close", "when": "before"}),
+    (0.2, {"kind": "close", "when": "after"}),
+    (0.1, {"kind": "status", "when": "before", "status": 503}),
+    (0.1, {"kind": "status", "when": "after", "status": 502}),
+    (0.1, {"kind": "429"}),
+    (0.1, {"kind": "429", "retry_after": 1}),
+    (0.1, {"kind": "garbage", "garbage": "truncated"}),
+    (0.1, {"kind": "slow", "seconds": 1.5}),
 ]
-"""Of all requests, how many go wrong how."""
+"""Of the requests that go wrong, how many do so how."""
 
 
 class Witness:
@@ -54,10 +54,10 @@ class Witness:
     def clear_faults(self) -> None:
         self._call("DELETE", "faults")
 
-    def fail_at_random(self) -> None:
-        """Let one request in ten go wrong, in every way there is, until :meth:`calm_down`."""
-        for seed, (share, fault) in enumerate(BAD_DAY):
-            self.fault(**fault, probability=share, seed=seed, times=None)
+    def fail_at_random(self, share: float) -> None:
+        """Let that share of all requests go wrong, in every way there is, until :meth:`calm_down`."""
+        for seed, (part, fault) in enumerate(BAD_DAY):
+            self.fault(**fault, probability=part * share, seed=seed, times=None)
 
     def calm_down(self) -> dict[str, int]:
         """Let nothing more go wrong; how often each fault has happened."""

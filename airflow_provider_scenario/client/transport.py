@@ -312,7 +312,9 @@ class Transport:
                     f"Asked Scenario to {call.phrase}; the answer cannot be read: it is no JSON object. {call.fate()}",
                     maybe_done=call.maybe_done,
                     **origin,
-                )
+                ),
+                # It has broken off. Anything else comes from somebody who will say the same again, such as a proxy.
+                may_repeat=call.repeatable and content.startswith(b"{"),
             )
         if 300 <= status < 400:
             target = plain(headers.get("location", ""), secrets=self._secrets) or "somewhere else"

@@ -48,9 +48,11 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.operators.memory import OnClear
     from airflow_provider_scenario.watch.start import Started
 
-# ``on_kill`` has about five seconds until SIGKILL, for a question to Airflow and at most two requests.
+# ``on_kill`` has about five seconds until SIGKILL, for a question to Airflow and two requests, the latter again where
+# the service has failed at once.
 _ASKING_TIMEOUT = 1.0
 _KILL_TIMEOUT = (0.5, 1.2)
+_KILL_PATIENCE = 0.4
 
 # Seconds within which the kill of an earlier attempt may still reach the training that this one has adopted.
 _LATE_KILL = 60.0
@@ -130,6 +132,7 @@ class TrainingOperator(ScenarioOperator):
             self.log.info("Waiting for a slot to train %s: %s", model.id, ceiling)
             started = self._wait_for_slot(model, checked, deadline)
         self._make_known(context, started, memory)
+        self._stop_if_killed()
         if started.adopted:
             for warning in differences(model, checked):
                 self.log.warning("%s", warning)
@@ -144,7 +147,6 @@ class TrainingOperator(ScenarioOperator):
         elif self.cancel_on_kill:
             self.cancel_on_kill = False
             self.log.info("Somebody else has started it: it goes on if this task is killed.")
-        self._stop_if_killed()
         for key, value in _told(started).items():
             context["ti"].xcom_push(key=key, value=value)
 
@@ -228,20 +230,31 @@ class TrainingOperator(ScenarioOperator):
             self.log.info("Task killed. %s", self._cancelled_in_a_hurry(self._waiting_for))
 
     def _stop_if_killed(self) -> None:
-        """Airflow lets a killed task go on for some seconds: nothing may be started in them that nobody waits for."""
-        if not self._killed:
+        """
+        Start nothing and leave nothing behind that nobody waits for.
+
+        A process hears only with its next heartbeat that its task was ended, and Airflow then lets it go on for some
+        seconds more.
+        """
+        if not (self._killed or self._was_ended()):
             return
         fate = "Nothing was started or billed."
         if self._job_id and self._waiting_for and self.cancel_on_kill:
             fate = self._cancelled_in_a_hurry(self._waiting_for)
         raise AirflowFailException(f"The task was killed. {fate}")
 
+    def _was_ended(self) -> bool:
+        try:
+            return state_of(self._ti) not in ("running", None)
+        except Exception:  # nobody to ask: then it hears of it as any task does
+            return False
+
     def _cancelled_in_a_hurry(self, model_id: str) -> str:
-        from airflow_provider_scenario.watch.polling import cancel_training
+        from airflow_provider_scenario.watch.polling import cancel_persistently
 
         try:
             with self.hook.connect(timeout=_KILL_TIMEOUT, max_tries=1) as client:
-                return cancel_training(client, model_id, self._job_id)
+                return cancel_persistently(client, model_id, self._job_id, patience=_KILL_PATIENCE)
         except ScenarioError as error:
             return f"The training of {model_id} could not be cancelled and may go on, and so may its cost: {error}"
 
@@ -312,16 +325,23 @@ class TrainingOperator(ScenarioOperator):
                     **self._trigger_arguments(model.id, deadline),
                 ),
             )
+        fate = nothing = "Nothing was started or billed."
         while time.time() < deadline:
             time.sleep(self.poke_interval)
             self._stop_if_killed()
             try:
                 now = self.hook.client.get_model(model.id)
                 return start_or_adopt(self.hook.client, now, parameters, previous_job_id=model.job_id)
-            except PlanCeilingError as ceiling:
-                if not ceiling.frees_up:
+            except ScenarioError as error:
+                if isinstance(error, PlanCeilingError) and error.frees_up:
+                    fate = nothing
+                    continue
+                if error.permanent:
                     raise
-        raise TrainingTimeoutError(f"No slot to train {model.id} was free in time. Nothing was started or billed.")
+                self.log.info("Training %s: not started yet: %s", model.id, error)
+                if error.money == "unknown":
+                    fate = "The last request to start it may have been carried out; a retry finds out."
+        raise TrainingTimeoutError(f"No slot to train {model.id} was free in time. {fate}")
 
     def _wait(self, context: Context, started: Started, deadline: float) -> dict[str, Any]:
         adopted_at = time.time() if started.adopted else None

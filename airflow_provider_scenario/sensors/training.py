@@ -109,7 +109,7 @@ class ScenarioTrainingSensor(BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002
         """One request; the end of the training is the end of the sensor."""
-        from airflow_provider_scenario.watch.polling import ending, sighting
+        from airflow_provider_scenario.watch.polling import sighting
 
         seen = self._poller.poll(self.model_id, self.job_id)
         outcome = self._watch.see(sighting(seen), time.time())
@@ -119,7 +119,7 @@ class ScenarioTrainingSensor(BaseSensorOperator):
             # Time is up for Airflow's own sensor loop to say.
             return PokeReturnValue(is_done=False)
         return PokeReturnValue(
-            is_done=True, xcom_value=_result(ending(self._poller.client, outcome, seen, self.model_id, self.job_id))
+            is_done=True, xcom_value=_result(self._poller.ending(outcome, seen, self.model_id, self.job_id))
         )
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002

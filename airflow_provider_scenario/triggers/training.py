@@ -15,7 +15,7 @@ from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.task_state import state_of
 from airflow_provider_scenario.watch.decision import TrainingWatch
 from airflow_provider_scenario.watch.ending import Ending
-from airflow_provider_scenario.watch.polling import cancel_training, sighting
+from airflow_provider_scenario.watch.polling import cancel_persistently, sighting
 from airflow_provider_scenario.watch.shared import SharedPoller, in_thread, shared_poller
 from airflow_provider_scenario.watch.slots import waiting_for_slot
 from airflow_provider_scenario.watch.start import Started, start_or_adopt
@@ -137,8 +137,8 @@ class ScenarioTrainingTrigger(BaseTrigger):
         self.log.info("Task killed while deferred (it is now %s). %s", state or "cleared", fate)
 
     def _cancel(self) -> str:
-        with ScenarioHook(self.scenario_conn_id).connect(max_tries=2) as client:
-            return cancel_training(client, str(self.model_id), self.job_id)
+        with ScenarioHook(self.scenario_conn_id).connect(max_tries=1) as client:
+            return cancel_persistently(client, str(self.model_id), self.job_id, patience=5.0)
 
 
 class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):

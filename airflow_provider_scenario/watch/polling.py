@@ -74,11 +74,13 @@ class Poller:
         return [self._one_of(found, model_id, job_id) for model_id, job_id in wanted]
 
     def ending(self, outcome: Outcome, seen: Seen, model_id: str | None, job_id: str | None) -> Ending:
-        """As :func:`ending`; a model that was read among others is read again by itself: a list may show less of it."""
-        if isinstance(seen, Model):
-            alone = poll(self.client, seen.id, job_id)
-            seen = alone if isinstance(alone, Model) else seen
-        return ending(self.client, outcome, seen, model_id, job_id)
+        """As :func:`ending`, with more than one try: there is no later poll to make up for it."""
+        with self._hook.connect() as client:
+            if outcome == "trained" and isinstance(seen, Model) and not (seen.epochs and seen.training_stats):
+                # Read among others, it may show less.
+                alone = poll(client, seen.id, job_id)
+                seen = alone if isinstance(alone, Model) else seen
+            return ending(client, outcome, seen, model_id, job_id)
 
     def close(self) -> None:
         """Close the connections; the next poll opens others."""
@@ -155,7 +157,7 @@ def wait_for_training(
         if watch.news:
             log(watch.news)
         if outcome:
-            return ending(poller.client, outcome, seen, model_id, job_id)
+            return poller.ending(outcome, seen, model_id, job_id)
         sleep(watch.pause)
 
 
@@ -175,6 +177,22 @@ def cancel_training(client: ScenarioClient, model_id: str, job_id: str | None) -
     except RequestRefusedError as error:
         return f"Nothing to cancel: {error}"
     return f"The training of {model_id} ({model.job_id}) was cancelled. Scenario does not promise a refund."
+
+
+def cancel_persistently(client: ScenarioClient, model_id: str, job_id: str | None, *, patience: float) -> str:
+    """
+    As :func:`cancel_training`, again where the service only stumbles: whoever was killed gets no other chance.
+
+    :param patience: seconds after which no further attempt begins.
+    """
+    give_up = time.monotonic() + patience
+    while True:
+        try:
+            return cancel_training(client, model_id, job_id)
+        except ScenarioError as error:
+            if error.permanent or time.monotonic() >= give_up:
+                raise
+        time.sleep(patience / 10)
 
 
 def _job(client: ScenarioClient, job_id: str | None) -> Job | None:

@@ -164,5 +164,8 @@ async def in_thread(function: Callable[..., T], *arguments: Any) -> T:
 
     Not by ``asyncio.to_thread``: on Airflow 3.1 the supervisor can only be asked from threads that know the loop they
     come from.
+
+    Shielded, because a cancellation that reaches asgiref comes out as another one: without the message by which Airflow
+    knows that it was a person, and then nobody is told of the kill.
     """
-    return await sync_to_async(function, thread_sensitive=False)(*arguments)
+    return await asyncio.shield(asyncio.ensure_future(sync_to_async(function, thread_sensitive=False)(*arguments)))

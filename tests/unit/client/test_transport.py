@@ -208,6 +208,8 @@ def test_a_bad_id_is_called_by_its_field(segments, field):
         ((429, {"name": "PlanLimitReachedError", "details": {"actionName": "train-model"}}), True, 1),
         ((429, {"details": {"actionName": "parallel-training", "actionLimit": 1}}), True, 1),
         *(((status, {}), True, 1) for status in (301, 302, 307, 400, 401, 402, 403, 404, 405, 409, 410, 413, 418, 422)),
+        ((200, b'{"model": {"id'), True, 4),
+        ((200, b'{"model": {"id'), False, 1),
         ((200, b"<html>"), True, 1),
         ((200, b"<html>"), False, 1),
     ],

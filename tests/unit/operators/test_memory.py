@@ -235,8 +235,9 @@ class TestKill:
 
     def test_cancel_on_kill_false_cancels_nothing(self, emulator, context, train, monkeypatch):
         emulator.set(training_seconds=600)
+        operator = waiting(train(deferrable=True, cancel_on_kill=False), context)
         seen_as(monkeypatch, "failed")
-        waiting(train(deferrable=True, cancel_on_kill=False), context).on_kill()
+        operator.on_kill()
         assert emulator.counts()["canceled"] == 0
 
     def test_a_task_that_is_killed_before_it_has_started_the_training_starts_none(self, emulator, context, train):

@@ -204,6 +204,15 @@ class TestEnd:
         operator.on_kill()
         assert emulator.model(model_id)["status"] == "training-canceled"
 
+    @pytest.mark.parametrize("route", ["/models/*", "/models/*/train/action"])
+    def test_a_service_that_stumbles_at_the_kill_still_cancels_it(self, emulator, context, model_id, route):
+        emulator.set(training_seconds=600)
+        operator = train(model_id, deferrable=True)
+        deferred(operator, context)
+        emulator.fault(kind="close", route=route)
+        operator.on_kill()
+        assert emulator.model(model_id)["status"] == "training-canceled"
+
     def test_killing_it_before_anything_was_started_asks_nothing(self, emulator, context, model_id):
         before = emulator.requests()
         train(model_id).on_kill()

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from airflow_provider_scenario.exceptions import TrainingTimeoutError
 from airflow_provider_scenario.operators.model import ScenarioAddTrainingImagesOperator, ScenarioCreateModelOperator
 from airflow_provider_scenario.operators.training import ScenarioTrainModelOperator
 from airflow_provider_scenario.triggers.training import ScenarioTrainingSlotTrigger, ScenarioTrainingTrigger
@@ -71,6 +72,28 @@ def test_blocking_it_waits_for_the_slot_too(emulator, ready, another_task):
     train = ScenarioTrainModelOperator(task_id="t", model_id=second, deferrable=False, poke_interval=0.1)
     assert train.execute(another_task())["status"] == "trained"
     assert emulator.counts()["trainings"] == 2
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_blocking_it_goes_on_waiting_when_the_service_stumbles(emulator, ready, another_task, when):
+    first, second = ready(2)
+    emulator.set(training_seconds=0.5)
+    occupy(first, another_task())
+    emulator.fault(kind="close", when=when, method="PUT", route="/models/*/train", skip=1, times=4)
+    train = ScenarioTrainModelOperator(task_id="t", model_id=second, deferrable=False, poke_interval=0.2)
+    assert train.execute(another_task())["status"] == "trained"
+    assert emulator.counts()["trainings"] == 2
+
+
+def test_a_start_whose_answer_was_lost_when_time_is_up_is_no_training_that_was_not_started(
+    emulator, ready, another_task
+):
+    first, second = ready(2)
+    occupy(first, another_task())
+    emulator.fault(kind="close", method="PUT", route="/models/*/train", skip=1, times=None)
+    train = ScenarioTrainModelOperator(task_id="t", model_id=second, deferrable=False, poke_interval=0.2, timeout=0.5)
+    with pytest.raises(TrainingTimeoutError, match=r"free in time\. The last request to start it may have been"):
+        train.execute(another_task())
 
 
 def test_where_the_plan_has_no_slot_at_all_it_fails_at_once(emulator, ready, another_task):

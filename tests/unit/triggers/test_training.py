@@ -75,8 +75,9 @@ async def test_it_fires_one_event_with_all_that_the_result_needs(emulator, train
 
 async def test_a_poll_is_one_request(emulator, training):
     before = emulator.requests()
-    await event_of(trigger(training, deadline=time.time() + 0.5, poke_interval=0.2))
-    # At 0, 0.2, 0.4 and 0.5 s the model; at the end the job, once, for cost and reason.
+    await event_of(trigger(training, deadline=time.time() + 0.5, poke_interval=0.02))
+    # The end is far away, so a pause is ten intervals: at 0, 0.2, 0.4 and 0.5 s the model; at the end once the job
+    # (cost and reason).
     assert emulator.requests() - before == pytest.approx(5, abs=1)
 
 
@@ -113,6 +114,14 @@ async def test_when_the_model_is_trained_by_a_later_job_its_own_job_counts(emula
 @pytest.mark.parametrize("state", ["failed", "success", "running", "queued", "up_for_retry", None])
 async def test_a_person_who_ends_the_task_cancels_the_training(emulator, training, state, as_seen_by):
     await as_seen_by(trigger(training), state).on_kill()
+    assert emulator.counts()["canceled"] == 1
+
+
+@pytest.mark.parametrize("route", ["/models/*", "/models/*/train/action"])
+@pytest.mark.parametrize("trouble", [{"kind": "close"}, {"kind": "garbage"}, {"kind": "status"}, {"kind": "429"}])
+async def test_a_service_that_stumbles_then_still_cancels_it(emulator, training, as_seen_by, route, trouble):
+    emulator.fault(**trouble, route=route)
+    await as_seen_by(trigger(training), "failed").on_kill()
     assert emulator.counts()["canceled"] == 1
 
 

@@ -83,6 +83,17 @@ def test_an_outage_until_the_tasks_own_time_is_up_says_what_became_of_the_traini
         operator.conclude(context, end)
 
 
+@pytest.mark.parametrize("lost", [{"kind": "close"}, {"kind": "status", "status": 503}])
+def test_one_lost_answer_at_the_end_costs_neither_the_price_nor_the_reason(emulator, training, lost):
+    emulator.outcome(model=training["model_id"], fail_at=0.5, error="CUDA out of memory")
+    ScenarioHook().client.cancel_training(training["model_id"])
+    again = ScenarioHook().client.train(training["model_id"], {}).job.job_id
+    emulator.fault(**lost, route="/jobs/*")
+    end = wait({**training, "job_id": again}, Clock(s60=lambda: emulator.advance(900)), [])
+    assert end.error == "CUDA out of memory"
+    assert end.creative_units_cost == emulator.ledger()["trainings"][-1]["creative_units"]
+
+
 @pytest.fixture
 def rotate(emulator, monkeypatch):
     """Exchange the secret at the service, and, unless it is forgotten, in Airflow's connection."""
