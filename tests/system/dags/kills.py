@@ -1,0 +1,51 @@
+"""DAGs of one task each, whose process dies where the run says; what they make is said when they are triggered."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from airflow.sdk import DAG, Param
+from kill_points import die_as_told
+
+from airflow_provider_scenario.operators.model import ScenarioAddTrainingImagesOperator, ScenarioCreateModelOperator
+from airflow_provider_scenario.operators.training import ScenarioTrainLoraOperator, ScenarioTrainModelOperator
+
+IMAGES = [str(path) for path in sorted((Path(__file__).parent / "datasets" / "ink-style").glob("*.jpg"))[:3]]
+NEW = {"name": "{{ params.name }}", "type": "flux.2-dev-lora", "short_description": "Made to be killed"}
+GIVEN = {"model_id": "{{ params.model_id }}"}
+TRAINING = {"parameters": {"nb_epochs": 1}, "poke_interval": 1}
+MODES = {"sync": {"deferrable": False}, "deferrable": {"deferrable": True}}
+
+
+def a_dag(dag_id: str) -> DAG:
+    return DAG(
+        dag_id,
+        schedule=None,
+        catchup=False,
+        max_active_runs=100,
+        max_active_tasks=100,
+        params={
+            "name": Param("", type="string"),
+            "model_id": Param("", type="string"),
+            "kills": Param([], type="array"),
+        },
+        default_args={"retries": 2, "retry_delay": timedelta(seconds=1), "pre_execute": die_as_told},
+    )
+
+
+with a_dag("kill_create"):
+    ScenarioCreateModelOperator(task_id="task", **NEW)
+
+with a_dag("kill_images"):
+    ScenarioAddTrainingImagesOperator(task_id="task", **GIVEN, images=IMAGES)
+
+for mode, deferrable in MODES.items():
+    with a_dag(f"kill_train_{mode}"):
+        ScenarioTrainModelOperator(task_id="task", **GIVEN, **TRAINING, **deferrable)
+
+    with a_dag(f"kill_lora_{mode}"):
+        ScenarioTrainLoraOperator(task_id="task", **NEW, **TRAINING, **deferrable, images=IMAGES)
+
+with a_dag("kill_namesakes"):
+    ScenarioCreateModelOperator.partial(task_id="task", name="namesake").expand(type=["flux.2-dev-lora"] * 5)

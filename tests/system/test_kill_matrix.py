@@ -1,0 +1,346 @@
+"""Nothing is made or paid twice, whatever is killed when: real processes, with the emulator's ledger as the judge."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from airflow_provider_scenario.demo.rest import AirflowError
+
+pytestmark = pytest.mark.full
+
+PICTURES = sorted((Path(__file__).parents[2] / "example_dags" / "datasets" / "ink-style").glob("*.jpg"))[:3]
+TYPE = "flux.2-dev-lora"
+DESCRIPTION = "Made to be killed"
+
+CREATE, IMAGE, TRAIN = "POST /models", "POST /models/*/training-images", "PUT /models/*/train"
+DESCRIBE = "PUT /models/*"
+SECOND_IMAGE = f"{IMAGE} #2"
+
+# A point is the steps that the process takes until it dies; dags/kill_points.py knows them.
+BEFORE, LOST, UNRECORDED, RECORDED = "before it", "acted, answer lost", "answered, not recorded", "recorded"
+WAITING, DEFERRING, FINISHING, RETURNED = "waiting", "handing over", "finishing", "result stored"
+POINTS = {
+    BEFORE: ["asks {request}"],
+    LOST: ["answered {request}"],
+    UNRECORDED: ["answered {request}", "records"],
+    RECORDED: ["answered {request}", "recorded"],
+    WAITING: ["answered {request}", "asks GET /models/*", "asks GET /models/*"],
+    DEFERRING: ["answered {request}", "defers"],
+    FINISHING: ["concludes"],
+    RETURNED: ["returned"],
+}
+WHILE_ASKING = (BEFORE, LOST, UNRECORDED, RECORDED)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """
+    One way to die.
+
+    :param kills: request and point, one for each try that dies.
+    :param brief: whether a training ends before the next try looks; else it still runs then.
+    """
+
+    operator: str
+    mode: str
+    kills: tuple[tuple[str, str], ...] = ()
+    brief: bool = False
+
+    @property
+    def killed(self) -> str:
+        return " + ".join(f"{request}: {point}" if request else point for request, point in self.kills)
+
+    @property
+    def steps(self) -> list[list[str]]:
+        return [[step.format(request=request) for step in POINTS[point]] for request, point in self.kills]
+
+    @property
+    def holds_worker(self) -> bool:
+        return self.mode == "sync" and not self.brief
+
+    @property
+    def leaves(self) -> str:
+        """What the last try must come by of the earlier ones."""
+        request, point = self.kills[-1]
+        if point in (FINISHING, RETURNED) or request == DESCRIBE:
+            return "ended"
+        if request != TRAIN or point == BEFORE:
+            return "nothing"
+        return "ended" if self.brief else "running"
+
+
+def cell(operator: str, mode: str, *kills: tuple[str, str], brief: bool = False) -> Cell:
+    return Cell(operator, mode, kills, brief)
+
+
+MATRIX = [
+    *(cell("create", "", (CREATE, point)) for point in WHILE_ASKING),
+    cell("create", "", (DESCRIBE, BEFORE)),
+    cell("create", "", (DESCRIBE, LOST)),
+    cell("create", "", ("", RETURNED)),
+    # These record nothing but their result, so that the last two die while finishing.
+    *(cell("images", "", (SECOND_IMAGE, point)) for point in WHILE_ASKING),
+    *(cell("train", "sync", (TRAIN, point), brief=True) for point in WHILE_ASKING),
+    cell("train", "sync", (TRAIN, LOST)),
+    cell("train", "sync", (TRAIN, WAITING)),
+    cell("train", "sync", ("", FINISHING), brief=True),
+    cell("train", "sync", ("", RETURNED), brief=True),
+    *(cell("train", "deferrable", (TRAIN, point)) for point in WHILE_ASKING),
+    cell("train", "deferrable", (TRAIN, LOST), brief=True),
+    cell("train", "deferrable", (TRAIN, DEFERRING)),
+    cell("train", "deferrable", ("", FINISHING), brief=True),
+    cell("train", "deferrable", ("", RETURNED), brief=True),
+    cell("train", "deferrable", (TRAIN, LOST), ("", FINISHING)),
+    *(cell("lora", "sync", (CREATE, point), brief=True) for point in WHILE_ASKING),
+    cell("lora", "sync", (SECOND_IMAGE, LOST), brief=True),
+    *(cell("lora", "sync", (TRAIN, point), brief=True) for point in WHILE_ASKING),
+    cell("lora", "sync", (TRAIN, UNRECORDED)),
+    cell("lora", "sync", (TRAIN, WAITING)),
+    cell("lora", "sync", ("", FINISHING), brief=True),
+    cell("lora", "sync", (DESCRIBE, BEFORE), brief=True),
+    cell("lora", "sync", ("", RETURNED), brief=True),
+    *(cell("lora", "deferrable", (CREATE, point)) for point in WHILE_ASKING),
+    cell("lora", "deferrable", (SECOND_IMAGE, BEFORE)),
+    *(cell("lora", "deferrable", (TRAIN, point)) for point in WHILE_ASKING),
+    cell("lora", "deferrable", (TRAIN, LOST), brief=True),
+    cell("lora", "deferrable", (TRAIN, DEFERRING)),
+    cell("lora", "deferrable", ("", FINISHING), brief=True),
+    cell("lora", "deferrable", ("", RETURNED), brief=True),
+    cell("lora", "deferrable", (CREATE, LOST), (TRAIN, LOST)),
+]
+SLOTS = 4  # tasks that this Airflow runs at once
+KINDS = [cell(operator, mode) for operator in ("train", "lora") for mode in ("sync", "deferrable")]
+
+
+def test_a_task_that_is_killed_anywhere_makes_and_pays_everything_once(airflow, emulator, capsys):
+    emulator.set(training_seconds=600, training_seconds_by_model={"brief *": 0.1})
+    others = [cell for cell in MATRIX if not cell.holds_worker]
+    holding = [cell for cell in MATRIX if cell.holds_worker]
+    rows = []
+    for cells in [others, *(holding[first : first + SLOTS] for first in range(0, len(holding), SLOTS))]:
+        runs = [begin(airflow, emulator, cell) for cell in cells]
+        deadline = time.monotonic() + 240  # then one hangs, as the table will show
+        while not all(is_over_or_waits(airflow, run) for run in runs) and time.monotonic() < deadline:
+            time.sleep(0.5)
+        emulator.advance(900)
+        rows += judged(airflow, emulator, runs, timeout=90)
+    show(capsys, rows)
+    assert not any(row["wrong"] for row in rows), table(rows)
+
+
+def test_tasks_that_make_namesakes_at_the_same_moment_keep_to_their_own(airflow, emulator):
+    run = airflow.trigger("kill_namesakes", {"kills": [[f"answered {CREATE}"]]})
+    assert airflow.wait_for_run("kill_namesakes", run) == "success"
+    tries = [airflow.task_instance("kill_namesakes", run, "task", index)["try_number"] for index in range(5)]
+    taken = {airflow.xcom("kill_namesakes", run, "task", map_index=index) for index in range(5)}
+    made = {model["model_id"] for model in emulator.ledger()["models"]}
+    assert (tries, len(made), taken) == ([2] * 5, 5, made)
+
+
+@pytest.mark.parametrize("part", ["scheduler", "triggerer", "api-server"])
+def test_a_killed_part_of_airflow_costs_and_cancels_nothing(airflow, emulator, another_triggerer, part, capsys):
+    emulator.set(training_seconds=600)
+    waiting = [begin(airflow, emulator, kind) for kind in KINDS]
+    eventually(lambda: emulator.counts()["trainings"] == len(waiting))
+    for run in waiting:
+        if run.cell.mode == "deferrable":
+            eventually(lambda run=run: "queued-for-train" in airflow.task_log(run.dag, run.run_id, "task"))
+    if part == "triggerer":
+        another_triggerer()  # it has nothing to wait for yet
+    starting = [begin(airflow, emulator, kind) for kind in KINDS]
+    names = {run.name for run in starting if run.cell.operator == "lora"}
+    eventually(lambda: names & {model["name"] for model in emulator.ledger()["models"]})
+
+    airflow.kill(part)
+    if part != "triggerer":  # there the other one has to do
+        airflow.restart(part)
+    emulator.set(training_seconds=3)
+    emulator.advance(900)
+    rows = judged(airflow, emulator, waiting + starting, timeout=150)
+    show(capsys, rows)
+    assert not any(row["wrong"] for row in rows), table(rows)
+
+
+@pytest.fixture
+def another_triggerer(airflow):
+    """Adds a second triggerer; in the end the first is alone again, and well."""
+
+    def add() -> None:
+        airflow.add_triggerer()
+        eventually(lambda: len(alive_triggerers(airflow)) == 2)
+
+    yield add
+    if "triggerer-2" in airflow.parts:
+        airflow.parts.pop("triggerer-2").stop()
+        airflow.restart("triggerer")
+
+
+@dataclass(frozen=True)
+class Run:
+    """
+    A cell that is being tried.
+
+    :param model_id: of the model that was prepared for it; None where the task makes its own.
+    """
+
+    cell: Cell
+    name: str
+    model_id: str | None
+    dag: str
+    run_id: str
+
+
+_numbers = itertools.count(1)
+
+
+def begin(airflow, emulator, cell: Cell) -> Run:
+    """Start the cell's task, on a model of a name of its own."""
+    name = f"{'brief' if cell.brief else 'long'} {next(_numbers)} {cell.operator} {cell.mode}".strip()
+    model_id = None
+    if cell.operator in ("images", "train"):
+        model_id = send(emulator, "POST", "models", {"name": name, "type": TYPE})["model"]["id"]
+    if cell.operator == "train":
+        for picture in PICTURES:
+            content = f"data:image/jpeg;base64,{base64.b64encode(picture.read_bytes()).decode()}"
+            send(emulator, "POST", f"models/{model_id}/training-images", {"data": content, "name": picture.name})
+    dag = "_".join(filter(None, ["kill", cell.operator, cell.mode]))
+    conf = {"name": name, "model_id": model_id or "", "kills": cell.steps}
+    return Run(cell, name, model_id, dag, airflow.trigger(dag, conf))
+
+
+def judged(airflow, emulator, runs: list[Run], timeout: float) -> list[dict[str, Any]]:
+    """Wait for all, then compare each with the ledger; what is not as it must be stands in the row's ``wrong``."""
+    deadline = time.monotonic() + timeout
+    states = [state_in_the_end(airflow, run, deadline) for run in runs]
+    price = price_of_one(emulator)
+    ledger = emulator.ledger()
+    return [judge(airflow, emulator, ledger, price, run, state) for run, state in zip(runs, states, strict=True)]
+
+
+def judge(airflow, emulator, ledger, price: float, run: Run, state: str) -> dict[str, Any]:
+    models = [model["model_id"] for model in ledger["models"] if model["name"] == run.name]
+    images = {image["name"]: image["image_id"] for image in ledger["training_images"] if image["model_id"] in models}
+    added = sum(image["model_id"] in models for image in ledger["training_images"])
+    trainings = [training for training in ledger["trainings"] if training["model_name"] == run.name]
+    model_id, result = xcom(airflow, run, "model_id"), xcom(airflow, run, "return_value")
+    pays = run.cell.operator in ("train", "lora")
+    seen = {
+        "end": state,
+        "models": len(models),
+        "images": added,
+        "trainings": len(trainings),
+        "billed": sum(training["creative_units"] for training in trainings),
+        "orphans": len(set(models) - {model_id}) + sum(training["status"] != "trained" for training in trainings),
+    }
+    right = {
+        "end": "success",
+        "models": 1,
+        "images": 0 if run.cell.operator == "create" else len(PICTURES),
+        "trainings": 1 if pays else 0,
+        "billed": price if pays else 0,
+        "orphans": 0,
+    }
+    tried = airflow.task_instance(run.dag, run.run_id, "task")["try_number"]
+    wrong = [name for name, value in right.items() if seen[name] != value]
+    left = found(airflow, run, tried) if pays and tried > 1 else ""
+    if run.cell.kills:  # else it is not for the cell to say how often it is tried
+        wrong += ["tries"] if tried != len(run.cell.kills) + 1 else []
+        wrong += ["found"] if pays and left != run.cell.leaves else []
+    if pays:
+        told = {name: (result or {}).get(name) for name in ("model_id", "job_id", "status", "creative_units_cost")}
+        job_id = trainings[0]["job_id"] if trainings else None
+        expected = {"model_id": model_id, "job_id": job_id, "status": "trained", "creative_units_cost": price}
+    else:
+        told = result
+        expected = model_id if run.cell.operator == "create" else [images.get(picture.name) for picture in PICTURES]
+    if told != expected or model_id not in models:
+        wrong.append("result")
+    if run.model_id is None and model_id and emulator.model(model_id)["shortDescription"] != DESCRIPTION:
+        wrong.append("description")
+    return {
+        "operator": run.cell.operator,
+        "mode": run.cell.mode,
+        "killed": run.cell.killed,
+        "tries": tried,
+        **seen,
+        "found": left,
+        "wrong": ", ".join(wrong),
+    }
+
+
+def found(airflow, run: Run, tried: int) -> str:
+    """Which training of the earlier tries the last one came by, as its log says."""
+    log = airflow.task_log(run.dag, run.run_id, "task", try_number=tried)
+    if "is being trained already" in log:
+        return "running"
+    return "ended" if "An earlier try has trained" in log else "nothing"
+
+
+def is_over_or_waits(airflow, run: Run) -> bool:
+    """Whether only the end of a training can bring the run on."""
+    task = airflow.task_instance(run.dag, run.run_id, "task")
+    if task["state"] in ("deferred", "success", "failed"):
+        return True
+    if not run.cell.holds_worker or task["state"] != "running" or task["try_number"] <= len(run.cell.kills):
+        return False
+    log = airflow.task_log(run.dag, run.run_id, "task")
+    return "is being trained already" in log or "has started as" in log
+
+
+def state_in_the_end(airflow, run: Run, deadline: float) -> str:
+    try:
+        return airflow.wait_for_run(run.dag, run.run_id, timeout=max(1.0, deadline - time.monotonic()))
+    except AirflowError as error:  # one that hangs must not hide the others
+        return str(error).rpartition(": ")[2]
+
+
+def xcom(airflow, run: Run, key: str) -> Any:
+    try:
+        return airflow.xcom(run.dag, run.run_id, "task", key)
+    except AirflowError:
+        return None
+
+
+def price_of_one(emulator) -> float:
+    """What the service asks for one training of such a dataset; its quote for a model that has none yet."""
+    model_id = send(emulator, "POST", "models", {"name": "price", "type": TYPE})["model"]["id"]
+    path = f"models/{model_id}/train?dryRun=true&trainingImagesCount={len(PICTURES)}"
+    return send(emulator, "PUT", path, {"parameters": {"nbEpochs": 1}})["creativeUnitsCost"]
+
+
+def send(emulator, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    answer = requests.request(method, f"{emulator.root}/v1/{path}", json=body, auth=emulator.auth, timeout=10)
+    answer.raise_for_status()
+    return answer.json()
+
+
+def show(capsys, rows: list[dict[str, Any]]) -> None:
+    with capsys.disabled():
+        print(table(rows))  # noqa: T201 - worth seeing
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    lines = [list(rows[0]), *([str(value) for value in row.values()] for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    return "\n" + "\n".join(
+        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
+
+
+def alive_triggerers(airflow) -> list[dict[str, Any]]:
+    return airflow.call("GET", "/jobs", params={"job_type": "TriggererJob", "is_alive": True})["jobs"]
+
+
+def eventually(true, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.3)
