@@ -64,7 +64,8 @@ class TrainingOperator(ScenarioOperator):
 
     :param max_creative_units: fail before anything is paid if the quoted price is higher. Default: no limit.
     :param wait_for_completion: False returns once the training has started. Default: True.
-    :param poke_interval: seconds between two looks at the training. Default: 30.
+    :param poke_interval: seconds between two looks at the training; up to ten times that while the end is far
+        (at most 300), and down to a third of it towards the end. Default: 30.
     :param timeout: seconds to wait at most. A shorter ``execution_timeout`` counts too, also while deferred.
         Default: 43200 (12 hours).
     :param deferrable: wait in the triggerer, without holding a worker. Default: True.

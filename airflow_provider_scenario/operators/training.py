@@ -48,7 +48,8 @@ class ScenarioTrainModelOperator(TrainingOperator):
         own. A ``wandbKey`` must come from a template, never from the DAG file.
     :param max_creative_units: fail before anything is paid if the quoted price is higher (templated). Default: none.
     :param wait_for_completion: False returns once the training has started. Default: True.
-    :param poke_interval: seconds between two looks at the training. Default: 30.
+    :param poke_interval: seconds between two looks at the training; up to ten times that while the end is far
+        (at most 300), and down to a third of it towards the end. Default: 30.
     :param timeout: seconds to wait at most. A shorter ``execution_timeout`` counts too, also while deferred.
         Default: 43200 (12 hours).
     :param deferrable: wait in the triggerer, without holding a worker. Default: True.
@@ -143,7 +144,8 @@ class ScenarioTrainLoraOperator(TrainingOperator):
     :param threads: how many images are uploaded at once. Default: 8.
     :param max_creative_units: fail before anything is paid if the quoted price is higher (templated). Default: none.
     :param wait_for_completion: False returns once the training has started. Default: True.
-    :param poke_interval: seconds between two looks at the training. Default: 30.
+    :param poke_interval: seconds between two looks at the training; up to ten times that while the end is far
+        (at most 300), and down to a third of it towards the end. Default: 30.
     :param timeout: seconds to wait at most. A shorter ``execution_timeout`` counts too, also while deferred.
         Default: 43200 (12 hours).
     :param deferrable: wait in the triggerer, without holding a worker. Default: True.

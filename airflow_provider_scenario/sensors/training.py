@@ -40,7 +40,8 @@ class ScenarioTrainingSensor(BaseSensorOperator):
     :param model_id: the model that is trained; its status decides (templated).
     :param job_id: the training's job (templated). Alone: its status decides. With ``model_id``: makes sure that it is
         this training, not an earlier or a later one of the same model.
-    :param poke_interval: seconds between two looks. Default: 30.
+    :param poke_interval: seconds between two looks; deferred, up to ten times that while the end is far
+        (at most 300), and down to a third of it towards the end. Default: 30.
     :param timeout: seconds to wait at most. Default: 43200 (12 hours).
     :param deferrable: wait in the triggerer, without holding a worker. Default: True.
     :param cancel_on_kill: cancel the training when the sensor is killed while deferred. Default: False.

@@ -30,7 +30,7 @@ class ScenarioTrainingTrigger(BaseTrigger):
 
     :param model_id: the model that is trained; its status decides. None: only the job is known.
     :param job_id: the training's job; where ``model_id`` is trained by another job in the end, this one's end counts.
-    :param poke_interval: seconds between two looks. Default: 30.
+    :param poke_interval: seconds between two looks, see :class:`~..watch.decision.TrainingWatch`. Default: 30.
     :param deadline: when to give up, as a Unix time in seconds: absolute, so that a triggerer's restart does not
         extend it. None: never.
     :param cancel_on_kill: cancel the training when a person kills, marks or clears the deferred task. Default: False.
