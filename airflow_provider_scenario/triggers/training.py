@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from airflow.sdk.types import Logger
 
 T = TypeVar("T")
+
+# Airflow lets ``on_kill`` take thirty seconds; a service that hangs must not take them all.
+_KILL_TIMEOUT = (2.0, 4.0)
 
 
 class ScenarioTrainingTrigger(BaseTrigger):
@@ -56,7 +60,8 @@ class ScenarioTrainingTrigger(BaseTrigger):
         self.deadline = deadline
         self.cancel_on_kill = cancel_on_kill
         self.scenario_conn_id = scenario_conn_id
-        self._poller = Poller(ScenarioHook(scenario_conn_id))
+        self._hook = ScenarioHook(scenario_conn_id)
+        self._poller = Poller(self._hook)
         self._ended = False
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -106,9 +111,17 @@ class ScenarioTrainingTrigger(BaseTrigger):
         Airflow 3.3.0 to 3.3.2 calls this also when the trigger has only moved to another triggerer
         (apache/airflow#73454), so the task's state is asked for first: still ``deferred`` means that somebody else
         goes on waiting. Where the state cannot be had the training goes on.
+
+        Airflow cancels a killed trigger anew each second until it has ended: what has begun is seen to its end.
         """
         if not self.cancel_on_kill or self._ended or not self.model_id:
             return
+        cancelling = asyncio.ensure_future(self._cancel_if_killed())
+        while not cancelling.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.shield(cancelling)
+
+    async def _cancel_if_killed(self) -> None:
         try:
             state = await in_thread(state_of, self.task_instance)
         except Exception as error:
@@ -134,7 +147,8 @@ class ScenarioTrainingTrigger(BaseTrigger):
         await asyncio.to_thread(self._poller.close)
 
     def _cancel(self) -> str:
-        return cancel_persistently(self._poller.client, str(self.model_id), self.job_id, patience=5.0)
+        with self._hook.connect(timeout=_KILL_TIMEOUT, max_tries=1) as client:
+            return cancel_persistently(client, str(self.model_id), self.job_id, patience=5.0)
 
 
 class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
@@ -217,11 +231,11 @@ class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
         model = client.get_model(str(self.model_id))
         return start_or_adopt(client, model, self.parameters, previous_job_id=self.previous_job_id)
 
-    async def on_kill(self) -> None:
+    async def _cancel_if_killed(self) -> None:
         """Let a start that is under way come to its end, then cancel it."""
         if self._starting and not self._starting.done():
             await asyncio.wait([self._starting], timeout=20)
-        await super().on_kill()
+        await super()._cancel_if_killed()
 
 
 async def in_thread(function: Callable[..., T], *arguments: Any) -> T:
