@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,10 @@ from airflow_provider_scenario.watch.start import Started, start_or_adopt
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
+
+
+# Airflow lets ``on_kill`` take thirty seconds; a service that hangs must not take them all.
+_KILL_TIMEOUT = (2.0, 4.0)
 
 
 class ScenarioTrainingTrigger(BaseTrigger):
@@ -113,9 +118,17 @@ class ScenarioTrainingTrigger(BaseTrigger):
         Airflow 3.3.0 to 3.3.2 calls this also when the trigger has only moved to another triggerer
         (apache/airflow#73454), so the task's state is asked for first: still ``deferred`` means that somebody else
         goes on waiting. Where the state cannot be had the training goes on.
+
+        Airflow cancels a killed trigger anew each second until it has ended: what has begun is seen to its end.
         """
         if not self.cancel_on_kill or self._ended or not self.model_id:
             return
+        cancelling = asyncio.ensure_future(self._cancel_if_killed())
+        while not cancelling.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.shield(cancelling)
+
+    async def _cancel_if_killed(self) -> None:
         try:
             state = await in_thread(state_of, self.task_instance)
         except Exception as error:
@@ -137,7 +150,7 @@ class ScenarioTrainingTrigger(BaseTrigger):
         self.log.info("Task killed while deferred (it is now %s). %s", state or "cleared", fate)
 
     def _cancel(self) -> str:
-        with ScenarioHook(self.scenario_conn_id).connect(max_tries=1) as client:
+        with ScenarioHook(self.scenario_conn_id).connect(timeout=_KILL_TIMEOUT, max_tries=1) as client:
             return cancel_persistently(client, str(self.model_id), self.job_id, patience=5.0)
 
 
@@ -221,11 +234,11 @@ class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
         model = client.get_model(str(self.model_id))
         return start_or_adopt(client, model, self.parameters, previous_job_id=self.previous_job_id)
 
-    async def on_kill(self) -> None:
+    async def _cancel_if_killed(self) -> None:
         """Let a start that is under way come to its end, then cancel it."""
         if self._starting and not self._starting.done():
             await asyncio.wait([self._starting], timeout=20)
-        await super().on_kill()
+        await super()._cancel_if_killed()
 
 
 def _success(end: Ending) -> TaskSuccessEvent:

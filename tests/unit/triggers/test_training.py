@@ -134,6 +134,17 @@ async def test_a_kill_in_the_middle_of_a_poll_is_still_known_as_one(emulator, tr
         await polling
 
 
+async def test_a_kill_that_is_told_again_and_again_is_still_seen_to_its_end(emulator, training, as_seen_by, capsys):
+    emulator.fault(kind="slow", seconds=1, route="/models/*")
+    killing = asyncio.ensure_future(as_seen_by(trigger(training), "failed").on_kill())
+    for _ in range(3):
+        await asyncio.sleep(0.3)
+        killing.cancel("said by Airflow")
+    await killing
+    assert emulator.counts()["canceled"] == 1
+    assert "was cancelled" in capsys.readouterr().out
+
+
 async def test_moving_to_another_triggerer_cancels_nothing(emulator, training, as_seen_by):
     await as_seen_by(trigger(training), "deferred").on_kill()
     assert emulator.counts()["canceled"] == 0

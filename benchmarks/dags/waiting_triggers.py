@@ -1,0 +1,83 @@
+"""The triggers of ``benchmarks/waiting.py`` beside those that it measures; importable in the triggerer."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_scenario.hooks.scenario import ScenarioHook
+from airflow_provider_scenario.triggers.training import ScenarioTrainingTrigger
+from airflow_provider_scenario.watch.ending import Ending
+from airflow_provider_scenario.watch.polling import Poller, Seen
+from airflow_provider_scenario.watch.shared import SharedPoller
+
+
+class Watchdog(BaseTrigger):
+    """
+    Writes a line a second: the time, and by how much a sleep of 10 ms took longer, at worst, in ms.
+
+    Twice: by the clock, and without the time that this thread was ready to run but had no core: that is the fault of
+    what else runs on the machine.
+    """
+
+    def __init__(self, file: str) -> None:
+        super().__init__()
+        self.file = file
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        return "waiting_triggers.Watchdog", {"file": self.file}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        Path(f"{self.file}.pid").write_text(str(os.getpid()))
+        scheduling = os.open("/proc/thread-self/schedstat", os.O_RDONLY)
+        with Path(self.file).open("w", buffering=1) as lines:
+            second, worst, ours = time.time() + 1, 0.0, 0.0
+            begin, without_core = time.perf_counter(), _waited(scheduling)
+            while True:
+                await asyncio.sleep(0.01)
+                late = time.perf_counter() - begin - 0.01
+                waited = _waited(scheduling)
+                worst, ours = max(worst, late), max(ours, late - (waited - without_core))
+                if time.time() >= second:
+                    lines.write(f"{second:.3f} {worst * 1000:.1f} {ours * 1000:.1f}\n")
+                    second, worst, ours = time.time() + 1, 0.0, 0.0
+                begin, without_core = time.perf_counter(), _waited(scheduling)
+        yield TriggerEvent("never")
+
+
+def _waited(scheduling: int) -> float:
+    """Seconds that the thread has waited for a core so far."""
+    return int(os.pread(scheduling, 100, 0).split()[1]) / 1e9
+
+
+class Steady(ScenarioTrainingTrigger):
+    """Ours, but with a pause that is always the interval."""
+
+    async def _end(self, shared: SharedPoller) -> Ending:
+        return await super()._end(_SteadyPoller(shared, self.poke_interval))
+
+
+class Alone(ScenarioTrainingTrigger):
+    """Ours, but each with a poller and a client of its own, and a pause that is always the interval."""
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        own = SharedPoller(Poller(ScenarioHook(self.scenario_conn_id)))
+        try:
+            end = await self._end(_SteadyPoller(own, self.poke_interval))
+        finally:
+            await own.close()
+        yield TriggerEvent(end.to_event())
+
+
+class _SteadyPoller:
+    def __init__(self, shared: SharedPoller, interval: float) -> None:
+        self.poller, self._look, self._interval = shared.poller, shared.look, interval
+
+    async def look(self, model_id: str | None, job_id: str | None, *, after: float) -> Seen:
+        return await self._look(model_id, job_id, after=self._interval if after else 0.0)

@@ -1,0 +1,65 @@
+"""One task a DAG that is ended in some way while it waits for a training; ``params`` say what it trains."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from airflow.sdk import DAG, Param
+
+from airflow_provider_scenario.operators import train_and_wait
+from airflow_provider_scenario.operators.training import ScenarioTrainLoraOperator, ScenarioTrainModelOperator
+from airflow_provider_scenario.sensors.training import ScenarioTrainingSensor
+
+# Airflow's own deferral time-out comes ten minutes after ours: nobody waits for that in a test.
+train_and_wait.GRACE = timedelta(seconds=4)
+
+IMAGES = [str(path) for path in sorted((Path(__file__).parent / "datasets" / "ink-style").glob("*.jpg"))[:2]]
+MODEL = "{{ params.model_id }}"
+NAME = "{{ params.name }}"
+TRAINING = {"parameters": {"nb_epochs": 1}}
+LORA = {"type": "flux.2-dev-lora", "images": IMAGES, **TRAINING}
+
+
+def train(**arguments):
+    ScenarioTrainModelOperator(task_id="task", model_id=MODEL, **TRAINING, **arguments)
+
+
+def lora(**arguments):
+    ScenarioTrainLoraOperator(task_id="task", name=NAME, **LORA, **arguments)
+
+
+def mapped(**arguments):
+    names = [f"{NAME}-0", f"{NAME}-1"]
+    ScenarioTrainLoraOperator.partial(task_id="task", **LORA, **arguments).expand(name=names)
+
+
+def sensor(**arguments):
+    ScenarioTrainingSensor(task_id="task", model_id=MODEL, **arguments)
+
+
+# What the DAGs differ in → the tasks that come so.
+VARIANTS = {
+    "plain": ({}, [train, lora, mapped, sensor]),
+    "keeps": ({"cancel_on_kill": False}, [train]),
+    "cancels": ({"cancel_on_kill": True}, [sensor]),
+    "own_timeout": ({"timeout": 8}, [train, lora, sensor]),
+    "execution_timeout": ({"execution_timeout": timedelta(seconds=10)}, [train]),
+    "dagrun_timeout": ({}, [train]),
+    "reattaches": ({"on_clear": "reattach"}, [train, lora]),
+    "retries": ({"retries": 2}, [train, lora]),
+}
+
+for variant, (arguments, tasks) in VARIANTS.items():
+    for task in tasks:
+        for mode, deferrable in (("deferred", True), ("blocking", False)):
+            with DAG(
+                f"leak_{task.__name__}_{mode}_{variant}",
+                schedule=None,
+                catchup=False,
+                params={"name": Param("a model"), "model_id": Param("model_of_nobody")},
+                # Airflow counts from the start of the run: the training must have begun by then on a slow machine.
+                dagrun_timeout=timedelta(seconds=25) if variant == "dagrun_timeout" else None,
+                default_args={"poke_interval": 1, "retries": 0, "retry_delay": timedelta(seconds=1)},
+            ):
+                task(deferrable=deferrable, **arguments)

@@ -1,0 +1,560 @@
+"""
+Nothing goes on costing that nobody waits for, and nothing is cancelled that somebody still wants.
+
+Each row ends a waiting task in some way; the emulator's ledger tells what became of its training.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import psutil
+import pytest
+import requests
+
+pytestmark = pytest.mark.full
+
+CANCELED = {"training-canceled": 1}
+GOES_ON = {"training": 1}
+TRAINED = {"trained": 1}
+AGAIN = {"training-canceled": 1, "trained": 1}
+NEVER_STARTED: dict[str, int] = {}
+
+PIXEL = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42"
+    "mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+TOLD_TO_STOP, GONE = "the task shouldn't be running anymore. Terminating process", "Task killed!"
+WATCHED, LOSES_ITS_WORKER = "queued-for-train", "The worker stops, the task is not ended by anybody"
+FATE_IS_SAID = ("was cancelled", "could not be cancelled", "Nothing to cancel", "cannot tell why")
+ON_KILL_MAY_TAKE = 5.0  # seconds, then comes SIGKILL
+
+# LocalAirflow runs four tasks at once; one place stays free for those that only come to defer.
+BLOCKING_AT_ONCE, DEFERRED_AT_ONCE = 3, 4
+
+numbers = itertools.count(1)
+
+
+class Case:
+    """One run of a DAG with one task, and what the ledger says of its training."""
+
+    def __init__(self, airflow: Any, emulator: Any, column: str, variant: str = "plain", name: str = "") -> None:
+        self.airflow, self.emulator, self.column = airflow, emulator, column
+        self.operator, self.mode = column.split()
+        self.name = f"{re.sub('[^a-z]+', '-', name.lower())}-{next(numbers)}"
+        self.dag = f"leak_{self.operator}_{self.mode}_{variant}"
+        self.map_index = 0 if self.operator == "mapped" else -1
+        self.model_id = self._model() if self.operator in ("train", "sensor") else None
+        self.run = ""
+
+    @property
+    def at(self) -> tuple[str, str, str, int]:
+        return self.dag, self.run, "task", self.map_index
+
+    @property
+    def training_of(self) -> str:
+        return f"{self.name}-0" if self.operator == "mapped" else self.name
+
+    def start(self) -> Case:
+        self.run = self.airflow.trigger(self.dag, {"name": self.name, "model_id": self.model_id})
+        return self
+
+    def train_as_a_person(self) -> None:
+        self._call("PUT", f"models/{self.model_id}/train", {"parameters": {"nbEpochs": 1}})
+
+    def is_waited_for(self, times: int = 1, try_number: int = 1) -> bool:
+        """Somebody has looked at the training, so somebody is there to cancel it. Each one who looks says it once."""
+        return self.log(try_number).count(WATCHED) >= times
+
+    def waiting(self) -> Case:
+        eventually(self.is_waited_for, f"{self.name}: waited for", 90)
+        return self
+
+    def state(self) -> str | None:
+        return self.airflow.task_instance(*self.at)["state"]
+
+    def try_number(self) -> int:
+        return self.airflow.task_instance(*self.at)["try_number"]
+
+    def clear(self) -> None:
+        self.airflow.clear(*self.at)
+
+    def log(self, try_number: int = 1) -> str:
+        try:
+            return self.airflow.task_log(*self.at, try_number=try_number)
+        except Exception:  # there is no such try yet
+            return ""
+
+    def nobody_is_left(self, try_number: int = 1) -> bool:
+        """The process or the trigger that waited has ended."""
+        return (GONE if self.mode == "blocking" else "trigger completed") in self.log(try_number)
+
+    def fate(self, name: str | None = None) -> dict[str, int]:
+        wanted = name or self.training_of
+        trainings = self.emulator.ledger()["trainings"]
+        return dict(Counter(each["status"] for each in trainings if each["model_name"] == wanted))
+
+    def faults_seen(self) -> int:
+        faults = requests.get(f"{self.emulator.root}/emulator/faults", timeout=10).json()
+        return sum(fault["hits"] for fault in faults if str(self.model_id) in fault["route"])
+
+    def on_kill_took(self) -> float | None:
+        """Seconds from the decision to kill the process to the last word of its handler."""
+        lines = [line for line in self.log().splitlines() if re.match(r"\d{4}-\d\d-\d\dT", line)]
+        told = next((moment(line) for line in lines if TOLD_TO_STOP in line), None)
+        ends = [moment(line) for line in lines if any(word in line for word in FATE_IS_SAID)]
+        after = [end - told for end in ends if told is not None and end >= told]
+        return min(after) if after else None
+
+    def _model(self) -> str:
+        model_id = self._call("POST", "models", {"name": self.name, "type": "flux.2-dev-lora"})["model"]["id"]
+        for number in range(2):
+            image = {"data": PIXEL, "name": f"{number}.png"}
+            self._call("POST", f"models/{model_id}/training-images", image)
+        return model_id
+
+    def _call(self, method: str, path: str, body: Any) -> Any:
+        url = f"{self.emulator.root}/v1/{path}"
+        answer = requests.request(method, url, json=body, auth=self.emulator.auth, timeout=10)
+        answer.raise_for_status()
+        return answer.json()
+
+
+class Result(NamedTuple):
+    what: str
+    column: str
+    expected: dict[str, int]
+    fate: dict[str, int]
+    state: str | None
+    took: float | None = None
+    problems: tuple[str, ...] = ()
+
+
+def nothing(case: Case) -> None:
+    """A time limit ends it."""
+
+
+def marked(state: str) -> Callable[[Case], None]:
+    def act(case: Case) -> None:
+        case.waiting()
+        case.airflow.mark(case.dag, case.run, "task", state, case.map_index)
+
+    return act
+
+
+def run_marked_failed(case: Case) -> None:
+    case.waiting()
+    case.airflow.mark_run(case.dag, case.run, "failed")
+
+
+def marked_as_it_starts(case: Case) -> None:
+    """The answer to the start takes its time: a deferrable task may defer before it hears that it was ended."""
+    eventually(case.fate, "a training", 60)
+    case.airflow.mark(*case.at[:3], "failed")
+
+
+def marked_in_the_middle_of_a_poll(case: Case) -> None:
+    case.waiting()
+    faulty((LOOK,), kind="slow", seconds=3, times=1)(case)
+    eventually(case.faults_seen, "a poll that is slow")
+    case.airflow.mark(*case.at[:3], "failed")
+
+
+def marked_while(*routes: tuple[str, str], **fault: Any) -> Callable[[Case], None]:
+    """Marked failed on a bad day."""
+
+    def act(case: Case) -> None:
+        case.waiting()
+        faulty(routes, **fault)(case)
+        case.airflow.mark(*case.at[:3], "failed")
+
+    return act
+
+
+def faulty(routes: Iterable[tuple[str, str]], **fault: Any) -> Callable[[Case], None]:
+    def act(case: Case) -> None:
+        for method, route in routes:
+            case.emulator.fault(method=method, route=f"/models/{case.model_id}{route}", **{"times": None, **fault})
+
+    return act
+
+
+LOOK, START, CANCEL = ("GET", ""), ("PUT", "/train"), ("POST", "/train/action")
+
+
+class Row(NamedTuple):
+    what: str
+    act: Callable[[Case], None]
+    fate: dict[str, int]
+    state: str
+    says: str = ""
+    variant: str = "plain"
+    columns: str = "train deferred, train blocking"
+    before: Callable[[Case], None] = nothing
+
+
+EVERY = "train deferred, train blocking, lora deferred, lora blocking"
+SENSORS = "sensor deferred, sensor blocking"
+THRICE = "train deferred, train deferred, train deferred, train blocking"
+CUT = "was cancelled. Scenario does not promise a refund"
+KEPT = "could not be cancelled and may go on, and so may its cost"
+THEIRS = "Somebody else has started it"
+FAIL = marked("failed")
+BY_A_PERSON = Case.train_as_a_person
+SLOW_START = faulty((START,), kind="slow", when="after", seconds=0.5)
+
+MATRIX = [
+    Row("marked failed", FAIL, CANCELED, "failed", CUT, columns=EVERY),
+    Row("marked success", marked("success"), CANCELED, "success", CUT, columns=EVERY),
+    Row("one of two mapped marked failed", FAIL, CANCELED, "failed", CUT, columns="mapped deferred"),
+    Row("DAG run marked failed", run_marked_failed, CANCELED, "failed", CUT),
+    Row("DAG run's timeout", nothing, CANCELED, "skipped", CUT, "dagrun_timeout"),
+    Row("execution_timeout", nothing, CANCELED, "failed", CUT, "execution_timeout"),
+    Row("operator's timeout", nothing, CANCELED, "failed", CUT, "own_timeout", EVERY),
+    Row("marked failed as it starts", marked_as_it_starts, CANCELED, "failed", CUT, before=SLOW_START, columns=THRICE),
+    Row("marked failed in the middle of a poll", marked_in_the_middle_of_a_poll, CANCELED, "failed", CUT),
+    Row(
+        "marked failed, 0.8 s an answer", marked_while(LOOK, CANCEL, kind="slow", seconds=0.8), CANCELED, "failed", CUT
+    ),
+    Row("marked failed, a 503", marked_while(CANCEL, kind="status", status=503, times=1), CANCELED, "failed", CUT),
+    Row("marked failed, Scenario hangs", marked_while(LOOK, kind="hang", seconds=60), GOES_ON, "failed", KEPT),
+    Row("cancel_on_kill=False, marked failed", FAIL, GOES_ON, "failed", "", "keeps"),
+    Row("a person's training, marked failed", FAIL, GOES_ON, "failed", THEIRS, before=BY_A_PERSON),
+    Row("a person's training, timeout", nothing, GOES_ON, "failed", THEIRS, "own_timeout", before=BY_A_PERSON),
+    Row("sensor marked failed", FAIL, GOES_ON, "failed", "", "plain", SENSORS, BY_A_PERSON),
+    Row("sensor's timeout", nothing, GOES_ON, "failed", "", "own_timeout", SENSORS, BY_A_PERSON),
+    Row("cancelling sensor marked failed", FAIL, CANCELED, "failed", CUT, "cancels", "sensor deferred", BY_A_PERSON),
+]
+
+
+@pytest.fixture(scope="module")
+def table(airflow, pytestconfig) -> Iterator[list[Result]]:
+    """All results, shown when the last is there."""
+    results: list[Result] = []
+    yield results
+    pytestconfig.pluginmanager.getplugin("terminalreporter").write_line(drawn(results))
+    assert airflow.import_errors() == []
+
+
+def test_what_ends_a_task_ends_its_training_and_nothing_else_does(airflow, emulator, table):
+    emulator.set(training_seconds=600)
+    cells = [(row, column) for row in MATRIX for column in row.columns.split(", ")]
+    # Those with a time limit first: later ones make the machine slow.
+    cells.sort(key=lambda cell: cell[0].act is not nothing)
+    with ThreadPoolExecutor(BLOCKING_AT_ONCE) as blocking, ThreadPoolExecutor(DEFERRED_AT_ONCE) as deferred:
+        pools = {"blocking": blocking, "deferred": deferred}
+        results = [
+            pools[column.split()[1]].submit(result_of, row, Case(airflow, emulator, column, row.variant, row.what))
+            for row, column in cells
+        ]
+    conclude(table, [each.result() for each in results])
+
+
+def result_of(row: Row, case: Case) -> Result:
+    problems = []
+    try:
+        row.before(case)
+        case.start()
+        row.act(case)
+        eventually(lambda: case.state() == row.state, f"the task is {row.state}", 60)
+        if row.fate != GOES_ON:
+            eventually(lambda: case.fate() == row.fate, "the ledger is right", 10)
+        elif row.act is not nothing:  # then nobody is left who could still cancel
+            eventually(case.nobody_is_left, "its process or trigger is gone")
+        if row.says:
+            eventually(lambda: row.says in case.log(), f"the log says {row.says!r}", 10)
+    except Exception as error:
+        problems.append(f"{type(error).__name__}: {error}")
+    if case.operator == "mapped" and case.fate(f"{case.name}-1") != GOES_ON:
+        problems.append(f"its sibling: {case.fate(f'{case.name}-1')}")
+    took = case.on_kill_took() if case.mode == "blocking" else None
+    if took is not None and took >= ON_KILL_MAY_TAKE:
+        problems.append(f"on_kill took {took:.1f} s")
+    if problems:
+        problems.append(case.log()[-1500:])
+    return Result(row.what, case.column, row.fate, case.fate(), case.state(), took, tuple(problems))
+
+
+def test_triggerers_that_come_and_go_cancel_nothing(airflow, emulator, table):
+    emulator.set(training_seconds=600)
+    cases = started(airflow, emulator, "train deferred, lora deferred, mapped deferred", "triggerers")
+    results = []
+    for event in (triggerer_restarted, triggerer_killed, triggerer_frozen_and_thawed):
+        results += after(event, airflow, cases)
+    emulator.advance(900)
+    conclude(table, results + ended_well("all of this over", cases, TRAINED))
+
+
+def triggerer_restarted(airflow: Any, cases: list[Case]) -> None:
+    watched_anew(cases, lambda: airflow.restart("triggerer"))
+
+
+def triggerer_killed(airflow: Any, cases: list[Case]) -> None:
+    def act() -> None:
+        airflow.kill("triggerer", signal.SIGKILL)
+        airflow.restart("triggerer")
+
+    watched_anew(cases, act)
+
+
+def triggerer_frozen_and_thawed(airflow: Any, cases: list[Case]) -> None:
+    """Its triggers move to another one; when it wakes up, Airflow 3.3.2 tells it that they were killed."""
+    frozen = psutil.Process(airflow.parts["triggerer"].pid)
+    frozen = [frozen, *frozen.children(recursive=True)]
+    airflow.add_triggerer("triggerer-2")
+    try:
+        for process in frozen:
+            process.suspend()
+        watched_anew(cases, nothing_more)
+        for process in frozen:
+            process.resume()
+        for case in cases:
+            eventually(lambda case=case: "another triggerer waits" in case.log(), "the thawed one was told to kill")
+    finally:
+        airflow.parts.pop("triggerer-2").stop()
+        watched_anew(cases, lambda: airflow.restart("triggerer"))
+
+
+def nothing_more() -> None:
+    """Only time passes."""
+
+
+def watched_anew(cases: list[Case], act: Callable[[], Any]) -> None:
+    """Until another trigger of each has looked at its training."""
+    before = [case.log().count(WATCHED) for case in cases]
+    act()
+    for case, times in zip(cases, before, strict=True):
+        eventually(lambda case=case, times=times: case.is_waited_for(times + 1), f"{case.name}: waited for anew", 60)
+
+
+def test_a_worker_told_to_stop_cancels_nothing(airflow, emulator, table):
+    emulator.set(training_seconds=600)
+    cases = started(airflow, emulator, "train blocking, lora blocking", "worker")
+    results = after(task_process_terminated, airflow, cases) + after(worker_terminated, airflow, cases)
+    emulator.advance(900)
+    conclude(table, results + ended_well("all of this over", cases, TRAINED))
+
+
+def worker_terminated(airflow: Any, cases: list[Case]) -> None:
+    """A deploy; the worker hands the signal on to the task."""
+    for case in cases:
+        psutil.Process(pid_of(case)).parent().terminate()
+        eventually(lambda case=case: case.log().count(LOSES_ITS_WORKER) == 2, "the task has heard it again")
+
+
+def task_process_terminated(airflow: Any, cases: list[Case]) -> None:
+    for case in cases:
+        psutil.Process(pid_of(case)).terminate()
+        eventually(lambda case=case: LOSES_ITS_WORKER in case.log(), "the task has heard it")
+
+
+def pid_of(case: Case) -> int:
+    return case.airflow.task_instance(*case.at)["pid"]
+
+
+def test_restarts_of_api_server_and_scheduler_cancel_nothing(airflow, emulator, table):
+    emulator.set(training_seconds=600)
+    columns = "train deferred, lora deferred, train blocking, lora blocking"
+    cases = started(airflow, emulator, columns, "restarts", "retries")
+    results = after(api_server_restarted, airflow, cases) + after(scheduler_restarted, airflow, cases)
+    emulator.advance(900)
+    conclude(table, results + ended_well("all of this over", cases, TRAINED))
+
+
+def api_server_restarted(airflow: Any, cases: list[Case]) -> None:
+    airflow.restart("api-server")
+    for case in cases:
+        eventually(lambda case=case: case.state() in ("running", "deferred"), f"{case.name}: goes on", 60)
+
+
+def scheduler_restarted(airflow: Any, cases: list[Case]) -> None:
+    """The workers of a LocalExecutor go with it; what they ran is tried again once its heartbeat is missed."""
+    blocking = [case for case in cases if case.mode == "blocking"]
+    tries = [case.try_number() for case in blocking]
+    airflow.restart("scheduler")
+    for case, tried in zip(blocking, tries, strict=True):
+        eventually(
+            lambda case=case, tried=tried: case.is_waited_for(try_number=tried + 1), f"{case.name}: tried again", 120
+        )
+
+
+def test_without_a_triggerer_nothing_goes_on(airflow, emulator, table):
+    emulator.set(training_seconds=600)
+    cleared_cases = started(airflow, emulator, "train deferred, lora deferred", "cleared-unwatched")
+    stop_triggerer(airflow)
+    try:
+        for case in cleared_cases:
+            case.clear()
+        timed_out = [
+            Case(airflow, emulator, column, "own_timeout", "unwatched").start()
+            for column in ("train deferred", "lora deferred")
+        ]
+        results = ended_well("deferral timeout, no triggerer", timed_out, CANCELED, "failed", CUT)
+        for case in cleared_cases:
+            airflow.wait_for_task(*case.at[:3], ["deferred"])
+    finally:
+        airflow.restart("triggerer")
+    for case in cleared_cases:
+        eventually(lambda case=case: case.is_waited_for(try_number=2), f"{case.name}: waited for again", 60)
+    emulator.advance(900)
+    train, lora = cleared_cases
+    results += ended_well("cleared without a triggerer", [train], TRAINED)
+    results += ended_well("cleared without a triggerer", [lora], AGAIN)
+    conclude(table, results)
+
+
+def stop_triggerer(airflow: Any) -> None:
+    airflow.kill("triggerer")
+    airflow.parts["triggerer"].wait()
+
+
+class Clearing(NamedTuple):
+    what: str
+    act: Callable[[Case], None]
+    fate: dict[str, int]
+    variant: str = "plain"
+    columns: str = EVERY
+
+
+def cleared(case: Case) -> None:
+    case.waiting()
+    case.clear()
+
+
+def cleared_with_a_slow_cancellation(case: Case) -> None:
+    """The next attempt adopts the training before it is cancelled."""
+    case.waiting()
+    faulty((CANCEL,), kind="slow", seconds=7, times=1)(case)
+    case.clear()
+
+
+def cleared_when_done(case: Case) -> None:
+    assert case.airflow.wait_for_run(case.dag, case.run) == "success"
+    case.clear()
+
+
+CLEARINGS = [
+    Clearing("cleared while running", cleared, AGAIN, columns=", ".join([EVERY] * 3)),
+    Clearing(
+        "cleared, cancelled late", cleared_with_a_slow_cancellation, AGAIN, columns="train deferred, train blocking"
+    ),
+    Clearing("cleared when done", cleared_when_done, {"trained": 2}),
+    Clearing("reattach, cleared when done", cleared_when_done, TRAINED, "reattaches"),
+]
+
+
+def test_a_cleared_task_ends_with_one_training(airflow, emulator, table):
+    short = [clearing.what for clearing in CLEARINGS if clearing.act is cleared_when_done]
+    seconds = Seconds(emulator)
+    with ThreadPoolExecutor(BLOCKING_AT_ONCE) as blocking, ThreadPoolExecutor(DEFERRED_AT_ONCE) as deferred:
+        pools = {"blocking": blocking, "deferred": deferred}
+        done = []
+        for clearing in CLEARINGS:
+            for column in clearing.columns.split(", "):
+                case = Case(airflow, emulator, column, clearing.variant, clearing.what)
+                seconds.of(case, 3 if clearing.what in short else 600)
+                done.append(pools[column.split()[1]].submit(cleared_result, clearing, case, seconds))
+    conclude(table, [each.result() for each in done])
+
+
+class Seconds:
+    """How long the trainings of each model take that start from now on."""
+
+    def __init__(self, emulator: Any) -> None:
+        self._emulator, self._seconds, self._lock = emulator, {}, threading.Lock()
+
+    def of(self, case: Case, seconds: float) -> None:
+        with self._lock:
+            self._seconds[case.name] = seconds
+            self._emulator.set(training_seconds_by_model=self._seconds)
+
+
+def cleared_result(clearing: Clearing, case: Case, seconds: Seconds) -> Result:
+    problems = []
+    try:
+        case.start()
+        eventually(case.fate, "a training", 90)
+        seconds.of(case, 3)
+        clearing.act(case)
+        eventually(lambda: case.try_number() == 2, "a second try", 60)
+        eventually(lambda: case.state() == "success", "the task has succeeded", 60)
+        eventually(lambda: case.fate() == clearing.fate, "the ledger is right", 15)
+    except Exception as error:
+        problems += [f"{type(error).__name__}: {error}", case.log()[-2500:], case.log(2)[-2500:]]
+    return Result(clearing.what, case.column, clearing.fate, case.fate(), case.state(), None, tuple(problems))
+
+
+def started(airflow: Any, emulator: Any, columns: str, name: str, variant: str = "plain") -> list[Case]:
+    cases = [Case(airflow, emulator, column, variant, name).start() for column in columns.split(", ")]
+    return [case.waiting() for case in cases]
+
+
+def after(event: Callable[[Any, list[Case]], None], airflow: Any, cases: list[Case]) -> list[Result]:
+    """Nothing may have been cancelled."""
+    problems = []
+    try:
+        event(airflow, cases)
+    except Exception as error:
+        problems.append(f"{type(error).__name__}: {error}")
+    what = event.__name__.replace("_", " ")
+    return [Result(what, case.column, GOES_ON, case.fate(), case.state(), None, tuple(problems)) for case in cases]
+
+
+def ended_well(
+    what: str, cases: list[Case], fate: dict[str, int], state: str = "success", says: str = ""
+) -> list[Result]:
+    results = []
+    for case in cases:
+        problems = []
+        try:
+            eventually(lambda case=case: case.state() == state, f"{case.name} is {state}", 90)
+            eventually(lambda case=case: case.fate() == fate, "the ledger is right", 10)
+            assert says in case.log(), f"not said: {says}"
+        except Exception as error:
+            problems += [f"{type(error).__name__}: {error}", case.log()[-2500:], case.log(2)[-1500:]]
+        results.append(Result(what, case.column, fate, case.fate(), case.state(), None, tuple(problems)))
+    return results
+
+
+def conclude(table: list[Result], results: list[Result]) -> None:
+    table += results
+    wrong = [result for result in results if result.problems or result.fate != result.expected]
+    assert not wrong, drawn(wrong) + "".join(
+        f"\n\n{each.what}, {each.column}: " + "\n".join(each.problems) for each in wrong
+    )
+
+
+def drawn(results: list[Result]) -> str:
+    lines = [f"\n\n{'what happens':40} {'task':16} {'trainings':34} {'task is':10} {'on_kill':>7}"]
+    for each in results:
+        right = not each.problems and each.fate == each.expected
+        took = "" if each.took is None else f"{each.took:.1f} s"
+        lines.append(
+            f"{each.what:40} {each.column:16} {told(each.fate):34} {each.state!s:10} {took:>7}"
+            + ("" if right else f"  WRONG, not {told(each.expected)}")
+        )
+    return "\n".join(lines)
+
+
+def told(fate: dict[str, int]) -> str:
+    return ", ".join(f"{number} {status}" for status, number in sorted(fate.items())) or "none"
+
+
+def moment(line: str) -> float:
+    return datetime.fromisoformat(line.split()[0]).timestamp()
+
+
+def eventually(true: Callable[[], Any], what: str, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"never came true: {what}"
+        time.sleep(0.5)
