@@ -5,9 +5,9 @@ One process and one event loop for both; each answer is held back for the same t
 
     python waiting_service.py CERTIFICATE KEY THINK_SECONDS
 
-``POST /waiting/begin?count=…&seconds=…`` makes so many trainings (``model_0``, ``job_0``, …) that last so long and began
-at times spread evenly over that time, and forgets the rest. ``GET /waiting/report`` tells the requests by kind, and for
-each job that was asked for the first time after its end (which ours does once it has noticed) how late that was.
+``POST /waiting/begin?count=…&seconds=…`` makes so many trainings (``model_0``, ``job_0``, …) that last so long and
+began at times spread evenly over that time, and forgets the rest. ``GET /waiting/report`` tells the requests by kind,
+and of each job that was asked for (which ours does once, when it has noticed its end) how long ago it had ended.
 """
 
 from __future__ import annotations

@@ -7,15 +7,17 @@ import os
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.triggers.training import ScenarioTrainingTrigger
-from airflow_provider_scenario.watch.ending import Ending
 from airflow_provider_scenario.watch.polling import Poller, Seen
 from airflow_provider_scenario.watch.shared import SharedPoller
+
+if TYPE_CHECKING:
+    from airflow_provider_scenario.watch.ending import Ending
 
 
 class Watchdog(BaseTrigger):

@@ -1,0 +1,361 @@
+"""
+What do a thousand deferred trainings cost the triggerer and the service, and how soon is an end noticed?
+
+One run, side by side: our trigger, ours with a fixed interval, ours with a poller of its own for each, dbt Cloud's from
+its released package, and triggers that only sleep, which is what Airflow itself costs. A real ``airflow triggerer``
+(supervisor and runner process, PostgreSQL) holds them; the deferred tasks are put into the database, so that no worker
+has to start a thousand times. All shapes ask the same small server over HTTPS, which thinks 50 ms about every answer.
+
+    python benchmarks/waiting.py [--waiting 1000] [--window 60] [--shapes ours,dbt …]
+    python benchmarks/waiting.py --growth [100 300 1000 3000]
+
+The stall is what a watchdog in the same event loop sees: by how much a sleep of 10 ms took longer. What the operating
+system kept the thread from a core, because something else was running, is shown but not held against anybody.
+
+Needs PostgreSQL at 127.0.0.1:5432 with a user ``postgres`` without password, and makes and drops a database of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import ssl
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import certifi
+import psycopg2
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from airflow_provider_scenario.demo.local_airflow import LocalAirflow
+from airflow_provider_scenario.demo.postgres import own_database
+
+HERE = Path(__file__).parent
+THINK_SECONDS = 0.05
+INTERVAL = 5.0
+HOUR = 3600.0
+
+FASTER = 10
+"""The clock of the shape with the default settings: an hour's trainings last 6 minutes, and 30 seconds are 3."""
+
+BOUND_REQUESTS, BOUND_CPU, BOUND_MEMORY = 1 / 40, 1 / 8, 1 / 2
+BOUND_STALL_MS = 25.0
+BOUND_DEFAULT_REQUESTS = 25.0
+BOUND_NOTICED = 1.2
+
+
+@dataclass(frozen=True)
+class Shape:
+    """
+    :param trigger: class path and arguments of the trigger of number n.
+    :param seconds: how long the trainings last.
+    """
+
+    title: str
+    trigger: Callable[[int], tuple[str, dict[str, object]]]
+    seconds: float = HOUR
+    faster: int = 1
+
+
+@dataclass
+class Measured:
+    requests: dict[str, float]
+    """A minute, by kind."""
+    cpu: float
+    supervisor_cpu: float
+    stall_ms: float
+    stall_by_the_clock_ms: float
+    growth_mb: float
+    noticed: list[float] = field(default_factory=list)
+
+    @property
+    def all_requests(self) -> float:
+        return sum(self.requests.values())
+
+
+def ours(path: str, interval: float = INTERVAL) -> Callable[[int], tuple[str, dict[str, object]]]:
+    return lambda n: (path, {"model_id": f"model_{n}", "job_id": f"job_{n}", "poke_interval": interval})
+
+
+def dbt(n: int) -> tuple[str, dict[str, object]]:
+    arguments = {"conn_id": "dbt_cloud_default", "run_id": n, "account_id": 42, "poll_interval": INTERVAL}
+    end = {"end_time": time.time() + 7 * 24 * HOUR, "execution_deadline": None, "hook_params": {}}
+    return "airflow.providers.dbt.cloud.triggers.dbt.DbtCloudRunJobTrigger", {**arguments, **end}
+
+
+OURS = "airflow_provider_scenario.triggers.training.ScenarioTrainingTrigger"
+SHAPES = {
+    "sleep": Shape("only sleeping: Airflow itself", lambda _: ("sleep_trigger.Sleep", {"seconds": 24 * HOUR})),
+    "dbt": Shape("dbt Cloud's trigger", dbt),
+    "alone": Shape("ours, each a poller of its own, fixed interval", ours("waiting_triggers.Alone")),
+    "steady": Shape("ours, shared, fixed interval", ours("waiting_triggers.Steady")),
+    "ours": Shape("ours", ours(OURS)),
+    "default": Shape(
+        f"ours, default settings ({FASTER} times as fast)", ours(OURS, 30 / FASTER), HOUR / FASTER, FASTER
+    ),
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.strip().partition("\n")[0])
+    parser.add_argument("--waiting", type=int, default=1000)
+    parser.add_argument("--window", type=float, default=60, help="seconds measured, after a warm-up")
+    parser.add_argument("--warm-up", type=float, default=15, help="seconds after the last trigger was handed out")
+    parser.add_argument("--shapes", default=",".join(SHAPES), help=f"of {','.join(SHAPES)}")
+    parser.add_argument("--growth", type=int, nargs="*", metavar="WAITING", help="ours, for several numbers")
+    options = parser.parse_args()
+    with bench() as measure:
+        if options.growth is not None:
+            counts = options.growth or [100, 300, 1000, 3000]
+            shape = SHAPES[options.shapes if options.shapes in SHAPES else "ours"]
+            return report_growth(shape, {n: measure(shape, n, options.warm_up, options.window) for n in counts})
+        found = {}
+        for name in options.shapes.split(","):
+            shape = SHAPES[name]
+            # With the default settings pauses last ten intervals: all have had one after that.
+            warm_up = max(options.warm_up, 330 / shape.faster) if shape.faster > 1 else options.warm_up
+            found[name] = measure(shape, options.waiting, warm_up, options.window)
+    return report(found, options.waiting)
+
+
+@contextlib.contextmanager
+def bench() -> Iterator[Callable[[Shape, int, float, float], Measured]]:
+    with contextlib.ExitStack() as until_the_end:
+        folder = Path(until_the_end.enter_context(tempfile.TemporaryDirectory()))
+        certificate, key, trusted = make_certificate(folder)
+        service = until_the_end.enter_context(running_service(certificate, key))
+        triggerer = TriggererAlone(
+            folder / "home",
+            HERE / "dags",
+            connections={
+                "scenario_default": {
+                    "conn_type": "scenario",
+                    "login": "demo",
+                    "password": "demo",
+                    "host": f"{service}/v1",
+                    "extra": {"verify": str(trusted)},
+                },
+                "dbt_cloud_default": {
+                    "conn_type": "dbt_cloud",
+                    "login": "42",
+                    "password": "demo",
+                    "host": service.removeprefix("https://"),
+                },
+            },
+            config={"triggerer.capacity": "10000"},
+            env={"PYTHONPATH": f"{HERE.parent}:{HERE / 'dags'}", "SSL_CERT_FILE": str(trusted)},
+            sql_alchemy_conn=until_the_end.enter_context(own_database()),
+        )
+        until_the_end.enter_context(triggerer)
+        asking = ssl.create_default_context(cafile=str(trusted))
+
+        def ask(method: str, path: str) -> dict:
+            with urlopen(Request(f"{service}/waiting/{path}", method=method), timeout=60, context=asking) as answer:
+                return json.load(answer)
+
+        def measure(shape: Shape, waiting: int, warm_up: float, window: float) -> Measured:
+            print(f"{shape.title}, {waiting} waiting …", file=sys.stderr, flush=True)
+            watchdog = folder / f"watchdog-{time.time_ns()}"
+            with triggerer.running(watchdog) as runner:
+                before = resident_mb(runner)
+                ask("POST", f"begin?count={waiting}&seconds={shape.seconds}")
+                triggerer.defer([shape.trigger(n) for n in range(waiting)])
+                triggerer.wait_until_handed_out()
+                time.sleep(warm_up)
+                first, begin = ask("GET", "report"), time.time()
+                cpu, supervisor = cpu_seconds(runner), cpu_seconds(triggerer.pid)
+                time.sleep(window)
+                last, seconds = ask("GET", "report"), time.time() - begin
+                cpu, supervisor = cpu_seconds(runner) - cpu, cpu_seconds(triggerer.pid) - supervisor
+                after = resident_mb(runner)
+                lines = [[float(word) for word in line.split()] for line in watchdog.read_text().splitlines()]
+            stalls = [line for line in lines if begin + 1 < line[0] <= begin + seconds]
+            minutes = seconds * shape.faster / 60
+            return Measured(
+                {kind: (n - first["requests"].get(kind, 0)) / minutes for kind, n in last["requests"].items()},
+                cpu / seconds,
+                supervisor / seconds,
+                max(line[2] for line in stalls),
+                max(line[1] for line in stalls),
+                after - before,
+                [late * shape.faster for late in last["noticed"][len(first["noticed"]) :]],
+            )
+
+        yield measure
+
+
+class TriggererAlone(LocalAirflow):
+    """An Airflow of which only the triggerer runs: what is deferred comes out of the database."""
+
+    def start(self, timeout: float = 120) -> None:
+        self._take_home()
+        self._make_database(timeout)
+
+    @property
+    def pid(self) -> int:
+        return self.parts["triggerer"].pid
+
+    @contextlib.contextmanager
+    def running(self, watchdog: Path) -> Iterator[int]:
+        """A new triggerer that runs nothing but the watchdog; the process id of its runner."""
+        self.defer([("waiting_triggers.Watchdog", {"file": str(watchdog)})])
+        self._start_part("triggerer")
+        try:
+            file, deadline = Path(f"{watchdog}.pid"), time.monotonic() + 120
+            while not (file.exists() and file.read_text()):
+                self.parts["triggerer"].check()
+                if time.monotonic() > deadline:
+                    raise SystemExit("The watchdog does not start:\n" + self.parts["triggerer"].tail())
+                time.sleep(0.2)
+            time.sleep(3)
+            yield int(file.read_text())
+        finally:
+            self.parts.pop("triggerer").stop()
+            self.sql("DELETE FROM task_instance; DELETE FROM trigger")
+
+    def defer(self, triggers: list[tuple[str, dict[str, object]]]) -> None:
+        command = [sys.executable, str(HERE / "deferred_rows.py")]
+        subprocess.run(command, env=self.env, input=json.dumps(triggers), text=True, check=True)
+
+    def wait_until_handed_out(self) -> None:
+        """Until the triggerer has taken all of them, which it does in portions."""
+        while self.sql("SELECT count(*) FROM trigger WHERE triggerer_id IS NULL"):
+            self.parts["triggerer"].check()
+            time.sleep(0.5)
+
+    def sql(self, statement: str) -> int:
+        connection = psycopg2.connect(self.database.replace("+psycopg2", ""))
+        with contextlib.closing(connection), connection, connection.cursor() as cursor:
+            cursor.execute(statement)
+            return cursor.fetchone()[0] if cursor.description else 0
+
+
+@contextlib.contextmanager
+def running_service(certificate: Path, key: Path) -> Iterator[str]:
+    command = [sys.executable, str(HERE / "waiting_service.py"), str(certificate), str(key), str(THINK_SECONDS)]
+    service = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        yield service.stdout.readline().split()[-1]
+    finally:
+        service.terminate()
+        service.wait(10)
+
+
+def make_certificate(folder: Path) -> tuple[Path, Path, Path]:
+    """A certificate for this machine, its key, and a bundle of trusted ones that is as long as a usual one."""
+    secret = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    with_address = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(secret.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(with_address, critical=False)
+        .sign(secret, hashes.SHA256())
+    )
+    pem = signed.public_bytes(serialization.Encoding.PEM)
+    certificate, key, trusted = (folder / file for file in ("certificate.pem", "key.pem", "trusted.pem"))
+    certificate.write_bytes(pem)
+    key.write_bytes(
+        secret.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    trusted.write_bytes(Path(certifi.where()).read_bytes() + b"\n" + pem)
+    return certificate, key, trusted
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_mb(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) * 1024 / 1e6
+
+
+def report(found: dict[str, Measured], waiting: int) -> int:
+    print(f"{waiting} waiting, every {INTERVAL:g} s, {THINK_SECONDS * 1000:g} ms an answer, {os.cpu_count()} cores")
+    print_table({SHAPES[name].title: measured for name, measured in found.items()})
+    checks = []
+    if {"ours", "dbt"} <= found.keys():
+        mine, theirs = found["ours"], found["dbt"]
+        checks += [
+            compared("requests", mine.all_requests, theirs.all_requests, BOUND_REQUESTS),
+            compared("CPU of the runner", mine.cpu, theirs.cpu, BOUND_CPU),
+            compared("memory of the runner", mine.growth_mb, theirs.growth_mb, BOUND_MEMORY),
+        ]
+    if "ours" in found:
+        checks.append(bounded("longest stall, ms", found["ours"].stall_ms, BOUND_STALL_MS))
+    if "default" in found:
+        default, interval = found["default"], 30.0
+        looks = sum(n for kind, n in default.requests.items() if kind != "GET job")
+        checks.append(bounded("default settings: looks a minute", looks, BOUND_DEFAULT_REQUESTS))
+        print(f"  default settings, requests a minute by kind: {by_kind(default)}; {len(default.noticed)} ends seen")
+        if len(default.noticed) > 1:
+            late = statistics.quantiles(default.noticed, n=20)[-1]
+            checks.append(bounded("end noticed, 95th percentile, s", late, BOUND_NOTICED * interval))
+    return 0 if all(checks) else 1
+
+
+def report_growth(shape: Shape, found: dict[int, Measured]) -> int:
+    print(f"{shape.title}, every {INTERVAL:g} s, {THINK_SECONDS * 1000:g} ms an answer, {os.cpu_count()} cores")
+    print_table({f"{waiting} waiting": measured for waiting, measured in found.items()})
+    least = min(found)
+    checks = []
+    for waiting in sorted(found)[1:]:
+        chunks = -(-waiting // 50) / -(-least // 50)
+        for what, value in (("requests", Measured.all_requests.fget), ("CPU", lambda measured: measured.cpu)):
+            times = value(found[waiting]) / max(value(found[least]), 1e-9)
+            checks.append(bounded(f"{what}, {waiting} against {least}: times", times, chunks))
+    return 0 if all(checks) else 1
+
+
+def print_table(rows: dict[str, Measured]) -> None:
+    wide = max(map(len, rows))
+    heads = ("requests/min", "runner CPU", "supervisor CPU", "stall ms", "by the clock", "memory MB")
+    print(f"  {'':<{wide}}" + "".join(f"{head:>15}" for head in heads))
+    for title, row in rows.items():
+        cells = (f"{row.all_requests:.1f}", f"{row.cpu:.1%}", f"{row.supervisor_cpu:.1%}", f"{row.stall_ms:.0f}")
+        cells += (f"{row.stall_by_the_clock_ms:.0f}", f"{row.growth_mb:.1f}")
+        print(f"  {title:<{wide}}" + "".join(f"{cell:>15}" for cell in cells))
+
+
+def by_kind(measured: Measured) -> str:
+    return ", ".join(f"{kind} {count:.1f}" for kind, count in sorted(measured.requests.items()))
+
+
+def compared(what: str, mine: float, theirs: float, bound: float) -> bool:
+    held = mine <= theirs * bound
+    ratio = theirs / mine if mine > 0 else float("inf")
+    print(f"  {what}: 1/{ratio:.1f} of dbt Cloud's; bound 1/{1 / bound:g}: {'held' if held else 'MISSED'}")
+    return held
+
+
+def bounded(what: str, value: float, bound: float) -> bool:
+    print(f"  {what}: {value:.1f}; bound {bound:g}: {'held' if value <= bound else 'MISSED'}")
+    return value <= bound
+
+
+if __name__ == "__main__":
+    sys.exit(main())
