@@ -260,8 +260,10 @@ class TrainingOperator(ScenarioOperator):
         if not (self._killed or self._was_ended()):
             return
         fate = "Nothing was started or billed."
-        if self._job_id and self._waiting_for and self.cancel_on_kill:
-            fate = self._cancelled_in_a_hurry(self._waiting_for)
+        if self._job_id and self._waiting_for:
+            fate = f"The training of {self._waiting_for} goes on, and so does its cost."
+            if self.cancel_on_kill:
+                fate = self._cancelled_in_a_hurry(self._waiting_for)
         raise AirflowFailException(f"The task was killed. {fate}")
 
     def _was_ended(self) -> bool:
