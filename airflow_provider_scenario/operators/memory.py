@@ -70,6 +70,9 @@ class Memory:
     :param asked: what the author asks for, as JSON.
     :param on_clear: whether to go on from what there was before a person cleared the task, too.
     :raises ChangedInputError: an earlier try was asked for something else.
+
+    ``earlier`` is what the tries have recorded from which this one goes on, ``left_behind`` what was recorded before a
+    person cleared the task to begin anew.
     """
 
     def __init__(
@@ -80,7 +83,9 @@ class Memory:
         self._on_clear = on_clear
         self._asked = {field: _digest(value, 8) for field, value in asked.items()}
         recorded = recorded_by(context)
-        self.earlier = recorded if self.is_mine(Marker.find(recorded.get("marker")), recorded) else {}
+        marker = Marker.find(recorded.get("marker"))
+        self.earlier = recorded if self.is_mine(marker, recorded) else {}
+        self.left_behind = recorded if marker and marker.task == self.marker.task and not self.earlier else {}
 
     def is_mine(self, marker: Marker | None, recorded: Mapping[str, Any] | None = None) -> bool:
         """

@@ -151,6 +151,27 @@ class TrainingOperator(ScenarioOperator):
         for key, value in _told(started).items():
             context["ti"].xcom_push(key=key, value=value)
 
+    def cancel_left_behind(self, context: Context, memory: Memory, model_id: str | None = None) -> None:
+        """
+        Cancel what this task has trained until a person has cleared it to begin anew: nobody waits for it any more.
+
+        Its trigger does that, but not where no triggerer is alive, nor where this attempt is deferred before it asks:
+        then it takes the task for its own.
+
+        :param model_id: the model that is trained now, and is left alone.
+        """
+        from airflow_provider_scenario.watch.polling import cancel_training
+
+        before = memory.left_behind.get("model_id")
+        if not (self.cancel_on_kill and before) or before == model_id:
+            return
+        try:
+            model = self.hook.client.get_model(before)
+            if model.status == "training" and model.job_id and has_started(context, self.hook.client, model.job_id):
+                self.log.info("The task was cleared. %s", cancel_training(self.hook.client, before, model.job_id))
+        except ScenarioError as error:
+            self.log.warning("The training of %s may go on, and so may its cost: %s", before, error)
+
     def result_of(self, context: Context, model: Model) -> dict[str, Any]:
         """The result of a training that an earlier try has started and that has ended well meanwhile."""
         from airflow_provider_scenario.watch.polling import ending
@@ -240,8 +261,10 @@ class TrainingOperator(ScenarioOperator):
         if not (self._killed or self._was_ended()):
             return
         fate = "Nothing was started or billed."
-        if self._job_id and self._waiting_for and self.cancel_on_kill:
-            fate = self._cancelled_in_a_hurry(self._waiting_for)
+        if self._job_id and self._waiting_for:
+            fate = f"The training of {self._waiting_for} goes on, and so does its cost."
+            if self.cancel_on_kill:
+                fate = self._cancelled_in_a_hurry(self._waiting_for)
         raise AirflowFailException(f"The task was killed. {fate}")
 
     def _was_ended(self) -> bool:

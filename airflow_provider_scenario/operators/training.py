@@ -109,6 +109,7 @@ class ScenarioTrainModelOperator(TrainingOperator):
             memory = Memory(
                 context, self.task_id, {"model_id": self.model_id, "parameters": parameters}, on_clear=self.on_clear
             )
+            self.cancel_left_behind(context, memory, self.model_id)
             model = self.hook.client.get_model(self.model_id)
             self.show_model(context, model.id)
             if model.status == "trained" and model.job_id:  # noqa: SIM102 - asks only where it may matter
@@ -230,6 +231,7 @@ class ScenarioTrainLoraOperator(TrainingOperator):
             client = self.hook.client
             fields = {field: getattr(self, field) or None for field in _CREATABLE}
             memory = Memory(context, self.task_id, self._asked(fields, dataset, parameters), on_clear=self.on_clear)
+            self.cancel_left_behind(context, memory)
             model = create_once(client, context, memory, fields, on_clear=self.on_clear)
             self.show_model(context, model.id)
             if model.status == "trained":

@@ -165,6 +165,29 @@ def test_a_killed_part_of_airflow_costs_and_cancels_nothing(airflow, emulator, a
     emulator.set(training_seconds=3)
     emulator.advance(900)
     rows = judged(airflow, emulator, waiting + starting, timeout=150)
+    for number, row in enumerate(rows):
+        row["killed"] = f"{part}: {'waiting' if number < len(waiting) else 'starting'}"
+    show(capsys, rows)
+    assert not any(row["wrong"] for row in rows), table(rows)
+
+
+def test_a_triggerer_that_dies_between_starting_a_training_and_hearing_so_has_started_one(airflow, emulator, capsys):
+    """Where no slot of the plan was free, it is the trigger that starts the training."""
+    emulator.set(training_seconds=600, parallel_training=1)
+    first = begin(airflow, emulator, cell("train", "deferrable"))
+    eventually(lambda: emulator.counts()["trainings"] == 1)
+    second = begin(airflow, emulator, cell("train", "deferrable"))
+    airflow.wait_for_task(second.dag, second.run_id, "task", ["deferred"])
+    eventually(lambda: "Waiting for a slot" in airflow.task_log(second.dag, second.run_id, "task"))
+    emulator.fault(kind="hang", when="after", method="PUT", route=f"/{TRAIN.partition('/')[2]}", times=None, seconds=5)
+    emulator.advance(900)
+    eventually(lambda: emulator.counts()["trainings"] == 2)
+    airflow.kill("triggerer")
+    emulator.clear_faults()
+    airflow.restart("triggerer")
+    emulator.advance(900)
+    rows = judged(airflow, emulator, [first, second], timeout=60)
+    rows[1]["killed"] = "triggerer: acted, answer lost"
     show(capsys, rows)
     assert not any(row["wrong"] for row in rows), table(rows)
 

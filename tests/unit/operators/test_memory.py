@@ -240,6 +240,28 @@ class TestKill:
         operator.on_kill()
         assert emulator.counts()["canceled"] == 0
 
+    @pytest.mark.parametrize(
+        ("cancel_on_kill", "said"),
+        [(True, "was cancelled"), (False, "goes on, and so does its cost")],
+    )
+    def test_one_that_is_ended_as_it_starts_the_training_does_not_defer(
+        self, emulator, context, train, monkeypatch, cancel_on_kill, said
+    ):
+        """A process hears only with its next heartbeat that its task was ended; then nobody takes the deferral."""
+        emulator.set(training_seconds=600)
+        operator = train(deferrable=True, cancel_on_kill=cancel_on_kill)
+        start = ScenarioClient.train
+
+        def ended_meanwhile(client, *arguments, **options):
+            seen_as(monkeypatch, "failed")
+            return start(client, *arguments, **options)
+
+        monkeypatch.setattr(ScenarioClient, "train", ended_meanwhile)
+        operator.pre_execute(context)
+        with pytest.raises(AirflowFailException, match=said):
+            operator.execute(context)
+        assert emulator.counts()["canceled"] == (1 if cancel_on_kill else 0)
+
     def test_a_task_that_is_killed_before_it_has_started_the_training_starts_none(self, emulator, context, train):
         operator = train()
         operator.on_kill()

@@ -111,6 +111,17 @@ class TestRetry:
         assert lora(folder).execute(retry(context))["model_id"] != first["model_id"]
         assert emulator.counts()["trainings"] == 2
 
+    @pytest.mark.parametrize(("cancel_on_kill", "canceled"), [(True, 1), (False, 0)])
+    def test_what_it_trained_until_it_was_cleared_is_not_left_running(
+        self, emulator, context, folder, cancel_on_kill, canceled
+    ):
+        emulator.set(training_seconds=600)
+        for _ in range(2):
+            with pytest.raises(TaskDeferred):
+                lora(folder, deferrable=True, cancel_on_kill=cancel_on_kill).execute(retry(context))
+            context["ti"].max_tries += 1  # what Airflow does when a deferred task is cleared
+        assert emulator.counts() == {"models": 2, "images": 6, "trainings": 2, "canceled": canceled}
+
 
 class TestMoney:
     def test_what_is_too_dear_is_refused_with_both_numbers_before_anything_is_paid(self, emulator, context, folder):
