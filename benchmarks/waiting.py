@@ -63,11 +63,13 @@ class Shape:
     """
     :param trigger: class path and arguments of the trigger of number n.
     :param seconds: how long the trainings last.
+    :param oldest: how many seconds ago the oldest began; after half their time, by default, so that none ends.
     """
 
     title: str
     trigger: Callable[[int], tuple[str, dict[str, object]]]
     seconds: float = HOUR
+    oldest: float = HOUR / 2
     faster: int = 1
 
 
@@ -105,7 +107,11 @@ SHAPES = {
     "steady": Shape("ours, shared, fixed interval", ours("waiting_triggers.Steady")),
     "ours": Shape("ours", ours(OURS)),
     "default": Shape(
-        f"ours, default settings ({FASTER} times as fast)", ours(OURS, 30 / FASTER), HOUR / FASTER, FASTER
+        f"ours, default settings ({FASTER} times as fast)",
+        ours(OURS, 30 / FASTER),
+        seconds=HOUR / FASTER,
+        oldest=HOUR / FASTER,
+        faster=FASTER,
     ),
 }
 
@@ -156,7 +162,8 @@ def bench() -> Iterator[Callable[[Shape, int, float, float], Measured]]:
                     "host": service.removeprefix("https://"),
                 },
             },
-            config={"triggerer.capacity": "10000"},
+            # Handed out in portions of 200 a second instead of 50, which shortens the time before the measurement only.
+            config={"triggerer.capacity": "10000", "triggerer.max_trigger_to_select_per_loop": "200"},
             env={"PYTHONPATH": f"{HERE.parent}:{HERE / 'dags'}", "SSL_CERT_FILE": str(trusted)},
             sql_alchemy_conn=until_the_end.enter_context(own_database()),
         )
@@ -172,7 +179,7 @@ def bench() -> Iterator[Callable[[Shape, int, float, float], Measured]]:
             watchdog = folder / f"watchdog-{time.time_ns()}"
             with triggerer.running(watchdog) as runner:
                 before = resident_mb(runner)
-                ask("POST", f"begin?count={waiting}&seconds={shape.seconds}")
+                ask("POST", f"begin?count={waiting}&seconds={shape.seconds}&oldest={shape.oldest}")
                 triggerer.defer([shape.trigger(n) for n in range(waiting)])
                 triggerer.wait_until_handed_out()
                 time.sleep(warm_up)

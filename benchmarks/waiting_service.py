@@ -5,15 +5,17 @@ One process and one event loop for both; each answer is held back for the same t
 
     python waiting_service.py CERTIFICATE KEY THINK_SECONDS
 
-``POST /waiting/begin?count=…&seconds=…`` makes so many trainings (``model_0``, ``job_0``, …) that last so long and
-began at times spread evenly over that time, and forgets the rest. ``GET /waiting/report`` tells the requests by kind,
-and of each job that was asked for (which ours does once, when it has noticed its end) how long ago it had ended.
+``POST /waiting/begin?count=…&seconds=…&oldest=…`` makes so many trainings (``model_0``, ``job_0``, …) that last so long
+and began at times spread evenly over the last ``oldest`` seconds, and forgets the rest. ``GET /waiting/report`` tells
+the requests by kind, and of each job that was asked for (which ours does once, when it has noticed its end) how long
+ago it had ended.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import sys
 import time
 from collections import Counter
@@ -25,7 +27,6 @@ import uvicorn
 from airflow_provider_scenario.emulator.app import create_app
 from airflow_provider_scenario.emulator.ledger import StartedTraining
 from airflow_provider_scenario.emulator.records import Asset, Job, Model
-from airflow_provider_scenario.emulator.server import _bind
 from airflow_provider_scenario.emulator.state import State, iso
 from airflow_provider_scenario.emulator.timeline import Timeline
 
@@ -65,7 +66,9 @@ class Service:
         path, method = scope["path"], scope["method"]
         if path == "/waiting/begin":
             query = dict(parse_qsl(scope["query_string"].decode()))
-            return await self.answer(send, self.begin(int(query["count"]), float(query["seconds"])))
+            return await self.answer(
+                send, self.begin(int(query["count"]), float(query["seconds"]), float(query["oldest"]))
+            )
         if path == "/waiting/report":
             noticed = list(self.noticed.values())
             return await self.answer(send, {"requests": self.requests, "noticed": noticed})
@@ -89,13 +92,13 @@ class Service:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    def begin(self, count: int, seconds: float) -> dict[str, int]:
+    def begin(self, count: int, seconds: float, oldest: float) -> dict[str, int]:
         self.state.reset()
         self.requests.clear()
         self.noticed.clear()
         now = time.time()
         for number in range(count):
-            began = now - seconds * number / count
+            began = now - oldest * number / count
             model = Model(f"model_{number}", TYPE, began, began, f"lora-{number}", "A model.", "training")
             for image in range(IMAGES):
                 asset = Asset(f"asset_{number}_{image}", f"{image}.jpg", "image", "image/jpeg", began, began)
@@ -112,7 +115,7 @@ class Service:
 
 def main() -> None:
     certificate, key, think = sys.argv[1:]
-    bound = _bind("127.0.0.1", 0)
+    bound = socket.create_server(("127.0.0.1", 0), backlog=4096)  # listens at once; uvicorn takes over in a moment
     print(f"listening on https://127.0.0.1:{bound.getsockname()[1]}", flush=True)
     config = uvicorn.Config(
         Service(float(think)),

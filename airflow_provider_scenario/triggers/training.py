@@ -110,6 +110,9 @@ class ScenarioTrainingTrigger(BaseTrigger):
             if outcome:
                 return await in_thread(shared.poller.ending, outcome, seen, self.model_id, self.job_id)
             pause = watch.pause
+            # Kept while it waits, the answers of a thousand age so that Python goes through all objects of the process
+            # again and again, and the triggerer stands still meanwhile.
+            del seen
 
     async def on_kill(self) -> None:
         """
