@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import time
+import weakref
 
 import pytest
 
@@ -234,3 +235,26 @@ async def test_triggers_look_up_one_connection_and_log_each_for_itself(emulator,
     assert looked_up == ["scenario_default"]
     # A look each 50 ms would be 20 or more; each end is read once more by itself.
     assert emulator.requests() - before <= 6 + 2 * len(made)
+
+
+def test_the_ends_of_many_share_one_connection(hook):
+    poller = Poller(hook)
+    for model in ids(3):
+        poller.ending("failed", Model(id=model, status="failed"), model, f"job_of_{model}")
+    assert (hook.connected, hook.client.closed) == (1, False)
+    poller.close()
+    assert hook.client.closed
+
+
+async def test_no_answer_is_kept_while_the_next_is_waited_for():
+    class Looks:
+        answers, poller = [], Poller(Hook())
+
+        async def look(self, model_id, job_id, *, after):
+            assert [answer() for answer in self.answers] == [None] * len(self.answers)
+            model = Model(id=model_id, status="training" if len(self.answers) < 3 else "failed")
+            self.answers.append(weakref.ref(model))
+            return model
+
+    end = await ScenarioTrainingTrigger(model_id="model_1", job_id="job_1")._end(Looks())
+    assert (end.outcome, len(Looks.answers)) == ("failed", 4)
