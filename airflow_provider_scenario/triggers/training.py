@@ -63,6 +63,7 @@ class ScenarioTrainingTrigger(BaseTrigger):
         self._hook = ScenarioHook(scenario_conn_id)
         self._poller = Poller(self._hook)
         self._ended = False
+        self._cancelling: asyncio.Future[None] | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """All that is needed to go on in another triggerer."""
@@ -116,10 +117,13 @@ class ScenarioTrainingTrigger(BaseTrigger):
         """
         if not self.cancel_on_kill or self._ended or not self.model_id:
             return
-        cancelling = asyncio.ensure_future(self._cancel_if_killed())
-        while not cancelling.done():
+        self._cancelling = asyncio.ensure_future(self._cancel_if_killed())
+        await self._see_to_its_end()
+
+    async def _see_to_its_end(self) -> None:
+        while self._cancelling and not self._cancelling.done():
             with suppress(asyncio.CancelledError):
-                await asyncio.shield(cancelling)
+                await asyncio.shield(self._cancelling)
 
     async def _cancel_if_killed(self) -> None:
         try:
@@ -143,7 +147,12 @@ class ScenarioTrainingTrigger(BaseTrigger):
         self.log.info("Task killed while deferred (it is now %s). %s", state or "cleared", fate)
 
     async def cleanup(self) -> None:
-        """Close the connections. Cancels nothing: this runs at every restart of a triggerer."""
+        """
+        Close the connections. Cancels nothing: this runs at every restart of a triggerer.
+
+        On Python 3.11 Airflow stops waiting for :meth:`on_kill` when it cancels the second time, and closes the log.
+        """
+        await self._see_to_its_end()
         await asyncio.to_thread(self._poller.close)
 
     def _cancel(self) -> str:
