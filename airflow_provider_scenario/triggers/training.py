@@ -64,6 +64,7 @@ class ScenarioTrainingTrigger(BaseTrigger):
         self.ends_task = ends_task
         self.scenario_conn_id = scenario_conn_id
         self._ended = False
+        self._cancelling: asyncio.Future[None] | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """All that is needed to go on in another triggerer."""
@@ -126,10 +127,13 @@ class ScenarioTrainingTrigger(BaseTrigger):
         """
         if not self.cancel_on_kill or self._ended or not self.model_id:
             return
-        cancelling = asyncio.ensure_future(self._cancel_if_killed())
-        while not cancelling.done():
+        self._cancelling = asyncio.ensure_future(self._cancel_if_killed())
+        await self._see_to_its_end()
+
+    async def _see_to_its_end(self) -> None:
+        while self._cancelling and not self._cancelling.done():
             with suppress(asyncio.CancelledError):
-                await asyncio.shield(cancelling)
+                await asyncio.shield(self._cancelling)
 
     async def _cancel_if_killed(self) -> None:
         try:
@@ -151,6 +155,14 @@ class ScenarioTrainingTrigger(BaseTrigger):
         except ScenarioError as error:
             fate = f"The training of {self.model_id} could not be cancelled and may go on, and its cost: {error}"
         self.log.info("Task killed while deferred (it is now %s). %s", state or "cleared", fate)
+
+    async def cleanup(self) -> None:
+        """
+        Cancels nothing: this runs at every restart of a triggerer.
+
+        On Python 3.11 Airflow stops waiting for :meth:`on_kill` when it cancels the second time, and closes the log.
+        """
+        await self._see_to_its_end()
 
     def _cancel(self) -> str:
         with ScenarioHook(self.scenario_conn_id).connect(timeout=_KILL_TIMEOUT, max_tries=1) as client:
