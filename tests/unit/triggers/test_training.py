@@ -136,11 +136,13 @@ async def test_a_kill_in_the_middle_of_a_poll_is_still_known_as_one(emulator, tr
 
 async def test_a_kill_that_is_told_again_and_again_is_still_seen_to_its_end(emulator, training, as_seen_by, capsys):
     emulator.fault(kind="slow", seconds=1, route="/models/*")
-    killing = asyncio.ensure_future(as_seen_by(trigger(training), "failed").on_kill())
+    killed = as_seen_by(trigger(training), "failed")
+    killing = asyncio.ensure_future(asyncio.wait_for(killed.on_kill(), timeout=30))  # as Airflow does
     for _ in range(3):
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.2)
         killing.cancel("said by Airflow")
-    await killing
+    await asyncio.wait([killing])
+    await killed.cleanup()
     assert emulator.counts()["canceled"] == 1
     assert "was cancelled" in capsys.readouterr().out
 
