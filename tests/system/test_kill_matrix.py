@@ -190,6 +190,7 @@ def test_a_triggerer_that_dies_between_starting_a_training_and_hearing_so_has_st
     rows[1]["killed"] = "triggerer: acted, answer lost"
     show(capsys, rows)
     assert not any(row["wrong"] for row in rows), table(rows)
+    assert found(airflow, second, 1) == "running"  # else it did not die in between
 
 
 @pytest.fixture
