@@ -24,8 +24,10 @@ FINAL_STATUSES: dict[str, Outcome] = {"trained": "trained", "failed": "failed", 
 _JOB_STATUS_AS_MODEL_STATUS = {"success": "trained", "failure": "failed", "canceled": "training-canceled"}
 _LONGEST_PAUSE = 300.0
 
-# How many times the author's interval a pause may last while the service says that the end is far away.
+# How many times the author's interval a pause may last while the service says that the end is far away, and the part
+# of the time left that it takes then.
 _LEISURE = 10
+_PART_OF_THE_TIME_LEFT = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,8 +106,9 @@ class TrainingWatch:
     :param what: how log lines name the training until the service has told the model's name.
     :param deadline: when to give up, as a Unix time in seconds; wall clock, because it crosses processes.
     :param poke_interval: seconds between two polls while the end may be near. Where the service says how long it will
-        take, or that the training has to queue, pauses grow up to ten times that, and at most to 300 s; towards the
-        expected end they shrink to a third of it, so that fewer requests see the end sooner.
+        take, pauses are a tenth of the time left, and where the training has to queue they grow; up to ten times that,
+        and at most to 300 s. Towards the expected end they shrink to a third of it, so that fewer requests see the end
+        sooner.
     """
 
     def __init__(self, *, what: str, deadline: float, poke_interval: float) -> None:
@@ -146,7 +149,7 @@ class TrainingWatch:
         if seen.remaining:
             if seen.remaining < self.poke_interval:
                 return max(seen.remaining, self.poke_interval / 3)
-            return min(max(seen.remaining / 2, self.poke_interval), longest)
+            return min(max(seen.remaining * _PART_OF_THE_TIME_LEFT, self.poke_interval), longest)
         return min(self.poke_interval * 1.5 ** max(self._queued - 1, 0), longest)
 
     def _after_error(self, error: ScenarioError) -> Outcome | None:

@@ -135,7 +135,7 @@ def test_a_sighting_reads_like_a_sentence(seen, text):
 
 @pytest.mark.parametrize(
     ("remaining", "pause"),
-    [(7200, 300), (600, 300), (100, 50), (60, 30), (40, 30), (29, 29), (12, 12), (3, 10), (0, 30), (None, 30)],
+    [(7200, 300), (600, 60), (300, 30), (60, 30), (40, 30), (29, 29), (12, 12), (3, 10), (0, 30), (None, 30)],
 )
 def test_pauses_are_long_while_the_end_is_far_and_short_towards_it(remaining, pause):
     watching = watch(deadline=1e9)
