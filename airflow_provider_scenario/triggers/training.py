@@ -91,7 +91,8 @@ class ScenarioTrainingTrigger(BaseTrigger):
                 await self.on_kill()
             raise
         self._ended = True
-        if self.ends_task and end.outcome == "trained":
+        # Airflow 3.1 and 3.2 keep what a trigger returns as text.
+        if self.ends_task and end.outcome == "trained" and hasattr(BaseTrigger, "on_kill"):
             yield _success(end)
         else:
             yield TriggerEvent(end.to_event())  # type: ignore[no-untyped-call]
@@ -153,7 +154,7 @@ class ScenarioTrainingTrigger(BaseTrigger):
         try:
             fate = await in_thread(self._cancel)
         except ScenarioError as error:
-            fate = f"The training of {self.model_id} could not be cancelled and may go on, and its cost: {error}"
+            fate = f"The training of {self.model_id} could not be cancelled and may go on, and so may its cost: {error}"
         self.log.info("Task killed while deferred (it is now %s). %s", state or "cleared", fate)
 
     async def cleanup(self) -> None:

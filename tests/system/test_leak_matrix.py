@@ -126,7 +126,7 @@ class Case:
 
     def faults_seen(self) -> int:
         faults = requests.get(f"{self.emulator.root}/emulator/faults", timeout=10).json()
-        return sum(fault["hits"] for fault in faults if str(self.model_id) in fault["route"])
+        return sum(fault["hits"] for fault in faults if str(self.model_id) in fault["route"] + fault["model"])
 
     def on_kill_took(self) -> float | None:
         """Seconds from the decision to kill the process to the last word of its handler."""
@@ -185,7 +185,10 @@ def marked_as_it_starts(case: Case) -> None:
 
 def marked_in_the_middle_of_a_poll(case: Case) -> None:
     case.waiting()
-    faulty((LOOK,), kind="slow", seconds=3, times=1)(case)
+    slow = {"kind": "slow", "seconds": 3, "times": 1}
+    faulty((LOOK,), **slow)(case)
+    # Where others wait in the same triggerer, one request asks for all of them.
+    case.emulator.fault(method="POST", route="/models/get-bulk", model=case.model_id, **slow)
     eventually(case.faults_seen, "a poll that is slow")
     case.airflow.mark(*case.at[:3], "failed")
 

@@ -13,8 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from airflow.sdk.execution_time import task_runner
-from airflow.sdk.execution_time.context import TaskStateStoreAccessor
+from airflow.sdk.execution_time import context, task_runner
 
 
 class Death:
@@ -47,7 +46,7 @@ def die_as_told(context: Any) -> None:
         return
     death = Death(kills[tried - 1])
     around(requests.Session, "request", death, asked)
-    around(TaskStateStoreAccessor, "set", death, lambda *_, **__: [("records", "recorded")])
+    around(context.TaskStateStoreAccessor, "set", death, lambda *_, **__: [("records", "recorded")])
     around(task_runner, "_xcom_push", death, pushed)
     around(task_runner, "_defer_task", death, lambda *_, **__: [("defers", "deferred")])
     if hasattr(context["task"], "conclude"):
