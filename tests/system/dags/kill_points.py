@@ -13,7 +13,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from airflow.sdk.execution_time import context, task_runner
+from airflow.sdk.execution_time import context as task_context
+from airflow.sdk.execution_time import task_runner
 
 
 class Death:
@@ -46,7 +47,7 @@ def die_as_told(context: Any) -> None:
         return
     death = Death(kills[tried - 1])
     around(requests.Session, "request", death, asked)
-    around(context.TaskStateStoreAccessor, "set", death, lambda *_, **__: [("records", "recorded")])
+    around(task_context.TaskStateStoreAccessor, "set", death, lambda *_, **__: [("records", "recorded")])
     around(task_runner, "_xcom_push", death, pushed)
     around(task_runner, "_defer_task", death, lambda *_, **__: [("defers", "deferred")])
     if hasattr(context["task"], "conclude"):
