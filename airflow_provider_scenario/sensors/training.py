@@ -139,8 +139,6 @@ class ScenarioTrainingSensor(BaseSensorOperator):
                 poke_interval=float(self.poke_interval),
                 deadline=self._watch.deadline,
                 cancel_on_kill=self.cancel_on_kill,
-                # Outlets get their events, and an author's own hook its call, only from a worker.
-                ends_task=self.do_xcom_push and not self.outlets and self._post_execute_hook is None,
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=self.timeout) + GRACE,

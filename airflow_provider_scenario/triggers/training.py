@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
+from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_scenario.client.errors import PlanCeilingError, ScenarioError
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
@@ -39,8 +39,6 @@ class ScenarioTrainingTrigger(BaseTrigger):
     :param deadline: when to give up, as a Unix time in seconds: absolute, so that a triggerer's restart does not
         extend it. None: never.
     :param cancel_on_kill: cancel the training when a person kills, marks or clears the deferred task. Default: False.
-    :param ends_task: a training that ends well ends the task from here, without another worker start. Only for a task
-        whose whole work then is its return value. Default: False.
     :param scenario_conn_id: connection of type ``scenario``.
     """
 
@@ -52,7 +50,6 @@ class ScenarioTrainingTrigger(BaseTrigger):
         poke_interval: float = 30.0,
         deadline: float | None = None,
         cancel_on_kill: bool = False,
-        ends_task: bool = False,
         scenario_conn_id: str = ScenarioHook.default_conn_name,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -61,7 +58,6 @@ class ScenarioTrainingTrigger(BaseTrigger):
         self.poke_interval = poke_interval
         self.deadline = deadline
         self.cancel_on_kill = cancel_on_kill
-        self.ends_task = ends_task
         self.scenario_conn_id = scenario_conn_id
         self._ended = False
         self._cancelling: asyncio.Future[None] | None = None
@@ -76,7 +72,6 @@ class ScenarioTrainingTrigger(BaseTrigger):
                 "poke_interval": self.poke_interval,
                 "deadline": self.deadline,
                 "cancel_on_kill": self.cancel_on_kill,
-                "ends_task": self.ends_task,
                 "scenario_conn_id": self.scenario_conn_id,
             },
         )
@@ -91,11 +86,7 @@ class ScenarioTrainingTrigger(BaseTrigger):
                 await self.on_kill()
             raise
         self._ended = True
-        # Airflow 3.1 and 3.2 keep what a trigger returns as text.
-        if self.ends_task and end.outcome == "trained" and hasattr(BaseTrigger, "on_kill"):
-            yield _success(end)
-        else:
-            yield TriggerEvent(end.to_event())  # type: ignore[no-untyped-call]
+        yield TriggerEvent(end.to_event())  # type: ignore[no-untyped-call]
 
     async def _end(self, shared: SharedPoller) -> Ending:
         watch = TrainingWatch(
@@ -255,13 +246,6 @@ class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
         if self._starting and not self._starting.done():
             await asyncio.wait([self._starting], timeout=20)
         await super()._cancel_if_killed()
-
-
-def _success(end: Ending) -> TaskSuccessEvent:
-    """The end of the task itself; ``dag.test()``, which always resumes the task, finds its event in the payload."""
-    event = TaskSuccessEvent(xcoms={"return_value": end.result()})
-    event.payload = end.to_event()
-    return event
 
 
 def warn_without_triggerer(log: Logger) -> None:

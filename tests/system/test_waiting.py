@@ -6,7 +6,6 @@ import time
 from urllib.parse import quote
 
 import pytest
-from airflow.triggers.base import BaseTrigger
 
 MODES = pytest.mark.parametrize("mode", ["deferred", "blocking"])
 ONE_TRAINING = {"models": 1, "images": 2, "trainings": 1, "canceled": 0}
@@ -170,15 +169,6 @@ def test_a_deferred_training_is_looked_at_once_an_interval_and_more_rarely_while
     assert 1 <= emulator.requests() - before <= 2
     emulator.advance(900)
     assert airflow.wait_for_run("operator_deferred", run) == "success"
-
-
-def test_a_sensor_whose_training_succeeds_starts_no_worker_again(airflow, emulator):
-    run = airflow.trigger("sensor_deferred")
-    assert airflow.wait_for_run("sensor_deferred", run) == "success"
-    assert airflow.xcom("sensor_deferred", run, "wait")["status"] == "trained"
-    # Airflow 3.1 and 3.2 would keep what the trigger returns as text.
-    starts = 1 if hasattr(BaseTrigger, "on_kill") else 2
-    assert airflow.task_log("sensor_deferred", run, "wait").count("DAG bundles loaded") == starts
 
 
 def links(airflow, dag, run):

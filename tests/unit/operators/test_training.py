@@ -68,7 +68,6 @@ class TestStart:
             "job_id": emulator.ledger()["trainings"][0]["job_id"],
             "poke_interval": 20,
             "cancel_on_kill": True,
-            "ends_task": False,
             "scenario_conn_id": "scenario_default",
         }
         assert deferral.method_name == "execute_complete"
