@@ -244,8 +244,10 @@ MATRIX = [
     Row("DAG run's timeout", nothing, CANCELED, "skipped", CUT, "dagrun_timeout"),
     Row("execution_timeout", nothing, CANCELED, "failed", CUT, "execution_timeout"),
     Row("operator's timeout", nothing, CANCELED, "failed", CUT, "own_timeout", EVERY),
-    # Not for the deferred: a mark that comes between the last question to Airflow and the triggerer finds nobody (README).
-    Row("marked failed as it starts", marked_as_it_starts, CANCELED, "failed", CUT, before=SLOW_START, columns=BLOCKING),
+    # Not for the deferred: a mark between the last question to Airflow and the triggerer finds nobody (README).
+    Row(
+        "marked failed as it starts", marked_as_it_starts, CANCELED, "failed", CUT, before=SLOW_START, columns=BLOCKING
+    ),
     Row("marked failed in the middle of a poll", marked_in_the_middle_of_a_poll, CANCELED, "failed", CUT),
     Row(
         "marked failed, 0.8 s an answer", marked_while(LOOK, CANCEL, kind="slow", seconds=0.8), CANCELED, "failed", CUT
