@@ -192,7 +192,7 @@ def bench() -> Iterator[Callable[[Shape, int, float, float], Measured]]:
                 lines = [[float(word) for word in line.split()] for line in watchdog.read_text().splitlines()]
             stalls = [line for line in lines if begin + 1 < line[0] <= begin + seconds]
             minutes = seconds * shape.faster / 60
-            return Measured(
+            measured = Measured(
                 {kind: (n - first["requests"].get(kind, 0)) / minutes for kind, n in last["requests"].items()},
                 cpu / seconds,
                 supervisor / seconds,
@@ -201,6 +201,8 @@ def bench() -> Iterator[Callable[[Shape, int, float, float], Measured]]:
                 after - before,
                 [late * shape.faster for late in last["noticed"][len(first["noticed"]) :]],
             )
+            print(f"  {measured}", file=sys.stderr, flush=True)
+            return measured
 
         yield measure
 
