@@ -377,6 +377,7 @@ class TrainingOperator(ScenarioOperator):
             self._defer(deadline, trigger, told=_told(started), adopted_at=adopted_at)
         from airflow_provider_scenario.watch.polling import wait_for_training
 
+        self._stop_if_killed()
         ending = wait_for_training(
             self.hook,
             TrainingWatch(what=started.model_id, deadline=deadline, poke_interval=self.poke_interval),
@@ -401,6 +402,7 @@ class TrainingOperator(ScenarioOperator):
         from airflow_provider_scenario.triggers.training import warn_without_triggerer
 
         warn_without_triggerer(self.log)
+        self._stop_if_killed()  # as late as can be: nobody takes the deferral of a task that was ended
         patience = timedelta(seconds=max(0.0, deadline - time.time())) + GRACE
         self.defer(trigger=trigger, method_name="execute_complete", kwargs=kwargs, timeout=patience)
 
