@@ -133,7 +133,6 @@ class TrainingOperator(ScenarioOperator):
             self.log.info("Waiting for a slot to train %s: %s", model.id, ceiling)
             started = self._wait_for_slot(model, checked, deadline)
         self._make_known(context, started, memory)
-        self._stop_if_killed()
         if started.adopted:
             for warning in differences(model, checked):
                 self.log.warning("%s", warning)
