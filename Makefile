@@ -18,15 +18,18 @@ TESTING := AIRFLOW_HOME="$(CURDIR)/$(VENV)/airflow"
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
-demo: $(VENV)/demo ## Watch a real Airflow train several LoRAs against the emulator
+demo: $(VENV)/demo ## Watch a real Airflow train LoRAs and publish one, against the emulator
 	@exec $(BIN)/python -m airflow_provider_scenario.demo $(ARGS)
 
 test: lint ## Check style and types, then run the tests
-	@$(TESTING) $(BIN)/python -m pytest -m "not full"
+	@$(TESTING) $(BIN)/python -m pytest -m "not full" -n 2 tests/unit tests/contract
+	@# Those of one file share an Airflow.
+	@$(TESTING) $(BIN)/python -m pytest -m "not full" -n 2 --dist loadfile tests/system
 
 test-full: $(VENV)/test ## Run the tests that need PostgreSQL, Redis, Chromium or many minutes
-	@$(TESTING) $(BIN)/python -m pytest -m full; code=$$?; \
-	if [ $$code -eq 5 ]; then echo "There are no tests marked 'full' yet."; else exit $$code; fi
+	@# In the order of their names: each of two processes gets a long one and a short one.
+	@$(TESTING) $(BIN)/python -m pytest -m "full and not alone" -n 2 --dist loadfile --no-loadscope-reorder
+	@$(TESTING) $(BIN)/python -m pytest -m "full and alone"
 
 lint: $(VENV)/test ## Check style and types only
 	@$(BIN)/ruff check .

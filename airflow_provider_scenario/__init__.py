@@ -9,34 +9,47 @@ __version__ = "0.1.0"
 
 def get_provider_info() -> dict[str, Any]:
     """Tell Airflow what is here; read at the start of every Airflow process, so nothing heavy is imported."""
-    from airflow_provider_scenario.hooks.connection_form import SCENARIO_FORM
+    from airflow_provider_scenario.hooks.connection_form import SCENARIO_FORM, WORKSHOP_FORM
 
     package = "airflow_provider_scenario"
-    integration = "Scenario"
+    scenario, workshop = "Scenario", "AI Creation Workshop"
+
+    def modules(integration: str, kind: str, *names: str) -> dict[str, Any]:
+        return {"integration-name": integration, "python-modules": [f"{package}.{kind}.{name}" for name in names]}
+
     return {
         "package-name": "airflow-provider-scenario",
-        "name": integration,
+        "name": scenario,
         "description": "Train image models on `Scenario <https://www.scenario.com/>`__.",
         "versions": [__version__],
         "integrations": [
-            {"integration-name": integration, "external-doc-url": "https://docs.scenario.com/", "tags": ["service"]}
-        ],
-        "hooks": [{"integration-name": integration, "python-modules": [f"{package}.hooks.scenario"]}],
-        "operators": [
+            {"integration-name": scenario, "external-doc-url": "https://docs.scenario.com/", "tags": ["service"]},
             {
-                "integration-name": integration,
-                "python-modules": [f"{package}.operators.{module}" for module in ("cost", "model", "training")],
-            }
+                "integration-name": workshop,
+                "external-doc-url": "https://help.aliyun.com/en/document_detail/2834502.html",
+                "tags": ["service"],
+            },
         ],
-        "sensors": [{"integration-name": integration, "python-modules": [f"{package}.sensors.training"]}],
-        "triggers": [{"integration-name": integration, "python-modules": [f"{package}.triggers.training"]}],
+        "hooks": [modules(scenario, "hooks", "scenario"), modules(workshop, "hooks", "ai_creation_workshop")],
+        "operators": [
+            modules(scenario, "operators", "cost", "model", "training"),
+            modules(workshop, "operators", "model_sync"),
+        ],
+        "sensors": [modules(scenario, "sensors", "training"), modules(workshop, "sensors", "model_sync")],
+        "triggers": [modules(scenario, "triggers", "training"), modules(workshop, "triggers", "model_sync")],
         "connection-types": [
             {
                 "connection-type": "scenario",
                 "hook-class-name": f"{package}.hooks.scenario.ScenarioHook",
-                "hook-name": integration,
+                "hook-name": scenario,
                 **SCENARIO_FORM.provider_info(),
-            }
+            },
+            {
+                "connection-type": "ai_creation_workshop",
+                "hook-class-name": f"{package}.hooks.ai_creation_workshop.AICreationWorkshopHook",
+                "hook-name": workshop,
+                **WORKSHOP_FORM.provider_info(),
+            },
         ],
         "asset-uris": [{"schemes": ["scenario"], "handler": f"{package}.assets.sanitize_uri"}],
         "extra-links": [f"{package}.links.ScenarioModelLink"],

@@ -29,6 +29,8 @@ __all__ = [
     "AirflowSensorTimeout",
     "AirflowTaskTimeout",
     "ChangedInputError",
+    "ListingFailedError",
+    "ModelsNotSyncedError",
     "TaskDeferralTimeout",
     "TrainingCanceledError",
     "TrainingFailedError",
@@ -61,6 +63,14 @@ class TrainingCanceledError(AirflowFailException):
 
 class WatchingRefusedError(AirflowFailException):
     """Scenario no longer lets us look at the training, which itself goes on. Not retried: it would be refused again."""
+
+
+class ListingFailedError(AirflowFailException):
+    """AI Creation Workshop reports that it could not list the file. Not retried: the same again is already known."""
+
+
+class ModelsNotSyncedError(AirflowException):
+    """Of many model trees, some were not synced; the log has a table of them. A retry sends all of them again."""
 
 
 @contextmanager

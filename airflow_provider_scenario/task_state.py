@@ -1,4 +1,4 @@
-"""What Airflow says of a task instance: whether it is a person or a time limit that ends it, or only a process."""
+"""What Airflow knows of a task instance: whether a person or a time limit ends it, or only a process; its XComs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+GOES_ON = frozenset({"running", "up_for_retry", "scheduled", "queued", "deferred"})
+"""
+The states of a task that nobody has ended. An attempt may be over all the same: Airflow gives it up when it misses
+the heartbeat, because the API server was away, say, and begins the next while the old process still lives.
+"""
 
 
 def state_of(ti: Any) -> str | None:
@@ -34,6 +40,17 @@ def state_of(ti: Any) -> str | None:
     )
     # One task instance was asked for; mapped ones are named task_id_mapindex.
     return next((str(state) if state else None for state in states.get(ti.run_id, {}).values()), None)
+
+
+def push_xcom(ti: Any, key: str, value: Any) -> None:
+    """
+    Store an XCom of a task instance from a triggerer.
+
+    From a thread only, never on an event loop: it asks the supervisor and waits for the answer.
+    """
+    from airflow.sdk.execution_time.xcom import XCom
+
+    XCom.set(key=key, value=value, dag_id=ti.dag_id, task_id=ti.task_id, run_id=ti.run_id, map_index=ti.map_index)
 
 
 def asked_in_time(question: Callable[[], T], patience: float) -> T:

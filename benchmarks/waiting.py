@@ -89,8 +89,8 @@ class Measured:
         return sum(self.requests.values())
 
 
-def ours(path: str, interval: float = INTERVAL) -> Callable[[int], tuple[str, dict[str, object]]]:
-    return lambda n: (path, {"model_id": f"model_{n}", "job_id": f"job_{n}", "poke_interval": interval})
+def ours(path: str, interval: float = INTERVAL, **more: str) -> Callable[[int], tuple[str, dict[str, object]]]:
+    return lambda n: (path, {"model_id": f"model_{n}", "job_id": f"job_{n}", "poke_interval": interval, **more})
 
 
 def dbt(n: int) -> tuple[str, dict[str, object]]:
@@ -103,12 +103,14 @@ OURS = "airflow_provider_scenario.triggers.training.ScenarioTrainingTrigger"
 SHAPES = {
     "sleep": Shape("only sleeping: Airflow itself", lambda _: ("sleep_trigger.Sleep", {"seconds": 24 * HOUR})),
     "dbt": Shape("dbt Cloud's trigger", dbt),
-    "alone": Shape("ours, each a poller of its own, fixed interval", ours("waiting_triggers.Alone")),
-    "steady": Shape("ours, shared, fixed interval", ours("waiting_triggers.Steady")),
+    "alone": Shape(
+        "ours, each a poller of its own, fixed interval", ours("waiting_triggers.Alone", scenario_conn_id="unlimited")
+    ),
+    "steady": Shape("ours, shared, fixed interval", ours("waiting_triggers.Steady", scenario_conn_id="unlimited")),
     "ours": Shape("ours", ours(OURS)),
     "default": Shape(
         f"ours, default settings ({FASTER} times as fast)",
-        ours(OURS, 30 / FASTER),
+        ours(OURS, 30 / FASTER, scenario_conn_id="faster"),
         seconds=HOUR / FASTER,
         oldest=HOUR / FASTER,
         faster=FASTER,
@@ -144,17 +146,16 @@ def bench() -> Iterator[Callable[[Shape, int, float, float], Measured]]:
         folder = Path(until_the_end.enter_context(tempfile.TemporaryDirectory()))
         certificate, key, trusted = make_certificate(folder)
         service = until_the_end.enter_context(running_service(certificate, key))
+        scenario = {"conn_type": "scenario", "login": "demo", "password": "demo", "host": f"{service}/v1"}
         triggerer = TriggererAlone(
             folder / "home",
             HERE / "dags",
             connections={
-                "scenario_default": {
-                    "conn_type": "scenario",
-                    "login": "demo",
-                    "password": "demo",
-                    "host": f"{service}/v1",
-                    "extra": {"verify": str(trusted)},
-                },
+                "scenario_default": {**scenario, "extra": {"verify": str(trusted)}},
+                # The same budget on a faster clock.
+                "faster": {**scenario, "extra": {"verify": str(trusted), "requests_per_minute": 80 * FASTER}},
+                # What the shapes without sharing may ask for, as dbt Cloud's does.
+                "unlimited": {**scenario, "extra": {"verify": str(trusted), "requests_per_minute": 1_000_000}},
                 "dbt_cloud_default": {
                     "conn_type": "dbt_cloud",
                     "login": "42",

@@ -4,6 +4,9 @@ import os
 
 import pytest
 
+# Airflow's examples come with a listener, and a task with listeners needs a worker at its end.
+os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):

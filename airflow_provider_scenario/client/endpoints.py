@@ -1,9 +1,9 @@
-"""What all endpoints share: reading typed objects and whole lists out of answers, and the spelling of filters."""
+"""What all clients share, and what all of Scenario's endpoints do: typed objects and whole lists out of answers."""
 
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_scenario.client.errors import InvalidInputError, ServiceError
 from airflow_provider_scenario.client.trainers import camel_keys
@@ -15,15 +15,32 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.client.transport import Answer, Transport
 
 
-class Endpoints:
+class Client:
     """
-    Base of the groups of endpoints.
+    Base of the clients: an open way to a service, closed when it is left.
 
     :param transport: the way to the service.
     """
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._transport!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+
+class Endpoints(Client):
+    """Base of the groups of Scenario's endpoints."""
 
     def _read(self, schema: type[S], answer: Answer, name: str, asked: str, *, maybe_done: bool = False) -> S:
         return schema.read(answer.json.get(name), asked=asked, maybe_done=maybe_done, answer=answer)

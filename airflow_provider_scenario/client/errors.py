@@ -69,6 +69,24 @@ class AlreadyTrainingImageError(RequestRefusedError):
     """400 'already a training image of this model': what was asked for is there."""
 
 
+class WorkshopRefusalError(RequestRefusedError):
+    """
+    AI Creation Workshop said no in an answer that is a success to HTTP.
+
+    Its error codes are not published, so nobody can tell what is permanent. Asking again is safe.
+
+    :param err_code: the gateway's code; None where it gave none.
+    :param sub_err_code: the service's own code; None where it gave none.
+    """
+
+    permanent = False
+
+    def __init__(self, message: str, *, err_code: str | None, sub_err_code: str | None, **origin: Any) -> None:
+        super().__init__(message, **origin)
+        self.err_code = err_code
+        self.sub_err_code = sub_err_code
+
+
 class AuthenticationError(ScenarioError):
     """
     The key, the secret or the project is wrong, or the key may not do this (401, 403).

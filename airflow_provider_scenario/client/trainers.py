@@ -141,6 +141,17 @@ def camel_case(name: str) -> str:
     return first + "".join(other[:1].upper() + other[1:] for other in others)
 
 
+def is_secret(name: str) -> bool:
+    """Whether a training parameter must not be shown or kept; its name is in either spelling."""
+    parameter = PARAMETERS.get(camel_case(name))
+    return parameter is not None and parameter.secret
+
+
+def without_secrets(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Training parameters as they may be shown and kept."""
+    return {name: value for name, value in parameters.items() if not is_secret(name)}
+
+
 def camel_keys(values: Mapping[str, Any], what: str) -> dict[str, Any]:
     """
     The same mapping with keys in the API's spelling.

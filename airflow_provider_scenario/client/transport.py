@@ -7,7 +7,6 @@ sent again after its answer was lost: a training whose answer got lost may be ru
 
 from __future__ import annotations
 
-import base64
 import itertools
 import json
 import random
@@ -18,26 +17,27 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
 import requests
 import urllib3.exceptions
 from requests.adapters import HTTPAdapter
-from requests.auth import HTTPBasicAuth
 
 from airflow_provider_scenario import __version__
+from airflow_provider_scenario.client.dialect import Dialect, ScenarioDialect
 from airflow_provider_scenario.client.errors import InvalidInputError, ScenarioError, ServiceError, ThrottledError
 from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.refusals import (
     LOOK_FIRST,
-    NOTHING_HAPPENED,
     Asked,
     decode,
     plain,
-    refusal,
     retry_after,
 )
+
+if TYPE_CHECKING:
+    from airflow_provider_scenario.client.budget import RequestBudget
 
 CONNECT_TIMEOUT = 5.0
 """Seconds, where one number is given for all timeouts; the vendor's client uses the same."""
@@ -47,6 +47,9 @@ LONGEST_WAIT = 60.0
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
 """Seconds of back-off: the first, and where doubling ends (the vendor's numbers)."""
+
+BLOCK = 1024 * 1024
+"""Bytes of a file that are in memory at once."""
 
 _FIELDS = {
     "models": "model_id",
@@ -102,8 +105,8 @@ class Transport:
     A pooled connection to one service with one key. Safe to use from several threads.
 
     :param base_url: such as ``https://api.cloud.scenario.com/v1``; http or https, without credentials or query.
-    :param api_key: user name of the Basic authentication.
-    :param api_secret: its password. Neither appears in a message, a repr or a chained exception.
+    :param api_key: says who asks.
+    :param api_secret: proves it. Neither appears in a message, a repr or a chained exception.
     :param project_id: sent as ``projectId`` with every call; default: the project of the key.
     :param timeout: seconds to wait for (connection, answer); one number is the second. Default: 5 and 60, as the
         vendor's client.
@@ -111,7 +114,9 @@ class Transport:
     :param user_agent: how the client names itself.
     :param pool_size: connections that are kept open. Default: 10.
     :param max_tries: how often a call is sent at most. Default: 4.
+    :param dialect: makes of key and secret what differs between services. Default: Scenario's.
     :param session: to use instead of an own one; closing it stays with whoever gave it.
+    :param budget: counts the requests, and says how long to wait after a throttled one. Default: none.
     :param sleep: waits some seconds between tries.
     :param clock: Unix time in seconds, to read a ``Retry-After`` that is a date.
     :param jitter: a number from 0 to 1, for each pause.
@@ -130,29 +135,31 @@ class Transport:
         user_agent: str = f"airflow-provider-scenario/{__version__}",
         pool_size: int = 10,
         max_tries: int = 4,
+        dialect: Callable[[str, str], Dialect] = ScenarioDialect,
         session: requests.Session | None = None,
+        budget: RequestBudget | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.time,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        self.base_url = _checked_base_url(base_url)
+        if not api_key or not api_secret:
+            raise InvalidInputError(
+                "The API key or the secret is missing: they are login and password of the connection."
+            )
+        self._dialect = dialect(api_key, api_secret)
+        self.base_url = _checked_base_url(base_url, self._dialect.example)
         self.host = urlsplit(self.base_url).netloc
         self.project_id = project_id or None
         self.timeout = _checked_timeout(timeout)
         if isinstance(verify, str) and not Path(verify).exists():
             raise InvalidInputError(f"verify: there is no file or folder {verify!r} with trusted certificates.")
-        if not api_key or not api_secret:
-            raise InvalidInputError(
-                "The API key or the secret is missing: they are login and password of the connection."
-            )
         self._verify = verify
         self._max_tries = max(1, max_tries)
+        self._budget = budget
         self._sleep, self._clock, self._jitter = sleep, clock, jitter
-        self._auth = HTTPBasicAuth(api_key.encode(), api_secret.encode())
-        on_the_wire = base64.b64encode(f"{api_key}:{api_secret}".encode()).decode()
         # Short ones are made up for tests, and would blacken half of a message.
-        self._secrets = tuple(secret for secret in (on_the_wire, api_secret, api_key) if len(secret) >= 8)
-        self._headers = {"User-Agent": user_agent, "Accept": "application/json"}
+        self._secrets = tuple(secret for secret in self._dialect.secrets if len(secret) >= 8)
+        self._headers = {"User-Agent": user_agent, "Accept": self._dialect.media_type}
         self._owns_session = session is None
         self._session = session or _new_session(pool_size)
 
@@ -213,7 +220,33 @@ class Transport:
         :raises ServiceError: the storage refuses it, cannot be reached, or does not answer.
         """
         call = Asked(asked, "PUT to a signed address", repeatable=True)
-        self._until_answered(lambda: self._send_signed(call, address, content))
+
+        def send() -> Answer | _Failure:
+            response = self._at_signed(call, "PUT", address, content)
+            return response if isinstance(response, _Failure) else Answer(response.status_code, {}, call.request)
+
+        self._until_answered(send)
+
+    def get_signed(self, address: str, *, asked: str) -> Iterator[bytes]:
+        """
+        Fetch a file of any size, block by block, from an address that is signed itself. Each call is one try.
+
+        :param address: as for :meth:`put_signed`.
+        :param asked: as for :meth:`request`.
+        :raises ServiceError: the storage refuses it or cannot be reached, or the file breaks off, after some blocks.
+        """
+        call = Asked(asked, "GET from a signed address", repeatable=True, reads=True)
+        response = self._at_signed(call, "GET", address, stream=True)
+        if isinstance(response, _Failure):
+            raise response.error
+        with response:
+            try:
+                yield from response.iter_content(BLOCK)
+            except (OSError, urllib3.exceptions.HTTPError) as problem:
+                trouble = _understand(problem, self.timeout)
+            else:
+                return
+        raise self._storage_failed(call, address, trouble.text).error
 
     def _until_answered(self, send: Callable[[], Answer | _Failure]) -> Answer:
         for tried in itertools.count(1):
@@ -221,10 +254,18 @@ class Transport:
             if isinstance(outcome, Answer):
                 return outcome
             pause = outcome.pause_after(tried, self._jitter())
+            turn = self._turn_after(outcome)
             if tried >= self._max_tries or pause is None:
                 raise outcome.error
-            self._sleep(pause)
+            self._sleep(max(pause, turn))
         raise AssertionError("unreachable")
+
+    def _turn_after(self, failure: _Failure) -> float:
+        """After throttling, the others of this machine hear of it, and a next try waits for its turn among them."""
+        if self._budget is None or not isinstance(failure.error, ThrottledError):
+            return 0.0
+        self._budget.throttled(failure.wait)
+        return self._budget.turn()
 
     def _address(self, path: str, query: Query | None, *, in_project: bool) -> str:
         pairs = {name: _query_value(value) for name, value in (query or {}).items()}
@@ -237,13 +278,15 @@ class Transport:
         self, call: Asked, method: str, address: str, content: bytes | None, accept: Collection[int]
     ) -> Answer | _Failure:
         """Send it once. Requests' own errors end here: they hold the request with its Authorization header."""
+        if self._budget:
+            self._budget.spend()
         try:
             response = self._session.request(
                 method,
                 address,
                 data=content,
-                headers={**self._headers, "Content-Type": "application/json"} if content is not None else self._headers,
-                auth=self._auth,
+                headers=self._headers | ({"Content-Type": self._dialect.media_type} if content is not None else {}),
+                auth=self._dialect.auth,
                 timeout=self.timeout,
                 verify=self._verify,
                 allow_redirects=False,
@@ -254,40 +297,48 @@ class Transport:
             return self._read(call, response, accept)
         return self._unanswered(call, trouble)
 
-    def _send_signed(self, call: Asked, address: str, content: bytes) -> Answer | _Failure:
+    def _at_signed(
+        self, call: Asked, method: str, address: str, content: bytes | None = None, *, stream: bool = False
+    ) -> requests.Response | _Failure:
+        """Ask once. The error of requests ends here: it holds the address with its signature."""
         try:
             response = self._session.request(
-                "PUT",
+                method,
                 address,
                 data=content,
-                headers={"User-Agent": self._headers["User-Agent"]},
+                headers={"User-Agent": self._headers["User-Agent"], "Accept-Encoding": "identity"},
                 auth=_without_key,
                 timeout=self.timeout,
                 verify=self._verify,
                 allow_redirects=False,
+                stream=stream,
             )
         except (OSError, urllib3.exceptions.HTTPError) as problem:
             trouble = _understand(problem, self.timeout)
         else:
             status = response.status_code
             if 200 <= status < 300:
-                return Answer(status, {}, call.request)
-            why = plain(str(decode(response.content[:2000]) or ""), secrets=self._secrets)
-            error = ServiceError(
-                f"Could not {call.phrase}: the storage answered {status} ({why}). {NOTHING_HAPPENED} Try again later.",
-                maybe_done=False,
-                request=call.request,
-                status=status,
-            )
-            return _Failure(error, may_repeat=status in (408, 429) or status >= 500)
-        return self._unanswered(call, trouble)
+                return response
+            with response:
+                said = decode(next(response.iter_content(2000), b""))
+            text, may_repeat = f"the storage answered {status} ({said or ''})", status in (408, 429) or status >= 500
+            return self._storage_failed(call, address, text, status=status, may_repeat=may_repeat)
+        return self._storage_failed(call, address, trouble.text, may_repeat=not trouble.hopeless)
+
+    def _storage_failed(
+        self, call: Asked, address: str, text: str, *, status: int | None = None, may_repeat: bool = False
+    ) -> _Failure:
+        where = urlsplit(address).netloc.rpartition("@")[2]
+        message = f"Could not {call.phrase}: {plain(text, secrets=self._secrets)} at {where}. {call.fate()}"
+        return _Failure(ServiceError(message, maybe_done=False, request=call.request, status=status), may_repeat)
 
     def _unanswered(self, call: Asked, trouble: _Trouble) -> _Failure:
         text = plain(trouble.text, secrets=self._secrets)
         if trouble.nothing_sent:
-            message = f"Could not {call.phrase}: {text} at {self.host}. {NOTHING_HAPPENED} {trouble.advice}"
+            nothing = self._dialect.nothing_happened
+            message = f"Could not {call.phrase}: {text} at {self.host}. {nothing} {trouble.advice}"
         else:
-            message = f"Asked Scenario to {call.phrase}, but {text} from {self.host}. {call.fate()}"
+            message = f"Asked {self._dialect.service} to {call.phrase}, but {text} from {self.host}. {call.fate()}"
         error = ServiceError(
             message, maybe_done=call.maybe_done and not trouble.nothing_sent, request=call.request, status=None
         )
@@ -302,14 +353,16 @@ class Transport:
         status, headers = response.status_code, response.headers
         content = response.content if response.ok else self._without_secrets(response.content)
         body = {} if status == 204 else decode(content)
-        trace = headers.get("x-amzn-requestid") or headers.get("x-amzn-trace-id")
-        if (200 <= status < 300 or status in accept) and isinstance(body, dict):
-            return Answer(status, body, call.request, trace)
+        trace = self._dialect.trace_id(headers, body)
         origin: dict[str, Any] = {"request": call.request, "status": status, "trace_id": trace, "body": body}
+        if (200 <= status < 300 or status in accept) and isinstance(body, dict):
+            refused = self._dialect.refusal_in_success(call, body, origin)
+            return _Failure(refused) if refused else Answer(status, body, call.request, trace)
         if 200 <= status < 300:
             return _Failure(
                 ServiceError(
-                    f"Asked Scenario to {call.phrase}; the answer cannot be read: it is no JSON object. {call.fate()}",
+                    f"Asked {self._dialect.service} to {call.phrase}; the answer cannot be read: it is no JSON object. "
+                    f"{call.fate()}",
                     maybe_done=call.maybe_done,
                     **origin,
                 ),
@@ -321,12 +374,12 @@ class Transport:
             return _Failure(
                 ServiceError(
                     f"Could not {call.phrase}: {self.host} redirects to {target}, and the key is not sent after it. "
-                    f"{NOTHING_HAPPENED} Check the base URL of the connection.",
+                    f"{self._dialect.nothing_happened} Check the base URL of the connection.",
                     maybe_done=False,
                     **origin,
                 )
             )
-        error = refusal(call, status, headers, body, now=self._clock())
+        error = self._dialect.refusal(call, response, body, now=self._clock())
         throttled = isinstance(error, ThrottledError)
         failed = isinstance(error, ServiceError) and (status == 408 or status >= 500)
         return _Failure(
@@ -448,7 +501,7 @@ def _query_value(value: object) -> str:
     return str(value)
 
 
-def _checked_base_url(base_url: str) -> str:
+def _checked_base_url(base_url: str, example: str) -> str:
     try:
         parts = urlsplit(base_url)
         valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -456,9 +509,7 @@ def _checked_base_url(base_url: str) -> str:
         valid = False
     if not valid:
         shown = "" if "@" in str(base_url) else f" {plain(str(base_url))!r}"
-        raise InvalidInputError(
-            f"The base URL{shown} must be an http(s) address, such as https://api.cloud.scenario.com/v1."
-        )
+        raise InvalidInputError(f"The base URL{shown} must be an http(s) address, such as {example}.")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise InvalidInputError("The base URL must hold no credentials, query or fragment: use login and password.")
     return base_url.rstrip("/")

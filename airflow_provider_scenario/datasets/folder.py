@@ -24,7 +24,7 @@ from airflow_provider_scenario.datasets import metadata
 from airflow_provider_scenario.datasets.images import DatasetImage, list_images
 from airflow_provider_scenario.datasets.media import IMAGES, RECORDINGS
 from airflow_provider_scenario.datasets.settings import FILE_NAMES, Settings, parse_settings
-from airflow_provider_scenario.datasets.storage import Location, StorageError, at_once
+from airflow_provider_scenario.storage import Location, StorageError, at_once
 
 _UNREAD = ("metadata.csv", "metadata.parquet")
 

@@ -12,7 +12,7 @@ from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.images import MAX_FILE
 from airflow_provider_scenario.client.trainers import MAX_IMAGES
 from airflow_provider_scenario.datasets.media import HEAD, TAIL, check_media
-from airflow_provider_scenario.datasets.storage import Location
+from airflow_provider_scenario.storage import Location
 
 _FIELDS = ("path", "asset_id", "name", "caption")
 

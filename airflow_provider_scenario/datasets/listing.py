@@ -7,7 +7,7 @@ from typing import Any
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.datasets.folder import read_settings
 from airflow_provider_scenario.datasets.settings import Settings
-from airflow_provider_scenario.datasets.storage import Location, StorageError, at_once
+from airflow_provider_scenario.storage import Location, StorageError, at_once
 
 
 def list_datasets(path: Any, *, missing_ok: bool = False, **common: Any) -> list[dict[str, Any]]:

@@ -1,21 +1,25 @@
 """
 Train several LoRAs with a real Airflow, on this machine and for nothing.
 
-    python -m airflow_provider_scenario.demo [--dag train_lora_chain] [--home .demo] [--training-seconds 25]
+    python -m airflow_provider_scenario.demo [--dag train_lora_chain train_and_publish] [--training-seconds 25]
 
-Starts the emulator and Airflow, runs one of the example DAGs, and shows how it goes. In a terminal everything stays up
-for a look around until Ctrl-C; elsewhere everything is stopped, and the exit code is 0 only if every model is trained.
+Starts the emulator and Airflow, runs example DAGs one after another, and shows how they go. In a terminal everything
+stays up for a look around until Ctrl-C; elsewhere everything is stopped, and the exit code is 0 only if every model is
+trained and every file that was published is listed.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 import signal
 import sys
 import time
 from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import requests
 from rich.console import Console
@@ -26,11 +30,12 @@ from airflow_provider_scenario.demo.local_airflow import LocalAirflow
 from airflow_provider_scenario.demo.processes import ProcessDiedError
 from airflow_provider_scenario.demo.progress import Run, Seen
 from airflow_provider_scenario.demo.rest import AirflowError
-from airflow_provider_scenario.demo.screen import LiveScreen, PlainScreen, result_table
+from airflow_provider_scenario.demo.screen import LiveScreen, PlainScreen, published_table, result_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+DAGS = ("train_lora_chain", "train_and_publish")
 EXAMPLES = Path(__file__).resolve().parents[2] / "example_dags"
 EXPECTED_TROUBLE = (AirflowError, ProcessDiedError, ScenarioError, requests.RequestException)
 INTERRUPTED = 128 + signal.SIGINT
@@ -60,19 +65,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _demo(options: argparse.Namespace, console: Console, running: ExitStack) -> int:
     began = time.monotonic()
     console.print("Starting the emulator and Airflow, in about 15 seconds …")
-    log = options.home / "emulator.log"
-    emulator = running.enter_context(EmulatorProcess(log, training_seconds=options.training_seconds))
+    files = (options.home / "files").resolve()
+    shutil.rmtree(files, ignore_errors=True)  # those of an earlier demo
+    emulator = running.enter_context(
+        EmulatorProcess(options.home / "emulator.log", training_seconds=options.training_seconds, files=files)
+    )
     scenario = running.enter_context(emulator.client())
     airflow = running.enter_context(
-        LocalAirflow(options.home / "airflow", options.dags, connections={"scenario_default": emulator.connection})
+        LocalAirflow(
+            options.home / "airflow",
+            options.dags,
+            connections={
+                "scenario_default": emulator.connection,
+                "ai_creation_workshop_default": emulator.workshop_connection,
+            },
+            env={"LORA_STORAGE": str(files), "LORA_PUBLIC_URL": f"{emulator.root}/files"},
+        )
     )
     console.print(f"Airflow is up after {time.monotonic() - began:.0f} s: {_login(airflow)}")
-    run = Run(
-        airflow, scenario, options.dag, airflow.trigger(options.dag, run_id=time.strftime("demo-%Y-%m-%d-%H-%M-%S"))
-    )
-    console.print(f"Run {run.run_id} of {options.dag} has started.\n")
-    seen = _watch(run, console, timeout=options.timeout)
-    _report(run, seen, console)
+    for dag in options.dag:
+        since = datetime.now(UTC)
+        run_id = airflow.trigger(dag, run_id=time.strftime("demo-%Y-%m-%d-%H-%M-%S"))
+        run = Run(airflow, scenario, emulator.synced_models, since, dag, run_id)
+        console.print(f"Run {run_id} of {dag} has started. See its trainings with pictures and cost:")
+        console.print(_page(airflow, run), soft_wrap=True)
+        seen = _watch(run, console, timeout=options.timeout)
+        _report(run, seen, console)
+        if not seen.succeeded:
+            break
     console.print(f"{time.monotonic() - began:.0f} s in all. Airflow: {_login(airflow)}\n")
     if sys.stdout.isatty():
         _stay(console)
@@ -96,14 +116,18 @@ def _watch(run: Run, console: Console, timeout: float) -> Seen:
 def _report(run: Run, seen: Seen, console: Console) -> None:
     console.print()
     console.print(result_table(seen))
+    if seen.files:
+        console.print(published_table(seen))
     for task in seen.failed_tasks:
         tail = "\n".join(run.log_of(task).splitlines()[-40:])
         console.print(f"\nTask {task.label} failed. The end of its log:", style="bold red")
         console.print(tail, markup=False, soft_wrap=True)
     if seen.succeeded:
-        console.print("Every model is trained.", style="green", end=" ")
+        listed = " Every file is listed." if seen.files else ""
+        console.print(f"Every model is trained.{listed}\n", style="green")
     else:
-        console.print(f"The run ended as {seen.state}; not every model is trained.", style="bold red", end=" ")
+        missing = "not every model is trained, or not every file is listed"
+        console.print(f"The run ended as {seen.state}; {missing}.\n", style="bold red")
 
 
 def _stay(console: Console) -> None:
@@ -119,6 +143,11 @@ def _login(airflow: LocalAirflow) -> str:
     return f"{airflow.url}  (user {airflow.username}, password {airflow.password})"
 
 
+def _page(airflow: LocalAirflow, run: Run) -> str:
+    """Where the run's trainings are in Airflow's UI."""
+    return f"{airflow.url}/dags/{quote(run.dag_id)}/runs/{quote(run.run_id)}/plugin/scenario-run\n"
+
+
 def _leave(number: int, _: object) -> None:
     raise SystemExit(128 + number)
 
@@ -127,11 +156,11 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         "python -m airflow_provider_scenario.demo", description="Train LoRAs, for nothing."
     )
-    parser.add_argument("--dag", default="train_lora_chain", help="which DAG to run (default: %(default)s)")
+    parser.add_argument("--dag", nargs="+", default=DAGS, help=f"which DAGs to run (default: {' '.join(DAGS)})")
     parser.add_argument("--dags", type=Path, default=EXAMPLES, help="folder of the DAGs (default: the examples)")
     parser.add_argument("--home", type=Path, default=Path(".demo"), help="folder for logs and database (%(default)s)")
     parser.add_argument("--training-seconds", type=float, default=25, help="how long a training lasts (%(default)s)")
-    parser.add_argument("--timeout", type=float, default=600, help="seconds that the run may take (%(default)s)")
+    parser.add_argument("--timeout", type=float, default=600, help="seconds that a run may take (%(default)s)")
     options = parser.parse_args(arguments)
     if not options.dags.is_dir():
         parser.error(f"--dags: there is no folder {options.dags}")

@@ -8,6 +8,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+import requests
+
 from airflow_provider_scenario.client.scenario import ScenarioClient
 from airflow_provider_scenario.demo.processes import Guarded, ProcessDiedError
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 EMULATOR = (sys.executable, "-m", "airflow_provider_scenario.emulator")
-KEY, SECRET, PROJECT = "demo", "demo", "proj_emulator"
+KEY, SECRET, TOKEN, PROJECT = "demo", "demo", "demo", "proj_emulator"
 LISTENING = re.compile(r"listening on (http://\S+?/v1)\b")
 
 
@@ -26,10 +28,11 @@ class EmulatorProcess:
 
     :param log: file for what it prints; replaced.
     :param training_seconds: how long each training lasts.
+    :param files: folder that it serves to everybody. Default: its own.
     """
 
-    def __init__(self, log: Path, *, training_seconds: float = 5) -> None:
-        self._log, self._training_seconds = log, training_seconds
+    def __init__(self, log: Path, *, training_seconds: float = 5, files: Path | None = None) -> None:
+        self._log, self._training_seconds, self._files = log, training_seconds, files
         self._process: Guarded | None = None
         self.url = ""
 
@@ -50,6 +53,7 @@ class EmulatorProcess:
         """
         self._log.unlink(missing_ok=True)
         options = ["--port", "0", "--training-seconds", f"{self._training_seconds:g}", "--api-key", KEY]
+        options += ["--files", str(self._files)] if self._files else []
         command = [*EMULATOR, *options, "--api-secret", SECRET]
         self._process = Guarded("The emulator", command, log=self._log, env={**os.environ, "PYTHONUNBUFFERED": "1"})
         try:
@@ -74,8 +78,28 @@ class EmulatorProcess:
             "login": KEY,
             "password": SECRET,
             "host": self.url,
-            "extra": {"project_id": PROJECT},
+            # Trainings last seconds here, and the emulator is nobody else's.
+            "extra": {"project_id": PROJECT, "requests_per_minute": 6000},
         }
+
+    @property
+    def root(self) -> str:
+        """Where it listens: what is above the base URL of Scenario."""
+        return self.url.removesuffix("/v1")
+
+    @property
+    def workshop_connection(self) -> dict[str, Any]:
+        """The Airflow connection that leads to its AI Creation Workshop."""
+        extra = {"api_token": TOKEN}
+        fields = {"conn_type": "ai_creation_workshop", "login": KEY, "password": SECRET}
+        return {**fields, "host": self.root, "extra": extra}
+
+    def synced_models(self) -> list[dict[str, Any]]:
+        """What its AI Creation Workshop knows, as its ledger tells it."""
+        answer = requests.get(f"{self.root}/emulator/ledger", timeout=10)
+        answer.raise_for_status()
+        synced: list[dict[str, Any]] = answer.json()["synced_models"]
+        return synced
 
     @staticmethod
     def _wait_for_url(process: Guarded, timeout: float) -> str:

@@ -6,7 +6,7 @@ Run one command so that nothing of it outlives whoever asked for it.
 Started by :class:`~airflow_provider_scenario.demo.processes.Guarded` and never by hand. The guard reads its standard
 input, whose other end only the asker holds: the kernel closes that end however the asker dies, ``kill -9`` included.
 Then, or on SIGTERM, or when the command has ended, the guard ends the command and everything the command has started,
-and nothing else.
+and nothing else. On SIGQUIT it does so as a machine does that loses its power: nobody is asked first.
 
 On Linux it is the subreaper of its command, so that a process that moved to a group or a session of its own (Airflow's
 tasks do) is still found. It runs without site-packages and imports little: there is one guard for every part.
@@ -37,11 +37,12 @@ class Guard:
 
     def __init__(self, log: str, command: list[str]) -> None:
         self._code: int | None = None
-        self._asked_to_end = False
+        self._asked_to_end = self._at_once = False
         self._woken, self._waker = os.pipe()
         os.set_blocking(self._waker, False)
         signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
         signal.signal(signal.SIGTERM, self._end)
+        signal.signal(signal.SIGQUIT, self._end_at_once)
         for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, _note)
         _prctl(PR_SET_CHILD_SUBREAPER, 1)
@@ -63,20 +64,21 @@ class Guard:
                 os.read(self._woken, 4096)
             if 0 in ready and not os.read(0, 4096):
                 self._asked_to_end = True
-        if self._ended() is None:
+        if self._ended() is None and not self._at_once:
             self._signal([self.pid], signal.SIGTERM)
             self._wait_until(lambda: self._ended() is not None, grace)
         self._sweep()
         return self._code if self._code is not None else -signal.SIGKILL
 
     def _sweep(self) -> None:
-        """End what is left, first asking and then not."""
+        """End what is left, first asking, where there is time for that, and then not."""
         if not LINUX:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
             return
-        self._signal(_descendants(), signal.SIGTERM)
-        self._wait_until(lambda: not _descendants(), 0.7)
+        if not self._at_once:
+            self._signal(_descendants(), signal.SIGTERM)
+            self._wait_until(lambda: not _descendants(), 0.7)
         while left := _descendants():
             self._signal(left, signal.SIGKILL)
             self._wait_until(lambda: not _descendants(), 0.5)
@@ -104,6 +106,9 @@ class Guard:
 
     def _end(self, *_: object) -> None:
         self._asked_to_end = True
+
+    def _end_at_once(self, *_: object) -> None:
+        self._asked_to_end = self._at_once = True
 
 
 def _note(*_: object) -> None:

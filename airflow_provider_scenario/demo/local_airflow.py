@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 PARTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+WORKER = "worker"
 LOCK_NAME = "local-airflow.lock"
 USERNAME = "admin"
 AIRFLOW = [sys.executable, "-m", "airflow"]
@@ -50,7 +51,6 @@ QUICK = {
     "api.expose_stacktrace": "True",
     "api.workers": "1",
     "dag_processor.bundle_refresh_check_interval": "1",
-    "dag_processor.min_file_process_interval": "5",
     "dag_processor.parsing_processes": "1",
     "dag_processor.refresh_interval": "5",
     "database.sql_alchemy_connect_args": "airflow_provider_scenario.demo.loopback.PATIENT_SQLITE",
@@ -170,10 +170,30 @@ class LocalAirflow(AirflowRest):
         """Send a signal to a part. If it dies of it, what it had started dies too, as in a container."""
         self.parts[name].kill(number)
 
+    def crash(self, name: str) -> None:
+        """Kill a part and all it had started at the same moment, as when its machine is gone; it is a part no more."""
+        self.parts.pop(name).crash()
+
     def add_triggerer(self, name: str = "triggerer-2") -> None:
         """Start one more triggerer, to be addressed by this name; do not wait for it."""
         (port,) = free_ports(1)
         self._start_part(name, **_as_variables({"logging.trigger_log_server_port": str(port)}))
+
+    def add_worker(self, name: str, timeout: float = 60) -> None:
+        """
+        Start a worker of the CeleryExecutor and wait until it takes tasks.
+
+        :param name: by which it is addressed; begins with ``worker``.
+        :raises ProcessDiedError: it has ended; carries the end of its output.
+        :raises AirflowError: it takes none within ``timeout`` seconds.
+        """
+        self._start_part(name)
+        worker, deadline = self.parts[name], time.monotonic() + timeout
+        while " ready." not in worker.tail():
+            worker.check()
+            if time.monotonic() > deadline:
+                raise AirflowError(f"{name} is not ready after {timeout:g} s:\n{worker.tail()}")
+            time.sleep(0.2)
 
     def cli(self, *arguments: str, timeout: float = 120) -> str:
         """
@@ -243,11 +263,15 @@ class LocalAirflow(AirflowRest):
                 database.execute("PRAGMA journal_mode=WAL")  # readers and the writer do not lock each other out
 
     def _start_part(self, name: str, **env: str) -> None:
-        command = [*AIRFLOW, next(part for part in PARTS if name.startswith(part))]
-        if name == "api-server":
-            command += ["--host", "127.0.0.1", "--port", str(self.port)]
         self._started[name] = datetime.now(UTC)
-        self.parts[name] = self._run(name, command, {**self.env, **env})
+        self.parts[name] = self._run(name, [*AIRFLOW, *self._command(name)], {**self.env, **env})
+
+    def _command(self, name: str) -> list[str]:
+        if name.startswith(WORKER):
+            # All processes see the same folder of logs: nobody has to serve them.
+            return ["celery", "worker", "--celery-hostname", f"{name}@localhost", "--skip-serve-logs"]
+        part = next(part for part in PARTS if name.startswith(part))
+        return [part, "--host", "127.0.0.1", "--port", str(self.port)] if part == "api-server" else [part]
 
     def _run(self, name: str, command: list[str], env: Mapping[str, str]) -> Guarded:
         keep_open = [self._lock] if self._lock is not None else []

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from airflow_provider_scenario.client.workshop import STATES
 
 if TYPE_CHECKING:
     from airflow_provider_scenario.client.scenario import ScenarioClient
@@ -29,6 +32,16 @@ class ModelSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class FileSeen:
+    """One file that was published; ``state`` is how far AI Creation Workshop is with it."""
+
+    model: str
+    name: str
+    state: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class TaskSeen:
     """One task of the run; ``label`` carries the map index of a mapped one."""
 
@@ -47,6 +60,7 @@ class Seen:
 
     state: str
     models: Sequence[ModelSeen]
+    files: Sequence[FileSeen]
     tasks: Sequence[TaskSeen]
 
     @property
@@ -55,8 +69,9 @@ class Seen:
 
     @property
     def succeeded(self) -> bool:
-        """The run succeeded, and there are models, and every one is trained."""
-        return self.state == "success" and bool(self.models) and all(each.status == "trained" for each in self.models)
+        """The run succeeded, there are models, every one is trained, and every file that was published is listed."""
+        trained = bool(self.models) and all(each.status == "trained" for each in self.models)
+        return self.state == "success" and trained and all(each.state == "listed" for each in self.files)
 
     @property
     def failed_tasks(self) -> list[TaskSeen]:
@@ -65,27 +80,44 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of a DAG, whose models are all that the emulator has."""
+    """
+    One run of a DAG, whose models are all that the emulator has from some time on.
+
+    :param synced_models: what the emulated AI Creation Workshop knows.
+    :param since: the time.
+    """
 
     airflow: AirflowRest
     scenario: ScenarioClient
+    synced_models: Callable[[], list[dict[str, Any]]]
+    since: datetime
     dag_id: str
     run_id: str
 
     def look(self) -> Seen:
         state = self.airflow.run_state(self.dag_id, self.run_id)  # first, so that the rest is final when it is
         tasks = [_task_seen(task) for task in self.airflow.task_instances(self.dag_id, self.run_id)]
-        return Seen(state, self._models(), tasks)
+        models = self._models()
+        return Seen(state, models, self._files({model.id for model in models}), tasks)
 
     def log_of(self, task: TaskSeen) -> str:
         return self.airflow.task_log(self.dag_id, self.run_id, task.task_id, task.map_index)
 
     def _models(self) -> list[ModelSeen]:
-        listed = [model.id for model in self.scenario.list_models(sort_by="createdAt", sort_direction="asc")]
+        new = self.scenario.list_models(sort_by="createdAt", sort_direction="asc", created_after=self.since)
+        listed = [model.id for model in new]
         if not listed:
             return []
         by_id = {model.id: model for model in self.scenario.get_models(listed)}
         return [self._model_seen(by_id[model_id]) for model_id in listed if model_id in by_id]
+
+    def _files(self, model_ids: set[str]) -> list[FileSeen]:
+        return [
+            FileSeen(synced["name"], file["name"], STATES.get(file["status"], "unknown"), file["hash"])
+            for synced in self.synced_models()
+            if synced["model_id"] in model_ids
+            for file in synced["files"]
+        ]
 
     def _model_seen(self, model: Model) -> ModelSeen:
         progress, job = model.training_progress, self.scenario.get_job(model.job_id) if model.job_id else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 COLOURS = {
     "success": "green",
     "trained": "green",
+    "listed": "green",
     "failed": "bold red",
     "upstream_failed": "red",
     "training-canceled": "red",
     "running": "cyan",
     "training": "cyan",
+    "in-progress": "cyan",
     "deferred": "magenta",
     "up_for_retry": "yellow",
     "queued": "yellow",
@@ -75,9 +77,10 @@ class LiveScreen:
                     f"{model.name}  [dim]{model.type}[/]", total=1, note=""
                 )
             self._bars.update(row, completed=model.done, note=_note(model))
-        self._live.update(
-            Group(Text("Models at Scenario", "bold"), self._bars, Text("\nTasks in Airflow", "bold"), _tasks(seen))
-        )
+        parts: list[RenderableType] = [Text("Models at Scenario", "bold"), self._bars]
+        if seen.files:
+            parts += [Text("\nFiles at AI Creation Workshop", "bold"), _files(seen)]
+        self._live.update(Group(*parts, Text("\nTasks in Airflow", "bold"), _tasks(seen)))
 
 
 class PlainScreen:
@@ -103,6 +106,10 @@ class PlainScreen:
             if self._told.get(task.label, "waiting") != task.state:
                 self._told[task.label] = task.state
                 self._say(f"task  {task.label}: {task.state}")
+        for file in seen.files:
+            if self._told.get(file.name) != file.state:
+                self._told[file.name] = file.state
+                self._say(f"file  {file.name}: {file.state}")
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + self.EVERY
             for model in seen.models:
@@ -130,6 +137,22 @@ def result_table(seen: Seen) -> Table:
             "-" if model.seconds is None else _duration(model.seconds),
         )
     return table
+
+
+def published_table(seen: Seen) -> Table:
+    table = Table(title="What was published", title_justify="left", title_style="bold")
+    for heading in ("model", "file", "SHA-256", "listing"):
+        table.add_column(heading, overflow="fold")
+    for file in seen.files:
+        state = Text(file.state, COLOURS.get(file.state, ""))
+        table.add_row(escape(file.model), escape(file.name), f"{file.sha256[:12]}…", state)
+    return table
+
+
+def _files(seen: Seen) -> Text:
+    return Text("\n").join(
+        Text.assemble(f"  {file.name}  ", (file.state, COLOURS.get(file.state, "dim"))) for file in seen.files
+    )
 
 
 def _tasks(seen: Seen) -> Text:

@@ -1,5 +1,6 @@
 """
-A local Scenario: a test double that is never kinder than the service, and a place to try a DAG for nothing.
+A local Scenario and AI Creation Workshop: a test double that is never kinder than the services, and a place to try a
+DAG for nothing.
 
 Shares no code with the rest of the package, so that a mistake on one side shows against the other.
 Start it with ``python -m airflow_provider_scenario.emulator``, or inside a test with

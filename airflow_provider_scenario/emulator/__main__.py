@@ -18,8 +18,17 @@ def main() -> None:
     parser.add_argument("--training-seconds", type=float, default=5.0, help="how long a training lasts (default: 5)")
     parser.add_argument("--api-key", default="demo")
     parser.add_argument("--api-secret", default="demo")
+    parser.add_argument("--api-token", default="demo", help="of AI Creation Workshop (default: demo)")
+    parser.add_argument(
+        "--files",
+        default=Settings().files_folder,
+        help="folder that is served under /files, for the workshop to fetch from (default: %(default)s)",
+    )
     options = parser.parse_args()
-    state = State(Settings(training_seconds=options.training_seconds), options.api_key, options.api_secret)
+    settings = Settings(
+        training_seconds=options.training_seconds, api_token=options.api_token, files_folder=options.files
+    )
+    state = State(settings, options.api_key, options.api_secret)
 
     def announce(emulator: RunningEmulator) -> None:
         key = f"key {state.api_key}, secret {state.api_secret}"

@@ -1,4 +1,4 @@
-"""The app: Scenario under ``/v1``, signed files under ``/cdn``, the switches under ``/emulator``."""
+"""The app: Scenario under ``/v1``, AI Creation Workshop under ``/scc``, files, the switches."""
 
 from __future__ import annotations
 
@@ -18,11 +18,14 @@ from airflow_provider_scenario.emulator import (
     training,
     training_images,
     uploads,
+    workshop,
 )
 from airflow_provider_scenario.emulator.access import check_access
 from airflow_provider_scenario.emulator.gateway import Gateway
 from airflow_provider_scenario.emulator.routing import Routes
+from airflow_provider_scenario.emulator.served import served_folder
 from airflow_provider_scenario.emulator.switches import switches
+from airflow_provider_scenario.emulator.workshop_gateway import WorkshopGateway, check_signature
 
 if TYPE_CHECKING:
     from airflow_provider_scenario.emulator.state import State
@@ -41,5 +44,7 @@ def create_app(state: State) -> FastAPI:
     app = FastAPI(title="Scenario emulator", docs_url="/emulator/docs", openapi_url="/emulator/openapi.json")
     app.include_router(switches(state))
     app.mount("/v1", Gateway(state, "/v1", SCENARIO, check_access, LARGEST_BODY))
+    app.mount("/scc", WorkshopGateway(state, "/scc", workshop.routes, check_signature, LARGEST_BODY))
     app.mount("/cdn", Gateway(state, "/cdn", files.routes, files.check_signature, LARGEST_PART))
+    app.mount("/files", served_folder(state))
     return app

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
@@ -80,10 +82,9 @@ class Gateway:
     async def _answer(self, call: Call, route: Route | None, raw: bytes | None) -> Answer:
         try:
             if raw is None:
-                raise GatewayRefusal(413, "Request Too Long", "RequestTooLargeException")
+                raise self.too_large()
             if route is None:
-                # Also what the service answers to GET /models/{id}/training-images, which is no route of it.
-                raise GatewayRefusal(403, "Missing Authentication Token", "MissingAuthenticationTokenException")
+                raise self.no_route()
             call.now = self._state.now()
             self._guard(call)
             settle(self._state, call.now)
@@ -118,6 +119,21 @@ class Gateway:
                 body = {"reason": "Injected by the emulator"} if fault.body is None else fault.body
                 await self._reply(send, Answer(body, fault.status, headers=fault.headers))
 
+    def too_large(self) -> Refusal:
+        return GatewayRefusal(413, "Request Too Long", "RequestTooLargeException")
+
+    def no_route(self) -> Refusal:
+        # Also what the service answers to GET /models/{id}/training-images, which is no route of it.
+        return GatewayRefusal(403, "Missing Authentication Token", "MissingAuthenticationTokenException")
+
+    def own_headers(self) -> dict[str, str]:
+        """What this gateway adds to every answer."""
+        return {"x-amzn-requestid": request_id().decode()}
+
+    def clock(self) -> float:
+        """Unix time, as the answers' ``Date`` has it."""
+        return time.time()
+
     async def _read(self, receive: Receive) -> bytes | None:
         """The body, or None if it is too big; that is read to its end too, or the client never sees the answer."""
         message = await receive()
@@ -130,14 +146,14 @@ class Gateway:
                 chunks.append(message.get("body", b""))
         return b"".join(chunks) if size <= self._largest_body else None
 
-    @staticmethod
-    async def _reply(send: Send, answer: Answer) -> None:
+    async def _reply(self, send: Send, answer: Answer) -> None:
+        self._state.ledger.answers[answer.status] += 1
         content = answer.encoded()
         headers = [
             (b"content-type", answer.content_type.encode()),
             (b"content-length", str(len(content)).encode()),
-            (b"x-amzn-requestid", request_id()),
-            *((name.encode(), value.encode()) for name, value in answer.headers.items()),
+            (b"date", formatdate(self.clock(), usegmt=True).encode()),
+            *((name.encode(), value.encode()) for name, value in (self.own_headers() | answer.headers).items()),
         ]
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": content})
@@ -171,7 +187,7 @@ def subjects(call: Call) -> list[str]:
             body = None
         if isinstance(body, dict):
             ids += [item for item in body.get("modelIds") or [] if isinstance(item, str)]
-            found += [body["name"]] if isinstance(body.get("name"), str) else []
+            found += [body[field] for field in ("name", "modelId") if isinstance(body.get(field), str)]
     for model_id in ids:
         found.append(model_id)
         model = call.state.models.get(model_id)

@@ -1,4 +1,4 @@
-"""The witness: what was created, started and billed, and how often each route was called."""
+"""The witness: what was created, started and billed, how often each route was called, and what was answered."""
 
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ class Ledger:
     trainings: list[StartedTraining] = field(default_factory=list)
     quotes: int = 0
     requests: Counter[str] = field(default_factory=Counter)
+    answers: Counter[int] = field(default_factory=Counter)
 
     @property
     def creative_units(self) -> float:
@@ -58,6 +59,7 @@ class Ledger:
             "training_images": [asdict(entry) for entry in self.training_images],
             "trainings": [asdict(entry) for entry in self.trainings],
             "requests": dict(sorted(self.requests.items())),
+            "answers": dict(sorted(self.answers.items())),
             "totals": {
                 "models_created": len(self.models),
                 "training_images_added": len(self.training_images),

@@ -110,6 +110,7 @@ def _server(state: State, listening: Callable[[], None]) -> _Server:
         log_level="critical",
         access_log=False,
         server_header=False,
+        date_header=False,  # the gateways send their own
         lifespan="off",
         ws="none",
         timeout_keep_alive=60,

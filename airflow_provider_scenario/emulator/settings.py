@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import gettempdir
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -33,6 +35,40 @@ class Settings(Strict):
     )
     requests_per_minute: int | None = Field(None, ge=0, description="Answer 429 beyond that many; none: no limit.")
     send_retry_after: bool = Field(False, description="Whether a rate-limit 429 carries Retry-After.")
+    files_folder: str = Field(
+        str(Path(gettempdir()) / "scenario-emulator-files"),
+        description="A folder that is served under /files, as a studio's web server would serve its storage.",
+    )
+    listing_seconds: float = Field(5.0, ge=0, description="Workshop: how long listing a synced file takes at least.")
+    fetch_files: bool = Field(
+        True,
+        description="Workshop: fetch a synced file from its downloadUrl, and fail its listing if it cannot be had or "
+        "is not what hash (as SHA-256) and sizeKb say. false: believe it.",
+    )
+    first_listing_status: Literal[0, 5] = Field(
+        5, description="Workshop: what the sync that starts a listing answers. The vendor does not say which."
+    )
+    workshop_data: Literal["object", "list"] = Field(
+        "object", description="Workshop: one data object for all files, as the vendor's page has it, or one a file."
+    )
+    any_base_model: bool = Field(False, description="Workshop: take a baseModel that the vendor's page does not list.")
+    api_token: str = Field("demo", min_length=1, description="Workshop: the token of the one end user there is.")
+    api_token_in: Literal["either", "body", "query"] = Field(
+        "either", description="Workshop: where a sync must carry it. The vendor's page does not say."
+    )
+    workshop_refusal_status: int = Field(
+        200, ge=200, le=599, description="Workshop: HTTP status of a refusal inside the envelope."
+    )
+    workshop_requests_per_minute: int | None = Field(None, ge=0, description="Workshop: throttle beyond that many.")
+    gateway_clock_skew: float = Field(
+        0.0, description="Workshop: seconds by which its gateway's clock is ahead. Its Date says so."
+    )
+    callback_url: str | None = Field(
+        None,
+        pattern="^https?://",
+        description="Workshop: POST an event there when a listing has ended. What the real one looks like is not "
+        "published: name, body, signature are guesses. Sent once, never again.",
+    )
     url_seconds: float = Field(3600.0, gt=0, description="How long a signed URL is good for, to the next minute.")
 
 
@@ -58,7 +94,7 @@ class Fault(Strict):
     when: Literal["before", "after"] | None = Field(
         None, description="Whether the request acts before it goes wrong. Default: before; garbage: after."
     )
-    status: int = Field(500, ge=400, le=599)
+    status: int = Field(500, ge=200, le=599, description="200 with a body: what is a success only to HTTP.")
     body: Any = Field(None, description="What a status fault answers; null: {reason}.")
     headers: dict[str, str] = Field(default_factory=dict)
     retry_after: float | None = Field(None, description="Seconds for the Retry-After of a 429; null: no such header.")
@@ -76,11 +112,14 @@ class Fault(Strict):
 
 class Outcome(Strict):
     """
-    How trainings of the models it matches go; decided when the training starts.
+    How trainings of the models it matches go, or listings in the workshop; decided when the training starts.
 
     ``{"model": "hero-*", "fail_at": 0.5, "error": "CUDA out of memory", "hint": "Use fewer images", "times": 1}``
     """
 
+    of: Literal["training", "listing"] = Field(
+        "training", description="listing: of synced files; only fail_at, error, stall_at and times mean anything."
+    )
     model: str = Field("*", description="Glob on the model's name or id.")
     times: int | None = Field(None, ge=1, description="For how many trainings; null: for ever.")
     fail_at: float | None = Field(None, ge=0, le=1, description="Fail at this progress.")

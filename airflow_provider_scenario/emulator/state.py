@@ -10,12 +10,14 @@ from collections import deque
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from typing import Literal
 
 from airflow_provider_scenario.emulator.faults import Faults
 from airflow_provider_scenario.emulator.ledger import Ledger
 from airflow_provider_scenario.emulator.records import Asset, Job, Model, Upload
 from airflow_provider_scenario.emulator.settings import Outcome, Settings
 from airflow_provider_scenario.emulator.signing import Signer
+from airflow_provider_scenario.emulator.workshop_records import SyncedModel, Workshop
 
 PROJECT_ID = "proj_emulator"
 TEAM_ID = "team_emulator"
@@ -48,6 +50,7 @@ class State:
         self.assets: dict[str, Asset] = {}
         self.jobs: dict[str, Job] = {}
         self.uploads: dict[str, Upload] = {}
+        self.workshop = Workshop()
         self.launched_at: float | None = None
         self.recent_requests: deque[float] = deque()
         self.clock_offset = 0.0
@@ -84,9 +87,9 @@ class State:
                 return seconds
         return self.settings.training_seconds
 
-    def take_outcome(self, model: Model) -> Outcome:
+    def take_outcome(self, model: Model | SyncedModel, of: Literal["training", "listing"] = "training") -> Outcome:
         for outcome_id, outcome in self.outcomes.items():
-            if names(model, outcome.model):
+            if outcome.of == of and names(model, outcome.model):
                 if outcome.times is not None:
                     outcome.times -= 1
                     if outcome.times == 0:
@@ -95,7 +98,7 @@ class State:
         return Outcome()
 
 
-def names(model: Model, glob: str) -> bool:
+def names(model: Model | SyncedModel, glob: str) -> bool:
     return fnmatchcase(model.id, glob) or fnmatchcase(model.name or "", glob)
 
 

@@ -28,9 +28,12 @@ def switches(state: State) -> APIRouter:
 
     @router.get("/ledger")
     async def ledger() -> dict[str, Any]:
-        """What was created, started and billed, the number of requests per route, and totals."""
-        settle(state, state.now())
-        return state.ledger.report()
+        """What was created, started, billed and synced, requests a route, answers a status, and totals."""
+        now = state.now()
+        settle(state, now)
+        report = state.ledger.report()
+        totals = {**report["totals"], **state.workshop.totals(now)}
+        return {**report, **state.workshop.report(now), "totals": totals}
 
     @router.post("/reset")
     async def reset() -> dict[str, bool]:

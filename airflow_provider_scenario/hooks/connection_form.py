@@ -72,6 +72,27 @@ class ConnectionForm:
         }
 
 
+_TIMEOUT = ExtraField(
+    "Timeout",
+    "Seconds to wait for an answer. Empty: 60.",
+    {"type": ["number", "null"], "minimum": 1},
+)
+_VERIFY = ExtraField(
+    "Verify TLS",
+    "'false' trusts any certificate; a path names a CA bundle. Empty: verify.",
+    {"type": ["string", "null"]},
+)
+
+
+def _requests_per_minute(default: str) -> ExtraField:
+    return ExtraField(
+        "Requests a minute",
+        "What all Airflow processes of one machine may use together; divide it by the number of machines. "
+        f"Empty: {default}.",
+        {"type": ["number", "null"], "exclusiveMinimum": 0},
+    )
+
+
 SCENARIO_FORM = ConnectionForm(
     labels={"login": "API key", "password": "API secret", "host": "Base URL"},
     placeholders={
@@ -86,20 +107,38 @@ SCENARIO_FORM = ConnectionForm(
             "The project to work in (proj_…). May stay empty with a key that belongs to one project.",
             {"type": ["string", "null"]},
         ),
-        "timeout": ExtraField(
-            "Timeout",
-            "Seconds to wait for an answer. Empty: 60.",
-            {"type": ["number", "null"], "minimum": 1},
-        ),
-        "verify": ExtraField(
-            "Verify TLS",
-            "'false' trusts any certificate; a path names a CA bundle. Empty: verify.",
-            {"type": ["string", "null"]},
-        ),
+        "timeout": _TIMEOUT,
+        "requests_per_minute": _requests_per_minute("80, of the 100 that Scenario documents for a project"),
+        "verify": _VERIFY,
         "app_url": ExtraField(
             "Web app",
             "Where buttons in the task view lead. Empty: https://app.scenario.com.",
             {"type": ["string", "null"]},
         ),
+    },
+)
+
+WORKSHOP_FORM = ConnectionForm(
+    labels={"login": "AppKey", "password": "AppSecret", "host": "Base URL"},
+    placeholders={
+        "login": "of an application, not of the Alibaba Cloud account",
+        "password": "of the same application",
+        "host": "https://openai.edu-aliyun.com",
+    },
+    hidden=("port", "schema"),
+    extra_fields={
+        "api_token": ExtraField(
+            "API token",
+            "The token of an end user. Allocate one for this integration and keep it here.",
+            {"type": ["string", "null"], "format": "password"},
+        ),
+        "api_token_in": ExtraField(
+            "API token goes into",
+            "'body' or 'query': the vendor's page does not say which. Empty: body.",
+            {"type": ["string", "null"], "enum": ["body", "query", None]},
+        ),
+        "requests_per_minute": _requests_per_minute("60; the vendor names no limit"),
+        "timeout": _TIMEOUT,
+        "verify": _VERIFY,
     },
 )

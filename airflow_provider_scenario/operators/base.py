@@ -11,7 +11,9 @@ from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.links import ScenarioModelLink
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from collections.abc import Collection
+
+    from airflow.sdk import BaseOperatorLink, Context
 
 
 class ScenarioOperator(BaseOperator):
@@ -21,7 +23,7 @@ class ScenarioOperator(BaseOperator):
     :param scenario_conn_id: connection of type ``scenario``. Default: ``scenario_default``.
     """
 
-    operator_extra_links = (ScenarioModelLink(),)
+    operator_extra_links: Collection[BaseOperatorLink] = (ScenarioModelLink(),)
 
     def __init__(self, *, scenario_conn_id: str = ScenarioHook.default_conn_name, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -36,3 +38,7 @@ class ScenarioOperator(BaseOperator):
         """Make the model known at once, before anything else can go wrong: XCom ``model_id`` and the link button."""
         context["ti"].xcom_push(key="model_id", value=model_id)
         ScenarioModelLink().persist(context, model_id=model_id, app_url=self.hook.app_url)
+        # Airflow would read what is stored now, and store it again.
+        self.operator_extra_links = tuple(
+            link for link in self.operator_extra_links if not isinstance(link, ScenarioModelLink)
+        )

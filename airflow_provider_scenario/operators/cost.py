@@ -88,7 +88,7 @@ class ScenarioEstimateTrainingCostOperator(ScenarioOperator):
     template_fields: Sequence[str] = ("trainings", "type", "parameters", "scenario_conn_id")
     template_fields_renderers = {"trainings": "json", "parameters": "json"}  # noqa: RUF012
     ui_color = "#fff3d6"
-    operator_extra_links = ()  # type: ignore[assignment]  # there is no model to show
+    operator_extra_links = ()  # there is no model to show
 
     def __init__(
         self,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.client.schemas import Model
     from airflow_provider_scenario.operators.memory import Memory, OnClear
 
+_MADE_BY = "Made by Airflow:"
 CREATABLE = ("name", "type", "short_description", "class_slug", "collection_ids", "concepts", "base_model_id")
 
 
@@ -50,6 +51,12 @@ def describe(client: ScenarioClient, context: Context, model_id: str, short_desc
         client.update_model(model_id, short_description=short_description)
 
 
+def authors_words(short_description: str | None) -> str:
+    """What of a model's description is meant for people outside: not our marker, nor the line we write without one."""
+    text = (short_description or "").replace(str(Marker.find(short_description)), "").strip()
+    return "" if text.startswith(_MADE_BY) else text
+
+
 def _earlier(client: ScenarioClient, context: Context, memory: Memory, on_clear: OnClear) -> Model | None:
     if memory.is_blank:
         return None
@@ -68,4 +75,4 @@ def _earlier(client: ScenarioClient, context: Context, memory: Memory, on_clear:
 def _provenance(context: Context) -> str:
     ti = context["ti"]
     mapped = f"[{ti.map_index}]" if ti.map_index not in (None, -1) else ""
-    return f"Made by Airflow: {ti.dag_id}, {ti.task_id}{mapped}, run {ti.run_id}"
+    return f"{_MADE_BY} {ti.dag_id}, {ti.task_id}{mapped}, run {ti.run_id}"

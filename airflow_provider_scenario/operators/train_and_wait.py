@@ -23,7 +23,8 @@ from airflow_provider_scenario.client.errors import (
     PlanCeilingError,
     ScenarioError,
 )
-from airflow_provider_scenario.client.trainers import check_parameters, check_ready
+from airflow_provider_scenario.client.trainers import check_parameters, check_ready, without_secrets
+from airflow_provider_scenario.deferral import ends_in_triggerer, warn_without_triggerer
 from airflow_provider_scenario.exceptions import (
     AirflowFailException,
     AirflowTaskTimeout,
@@ -34,7 +35,7 @@ from airflow_provider_scenario.exceptions import (
 from airflow_provider_scenario.operators.base import ScenarioOperator
 from airflow_provider_scenario.operators.checks import dataset_warnings
 from airflow_provider_scenario.operators.memory import Memory, has_started
-from airflow_provider_scenario.task_state import asked_in_time, state_of
+from airflow_provider_scenario.task_state import GOES_ON, asked_in_time, state_of
 from airflow_provider_scenario.watch.decision import TrainingWatch
 from airflow_provider_scenario.watch.ending import Ending
 
@@ -53,6 +54,9 @@ if TYPE_CHECKING:
 _ASKING_TIMEOUT = 1.0
 _KILL_TIMEOUT = (0.5, 1.2)
 _KILL_PATIENCE = 0.4
+
+# What other tasks and the page can read while the training runs, beside the model's id.
+_TOLD = ("job_id", "creative_units_cost")
 
 # Seconds within which the kill of an earlier attempt may still reach the training that this one has adopted.
 _LATE_KILL = 60.0
@@ -131,7 +135,7 @@ class TrainingOperator(ScenarioOperator):
             if not ceiling.frees_up:
                 raise
             self.log.info("Waiting for a slot to train %s: %s", model.id, ceiling)
-            started = self._wait_for_slot(model, checked, deadline)
+            started = self._wait_for_slot(context, model, checked, deadline)
         self._make_known(context, started, memory)
         if started.adopted:
             for warning in differences(model, checked):
@@ -191,7 +195,7 @@ class TrainingOperator(ScenarioOperator):
             # The job does not say; what the service named when it started the training counts.
             cost = told.get("creative_units_cost") or self._own_xcom(context, "creative_units_cost")
             ending = replace(ending, creative_units_cost=cost)
-        for key in ("job_id", "creative_units_cost"):
+        for key in _TOLD:
             value = getattr(ending, key)
             if value is not None and value != told.get(key):
                 context["ti"].xcom_push(key=key, value=value)
@@ -231,8 +235,8 @@ class TrainingOperator(ScenarioOperator):
         """
         Cancel the training of a task that a person or a time limit ends while it holds a worker.
 
-        A task that is still ``running`` in Airflow's eyes only loses its worker, in a deploy, say: then the training
-        goes on, and a retry goes on waiting for it. If the task is deferred, the trigger decides.
+        A task that goes on in Airflow's eyes only loses its worker, in a deploy, say, or after missed heartbeats: then
+        the training goes on, and a retry goes on waiting for it. If the task is deferred, the trigger decides.
         """
         if not isinstance(sys.exc_info()[1], AirflowTaskTimeout):
             left = "A training that runs goes on, and so does its cost; a retry goes on waiting for it."
@@ -243,7 +247,7 @@ class TrainingOperator(ScenarioOperator):
             except Exception as error:
                 self.log.warning("Told to stop; cannot tell why (%s). %s", type(error).__name__, left)
                 return
-            if state == "running":
+            if state in GOES_ON:
                 self.log.info("The worker stops, the task is not ended by anybody. %s", left)
                 return
         self._killed = True
@@ -257,20 +261,18 @@ class TrainingOperator(ScenarioOperator):
         A process hears only with its next heartbeat that its task was ended, and Airflow then lets it go on for some
         seconds more.
         """
-        if not (self._killed or self._was_ended()):
+        try:
+            state = state_of(self._ti)
+        except Exception:  # nobody to ask: then it hears of it as any task does
+            state = "running"
+        if not self._killed and state in ("running", None):
             return
         fate = "Nothing was started or billed."
         if self._job_id and self._waiting_for:
             fate = f"The training of {self._waiting_for} goes on, and so does its cost."
-            if self.cancel_on_kill:
+            if self.cancel_on_kill and (self._killed or state not in GOES_ON):
                 fate = self._cancelled_in_a_hurry(self._waiting_for)
         raise AirflowFailException(f"The task was killed. {fate}")
-
-    def _was_ended(self) -> bool:
-        try:
-            return state_of(self._ti) not in ("running", None)
-        except Exception:  # nobody to ask: then it hears of it as any task does
-            return False
 
     def _cancelled_in_a_hurry(self, model_id: str) -> str:
         from airflow_provider_scenario.watch.polling import cancel_persistently
@@ -331,7 +333,7 @@ class TrainingOperator(ScenarioOperator):
             deadline = min(deadline, (started + self.execution_timeout).timestamp())
         return deadline
 
-    def _wait_for_slot(self, model: Model, parameters: dict[str, Any], deadline: float) -> Started:
+    def _wait_for_slot(self, context: Context, model: Model, parameters: dict[str, Any], deadline: float) -> Started:
         """Hold the worker until a slot is free, or defer; the trigger then starts the training itself."""
         from airflow_provider_scenario.watch.start import start_or_adopt
 
@@ -345,12 +347,12 @@ class TrainingOperator(ScenarioOperator):
                     previous_job_id=model.job_id,
                     since=time.time(),
                     wait_for_completion=self.wait_for_completion,
-                    **self._trigger_arguments(model.id, deadline),
+                    **self._trigger_arguments(context, model.id, deadline, dict.fromkeys(_TOLD)),
                 ),
             )
         fate = nothing = "Nothing was started or billed."
         while time.time() < deadline:
-            time.sleep(self.poke_interval)
+            time.sleep(self.poke_interval + self.hook.budget.turn())
             self._stop_if_killed()
             try:
                 now = self.hook.client.get_model(model.id)
@@ -371,9 +373,10 @@ class TrainingOperator(ScenarioOperator):
         if self.deferrable:
             from airflow_provider_scenario.triggers.training import ScenarioTrainingTrigger
 
-            arguments = self._trigger_arguments(started.model_id, deadline)
+            told = _told(started)
+            arguments = self._trigger_arguments(context, started.model_id, deadline, told)
             trigger = ScenarioTrainingTrigger(job_id=started.job_id, **arguments)
-            self._defer(deadline, trigger, told=_told(started), adopted_at=adopted_at)
+            self._defer(deadline, trigger, told=told, adopted_at=adopted_at)
         from airflow_provider_scenario.watch.polling import wait_for_training
 
         self._stop_if_killed()
@@ -388,19 +391,26 @@ class TrainingOperator(ScenarioOperator):
             return self._train_again(context)
         return self.conclude(context, ending, _told(started))
 
-    def _trigger_arguments(self, model_id: str, deadline: float) -> dict[str, Any]:
+    def _trigger_arguments(
+        self, context: Context, model_id: str, deadline: float, told: dict[str, Any]
+    ) -> dict[str, Any]:
         return {
             "scenario_conn_id": self.scenario_conn_id,
             "model_id": model_id,
             "poke_interval": self.poke_interval,
             "deadline": deadline,
             "cancel_on_kill": self.cancel_on_kill,
+            "ends_task": self._ends_in_triggerer(context),
+            "returns": self.do_xcom_push,
+            "told": told,
         }
 
-    def _defer(self, deadline: float, trigger: BaseTrigger, **kwargs: Any) -> NoReturn:
-        from airflow_provider_scenario.triggers.training import warn_without_triggerer
+    def _ends_in_triggerer(self, context: Context) -> bool:
+        return ends_in_triggerer(self, context, stores=True)
 
-        warn_without_triggerer(self.log)
+    def _defer(self, deadline: float, trigger: BaseTrigger, **kwargs: Any) -> NoReturn:
+        if getattr(self._ti, "map_index", -1) < 1:  # one of a batch says it for all
+            warn_without_triggerer(self.log)
         self._stop_if_killed()  # as late as can be: nobody takes the deferral of a task that was ended
         patience = timedelta(seconds=max(0.0, deadline - time.time())) + GRACE
         self.defer(trigger=trigger, method_name="execute_complete", kwargs=kwargs, timeout=patience)
@@ -428,10 +438,10 @@ def differences(model: Model, parameters: Mapping[str, Any]) -> list[str]:
     return [
         f"{model.id} is being trained with {name}={model.parameters[name]!r}; this task asks for {value!r}. "
         "It is not trained over: clear the task when it has ended to train with that."
-        for name, value in parameters.items()
-        if name in model.parameters and model.parameters[name] != value and name != "wandbKey"
+        for name, value in without_secrets(parameters).items()
+        if name in model.parameters and model.parameters[name] != value
     ]
 
 
 def _told(started: Started) -> dict[str, Any]:
-    return {"job_id": started.job_id, "creative_units_cost": started.creative_units_cost}
+    return {key: getattr(started, key) for key in _TOLD}

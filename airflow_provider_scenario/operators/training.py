@@ -17,6 +17,8 @@ from airflow_provider_scenario.client.trainers import (
     check_ready,
     check_short_description,
     check_type,
+    is_secret,
+    without_secrets,
 )
 from airflow_provider_scenario.datasets import attach, check_preset, list_images, read_dataset
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
@@ -105,7 +107,7 @@ class ScenarioTrainModelOperator(TrainingOperator):
         """Check, start or adopt, wait."""
         with permanent_errors_do_not_retry():
             check_id("model_id", self.model_id)
-            parameters = {name: value for name, value in (self.parameters or {}).items() if name not in _SECRETS}
+            parameters = without_secrets(self.parameters or {})
             memory = Memory(
                 context, self.task_id, {"model_id": self.model_id, "parameters": parameters}, on_clear=self.on_clear
             )
@@ -118,7 +120,6 @@ class ScenarioTrainModelOperator(TrainingOperator):
             return self.train(context, model, self.parameters, memory)
 
 
-_SECRETS = ("wandbKey", "wandb_key")
 _CREATABLE = ("name", "type", "short_description", "class_slug", "collection_ids")
 
 
@@ -251,11 +252,14 @@ class ScenarioTrainLoraOperator(TrainingOperator):
                 self.log.warning("The model is trained, but keeps a provisional description: %s", error)
         return result
 
+    def _ends_in_triggerer(self, context: Context) -> bool:
+        """A worker has to bring the author's description back."""
+        return not self.short_description and super()._ends_in_triggerer(context)
+
     @staticmethod
     def _asked(fields: dict[str, Any], dataset: Dataset, parameters: dict[str, Any]) -> dict[str, Any]:
         """What a retry must not find changed."""
-        public = {name: value for name, value in parameters.items() if name not in _SECRETS}
-        learned = {"parameters": public, "images": dataset.fingerprint, "pairs": dataset.pairs}
+        learned = {"parameters": without_secrets(parameters), "images": dataset.fingerprint, "pairs": dataset.pairs}
         return {**fields, "short_description": None, **learned}
 
     def _checked_input(self) -> tuple[Dataset, dict[str, Any]]:
@@ -341,8 +345,8 @@ def refuse_secrets_in_dag_file(parameters: Mapping[str, Any] | None) -> None:
     """
     if not isinstance(parameters, Mapping):
         return
-    for name in _SECRETS:
-        if isinstance(parameters.get(name), str) and known(parameters[name]):
+    for name, value in parameters.items():
+        if is_secret(name) and isinstance(value, str) and known(value):
             raise InvalidInputError(
                 f"parameters[{name!r}] is a secret and must not stand in a DAG file (Airflow stores DAGs in its "
                 "database); give a template such as '{{ conn.wandb.password }}'."

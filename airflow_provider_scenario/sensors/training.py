@@ -13,6 +13,7 @@ from airflow.sdk import BaseSensorOperator, PokeReturnValue
 from airflow_provider_scenario.arguments import DEFAULT_POKE_INTERVAL, DEFAULT_TIMEOUT, GRACE, known, seconds
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.ids import check_id
+from airflow_provider_scenario.deferral import ends_in_triggerer, warn_without_triggerer
 from airflow_provider_scenario.exceptions import (
     AirflowFailException,
     AirflowSensorTimeout,
@@ -35,7 +36,9 @@ class ScenarioTrainingSensor(BaseSensorOperator):
     """
     Wait until a training has succeeded; fail when it has failed or was cancelled.
 
-    It only watches: killing or timing out the sensor leaves the training alone, unless ``cancel_on_kill``.
+    It only watches: killing or timing out the sensor leaves the training alone, unless ``cancel_on_kill``. A training
+    that succeeds ends a deferred sensor without another worker start, unless outlets, callbacks or listeners need one
+    (below Airflow 3.3: or its result does; see ``do_xcom_push``).
 
     :param model_id: the model that is trained; its status decides (templated).
     :param job_id: the training's job (templated). Alone: its status decides. With ``model_id``: makes sure that it is
@@ -106,7 +109,7 @@ class ScenarioTrainingSensor(BaseSensorOperator):
             if not self.deferrable:
                 return super().execute(context)
             now = self.poke(context)
-            return now.xcom_value if now else self._defer()
+            return now.xcom_value if now else self._defer(context)
 
     def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002
         """One request; the end of the training is the end of the sensor."""
@@ -127,8 +130,8 @@ class ScenarioTrainingSensor(BaseSensorOperator):
         """Go on after the trigger has seen the end."""
         return _result(Ending.from_event(event))
 
-    def _defer(self) -> None:
-        from airflow_provider_scenario.triggers.training import ScenarioTrainingTrigger, warn_without_triggerer
+    def _defer(self, context: Context) -> None:
+        from airflow_provider_scenario.triggers.training import ScenarioTrainingTrigger
 
         warn_without_triggerer(self.log)
         self.defer(
@@ -139,6 +142,8 @@ class ScenarioTrainingSensor(BaseSensorOperator):
                 poke_interval=float(self.poke_interval),
                 deadline=self._watch.deadline,
                 cancel_on_kill=self.cancel_on_kill,
+                ends_task=ends_in_triggerer(self, context, stores=self.do_xcom_push),
+                returns=self.do_xcom_push,
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=self.timeout) + GRACE,

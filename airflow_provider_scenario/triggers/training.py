@@ -7,23 +7,20 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_scenario.client.errors import PlanCeilingError, ScenarioError
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.task_state import state_of
+from airflow_provider_scenario.triggers.task_end import task_end
 from airflow_provider_scenario.watch.decision import TrainingWatch
 from airflow_provider_scenario.watch.ending import Ending
 from airflow_provider_scenario.watch.polling import cancel_persistently, sighting
 from airflow_provider_scenario.watch.shared import SharedPoller, in_thread, shared_poller
 from airflow_provider_scenario.watch.slots import waiting_for_slot
 from airflow_provider_scenario.watch.start import Started, start_or_adopt
-
-if TYPE_CHECKING:
-    from airflow.sdk.types import Logger
-
 
 # Airflow lets ``on_kill`` take thirty seconds; a service that hangs must not take them all.
 _KILL_TIMEOUT = (2.0, 4.0)
@@ -39,6 +36,10 @@ class ScenarioTrainingTrigger(BaseTrigger):
     :param deadline: when to give up, as a Unix time in seconds: absolute, so that a triggerer's restart does not
         extend it. None: never.
     :param cancel_on_kill: cancel the training when a person kills, marks or clears the deferred task. Default: False.
+    :param ends_task: a training that ends well ends the task from here, without another worker start, see
+        :func:`~..deferral.ends_in_triggerer`. Default: False.
+    :param returns: store the task's result before it is ended from here. Default: False.
+    :param told: XComs of the task that are brought up to date with the result before it is ended from here.
     :param scenario_conn_id: connection of type ``scenario``.
     """
 
@@ -50,6 +51,9 @@ class ScenarioTrainingTrigger(BaseTrigger):
         poke_interval: float = 30.0,
         deadline: float | None = None,
         cancel_on_kill: bool = False,
+        ends_task: bool = False,
+        returns: bool = False,
+        told: dict[str, Any] | None = None,
         scenario_conn_id: str = ScenarioHook.default_conn_name,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -58,6 +62,9 @@ class ScenarioTrainingTrigger(BaseTrigger):
         self.poke_interval = poke_interval
         self.deadline = deadline
         self.cancel_on_kill = cancel_on_kill
+        self.ends_task = ends_task
+        self.returns = returns
+        self.told = told or {}
         self.scenario_conn_id = scenario_conn_id
         self._ended = False
         self._cancelling: asyncio.Future[None] | None = None
@@ -72,6 +79,9 @@ class ScenarioTrainingTrigger(BaseTrigger):
                 "poke_interval": self.poke_interval,
                 "deadline": self.deadline,
                 "cancel_on_kill": self.cancel_on_kill,
+                "ends_task": self.ends_task,
+                "returns": self.returns,
+                "told": self.told,
                 "scenario_conn_id": self.scenario_conn_id,
             },
         )
@@ -86,7 +96,19 @@ class ScenarioTrainingTrigger(BaseTrigger):
                 await self.on_kill()
             raise
         self._ended = True
-        yield TriggerEvent(end.to_event())  # type: ignore[no-untyped-call]
+        event = TriggerEvent(end.to_event())  # type: ignore[no-untyped-call]
+        if self.ends_task and end.outcome == "trained":
+            event = await task_end(self, event, self._xcoms(end))
+        yield event
+
+    def _xcoms(self, end: Ending) -> dict[str, Any]:
+        if end.creative_units_cost is None:
+            end = replace(end, creative_units_cost=self.told.get("creative_units_cost"))
+        result = end.result()
+        xcoms = {key: result[key] for key, told in self.told.items() if result[key] not in (None, told)}
+        if self.returns:
+            xcoms["return_value"] = result
+        return xcoms
 
     async def _end(self, shared: SharedPoller) -> Ending:
         watch = TrainingWatch(
@@ -246,25 +268,3 @@ class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
         if self._starting and not self._starting.done():
             await asyncio.wait([self._starting], timeout=20)
         await super()._cancel_if_killed()
-
-
-def warn_without_triggerer(log: Logger) -> None:
-    """Say so in the task's log where nobody would ever wake it up. Silent where Airflow's health is out of reach."""
-    import requests
-    from airflow.configuration import conf
-
-    execution_api = conf.get("core", "execution_api_server_url", fallback="")
-    address = execution_api.split("/execution")[0] or conf.get("api", "base_url", fallback="")
-    if not address.startswith("http"):
-        return
-    try:
-        health = requests.get(f"{address.rstrip('/')}/api/v2/monitor/health", timeout=2).json()
-        status = health["triggerer"]["status"]
-    except (requests.RequestException, ValueError, KeyError, TypeError):
-        return
-    if status != "healthy":
-        log.warning(
-            "No triggerer is alive (%s): this task stays deferred until one is. Start `airflow triggerer`, or set "
-            "deferrable=False. The training itself goes on.",
-            status or "never seen",
-        )

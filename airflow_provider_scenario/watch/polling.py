@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
+from airflow_provider_scenario import metrics
 from airflow_provider_scenario.client.errors import (
     AuthenticationError,
     InvalidInputError,
     RequestRefusedError,
     ScenarioError,
+    ServiceError,
 )
 from airflow_provider_scenario.client.schemas import Job, Model
-from airflow_provider_scenario.watch.decision import Outcome, Sighting, TrainingWatch
+from airflow_provider_scenario.watch.decision import FINAL_STATUSES, Outcome, Sighting, TrainingWatch
 from airflow_provider_scenario.watch.ending import Ending
 
 if TYPE_CHECKING:
@@ -48,6 +51,7 @@ class Poller:
         self._hook = hook
         self._client: ScenarioClient | None = None
         self._patient: ScenarioClient | None = None
+        self._closed = threading.Event()
 
     @property
     def client(self) -> ScenarioClient:
@@ -58,7 +62,7 @@ class Poller:
 
     def poll(self, model_id: str | None, job_id: str | None) -> Seen:
         """As :func:`poll`."""
-        return self._with_todays_key(lambda: poll(self.client, model_id, job_id))
+        return self._in_turn(lambda: poll(self.client, model_id, job_id))
 
     def poll_all(self, wanted: Sequence[tuple[str | None, str | None]]) -> list[Seen]:
         """
@@ -67,7 +71,7 @@ class Poller:
         :param wanted: model and job id of each.
         """
         ids = list(dict.fromkeys(model_id for model_id, _ in wanted if model_id))
-        models = self._with_todays_key(lambda: self._models(ids)) if len(ids) > 1 else {}
+        models = self._in_turn(lambda: self._models(ids)) if len(ids) > 1 else {}
         if isinstance(models, ScenarioError) and not isinstance(models, RequestRefusedError):
             return [models] * len(wanted)
         # A refusal may be for one of them only: it is not the others' fault.
@@ -76,6 +80,9 @@ class Poller:
 
     def ending(self, outcome: Outcome, seen: Seen, model_id: str | None, job_id: str | None) -> Ending:
         """As :func:`ending`, with more than one try: there is no later poll to make up for it."""
+        if outcome in FINAL_STATUSES.values():
+            # A thousand that end together must not be told of in one burst. Who gave up goes first: it may cancel.
+            self._closed.wait(self._hook.budget.turn())
         # One for all ends: each new client reads the trusted certificates, 20 ms of CPU.
         client = self._patient = self._patient or self._hook.connect()
         if outcome == "trained" and isinstance(seen, Model) and not (seen.epochs and seen.training_stats):
@@ -85,7 +92,11 @@ class Poller:
         return ending(client, outcome, seen, model_id, job_id)
 
     def close(self) -> None:
-        """Close the connections; the next poll opens others."""
+        """Close the connections, and end the waiting for a turn: nobody wants an answer any more."""
+        self._closed.set()
+        self._disconnect()
+
+    def _disconnect(self) -> None:
         for client in (self._client, self._patient):
             if client is not None:
                 client.close()
@@ -104,6 +115,13 @@ class Poller:
             return self.poll(model_id, job_id)
         return model
 
+    def _in_turn(self, ask: Callable[[], T | ScenarioError]) -> T | ScenarioError:
+        """Wait until the budget has room; what creates, starts and cancels goes first."""
+        if self._closed.wait(self._hook.budget.turn()):
+            return ServiceError("Nobody waits for the answer any more. Nothing was sent.", maybe_done=False)
+        metrics.count("polls")
+        return self._with_todays_key(ask)
+
     def _with_todays_key(self, ask: Callable[[], T | ScenarioError]) -> T | ScenarioError:
         seen = ask()
         if not isinstance(seen, AuthenticationError):
@@ -113,7 +131,7 @@ class Poller:
                 return seen
         except InvalidInputError as error:
             return error
-        self.close()
+        self._disconnect()
         return ask()
 
 
@@ -139,7 +157,9 @@ def ending(client: ScenarioClient, outcome: Outcome, seen: Seen, model_id: str |
         return Ending(outcome=outcome, model_id=model_id, job_id=job_id, error=str(seen))
     if isinstance(seen, Job):
         return Ending.of(outcome, None, seen, model_id=model_id)
-    return Ending.of(outcome, seen, _job(client, seen.job_id or job_id), model_id=model_id)
+    job = _job(client, seen.job_id or job_id)
+    metrics.end_noticed(job.updated_at if job else None)
+    return Ending.of(outcome, seen, job, model_id=model_id)
 
 
 def wait_for_training(
@@ -173,7 +193,7 @@ def cancel_training(client: ScenarioClient, model_id: str, job_id: str | None) -
     model = client.get_model(model_id)
     if model.status != "training":
         return f"Nothing to cancel: {model_id} is {model.status}."
-    if job_id and model.job_id and model.job_id != job_id:
+    if is_anothers(model, job_id):
         return f"Not cancelled: {model_id} is by now trained by {model.job_id}, not by {job_id}."
     try:
         client.cancel_training(model_id)

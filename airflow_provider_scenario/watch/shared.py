@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import itertools
 import time
 from asyncio import AbstractEventLoop, Future
 from collections.abc import AsyncIterator, Callable
@@ -20,7 +21,8 @@ from weakref import WeakKeyDictionary
 
 from asgiref.sync import sync_to_async
 
-from airflow_provider_scenario.client.errors import ServiceError, ThrottledError
+from airflow_provider_scenario import metrics
+from airflow_provider_scenario.client.errors import ServiceError
 from airflow_provider_scenario.client.models import BULK
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.watch.polling import Poller, Seen
@@ -29,9 +31,6 @@ T = TypeVar("T")
 
 GATHER = 0.1
 """Part of its own pause that a waiter waits at most for others, so that they share a request."""
-
-THROTTLED = 5.0
-"""Seconds without a request after a 429 that does not say how many."""
 
 _pollers: WeakKeyDictionary[AbstractEventLoop, dict[str, SharedPoller]] = WeakKeyDictionary()
 
@@ -48,14 +47,20 @@ async def shared_poller(scenario_conn_id: str) -> AsyncIterator[SharedPoller]:
     if poller is None:
         poller = pollers[scenario_conn_id] = SharedPoller(Poller(ScenarioHook(scenario_conn_id)))
     poller.users += 1
+    _count_waiting(pollers)
     try:
         yield poller
     finally:
         poller.users -= 1
+        _count_waiting(pollers)
         if not poller.users:
             # Out of the registry first: who comes now gets a new one instead of joining one that ends.
             del pollers[scenario_conn_id]
             await poller.close()
+
+
+def _count_waiting(pollers: dict[str, SharedPoller]) -> None:
+    metrics.waiting(sum(poller.users for poller in pollers.values()))
 
 
 @dataclass(slots=True, eq=False)
@@ -78,7 +83,6 @@ class SharedPoller:
         self.poller = poller
         self._clock = clock
         self._waiters: set[_Waiter] = set()
-        self._not_before = 0.0
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -112,7 +116,7 @@ class SharedPoller:
     async def _run(self) -> None:
         while self._waiters:
             self._news.clear()
-            start = max(self._not_before, min(waiter.latest for waiter in self._waiters))
+            start = min(waiter.latest for waiter in self._waiters)
             if (pause := start - self._clock()) > 0:
                 try:
                     await asyncio.wait_for(self._news.wait(), pause)
@@ -120,30 +124,21 @@ class SharedPoller:
                     pass
                 else:
                     continue  # somebody has come who may have less patience
-            for batch in self._batches():
-                await self._ask(batch)
+            if self._waiters:
+                await self._ask(self._next_batch())
 
-    def _batches(self) -> list[list[_Waiter]]:
-        """Those whose time has come, in as few requests as possible; in the room left, those whose turn comes next."""
-        now = self._clock()
+    def _next_batch(self) -> list[_Waiter]:
+        """Who has waited longest, with as many others as one request has room for, those next whose turn comes next."""
         turn = sorted(self._waiters, key=attrgetter("due"))
-        batches: list[list[_Waiter]] = [[waiter] for waiter in turn if not waiter.model_id and waiter.due <= now]
-        turn = [waiter for waiter in turn if waiter.model_id]
-        models = list(dict.fromkeys(waiter.model_id for waiter in turn))
-        due = len({waiter.model_id for waiter in turn if waiter.due <= now})
-        for first in range(0, due, BULK):
-            chosen = set(models[first : first + BULK])
-            batches.append([waiter for waiter in turn if waiter.model_id in chosen])
-        return batches
+        if not turn[0].model_id:
+            return turn[:1]
+        models = dict.fromkeys(waiter.model_id for waiter in turn if waiter.model_id)
+        chosen = set(itertools.islice(models, BULK))
+        return [waiter for waiter in turn if waiter.model_id in chosen]
 
     async def _ask(self, batch: list[_Waiter]) -> None:
-        batch = [waiter for waiter in batch if waiter in self._waiters]
-        if not batch:  # they have left while another batch was asked for
-            return
         answers = await in_thread(self.poller.poll_all, [(waiter.model_id, waiter.job_id) for waiter in batch])
         for waiter, seen in zip(batch, answers, strict=True):
-            if isinstance(seen, ThrottledError):
-                self._not_before = self._clock() + (seen.retry_after or THROTTLED)
             self._waiters.discard(waiter)
             if not waiter.answer.done():
                 waiter.answer.set_result(seen)

@@ -11,15 +11,24 @@ import pytest
 
 from airflow_provider_scenario.demo.local_airflow import LocalAirflow
 from airflow_provider_scenario.emulator.server import running_emulator
+from tests.system.statsd_listener import Statistics
 from tests.witness import Witness
 
 ROOT = Path(__file__).parents[2]
 KEY, SECRET = "api_system_test_key", "system-test-secret-not-in-any-log"
+TOKEN = "system-test-token-not-in-any-log"
 
 
 @pytest.fixture(scope="session")
-def emulator_process() -> Iterator[str]:
-    with running_emulator(training_seconds=3, api_key=KEY, api_secret=SECRET) as emulator:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that the emulator serves, so that its workshop can fetch what is put there."""
+    return tmp_path_factory.mktemp("served")
+
+
+@pytest.fixture(scope="session")
+def emulator_process(served: Path) -> Iterator[str]:
+    settings = {"training_seconds": 3, "listing_seconds": 4, "api_token": TOKEN, "files_folder": str(served)}
+    with running_emulator(api_key=KEY, api_secret=SECRET, **settings) as emulator:
         yield emulator.url
 
 
@@ -49,8 +58,19 @@ def database(request: pytest.FixtureRequest) -> Iterator[str | None]:
 
 
 @pytest.fixture(scope="session")
+def statistics() -> Iterator[Statistics]:
+    """All that this Airflow reports to StatsD."""
+    with contextlib.closing(Statistics()) as statistics:
+        yield statistics
+
+
+@pytest.fixture(scope="session")
 def airflow(
-    emulator_process: str, database: str | None, tmp_path_factory: pytest.TempPathFactory
+    emulator_process: str,
+    served: Path,
+    database: str | None,
+    statistics: Statistics,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[LocalAirflow]:
     folder = tmp_path_factory.mktemp("airflow")
     shutil.copytree(ROOT / "example_dags", folder / "dags")
@@ -60,7 +80,7 @@ def airflow(
         "login": KEY,
         "password": SECRET,
         "host": emulator_process,
-        "extra": {"project_id": "proj_emulator"},
+        "extra": {"project_id": "proj_emulator", "requests_per_minute": 1_000_000},
     }
     with LocalAirflow(
         folder / "home",
@@ -69,8 +89,21 @@ def airflow(
         connections={
             "scenario_default": connection,
             "wrong_secret": {**connection, "password": "another-secret-not-in-any-log"},
+            "ai_creation_workshop_default": {
+                "conn_type": "ai_creation_workshop",
+                "login": KEY,
+                "password": SECRET,
+                "host": emulator_process.removesuffix("/v1"),
+                "extra": {"api_token": TOKEN},
+            },
         },
+        env={"LORA_STORAGE": str(served), "LORA_PUBLIC_URL": f"{emulator_process.removesuffix('/v1')}/files"},
         config={
+            "core.simple_auth_manager_users": "admin:admin,viewer:viewer",
+            # The DAGs stay as they are: parsing them all again and again would take half of two cores.
+            "dag_processor.min_file_process_interval": "3600",
+            "metrics.statsd_on": "True",
+            "metrics.statsd_port": str(statistics.port),
             "scheduler.task_instance_heartbeat_timeout": "20",
             "scheduler.task_instance_heartbeat_timeout_detection_interval": "5",
             "triggerer.triggerer_health_check_threshold": "6",

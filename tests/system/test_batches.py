@@ -100,7 +100,7 @@ def test_where_the_plan_trains_one_at_a_time_the_others_wait_for_their_slot(airf
     assert trainings(emulator) == ["crates", "lantern", "tower"]
     assert at_once(emulator) == 1
     starts = [airflow.task_log("batch", run, "train", index).count(WORKER_STARTS) for index in range(3)]
-    assert starts == [2, 2, 2]
+    assert starts == [1, 1, 1]
     for index in range(3):
         result = airflow.xcom("batch", run, "train", map_index=index)
         assert airflow.xcom("batch", run, "train", "creative_units_cost", index) == result["creative_units_cost"] > 0

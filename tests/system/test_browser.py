@@ -42,11 +42,12 @@ def picture(page, name: str) -> None:
 
 
 def test_the_model_can_be_opened_from_a_task_that_still_waits(airflow, emulator, page):
-    emulator.set(training_seconds=45)
+    emulator.set(training_seconds=60)
     run = airflow.trigger("train_lora_chain")
     for task in ("style.train", "character.train"):
         airflow.wait_for_task("train_lora_chain", run, task, ["deferred"])
     model_id = airflow.xcom("train_lora_chain", run, "style.create")
+    emulator.advance(15)
 
     page.goto(f"/dags/train_lora_chain/runs/{quote(run)}/tasks/style.train")
     page.get_by_text("running-train").first.wait_for()
@@ -61,6 +62,8 @@ def test_the_model_can_be_opened_from_a_task_that_still_waits(airflow, emulator,
     page.get_by_text("update").first.wait_for()
     page.wait_for_timeout(2000)  # until the graph has found its place
     picture(page, "run_waiting")
+    emulator.set(training_seconds=1)
+    emulator.advance(60)
     assert airflow.wait_for_run("train_lora_chain", run) == "success"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.full
+pytestmark = [pytest.mark.full, pytest.mark.alone]
 
 
 @pytest.fixture
@@ -42,12 +42,17 @@ def demo(tmp_path):
         process.kill()
 
 
-def test_it_trains_three_models_says_so_and_leaves_nothing_running(demo, tmp_path):
+def test_it_trains_four_models_publishes_one_says_so_and_leaves_nothing_running(demo, tmp_path):
+    """Also right after one that was killed."""
+    killed = demo()
+    read_until(killed, "style.train: deferred")
+    killed.kill()
     process = demo()
-    said, _ = process.communicate(timeout=180)
+    said, _ = process.communicate(timeout=240)
     assert process.returncode == 0, said
-    assert said.count("│ trained │") == 3
-    assert "Every model is trained" in said
+    assert said.count("│ trained │") == 4
+    assert said.count("│ listed") == 1
+    assert "Every model is trained. Every file is listed." in said
     assert left_behind(tmp_path) == []
 
 
@@ -59,16 +64,6 @@ def test_interrupted_it_leaves_nothing_running_and_no_traceback(demo, tmp_path, 
     rest, _ = process.communicate(timeout=40)
     assert process.returncode != 0
     assert "Traceback" not in said + rest
-    assert left_behind(tmp_path) == []
-
-
-def test_a_second_run_works_right_after_the_first_was_killed(demo, tmp_path):
-    first = demo()
-    read_until(first, "style.train: deferred")
-    first.kill()
-    second = demo()
-    said, _ = second.communicate(timeout=180)
-    assert second.returncode == 0, said
     assert left_behind(tmp_path) == []
 
 

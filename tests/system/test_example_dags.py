@@ -1,6 +1,14 @@
 from __future__ import annotations
 
+import hashlib
+import importlib.util
+import threading
+import time
+from pathlib import Path
+
 import pytest
+
+from tests.system.test_waiting import TO_RETURN, WORKER_STARTS
 
 
 @pytest.fixture(autouse=True)
@@ -39,3 +47,61 @@ def test_train_lora_chain_trains_two_loras_and_makes_a_composition_of_them(airfl
     assert style["model_id"] in model["shortDescription"]
     spent = sum(result["creative_units_cost"] for result in (style, character, composition))
     assert spent == ledger["totals"]["creative_units_billed"]
+
+
+def test_train_and_publish_ends_with_a_listed_file(airflow, emulator, served):
+    run = airflow.trigger("train_and_publish", {"epoch": "000002"})
+    assert airflow.wait_for_run("train_and_publish", run) == "success"
+
+    trained = airflow.xcom("train_and_publish", run, "train")
+    published = airflow.xcom("train_and_publish", run, "publish")
+    listing = airflow.xcom("train_and_publish", run, "wait_until_listed")
+    assert airflow.task_log("train_and_publish", run, "wait_until_listed").count(WORKER_STARTS) == TO_RETURN
+    (model,) = emulator.ledger()["synced_models"]
+    (file,) = model["files"]
+    assert model["model_id"] == published["model_id"] == listing["model_id"] == trained["model_id"]
+    assert (model["changes"], file["version_id"]) == (1, f"{trained['model_id']}-000002")
+    assert (published["status"], listing["status"], file["status"]) == (5, 10, 10)
+    hosted = served / trained["model_id"] / trained["job_id"] / "000002.safetensors"
+    assert hashlib.sha256(hosted.read_bytes()).hexdigest() == file["hash"]
+
+
+def test_an_event_of_a_listing_becomes_an_asset_event(airflow, emulator):
+    file = Path(__file__).parents[2] / "example_dags" / "listing_events.py"
+    spec = importlib.util.spec_from_file_location("listing_events", file)
+    example = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(example)
+    airflow.wait_for_dag("listing_events")
+    receiver = example.serve(example.Airflow(airflow.url, airflow.username, airflow.password), "a-secret-path", 0)
+    threading.Thread(target=receiver.serve_forever, daemon=True).start()
+    try:
+        emulator.set(callback_url=f"http://127.0.0.1:{receiver.server_port}/a-secret-path")
+        run = airflow.trigger("train_and_publish")
+        assert airflow.wait_for_run("train_and_publish", run) == "success"
+        told = wait_for_first_run(airflow, "listing_events")
+    finally:
+        receiver.shutdown()
+        receiver.server_close()
+    (event,) = airflow.xcom("listing_events", told, "news")
+    published = airflow.xcom("train_and_publish", run, "publish")
+    assert (event["modelId"], event["status"]) == (published["model_id"], 10)
+    assert "sign" not in event
+    assert "apiToken" not in event
+
+
+def wait_for_first_run(airflow, dag_id, patience=60):
+    give_up = time.monotonic() + patience
+    while not (runs := airflow.call("GET", f"/dags/{dag_id}/dagRuns")["dag_runs"]):
+        assert time.monotonic() < give_up
+        time.sleep(0.5)
+    assert airflow.wait_for_run(dag_id, runs[0]["dag_run_id"]) == "success"
+    return runs[0]["dag_run_id"]
+
+
+def test_train_loras_on_many_machines_trains_each_dataset_where_there_is_one_machine_too(airflow, emulator):
+    run = airflow.trigger("train_loras_on_many_machines")
+    assert airflow.wait_for_run("train_loras_on_many_machines", run) == "success"
+
+    assert emulator.counts() == {"models": 3, "images": 34, "trainings": 3, "canceled": 0}
+    trained = {training["model_name"] for training in emulator.ledger()["trainings"] if training["status"] == "trained"}
+    assert trained == {"hero-character", "ink-style", "isometric-props"}

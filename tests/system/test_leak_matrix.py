@@ -23,7 +23,7 @@ import psutil
 import pytest
 import requests
 
-pytestmark = pytest.mark.full
+pytestmark = [pytest.mark.full, pytest.mark.alone]
 
 CANCELED = {"training-canceled": 1}
 GOES_ON = {"training": 1}
@@ -234,7 +234,7 @@ KEPT = "could not be cancelled and may go on, and so may its cost"
 THEIRS = "Somebody else has started it"
 FAIL = marked("failed")
 BY_A_PERSON = Case.train_as_a_person
-SLOW_START = faulty((START,), kind="slow", when="after", seconds=1.5)
+SLOW_START = faulty((START,), kind="slow", when="after", seconds=12)
 
 MATRIX = [
     Row("marked failed", FAIL, CANCELED, "failed", CUT, columns=EVERY),
@@ -300,14 +300,24 @@ def result_of(row: Row, case: Case) -> Result:
             eventually(lambda: row.says in case.log(), f"the log says {row.says!r}", 10)
     except Exception as error:
         problems.append(f"{type(error).__name__}: {error}")
-    if case.operator == "mapped" and case.fate(f"{case.name}-1") != GOES_ON:
-        problems.append(f"its sibling: {case.fate(f'{case.name}-1')}")
+    if case.operator == "mapped":
+        problems += sibling_goes_on(case)
     took = case.on_kill_took() if case.mode == "blocking" else None
     if took is not None and took >= ON_KILL_MAY_TAKE:
         problems.append(f"on_kill took {took:.1f} s")
     if problems:
         problems.append(case.log()[-1500:])
     return Result(row.what, case.column, row.fate, case.fate(), case.state(), took, tuple(problems))
+
+
+def sibling_goes_on(case: Case) -> list[str]:
+    """It may still be waiting for a worker."""
+    sibling = f"{case.name}-1"
+    try:
+        eventually(lambda: case.fate(sibling), "its sibling is trained", 60)
+    except AssertionError as error:
+        return [str(error)]
+    return [] if case.fate(sibling) == GOES_ON else [f"its sibling: {case.fate(sibling)}"]
 
 
 def test_triggerers_that_come_and_go_cancel_nothing(airflow, emulator, table):
@@ -381,6 +391,31 @@ def task_process_terminated(airflow: Any, cases: list[Case]) -> None:
     for case in cases:
         psutil.Process(pid_of(case)).terminate()
         eventually(lambda case=case: heard(case) == 1, "the task has heard it")
+
+
+def test_an_attempt_whose_heartbeat_was_missed_cancels_nothing(airflow, emulator, table):
+    """A machine stands still for a while: Airflow tries again, then the old process wakes up and is told to end."""
+    emulator.set(training_seconds=600)
+    cases = started(airflow, emulator, "train blocking, lora blocking", "asleep", "retries")
+    results = after(worker_asleep, airflow, cases)
+    emulator.advance(900)
+    conclude(table, results + ended_well("all of this over", cases, TRAINED))
+
+
+def worker_asleep(airflow: Any, cases: list[Case]) -> None:
+    sleepers = [psutil.Process(pid_of(case)) for case in cases]
+    sleepers = [process for sleeper in sleepers for process in (sleeper.parent(), sleeper)]
+    for process in sleepers:
+        process.suspend()
+    try:
+        for case in cases:
+            eventually(lambda case=case: case.is_waited_for(try_number=2), f"{case.name}: tried again", 120)
+    finally:
+        for process in sleepers:
+            process.resume()
+    for case in cases:
+        eventually(lambda case=case: heard(case), f"{case.name}: the old process was told to end", 30)
+        eventually(case.nobody_is_left, f"{case.name}: the old process has ended", 30)
 
 
 def heard(case: Case) -> int:
@@ -495,8 +530,8 @@ def cleared_when_done(case: Case) -> None:
     case.clear()
 
 
-TRAINS = "train deferred, train deferred, train deferred, train blocking, train blocking"
-LORAS = "lora deferred, lora deferred, lora deferred, lora blocking, lora blocking"
+TRAINS = "train deferred, train deferred, train blocking"
+LORAS = "lora deferred, lora deferred, lora blocking"
 
 CLEARINGS = [
     # Whichever wins: the next attempt waits for the training of the one before, or for a new one.

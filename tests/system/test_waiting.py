@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from urllib.parse import quote
 
 import pytest
+from airflow import __version__ as airflow_version
+from packaging.version import Version
 
 MODES = pytest.mark.parametrize("mode", ["deferred", "blocking"])
+WORKER_STARTS = "DAG bundles loaded"
+TO_RETURN = 1 if Version(airflow_version) >= Version("3.3") else 2  # before, a triggerer could not store a result
 ONE_TRAINING = {"models": 1, "images": 2, "trainings": 1, "canceled": 0}
 
 
@@ -22,6 +27,8 @@ def test_a_training_that_succeeds_gives_its_result(airflow, emulator, kind, task
     assert result["status"] == "trained"
     assert result["model_id"] == airflow.xcom(dag, run, "create")
     assert result["creative_units_cost"] == emulator.ledger()["totals"]["creative_units_billed"]
+    starts = airflow.task_log(dag, run, task).count(WORKER_STARTS)
+    assert starts == (TO_RETURN if mode == "deferred" else 1)
 
 
 @MODES
@@ -171,6 +178,13 @@ def test_a_deferred_training_is_looked_at_once_an_interval_and_more_rarely_while
     assert airflow.wait_for_run("operator_deferred", run) == "success"
 
 
+@pytest.mark.parametrize(("dag", "starts"), [("sensor_quiet", 1), ("sensor_with_outlet", 2)])
+def test_success_starts_a_worker_again_only_where_one_has_something_to_do(airflow, emulator, dag, starts):
+    run = airflow.trigger(dag)
+    assert airflow.wait_for_run(dag, run) == "success"
+    assert airflow.task_log(dag, run, "wait").count(WORKER_STARTS) == starts
+
+
 def links(airflow, dag, run):
     return airflow.call("GET", f"/dags/{dag}/dagRuns/{quote(run)}/taskInstances/train/links")["extra_links"]
 
@@ -180,3 +194,18 @@ def eventually(true, seconds: float = 20) -> None:
     while not true():
         assert time.monotonic() < deadline, "it never came true"
         time.sleep(0.3)
+
+
+@MODES
+def test_airflows_statistics_hear_of_polls_requests_and_the_end(airflow, emulator, statistics, mode):
+    ends = statistics.timers["airflow.scenario.end_noticed_after"]
+    waiting = statistics.gauges[f"airflow.scenario.trainings_waiting.{socket.gethostname()}"]
+    before, earlier_ends, earlier_waiting = statistics.counters.copy(), len(ends), len(waiting)
+    run = airflow.trigger(f"operator_{mode}")
+    assert airflow.wait_for_run(f"operator_{mode}", run) == "success"
+    heard = statistics.counters - before
+    assert heard["airflow.scenario.requests"] == emulator.requests()
+    assert 2 <= heard["airflow.scenario.polls"] < heard["airflow.scenario.requests"]
+    (after,) = ends[earlier_ends:]
+    assert 0 <= after < 20_000  # milliseconds
+    assert waiting[earlier_waiting:] == ([1, 0] if mode == "deferred" else [])

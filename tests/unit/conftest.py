@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -7,9 +8,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import fsspec
 import pytest
+from moto.server import ThreadedMotoServer
 
 from airflow_provider_scenario.emulator.server import running_emulator
+from airflow_provider_scenario.operators.model import ScenarioAddTrainingImagesOperator, ScenarioCreateModelOperator
+from airflow_provider_scenario.operators.training import ScenarioTrainModelOperator
 from tests.witness import Witness
 
 DATASETS = Path(__file__).parents[2] / "example_dags" / "datasets"
@@ -21,17 +26,32 @@ def one_emulator() -> Iterator[Witness]:
         yield Witness(emulator.url)
 
 
+@pytest.fixture(autouse=True)
+def _own_budget(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test has used up, or was throttled for, is not taken from the next."""
+    folder = tmp_path_factory.mktemp("budget")
+    monkeypatch.setattr("airflow_provider_scenario.client.budget._own_folder", lambda: folder)
+
+
 @pytest.fixture
 def emulator(one_emulator: Witness, monkeypatch: pytest.MonkeyPatch) -> Witness:
-    """A freshly reset emulator; the connection ``scenario_default`` leads to it."""
+    """A freshly reset emulator; the default connections of both services lead to it."""
     one_emulator.reset()
     one_emulator.set(training_seconds=0.6)
     monkeypatch.setenv("AIRFLOW_CONN_SCENARIO_DEFAULT", connection(host=one_emulator.url))
+    monkeypatch.setenv("AIRFLOW_CONN_AI_CREATION_WORKSHOP_DEFAULT", workshop_connection(host=one_emulator.root))
     return one_emulator
 
 
 def connection(**changes: Any) -> str:
-    fields = {"conn_type": "scenario", "login": "demo", "password": "demo", "extra": {"project_id": "proj_emulator"}}
+    extra = {"project_id": "proj_emulator", "requests_per_minute": 1_000_000}
+    fields = {"conn_type": "scenario", "login": "demo", "password": "demo", "extra": extra}
+    return json.dumps({**fields, **changes})
+
+
+def workshop_connection(**changes: Any) -> str:
+    extra = {"api_token": "demo", "requests_per_minute": 6000}
+    fields = {"conn_type": "ai_creation_workshop", "login": "demo", "password": "demo", "extra": extra}
     return json.dumps({**fields, **changes})
 
 
@@ -99,3 +119,56 @@ def another_task(context: dict[str, Any]) -> Callable[..., dict[str, Any]]:
 @pytest.fixture
 def datasets() -> Path:
     return DATASETS
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[Any]:
+    """A real S3 protocol server on a free port, and a file system that talks to it."""
+    patch = pytest.MonkeyPatch()
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    patch.setenv("AWS_ACCESS_KEY_ID", "key-of-the-tests")
+    patch.setenv("AWS_SECRET_ACCESS_KEY", "secret-of-the-tests")
+    patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+    try:
+        yield fsspec.filesystem("s3")
+    finally:
+        server.stop()
+        patch.undo()
+        fsspec.get_filesystem_class("s3").clear_instance_cache()
+
+
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def bucket(s3: Any) -> str:
+    name = f"bucket-{next(_numbers)}"
+    s3.mkdir(name)
+    return name
+
+
+@pytest.fixture
+def train(emulator: Witness, another_task: Callable[..., dict[str, Any]], datasets: Path) -> Callable[..., str]:
+    """Train a LoRA and return its id."""
+    numbers = itertools.count()
+
+    def train(
+        *, name: str = "Ink style", kind: str = "flux.1-lora", description: str | None = None, **parameters: Any
+    ) -> str:
+        context = {**another_task(run_id=f"run {next(numbers)}"), "task_state_store": None}
+        create = ScenarioCreateModelOperator(task_id="create", name=name, type=kind, short_description=description)
+        model_id = create.execute(context)
+        image = next((datasets / "ink-style").glob("*.jpg"))
+        ScenarioAddTrainingImagesOperator(task_id="images", model_id=model_id, images=[image]).execute(context)
+        wanted = {"nb_epochs": 3, "sample_prompts": ["a lighthouse"], "concept_prompt": "inkwash", **parameters}
+        start = ScenarioTrainModelOperator(
+            task_id="train", model_id=model_id, parameters=wanted, wait_for_completion=False
+        )
+        start.execute(context)
+        emulator.advance(900)
+        return model_id
+
+    return train

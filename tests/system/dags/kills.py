@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from airflow.sdk import DAG, Param
+from airflow.sdk import DAG, Asset, Param
 from kill_points import die_as_told
 
 from airflow_provider_scenario.operators.model import ScenarioAddTrainingImagesOperator, ScenarioCreateModelOperator
@@ -15,7 +15,11 @@ IMAGES = [str(path) for path in sorted((Path(__file__).parent / "datasets" / "in
 NEW = {"name": "{{ params.name }}", "type": "flux.2-dev-lora", "short_description": "Made to be killed"}
 GIVEN = {"model_id": "{{ params.model_id }}"}
 TRAINING = {"parameters": {"nb_epochs": 1}, "poke_interval": 1}
-MODES = {"sync": {"deferrable": False}, "deferrable": {"deferrable": True}}
+MODES = {
+    "sync": {"deferrable": False},
+    "deferrable": {"deferrable": True},
+    "resumed": {"deferrable": True, "outlets": [Asset("scenario://model/killed")]},
+}
 
 
 def a_dag(dag_id: str) -> DAG:

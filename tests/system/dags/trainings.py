@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from airflow.sdk import DAG, Param
+from airflow.sdk import DAG, Asset, Param
 
 from airflow_provider_scenario.operators.model import ScenarioAddTrainingImagesOperator, ScenarioCreateModelOperator
 from airflow_provider_scenario.operators.training import ScenarioCancelTrainingOperator, ScenarioTrainModelOperator
@@ -41,6 +41,16 @@ for mode, deferrable in (("deferred", True), ("blocking", False)):
         wait = ScenarioTrainingSensor(
             task_id="wait", model_id=MODEL, deferrable=deferrable, retries=2, retry_delay=timedelta(seconds=1)
         )
+        images >> start >> wait
+
+for dag_id, fields in {
+    "sensor_quiet": {"do_xcom_push": False},
+    "sensor_with_outlet": {"outlets": [Asset("scenario://model/seen")]},
+}.items():
+    with a_dag(dag_id):
+        images = model_with_images()
+        start = ScenarioTrainModelOperator(task_id="start", model_id=MODEL, wait_for_completion=False)
+        wait = ScenarioTrainingSensor(task_id="wait", model_id=MODEL, **fields)
         images >> start >> wait
 
 with a_dag("cancel"):

@@ -19,5 +19,6 @@ def test_what_operators_import_while_dag_files_are_parsed_is_light(module):
     assert loaded_by(f"airflow_provider_scenario.client.{module}") & HEAVY == set()
 
 
-def test_the_client_knows_nothing_of_airflow():
-    assert "airflow" not in loaded_by("airflow_provider_scenario.client.scenario")
+@pytest.mark.parametrize("module", ["scenario", "workshop"])
+def test_the_client_knows_nothing_of_airflow(module):
+    assert "airflow" not in loaded_by(f"airflow_provider_scenario.client.{module}")

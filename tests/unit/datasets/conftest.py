@@ -1,16 +1,13 @@
 from __future__ import annotations
 
 import io
-import itertools
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import pytest
-from moto.server import ThreadedMotoServer
 from PIL import Image
 
 Write = Callable[..., Any]
@@ -59,35 +56,6 @@ def write_files(folder: Path, files: dict[str, bytes | str]) -> Path:
     for name, content in files.items():
         (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     return folder
-
-
-@pytest.fixture(scope="session")
-def s3() -> Iterator[Any]:
-    """A real S3 protocol server on a free port, and a file system that talks to it."""
-    patch = pytest.MonkeyPatch()
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    patch.setenv("AWS_ACCESS_KEY_ID", "key-of-the-tests")
-    patch.setenv("AWS_SECRET_ACCESS_KEY", "secret-of-the-tests")
-    patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    try:
-        yield fsspec.filesystem("s3")
-    finally:
-        server.stop()
-        patch.undo()
-        fsspec.get_filesystem_class("s3").clear_instance_cache()
-
-
-_numbers = itertools.count()
-
-
-@pytest.fixture
-def bucket(s3: Any) -> str:
-    name = f"bucket-{next(_numbers)}"
-    s3.mkdir(name)
-    return name
 
 
 @pytest.fixture(params=["on disk", "in a bucket"])

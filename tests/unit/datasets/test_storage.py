@@ -13,7 +13,7 @@ from airflow.sdk.io import attach as attach_storage
 
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.datasets import list_datasets, list_images, read_dataset
-from airflow_provider_scenario.datasets.storage import Location, StorageError
+from airflow_provider_scenario.storage import Location, StorageError
 
 from .conftest import JPEG, PNG
 

@@ -12,7 +12,7 @@ from airflow_provider_scenario.client.images import MAX_FILE
 from airflow_provider_scenario.client.scenario import ScenarioClient
 from airflow_provider_scenario.datasets import Dataset, DatasetImage, attach, read_dataset
 from airflow_provider_scenario.datasets import upload as uploading
-from airflow_provider_scenario.datasets.storage import Location
+from airflow_provider_scenario.storage import Location
 
 from .conftest import MP3, PNG, WAV, big_png, write_files
 

@@ -42,7 +42,10 @@ def test_a_reset_forgets_everything(api):
         "models": [],
         "training_images": [],
         "trainings": [],
+        "synced_models": [],
+        "callbacks": [],
         "requests": {},
+        "answers": {},
         "totals": dict.fromkeys(api.totals(), 0),
     }
     assert api.call("GET", "/models").json() == {"models": []}
@@ -58,6 +61,14 @@ def test_the_ledger_counts_the_requests_of_each_route(api):
         "POST /v1/models": 1,
         "POST /v1/models/{modelId}/training-images": 2,
     }
+
+
+def test_the_ledger_counts_the_answers_of_each_status(api):
+    model_id = api.model()
+    api.read(model_id), api.call("GET", "/nowhere")
+    api.emulator.switch("faults", kind="429")
+    api.call("GET", f"/models/{model_id}")
+    assert api.emulator.ledger()["answers"] == {"200": 2, "403": 1, "429": 1}
 
 
 def test_the_ledger_names_what_was_created(api):

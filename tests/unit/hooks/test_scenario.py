@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
+from uuid import uuid4
 
 import airflow
 import jsonschema
@@ -12,6 +13,7 @@ from airflow.sdk._shared.secrets_masker import _secrets_masker
 
 from airflow_provider_scenario import __version__, get_provider_info
 from airflow_provider_scenario.client.errors import InvalidInputError
+from airflow_provider_scenario.hooks.ai_creation_workshop import AICreationWorkshopHook
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from tests.unit.conftest import connection
 
@@ -42,18 +44,20 @@ def test_every_module_and_class_in_the_provider_info_can_be_imported():
 
     info = get_provider_info()
     for kind in ("hooks", "operators", "sensors", "triggers"):
-        for module in info[kind][0]["python-modules"]:
+        for module in [module for integration in info[kind] for module in integration["python-modules"]]:
             import_module(module)
     for path in [*info["extra-links"], *(kind["hook-class-name"] for kind in info["connection-types"])]:
         module, _, name = path.rpartition(".")
         assert hasattr(import_module(module), name)
 
 
-def test_the_form_is_the_same_for_airflow_3_1():
-    behaviour = ScenarioHook.get_ui_field_behaviour()
-    from_info = get_provider_info()["connection-types"][0]["ui-field-behaviour"]
-    assert behaviour["relabeling"] == from_info["relabeling"]
-    assert behaviour["hidden_fields"] == from_info["hidden-fields"]
+@pytest.mark.parametrize(("hook", "number"), [(ScenarioHook, 0), (AICreationWorkshopHook, 1)])
+def test_the_form_is_the_same_for_airflow_3_1(hook, number):
+    behaviour = hook.get_ui_field_behaviour()
+    told = get_provider_info()["connection-types"][number]
+    assert told["hook-class-name"].endswith(hook.__name__)
+    assert behaviour["relabeling"] == told["ui-field-behaviour"]["relabeling"]
+    assert behaviour["hidden_fields"] == told["ui-field-behaviour"]["hidden-fields"]
 
 
 def test_the_connection_becomes_settings(conn):
@@ -61,7 +65,13 @@ def test_the_connection_becomes_settings(conn):
         host="http://127.0.0.1:1/v1",
         login="api_key_1",
         password="secret_1",
-        extra={"project_id": "proj_1", "timeout": "12.5", "verify": "/etc/ca.pem", "app_url": "http://app"},
+        extra={
+            "project_id": "proj_1",
+            "timeout": "12.5",
+            "verify": "/etc/ca.pem",
+            "app_url": "http://app",
+            "requests_per_minute": "40",
+        },
     )
     assert hook.settings == {
         "api_key": "api_key_1",
@@ -70,8 +80,23 @@ def test_the_connection_becomes_settings(conn):
         "timeout": 12.5,
         "verify": "/etc/ca.pem",
         "app_url": "http://app",
+        "requests_per_minute": 40.0,
         "base_url": "http://127.0.0.1:1/v1",
     }
+
+
+def test_the_budget_is_below_what_scenario_documents_for_a_project(conn):
+    assert conn(extra={}).settings["requests_per_minute"] == 80
+
+
+def test_two_connections_to_one_project_share_its_budget(conn):
+    host = f"https://{uuid4()}.test/v1"
+    one = conn(host=host, login="key_1", extra={"project_id": "proj_1"}).budget
+    same = conn(host=host, login="key_2", extra={"project_id": "proj_1"}).budget
+    other = conn(host=host, login="key_2", extra={"project_id": "proj_2"}).budget
+    assert one.turn() == 0
+    assert same.turn() > 0.5
+    assert other.turn() == 0
 
 
 def test_an_empty_host_means_the_public_service(conn):
@@ -97,6 +122,11 @@ def test_a_connection_in_uri_form_leads_to_the_same_base_url(monkeypatch, uri):
         ({"password": ""}, r"password \(API secret\) is empty"),
         ({"extra": {"timeout": "soon"}}, "'timeout' is 'soon'; give seconds"),
         ({"extra": {"timeout": 0}}, "'timeout' is 0; give seconds"),
+        (
+            {"extra": {"requests_per_minute": 0}},
+            "'requests_per_minute' is 0; give requests a minute above 0, such as 80",
+        ),
+        ({"extra": {"requests_per_minute": -5}}, "'requests_per_minute' is -5; give requests a minute above 0"),
         ({"extra": {"verify": 7}}, "'verify' is 7; give true, false or the path"),
         ({"host": "ftp://example.test"}, "host 'ftp://example.test' is no base URL"),
     ],

@@ -197,8 +197,11 @@ class TestKill:
         started.on_kill()
         assert emulator.counts()["canceled"] == 1
 
-    def test_a_worker_that_only_stops_cancels_nothing(self, emulator, started, monkeypatch, capsys):
-        seen_as(monkeypatch, "running")
+    @pytest.mark.parametrize("state", ["running", "up_for_retry", "scheduled", "queued", "deferred"])
+    def test_a_worker_that_only_stops_or_was_given_up_cancels_nothing(
+        self, emulator, started, monkeypatch, capsys, state
+    ):
+        seen_as(monkeypatch, state)
         started.on_kill()
         assert emulator.counts()["canceled"] == 0
         assert "goes on, and so does its cost" in capsys.readouterr().out
@@ -241,11 +244,15 @@ class TestKill:
         assert emulator.counts()["canceled"] == 0
 
     @pytest.mark.parametrize(
-        ("cancel_on_kill", "said"),
-        [(True, "was cancelled"), (False, "goes on, and so does its cost")],
+        ("cancel_on_kill", "state", "said"),
+        [
+            (True, "failed", "was cancelled"),
+            (False, "failed", "goes on, and so does its cost"),
+            (True, "up_for_retry", "goes on, and so does its cost"),
+        ],
     )
     def test_one_that_is_ended_as_it_starts_the_training_does_not_defer(
-        self, emulator, context, train, monkeypatch, cancel_on_kill, said
+        self, emulator, context, train, monkeypatch, cancel_on_kill, state, said
     ):
         """A process hears only with its next heartbeat that its task was ended; then nobody takes the deferral."""
         emulator.set(training_seconds=600)
@@ -253,14 +260,14 @@ class TestKill:
         start = ScenarioClient.train
 
         def ended_meanwhile(client, *arguments, **options):
-            seen_as(monkeypatch, "failed")
+            seen_as(monkeypatch, state)
             return start(client, *arguments, **options)
 
         monkeypatch.setattr(ScenarioClient, "train", ended_meanwhile)
         operator.pre_execute(context)
         with pytest.raises(AirflowFailException, match=said):
             operator.execute(context)
-        assert emulator.counts()["canceled"] == (1 if cancel_on_kill else 0)
+        assert emulator.counts()["canceled"] == (1 if said == "was cancelled" else 0)
 
     def test_a_task_that_is_killed_before_it_has_started_the_training_starts_none(self, emulator, context, train):
         operator = train()

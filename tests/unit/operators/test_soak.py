@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from PIL import Image
 
+from airflow_provider_scenario.client import budget
 from airflow_provider_scenario.client.errors import ScenarioError
 from airflow_provider_scenario.operators.training import ScenarioTrainLoraOperator
 
@@ -27,7 +28,8 @@ def folders(tmp_path):
 
 
 @pytest.mark.usefixtures("either_way")
-def test_whatever_fails_now_and_then_each_is_made_and_paid_once(emulator, another_task, folders):
+def test_whatever_fails_now_and_then_each_is_made_and_paid_once(emulator, another_task, folders, monkeypatch):
+    monkeypatch.setattr(budget, "AFTER_THROTTLING", 0.2)
     emulator.fail_at_random(0.2)
     contexts = [another_task(map_index=index) for index in range(TASKS)]
     with ThreadPoolExecutor(TASKS) as workers:

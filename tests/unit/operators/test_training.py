@@ -63,11 +63,15 @@ class TestStart:
         deferral = deferred(train(model_id, deferrable=True, poke_interval=20, timeout=3600), context)
         _, kwargs = deferral.trigger.serialize()
         deadline = kwargs.pop("deadline")
+        started = emulator.ledger()["trainings"][0]
         assert kwargs == {
             "model_id": model_id,
-            "job_id": emulator.ledger()["trainings"][0]["job_id"],
+            "job_id": started["job_id"],
             "poke_interval": 20,
             "cancel_on_kill": True,
+            "ends_task": "task_state_store" in context,
+            "returns": True,
+            "told": {"job_id": started["job_id"], "creative_units_cost": started["creative_units"]},
             "scenario_conn_id": "scenario_default",
         }
         assert deferral.method_name == "execute_complete"

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import pytest
+from airflow.sdk import Asset
 from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
+from airflow.triggers.base import TaskSuccessEvent
 
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.exceptions import AirflowFailException, AirflowSensorTimeout
@@ -107,3 +109,48 @@ def test_bad_input_is_told_when_the_dag_is_parsed(fields, said):
 
 def test_a_template_is_not_judged_before_it_is_rendered():
     wait(model_id="{{ ti.xcom_pull('create') }}")
+
+
+QUIET = {"do_xcom_push": False}
+
+
+@pytest.mark.parametrize(
+    ("fields", "from_the_trigger"),
+    [
+        (QUIET, True),
+        ({**QUIET, "outlets": [Asset("scenario://model/ink")]}, False),
+        ({**QUIET, "on_success_callback": lambda context: None}, False),
+        ({**QUIET, "post_execute": lambda context, result: None}, False),
+    ],
+)
+async def test_success_starts_no_worker_again_where_none_has_anything_to_do(
+    emulator, context, training, fields, from_the_trigger
+):
+    ids = training(training_seconds=600)
+    with pytest.raises(TaskDeferred) as deferral:
+        wait(model_id=ids["model_id"], **fields).execute(context)
+    emulator.advance(900)
+    event = await anext(deferral.value.trigger.run())
+    assert isinstance(event, TaskSuccessEvent) is from_the_trigger
+    assert wait(model_id=ids["model_id"]).execute_complete(context, event.payload)["status"] == "trained"
+
+
+@pytest.mark.parametrize("keeps_state", [True, False])
+def test_the_trigger_returns_its_result_where_airflow_lets_it(context, training, keeps_state):
+    if not keeps_state:
+        del context["task_state_store"]
+    with pytest.raises(TaskDeferred) as deferral:
+        wait(model_id=training(training_seconds=600)["model_id"]).execute(context)
+    _, kwargs = deferral.value.trigger.serialize()
+    assert (kwargs["ends_task"], kwargs["returns"], kwargs["told"]) == (keeps_state, True, {})
+
+
+async def test_a_training_that_failed_is_told_by_a_worker(emulator, context, training):
+    ids = training(training_seconds=600)
+    with pytest.raises(TaskDeferred) as deferral:
+        wait(model_id=ids["model_id"], **QUIET).execute(context)
+    emulator.cancel(ids["model_id"])
+    event = await anext(deferral.value.trigger.run())
+    assert not isinstance(event, TaskSuccessEvent)
+    with pytest.raises(AirflowFailException):
+        wait(model_id=ids["model_id"]).execute_complete(context, event.payload)

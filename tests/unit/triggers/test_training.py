@@ -1,18 +1,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from types import SimpleNamespace
 
 import pytest
 from airflow.serialization.serialized_objects import BaseSerialization
+from airflow.triggers.base import TaskSuccessEvent
 
 from airflow_provider_scenario.operators.model import ScenarioAddTrainingImagesOperator, ScenarioCreateModelOperator
 from airflow_provider_scenario.operators.training import ScenarioTrainModelOperator
-from airflow_provider_scenario.triggers.training import ScenarioTrainingTrigger, warn_without_triggerer
+from airflow_provider_scenario.triggers.training import ScenarioTrainingTrigger
 
 
 @pytest.fixture
@@ -53,6 +50,38 @@ def test_it_is_the_same_after_a_journey_to_another_triggerer():
     assert path == "airflow_provider_scenario.triggers.training.ScenarioTrainingTrigger"
     travelled = BaseSerialization.deserialize(BaseSerialization.serialize(kwargs))
     assert ScenarioTrainingTrigger(**travelled).serialize() == before.serialize()
+
+
+async def test_it_ends_the_task_with_the_same_result_as_a_worker_would(emulator, training, context, stored):
+    emulator.advance(900)
+    ending = trigger(training, ends_task=True, returns=True, told={"job_id": "job_old", "creative_units_cost": 60.0})
+    event = await anext(ending.run())
+    assert isinstance(event, TaskSuccessEvent)
+    train = ScenarioTrainModelOperator(task_id="t", model_id=training["model_id"])
+    assert stored["return_value"] == train.execute_complete(context, event.payload)
+    assert stored["job_id"] == training["job_id"]
+    assert "creative_units_cost" not in stored  # it has not changed
+
+
+async def test_it_returns_nothing_where_the_task_does_not(emulator, training, stored):
+    emulator.advance(900)
+    assert isinstance(await anext(trigger(training, ends_task=True).run()), TaskSuccessEvent)
+    assert stored == {}
+
+
+async def test_a_failure_is_a_workers_to_raise(emulator, training, stored):
+    emulator.cancel(training["model_id"])
+    event = await anext(trigger(training, ends_task=True, returns=True).run())
+    assert not isinstance(event, TaskSuccessEvent)
+    assert (event.payload["outcome"], stored) == ("canceled", {})
+
+
+async def test_a_result_that_cannot_be_stored_is_left_to_a_worker(emulator, training):
+    emulator.advance(900)
+    nobody_to_tell = trigger(training, ends_task=True, returns=True)
+    event = await anext(nobody_to_tell.run())
+    assert not isinstance(event, TaskSuccessEvent)
+    assert event.payload["outcome"] == "trained"
 
 
 async def test_it_fires_one_event_with_all_that_the_result_needs(emulator, training):
@@ -175,50 +204,3 @@ async def test_once_it_has_fired_a_kill_asks_nothing(emulator, training, as_seen
 async def test_a_later_training_of_the_same_model_is_not_cancelled(emulator, training, as_seen_by):
     await as_seen_by(trigger({**training, "job_id": "job_of_yesterday"}), "failed").on_kill()
     assert emulator.counts()["canceled"] == 0
-
-
-class TestWithoutTriggerer:
-    @pytest.fixture
-    def health(self, monkeypatch):
-        """What Airflow's API server says of its triggerer; served on a free port."""
-        answer = {}
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                self.send_response(200)
-                self.end_headers()
-                self.wfile.write(json.dumps(answer).encode())
-
-            def log_message(self, *args):
-                pass
-
-        server = HTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_port}/execution/"
-        monkeypatch.setenv("AIRFLOW__CORE__EXECUTION_API_SERVER_URL", url)
-        yield answer
-        server.shutdown()
-        server.server_close()
-
-    @pytest.mark.parametrize("status", ["unhealthy", None])
-    def test_the_log_says_so(self, health, status):
-        health["triggerer"] = {"status": status}
-        assert "No triggerer is alive" in said_by(warn_without_triggerer)
-
-    def test_a_healthy_one_is_not_worth_a_line(self, health):
-        health["triggerer"] = {"status": "healthy"}
-        assert said_by(warn_without_triggerer) == ""
-
-    def test_an_unknown_answer_is_no_reason_to_fail(self, health):
-        health["detail"] = "not found"
-        assert said_by(warn_without_triggerer) == ""
-
-    def test_no_answer_is_no_reason_to_fail(self, monkeypatch):
-        monkeypatch.setenv("AIRFLOW__CORE__EXECUTION_API_SERVER_URL", "http://127.0.0.1:9/execution/")
-        assert said_by(warn_without_triggerer) == ""
-
-
-def said_by(function):
-    lines = []
-    function(SimpleNamespace(warning=lambda text, *args: lines.append(text % args)))
-    return "\n".join(lines)

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from airflow_provider_scenario.client.budget import RequestBudget
 from airflow_provider_scenario.client.errors import AuthenticationError
 from airflow_provider_scenario.exceptions import TrainingTimeoutError, WatchingRefusedError
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
@@ -44,6 +47,7 @@ class Clock:
 def wait(training, clock, log, *, deadline=float("inf")):
     watch = TrainingWatch(what="ink", deadline=deadline, poke_interval=30)
     hook = ScenarioHook()
+    hook.budget = RequestBudget(1_000_000, str(id(clock)), clock=lambda: clock.now)
     return wait_for_training(hook, watch, **training, log=log.append, clock=lambda: clock.now, sleep=clock.sleep)
 
 
@@ -156,3 +160,22 @@ async def test_a_trigger_and_a_sensor_pick_it_up_too(emulator, context, training
     assert (await first).payload["outcome"] == "trained"
     assert sensor.poke(context).xcom_value["status"] == "trained"
     await trigger.cleanup()
+
+
+def test_many_tasks_that_hold_a_worker_keep_to_one_budget_together(emulator, training, monkeypatch):
+    """Each would ask twenty times a second."""
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_SCENARIO_DEFAULT",
+        connection(host=emulator.url, extra={"project_id": "proj_emulator", "requests_per_minute": 120}),
+    )
+    before = emulator.requests()
+
+    def task(_):
+        watch = TrainingWatch(what="ink", deadline=time.time() + 3, poke_interval=0.05)
+        return wait_for_training(ScenarioHook(), watch, **training, log=lambda _: None).outcome
+
+    begin = time.monotonic()
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(task, range(8))) == {"timed-out"}
+    polls = emulator.requests() - before - 8  # each asks for its job when its time is up, at once
+    assert 8 <= polls <= (time.monotonic() - begin) * 120 / 60 + 1

@@ -3,12 +3,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import threading
 import time
 import weakref
 
 import pytest
 
-from airflow_provider_scenario.client.errors import AuthenticationError, NotFoundError, ServiceError, ThrottledError
+from airflow_provider_scenario.client.budget import RequestBudget
+from airflow_provider_scenario.client.errors import AuthenticationError, NotFoundError, ServiceError
 from airflow_provider_scenario.client.schemas import Job, Model
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.triggers.training import ScenarioTrainingTrigger
@@ -48,8 +50,9 @@ class Client:
 class Hook:
     """A hook of which only the making of clients and the renewal count."""
 
-    def __init__(self):
+    def __init__(self, folder):
         self.client, self.connected, self.renewed = Client(), 0, []
+        self.budget = RequestBudget(1_000_000, "here", folder=folder)
 
     def connect(self, **_):
         self.connected += 1
@@ -61,8 +64,8 @@ class Hook:
 
 
 @pytest.fixture
-def hook():
-    return Hook()
+def hook(tmp_path):
+    return Hook(tmp_path)
 
 
 @pytest.fixture
@@ -152,12 +155,25 @@ async def test_refused_credentials_are_told_to_all_after_the_connection_was_read
     assert hook.renewed == [True]
 
 
-async def test_a_throttled_poller_asks_for_nobody_before_the_service_allows_it(hook, poller):
-    hook.client.trouble = [ThrottledError("429", retry_after=0.4)]
+async def test_polls_wait_for_their_turn_in_the_budget(hook, poller):
+    hook.budget.throttled(0.4)
     start = time.monotonic()
     await all_of(poller, ids(2))
-    await all_of(poller, ids(2))
-    assert time.monotonic() - start > 0.4
+    assert time.monotonic() - start > 0.35
+
+
+async def test_who_closes_a_poller_does_not_wait_for_its_turn(hook):
+    hook.budget.throttled(60)
+    poller = SharedPoller(Poller(hook))
+    look = asyncio.ensure_future(poller.look("model_1", None, after=0))
+    await asyncio.sleep(0.1)
+    look.cancel()
+    before = threading.active_count()
+    await asyncio.wait_for(poller.close(), 5)
+    deadline = time.monotonic() + 5
+    while threading.active_count() > before and time.monotonic() < deadline:
+        await asyncio.sleep(0.01)
+    assert (hook.client.singles, hook.client.bulks) == ([], [])
 
 
 async def test_the_pollers_own_death_is_told_to_all_and_the_next_look_makes_another(hook, poller):
@@ -246,9 +262,9 @@ def test_the_ends_of_many_share_one_connection(hook):
     assert hook.client.closed
 
 
-async def test_no_answer_is_kept_while_the_next_is_waited_for():
+async def test_no_answer_is_kept_while_the_next_is_waited_for(hook):
     class Looks:
-        answers, poller = [], Poller(Hook())
+        answers, poller = [], Poller(hook)
 
         async def look(self, model_id, job_id, *, after):
             assert [answer() for answer in self.answers] == [None] * len(self.answers)

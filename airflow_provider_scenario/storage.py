@@ -7,9 +7,10 @@ Making a :class:`Location` touches nothing and imports nothing heavy, so that DA
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from operator import itemgetter
 from pathlib import Path, PurePosixPath
@@ -25,6 +26,9 @@ R = TypeVar("R")
 READERS = 8
 """Files that are looked at at once: in a bucket each look costs a round trip."""
 
+PART = 8 * 1024 * 1024
+"""Bytes that go into a bucket at once: a part of S3 has 5 MB or more, and a file 10 000 parts or fewer."""
+
 
 class StorageError(InvalidInputError):
     """The storage failed or could not be reached: unlike a wrong dataset, trying again may help."""
@@ -32,8 +36,21 @@ class StorageError(InvalidInputError):
     permanent = False
 
 
+class NewFile(Protocol):
+    """A file that is being written. Nobody sees any of it before it is committed."""
+
+    def write(self, block: bytes) -> object:
+        """Append a block."""
+
+    def commit(self) -> None:
+        """Let it be there, in the place of what was there."""
+
+    def discard(self) -> None:
+        """Let it never have been."""
+
+
 class Storage(Protocol):
-    """As much of a file system as a dataset needs."""
+    """As much of a file system as we need."""
 
     def entries(self, path: str) -> Iterable[tuple[str, int | None, bool]]:
         """Name, size in bytes where it is known, and whether it is a folder, of everything in a folder."""
@@ -43,6 +60,31 @@ class Storage(Protocol):
 
     def read(self, path: str, start: int, end: int | None) -> bytes:
         """The bytes from ``start`` up to ``end``; None is the end of the file."""
+
+    def create(self, path: str) -> NewFile:
+        """Begin a file, in folders that need not be there."""
+
+    def sign(self, path: str, seconds: int) -> str:
+        """An address by which anybody may read the file for so long."""
+
+
+class _DiskFile:
+    """Written beside its place, so that moving it there is one step."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self._part.open("xb")
+        self.write = self._file.write
+
+    def commit(self) -> None:
+        self._file.close()
+        self._part.replace(self._path)
+
+    def discard(self) -> None:
+        self._file.close()
+        self._part.unlink()
 
 
 class _Disk:
@@ -62,6 +104,28 @@ class _Disk:
         with Path(path).open("rb") as file:
             file.seek(start)
             return file.read(-1 if end is None else end - start)
+
+    def create(self, path: str) -> _DiskFile:
+        return _DiskFile(Path(path))
+
+    def sign(self, path: str, seconds: int) -> str:  # noqa: ARG002
+        raise InvalidInputError(f"{path!r} is a file on this machine, which has no address that others could fetch.")
+
+
+class _BucketFile:
+    """Sent in parts; the bucket makes a file of them at the commit."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self.write = file.write
+
+    def commit(self) -> None:
+        self._file.close()
+        self._file.commit()
+
+    def discard(self) -> None:
+        self._file.close()
+        self._file.discard()
 
 
 class _Bucket:
@@ -90,6 +154,14 @@ class _Bucket:
         fs = self._opened()
         content: bytes = fs.cat_file(fs._strip_protocol(path), start=start or None, end=end)
         return content
+
+    def create(self, path: str) -> _BucketFile:
+        fs = self._opened()
+        return _BucketFile(fs.open(fs._strip_protocol(path), "wb", block_size=PART, autocommit=False))
+
+    def sign(self, path: str, seconds: int) -> str:
+        fs = self._opened()
+        return str(fs.sign(fs._strip_protocol(path), expiration=seconds))
 
 
 _DISK = _Disk()
@@ -148,7 +220,8 @@ class Location:
         """The suffix, in small letters."""
         return PurePosixPath(self.name).suffix.lower()
 
-    def _inside(self, name: str, size: int | None) -> Location:
+    def inside(self, name: str, size: int | None = None) -> Location:
+        """A file or folder in this folder; ``name`` may be a path."""
         return Location(_joined(self.text, name), size, self._storage, _joined(self._path, name))
 
     def beside(self, name: str) -> Location:
@@ -167,8 +240,8 @@ class Location:
             entries = sorted(self._storage.entries(self._path or "."), key=itemgetter(0))
         shown = [entry for entry in entries if entry[0] and not entry[0].startswith(".")]
         return (
-            [self._inside(name, None) for name, _, is_folder in shown if is_folder],
-            [self._inside(name, size) for name, size, is_folder in shown if not is_folder],
+            [self.inside(name, None) for name, _, is_folder in shown if is_folder],
+            [self.inside(name, size) for name, size, is_folder in shown if not is_folder],
         )
 
     def measured(self) -> Location:
@@ -222,9 +295,39 @@ class Location:
         except UnicodeDecodeError:
             raise InvalidInputError(f"{self.text!r} is no UTF-8 text.") from None
 
+    def write(self, blocks: Iterable[bytes]) -> None:
+        """
+        Write a file; it is there when all of it is there, and what was there before stays until then.
+
+        :param blocks: its content; what goes wrong in getting it is raised as it is.
+        :raises StorageError: it cannot be written.
+        """
+        with told(self, "file", "written"):
+            file = self._storage.create(self._path)
+        try:
+            for block in blocks:
+                with told(self, "file", "written"):
+                    file.write(block)
+            with told(self, "file", "written"):
+                file.commit()
+        except BaseException:
+            with suppress(Exception):  # the reason why counts, not the trouble of tidying up
+                file.discard()
+            raise
+
+    def signed(self, seconds: int) -> str:
+        """
+        Make an address by which anybody may read the file. It is a secret: keep it out of logs and XCom.
+
+        :param seconds: how long; S3 allows a week, and no longer than the credentials live that sign.
+        :raises StorageError: this storage cannot sign.
+        """
+        with told(self, "file", "signed"):
+            return self._storage.sign(self._path, seconds)
+
 
 @contextmanager
-def told(location: Location, kind: str) -> Iterator[None]:
+def told(location: Location, kind: str, doing: str = "read") -> Iterator[None]:
     """Turn whatever a storage raises into one line that names the file and holds no secrets."""
     try:
         yield
@@ -234,12 +337,14 @@ def told(location: Location, kind: str) -> Iterator[None]:
         raise InvalidInputError(f"{location.text!r}, which is no folder here.") from None
     except FileNotFoundError:
         missing = "which is no folder here" if kind == "folder" else "there is no such file"
+        if doing == "written":
+            missing = "it cannot be written there; is the bucket there?"
         raise InvalidInputError(f"{location.text!r}{',' if kind == 'folder' else ':'} {missing}.") from None
     except Exception as problem:
         wrong = _in_one_line(problem)
     else:
         return
-    raise StorageError(f"{location.text!r} cannot be read: {wrong}.")
+    raise StorageError(f"{location.text!r} cannot be {doing}: {wrong}.")
 
 
 def _joined(folder: str, name: str) -> str:

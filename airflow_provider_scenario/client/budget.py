@@ -1,0 +1,148 @@
+"""
+One budget of requests for all processes of a machine: tasks, triggerers and whatever else uses the same project.
+
+Scenario counts the requests of a whole project. What creates, starts or cancels goes out at once and is counted; polls
+wait for their turn, one after another, and give way while the rest uses the budget up.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import struct
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from airflow_provider_scenario.client.errors import InvalidInputError
+
+DEFAULT_REQUESTS_PER_MINUTE = 80.0
+"""Below the documented 100 of a project, so that people in the web app and other programs find room beside us."""
+
+HEAD_START = 30.0
+"""Seconds' worth of requests that work may be ahead of the budget before polls give way to it."""
+
+LONGEST_TURN = 600.0
+"""Seconds that a turn is away at most; a clock that was set back, say, must not stop all polling."""
+
+LONGEST_WAY = 60.0
+"""Seconds that polls give way to work at most, however much of it there is."""
+
+AFTER_THROTTLING = 5.0
+"""Seconds without a poll after a 429 that does not say how many."""
+
+_HARDEST_STRAIN = 8.0
+_RELIEF = 60.0
+
+Event = Literal["requests", "throttled"]
+
+
+@dataclass(slots=True)
+class _Account:
+    """
+    What the processes of a machine tell each other; times are Unix times in seconds.
+
+    :param spent_until: by when the budget will have made up for all requests so far.
+    :param next_turn: when the next poll may go out.
+    :param strain: how many times further apart polls were after the last 429; others use the project, too.
+    :param strained_at: when that was.
+    """
+
+    spent_until: float = 0.0
+    next_turn: float = 0.0
+    strain: float = 1.0
+    strained_at: float = 0.0
+
+    FORMAT: ClassVar = struct.Struct("4d")
+
+    def strain_at(self, now: float) -> float:
+        """It halves each minute: other machines may have found their pace, too."""
+        relieved: float = self.strain * 0.5 ** (max(0.0, now - self.strained_at) / _RELIEF)
+        return max(1.0, relieved)
+
+
+class RequestBudget:
+    """
+    Requests a minute, shared by the processes of one user on one machine through a small file.
+
+    :param per_minute: requests a minute; polls are spread evenly over it.
+    :param scope: what the budget belongs to, such as address and project; all who say the same share it.
+    :param folder: where the file lies. Default: a folder of this user in the system's temporary folder.
+    :param observe: is told of each request that is sent, and of each that was throttled.
+    :raises InvalidInputError: ``per_minute`` is not above 0.
+    """
+
+    def __init__(
+        self,
+        per_minute: float,
+        scope: str,
+        *,
+        folder: Path | None = None,
+        observe: Callable[[Event], None] = lambda _: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        if not 0 < per_minute < float("inf"):
+            raise InvalidInputError(f"requests_per_minute must be a number above 0, such as 80, not {per_minute!r}.")
+        self._gap = 60.0 / per_minute
+        self._file = (folder or _own_folder()) / hashlib.sha256(scope.encode()).hexdigest()[:32]
+        self._observe = observe
+        self._clock = clock
+
+    def spend(self) -> None:
+        """Count a request that is sent now. It does not wait: whoever needs an answer to go on must not queue."""
+        self._observe("requests")
+        with self._account() as (account, now):
+            spent_until = max(account.spent_until, now) + self._gap
+            account.spent_until = min(spent_until, now + HEAD_START + LONGEST_WAY)
+
+    def turn(self) -> float:
+        """
+        Take the next turn to poll.
+
+        :return: seconds to wait for it.
+        """
+        with self._account() as (account, now):
+            start = max(now, account.next_turn, account.spent_until - HEAD_START)
+            start = min(start, now + LONGEST_TURN)
+            account.next_turn = start + self._gap * account.strain_at(now)
+            return start - now
+
+    def throttled(self, wait: float | None) -> None:
+        """
+        Let all polls of this machine pause, and then keep a wider distance: others use the project as well.
+
+        :param wait: the seconds that the service asked for.
+        """
+        self._observe("throttled")
+        with self._account() as (account, now):
+            account.strain = min(_HARDEST_STRAIN, 2 * account.strain_at(now))
+            account.strained_at = now
+            account.next_turn = max(account.next_turn, now + (wait or AFTER_THROTTLING))
+
+    @contextmanager
+    def _account(self) -> Iterator[tuple[_Account, float]]:
+        # The lock goes with the process that holds it, however that ends.
+        file = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            kept = os.pread(file, _Account.FORMAT.size, 0)
+            account = _Account(*_Account.FORMAT.unpack(kept)) if len(kept) == _Account.FORMAT.size else _Account()
+            yield account, self._clock()
+            fields = (account.spent_until, account.next_turn, account.strain, account.strained_at)
+            os.pwrite(file, _Account.FORMAT.pack(*fields), 0)
+        finally:
+            os.close(file)
+
+
+def _own_folder() -> Path:
+    """Of this user alone, so that nobody else can put a link to another file there."""
+    folder = Path(tempfile.gettempdir()) / f"airflow-provider-scenario-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+        raise InvalidInputError(f"{folder} belongs to another user; remove it, or set TMPDIR to a folder of your own.")
+    return folder

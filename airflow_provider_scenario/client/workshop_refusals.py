@@ -1,0 +1,224 @@
+"""
+AI Creation Workshop: how it is spoken to, and the many ways in which it says no.
+
+Three stand on the way of a request. The API gateway refuses in a header, ``X-Ca-Error-Message``; the platform and the
+service behind it refuse in an envelope around ``data``, with any HTTP status, 200 included.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote, quote_plus
+
+from airflow_provider_scenario.client.errors import (
+    AuthenticationError,
+    InvalidInputError,
+    RequestRefusedError,
+    ScenarioError,
+    ServiceError,
+    ThrottledError,
+    WorkshopRefusalError,
+)
+from airflow_provider_scenario.client.refusals import Asked, plain, retry_after, said_by
+from airflow_provider_scenario.client.workshop_signing import DigestAuth, string_to_sign
+
+if TYPE_CHECKING:
+    import requests
+    from requests.auth import AuthBase
+
+FAILURE = 20
+"""The envelope's ``status`` of a failure; 10 is success. Not to be taken for that of ``data``, which has a 10, too."""
+
+TOLERANCE = 15 * 60.0
+"""Seconds by which a timestamp may be off, as the gateway's documents have it."""
+
+_SIGNATURE = "Invalid Signature"
+_CREDENTIALS = ("Invalid AppKey", "Invalid AppSecret", "Empty Signature", "Unauthorized")
+_TIME = ("Timestamp Expired", "Invalid Timestamp")
+_ROUTE = ("Invalid Url", "Invalid Domain", "Invalid HttpMethod", "API Not Found")
+_PASSING = ("Nonce Used",)
+_LINE_BREAKS = str.maketrans("", "", "\r\n#`")
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What is around ``data``; None is what was not there."""
+
+    status: int | None = None
+    err_code: str | None = None
+    err_message: str | None = None
+    sub_err_code: str | None = None
+    sub_err_message: str | None = None
+    invoke_id: str | None = None
+
+    @classmethod
+    def of(cls, body: Any) -> Self:
+        if not isinstance(body, Mapping):
+            return cls()
+        status = str(body.get("status"))
+        names = ("errCode", "errMessage", "subErrCode", "subErrMessage", "apiInvokeId")
+        texts = [None if body.get(name) in (None, "") else plain(str(body[name])) for name in names]
+        return cls(int(status) if status.isascii() and status.isdigit() else None, *texts)
+
+    @property
+    def refuses(self) -> bool:
+        return self.status == FAILURE or bool(self.err_code or self.sub_err_code)
+
+    @property
+    def said(self) -> str:
+        """The service's words before the platform's, and the codes beside them."""
+        words = self.sub_err_message or self.err_message or ""
+        named = {"subErrCode": self.sub_err_code, "errCode": self.err_code}
+        codes = ", ".join(f"{name} {code}" for name, code in named.items() if code)
+        return f"{words.rstrip('.')} ({codes})" if words and codes else words.rstrip(".") or codes
+
+
+class WorkshopDialect:
+    """
+    AI Creation Workshop: signed requests, and refusals that say what the two sides have signed.
+
+    :param app_key: AppKey of an application.
+    :param app_secret: its AppSecret.
+    :param api_token: token of the end user that is sent as a parameter: as secret as the others.
+    :raises InvalidInputError: one of them cannot be one.
+    """
+
+    service = "AI Creation Workshop"
+    example = "https://openai.edu-aliyun.com"
+    media_type = "application/json; charset=utf-8"
+    nothing_happened = "Nothing was synced."
+
+    def __init__(self, app_key: str, app_secret: str, *, api_token: str) -> None:
+        for name, value in {"AppKey": app_key, "AppSecret": app_secret, "api_token": api_token}.items():
+            if not value.isascii() or not value.isprintable() or " " in value:
+                raise InvalidInputError(f"The {name} of the connection holds white space, or what is no ASCII.")
+        self.auth: AuthBase = DigestAuth(app_key, app_secret)
+        self._app_key = app_key
+        self._tokens = _spellings(api_token)
+        self.secrets: tuple[str, ...] = (*_spellings(app_secret), *self._tokens, *_spellings(app_key))
+
+    def trace_id(self, headers: Mapping[str, str], body: Any) -> str | None:
+        found = Envelope.of(body).invoke_id or headers.get("x-ca-request-id")
+        return plain(found)[:120] if found else None
+
+    def refusal(self, asked: Asked, response: requests.Response, body: Any, *, now: float) -> ScenarioError:
+        status, headers = response.status_code, response.headers
+        gateway = self.hidden(headers.get("x-ca-error-message", "")).strip()
+        said = plain(gateway.partition(", Server StringToSign")[0]) or Envelope.of(body).said or plain(said_by(body))
+        origin: dict[str, Any] = {
+            "request": asked.request,
+            "status": status,
+            "trace_id": self.trace_id(headers, body),
+            "body": body,
+        }
+        because = f": {said.rstrip('.')}." if said else f" with status {status} and no reason."
+        text = f"{self.service} refused to {asked.phrase}{because} {self.nothing_happened}"
+        if status == 429 or gateway.startswith("Throttled by"):
+            wait = retry_after(headers, body, now=now)
+            when = f"in {wait:.0f} s" if wait is not None else "later"
+            return ThrottledError(f"{text} Try again {when}.", retry_after=wait, **origin)
+        if status == 408 or status >= 500 or gateway.startswith(_PASSING):
+            return ServiceError(
+                f"{self.service} failed to {asked.phrase}: status {status}{f', {said}' if said else ''}. "
+                f"{asked.fate()}",
+                maybe_done=asked.maybe_done,
+                **origin,
+            )
+        kind, advice = self._advice(gateway, response, now)
+        return kind(f"{text} {advice}", **origin)
+
+    def _advice(
+        self, gateway: str, response: requests.Response, now: float
+    ) -> tuple[type[AuthenticationError | RequestRefusedError], str]:
+        """What kind of a no it is that another try does not mend, and what to do about it."""
+        status = response.status_code
+        clocks = _clocks(response.headers.get("date", ""), now) if gateway or status in (401, 403) else ""
+        if gateway.startswith(_SIGNATURE):
+            return AuthenticationError, f"{self._two_strings(gateway, response.request)} {clocks}".rstrip()
+        if clocks or gateway.startswith(_TIME):
+            return AuthenticationError, clocks or _CLOCKS_AGREE
+        if gateway.startswith(_ROUTE) or (status == 404 and not gateway):
+            return RequestRefusedError, "There is no such route: check the base URL, which ends with the host."
+        if status in (401, 403) or gateway.startswith(_CREDENTIALS):
+            return AuthenticationError, (
+                "Check AppKey and AppSecret, which are login and password of the connection: those of an application "
+                "of the workshop that may use this API, not of the account. If they are right, check its token."
+            )
+        return RequestRefusedError, "Change what is asked: the same again cannot succeed."
+
+    def refusal_in_success(self, asked: Asked, body: dict[str, Any], origin: dict[str, Any]) -> ScenarioError | None:
+        if not Envelope.of(body).refuses:
+            return None
+        # Before anything is cut off, or half a secret would stay.
+        body = json.loads(self.hidden(json.dumps(body)))
+        envelope = Envelope.of(body)
+        said = envelope.said or f"status {envelope.status} and no reason"
+        return WorkshopRefusalError(
+            f"{self.service} refused to {asked.phrase}: {said}. {self.nothing_happened} What its codes mean is not "
+            "published: check the token and what was sent; asking again is safe.",
+            err_code=envelope.err_code,
+            sub_err_code=envelope.sub_err_code,
+            **{**origin, "body": body},
+        )
+
+    def hidden(self, text: str) -> str:
+        """
+        Mask the secrets in a text of the service.
+
+        Key and token are masked at any length where they are named, and everywhere if they are long.
+        """
+        text = text.replace(f"x-ca-key:{self._app_key}", "x-ca-key:***")
+        for token in self._tokens:
+            text = text.replace(f"apiToken={token}", "apiToken=***")
+        for secret in self.secrets:
+            text = text.replace(secret, "***") if len(secret) >= 8 else text
+        return text
+
+    def _two_strings(self, gateway: str, request: requests.PreparedRequest) -> str:
+        """What the gateway would have signed beside what we have: they tell a wrong secret from a changed request."""
+        theirs = gateway.partition("StringToSign:")[2].strip().strip("`")
+        ours = self.hidden(string_to_sign(str(request.method), request.headers, request.path_url))
+        if not theirs:
+            return f"It does not say what it would have signed; signed was {ours.replace(chr(10), '#')!r}."
+        if theirs.translate(_LINE_BREAKS) == ours.translate(_LINE_BREAKS):
+            verdict = (
+                "They are the same, so the AppSecret is not that of this AppKey: check the password of the connection."
+            )
+        else:
+            verdict = "They differ: something on the way has changed the request, such as a proxy."
+        shown = "".join(char if char.isprintable() else " " for char in theirs)
+        return f"The gateway's string to sign is {shown!r}, ours {ours.replace(chr(10), '#')!r}. {verdict}"
+
+
+def _spellings(secret: str) -> tuple[str, ...]:
+    """As it is, in a query and in JSON."""
+    return tuple(dict.fromkeys((secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1])))
+
+
+_CLOCKS_AGREE = (
+    "The clocks of both sides agree now, so the request was on its way for too long: look for a proxy that holds it."
+)
+
+
+def _clocks(date: str, now: float) -> str:
+    """Says so, with both times, where ours is further off than the gateway tolerates; otherwise nothing."""
+    try:
+        theirs = parsedate_to_datetime(date).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return ""
+    ahead = now - theirs
+    if abs(ahead) <= TOLERANCE:
+        return ""
+    return (
+        f"The clock of this machine says {_time(now)}, the service's {_time(theirs)}: it is {abs(ahead) / 60:.0f} min "
+        f"{'ahead' if ahead > 0 else 'behind'}, and the gateway takes {TOLERANCE / 60:.0f}. Set the clock."
+    )
+
+
+def _time(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

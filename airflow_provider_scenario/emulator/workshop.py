@@ -1,0 +1,172 @@
+"""
+AI Creation Workshop: the sync of a model, and the question about a token.
+
+Its own error codes are not published: those here begin with ``EMULATOR`` and mean nothing to the service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_scenario.emulator.routing import Answer, Call, Refusal, Routes
+from airflow_provider_scenario.emulator.state import EPOCH_START
+from airflow_provider_scenario.emulator.workshop_listing import invoke_id, start_listing
+from airflow_provider_scenario.emulator.workshop_records import (
+    FAILED,
+    IN_PROGRESS,
+    NOT_LISTED,
+    ListedFile,
+    SyncedModel,
+)
+from airflow_provider_scenario.emulator.workshop_tree import check_tree
+
+if TYPE_CHECKING:
+    from airflow_provider_scenario.emulator.state import State
+
+routes = Routes()
+
+SUCCESS, FAILURE = 10, 20
+SESSION = ("apiToken", "roleId", "sessionMode", "expiredInSeconds", "customResourceConfigId")
+TOKEN_ENDS = int((EPOCH_START + 10 * 365 * 24 * 3600) * 1000)
+
+
+def envelope(data: Any, **changes: Any) -> dict[str, Any]:
+    nothing = dict.fromkeys(("errCode", "errMessage", "subErrCode", "subErrMessage", "startTime", "endTime"))
+    return {"status": SUCCESS, "apiInvokeId": invoke_id(), **nothing, "data": data, **changes}
+
+
+def in_envelope(handler: Callable[[Call], Any]) -> Callable[[Call], Answer]:
+    """What the handler gives is ``data``; what it refuses is a failure inside an answer of the told status."""
+
+    @wraps(handler)
+    def answer(call: Call) -> Answer:
+        try:
+            return Answer(envelope(handler(call)))
+        except Refusal as refusal:
+            code = refusal.name or "EMULATOR_INVALID_PARAMETER"
+            failure = envelope(
+                None,
+                status=FAILURE,
+                errCode="EMULATOR_SUB_ERROR",
+                errMessage="The service has refused the call",
+                subErrCode=code,
+                subErrMessage=refusal.reason,
+            )
+            return Answer(failure, call.state.settings.workshop_refusal_status)
+
+    return answer
+
+
+@routes.serve("POST", "/spQueryToken")
+@in_envelope
+def query_token(call: Call) -> dict[str, Any]:
+    token = _body(call).get("apiToken")
+    _check_token(call.state, token)
+    return {"apiToken": token, "tokenExpiredAt": TOKEN_ENDS, "usedSessionTimeInSeconds": 0}
+
+
+@routes.serve("POST", "/spSdModelSync")
+@in_envelope
+def sync_model(call: Call) -> Any:
+    """Take over a tree, and say how far the listing of its files is."""
+    tree, state = _body(call), call.state
+    session = _session(call, tree)
+    _check_token(state, session.get("apiToken"))
+    _check_session(session)
+    tree = {name: value for name, value in tree.items() if name not in SESSION}
+    check_tree(tree, any_base_model=state.settings.any_base_model)
+    for other in state.workshop.models.values():
+        taken = other.version_ids & {version["modelVersionId"] for version in tree.get("versions", ())}
+        if other.id != tree["modelId"] and taken:
+            raise Refusal(400, f'"modelVersionId" {taken.pop()} belongs to another model', "EMULATOR_VERSION_TAKEN")
+    return _rows(call, *_take_over(state, tree, call.now))
+
+
+def _body(call: Call) -> dict[str, Any]:
+    if not call.headers.get("content-type", "").startswith("application/json"):
+        raise Refusal(400, "The body must be application/json", "EMULATOR_MEDIA_TYPE")
+    return call.body()
+
+
+def _session(call: Call, body: dict[str, Any]) -> dict[str, Any]:
+    """The token and what is listed beside it, from where the settings allow it."""
+    place = call.state.settings.api_token_in
+    query = {name: value for name, value in call.query.items() if name in SESSION}
+    inside = {name: value for name, value in body.items() if name in SESSION}
+    if "sessionMode" in query:
+        query["sessionMode"] = _whole(query["sessionMode"], "sessionMode")
+    if "expiredInSeconds" in query:
+        query["expiredInSeconds"] = _whole(query["expiredInSeconds"], "expiredInSeconds")
+    return {**(query if place != "body" else {}), **(inside if place != "query" else {})}
+
+
+def _whole(value: str, field: str) -> Any:
+    if not (value.isascii() and value.isdigit()):
+        raise Refusal(400, f'"{field}" must be an integer')
+    return int(value)
+
+
+def _check_token(state: State, token: Any) -> None:
+    if token is None:
+        raise Refusal(400, '"apiToken" is required', "EMULATOR_TOKEN_MISSING")
+    if token != state.settings.api_token:
+        raise Refusal(400, "There is no such token", "EMULATOR_TOKEN_UNKNOWN")
+
+
+def _check_session(session: dict[str, Any]) -> None:
+    for field in ("roleId", "customResourceConfigId"):
+        if not isinstance(session.get(field, ""), str):
+            raise Refusal(400, f'"{field}" must be a string')
+    for field, fits in (("sessionMode", lambda mode: mode in (10, 20)), ("expiredInSeconds", lambda life: life > 0)):
+        value = session.get(field, 10)
+        if isinstance(value, bool) or not isinstance(value, int) or not fits(value):
+            raise Refusal(400, f'"{field}" has a value that is not allowed')
+
+
+def _take_over(state: State, tree: dict[str, Any], now: float) -> tuple[list[ListedFile], bool]:
+    """The files of the tree, and whether any of them has only now begun."""
+    models = state.workshop.models
+    model = models.setdefault(tree["modelId"], SyncedModel(tree["modelId"], tree["name"], {}))
+    model.syncs += 1
+    model.changes += model.tree != tree
+    model.tree, model.name = tree, tree["name"]
+    found, begun = [], False
+    for version in tree.get("versions", ()):
+        model.version_ids.add(version["modelVersionId"])
+        for given in version.get("files", ()):
+            file = model.files.get((version["modelVersionId"], given["name"]))
+            if file is None or _is_another(file, given, now):
+                file, begun = start_listing(state, model, version["modelVersionId"], given, now), True
+            file.primary = given.get("isPrimary") is True
+            found.append(file)
+    return found, begun
+
+
+def _is_another(file: ListedFile, given: dict[str, Any], now: float) -> bool:
+    """Another hash, or another try from another address at what has failed; the second is a guess of ours."""
+    return file.hash != given["hash"] or (file.status(now) == FAILED and file.url != given["downloadUrl"])
+
+
+def _rows(call: Call, files: list[ListedFile], begun: bool) -> Any:
+    """One object for all files, which is what the page has; the least advanced speaks for them. Or one for each."""
+    settings, tree = call.state.settings, call.body()
+
+    def row(file: ListedFile, status: int) -> dict[str, Any]:
+        if begun and status == IN_PROGRESS:
+            status = settings.first_listing_status
+        return {
+            "modelId": tree["modelId"],
+            "modelVersionId": file.version_id,
+            "modelFileId": file.id,
+            "status": status,
+        }
+
+    statuses = [file.status(call.now) for file in files]
+    if not files:
+        return {"modelId": tree["modelId"], "modelVersionId": None, "modelFileId": None, "status": NOT_LISTED}
+    if settings.workshop_data == "list":
+        return [row(file, status) for file, status in zip(files, statuses, strict=True)]
+    primary = next((file for file in files if file.primary), files[0])
+    return row(primary, min(statuses))

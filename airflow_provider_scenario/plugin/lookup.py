@@ -1,0 +1,348 @@
+"""
+What Scenario says of the trainings: asked in bulk, for all viewers together, with the connection's own credentials.
+
+Nobody waits for a slow service: whoever looks gets what is known after a moment, with its age. What is final is never
+asked again. All of it is kept in this process only: each worker of the API server asks for itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from airflow_provider_scenario.client.budget import DEFAULT_REQUESTS_PER_MINUTE
+from airflow_provider_scenario.client.errors import NotFoundError, RequestRefusedError, ScenarioError
+from airflow_provider_scenario.client.models import BULK
+from airflow_provider_scenario.hooks.scenario import ScenarioHook
+from airflow_provider_scenario.watch.decision import FINAL_STATUSES
+
+if TYPE_CHECKING:
+    from airflow_provider_scenario.client.scenario import ScenarioClient
+    from airflow_provider_scenario.client.schemas import DatasetScore, Job, Model
+    from airflow_provider_scenario.plugin.trainings import Training
+
+log = logging.getLogger(__name__)
+
+EVERY = 4.0
+"""Seconds between two questions about the same model."""
+
+SHARE_OF_BUDGET = 0.5
+"""Of the connection's ``requests_per_minute``, or of the default where that is less: the tasks need theirs."""
+
+AFTER_TROUBLE = 15.0
+"""Seconds without a question after one that went wrong."""
+
+PATIENCE = 0.5
+"""Seconds that a viewer waits for an answer at most; what comes later is there at the next look."""
+
+TIMEOUT = (2.0, 8.0)
+THREADS = 8
+KEPT_MODELS, KEPT_DETAILS = 20_000, 200
+READ_CONNECTION_EVERY = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """
+    One model as it was seen.
+
+    :param at: when, as a Unix time in seconds.
+    :param status: None where Scenario does not know the model.
+    :param stage: of the training, while it runs.
+    :param position: trainings in the queue before it.
+    :param seconds_left: from ``at`` on.
+    """
+
+    at: float
+    status: str | None = None
+    name: str | None = None
+    type: str | None = None
+    job_id: str | None = None
+    stage: str | None = None
+    progress: float | None = None
+    position: int | None = None
+    seconds_left: float | None = None
+    trouble: str | None = None
+
+    @classmethod
+    def of(cls, model: Model, at: float) -> Sight:
+        progress = model.training_progress
+        running = progress if model.status == "training" else None
+        left = running.remaining_time_ms if running else None
+        return cls(
+            at=at,
+            status=model.status,
+            name=model.name,
+            type=model.type,
+            job_id=model.job_id,
+            stage=running.stage if running else None,
+            progress=running.progress if running else None,
+            position=running.position if running else None,
+            seconds_left=left / 1000 if left is not None else None,
+            trouble=running.retryable_error if running else None,
+        )
+
+    def is_of(self, job_id: str | None) -> bool:
+        """Whether it shows this training, not an earlier or later one of the same model."""
+        return job_id is None or self.job_id is None or job_id == self.job_id
+
+    @property
+    def final(self) -> bool:
+        return self.status in FINAL_STATUSES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Details:
+    """All that Scenario says of one training."""
+
+    at: float
+    model: Model
+    job: Job | None = None
+    score: DatasetScore | None = None
+
+    @property
+    def final(self) -> bool:
+        return self.model.status in FINAL_STATUSES
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why there is nothing new, since when, and when it is tried again: Unix times in seconds."""
+
+    text: str
+    since: float
+    again_at: float
+
+
+_Key = tuple[str, str]
+_BULK, _ONE = "in bulk", "one"
+T = TypeVar("T")
+
+
+class Line:
+    """
+    The line to Scenario over one connection.
+
+    :param conn_id: of type ``scenario``.
+    :param threads: where questions are asked.
+    :param clock: Unix time in seconds.
+    """
+
+    def __init__(self, conn_id: str, threads: Executor, *, clock: Callable[[], float] = time.time) -> None:
+        self._hook = ScenarioHook(conn_id)
+        self._threads = threads
+        self._clock = clock
+        self._sights: OrderedDict[str, Sight] = OrderedDict()
+        self._details: OrderedDict[str, Details] = OrderedDict()
+        self._next: dict[_Key, float] = {}
+        self._under_way: dict[_Key, Future[None]] = {}
+        self._lock, self._connecting = threading.Lock(), threading.Lock()
+        self._client: ScenarioClient | None = None
+        self._read_connection_at = 0.0
+        self._gap = _seconds_between(DEFAULT_REQUESTS_PER_MINUTE)
+        self.trouble: Trouble | None = None
+
+    def sights(self, jobs: Mapping[str, str | None], *, patience: float = PATIENCE) -> dict[str, Sight]:
+        """
+        The models as they were last seen, after asking for those that may have changed.
+
+        :param jobs: model id → id of the job that trains it, as far as known.
+        :param patience: seconds to wait for the answers.
+        """
+        with self._lock:
+            due = [
+                id_ for id_, job_id in jobs.items() if not self._is_settled(id_, job_id) and self._is_due((_BULK, id_))
+            ]
+            pause = self._pause((_BULK, id_) for id_ in due)
+            for start in range(0, len(due), BULK):
+                chunk = due[start : start + BULK]
+                self._begin([(_BULK, model_id) for model_id in chunk], partial(self._see, chunk), pause)
+        self._wait({(_BULK, model_id) for model_id in jobs}, patience)
+        with self._lock:
+            return {model_id: self._sights[model_id] for model_id in jobs if model_id in self._sights}
+
+    def details(self, model_id: str, job_id: str | None, *, patience: float = PATIENCE) -> Details | None:
+        """All that is known of one training, after asking for what may have changed."""
+        keys = [(_ONE, model_id), (_BULK, model_id)]  # one answer for both
+        with self._lock:
+            known = self._details.get(model_id)
+            settled = known is not None and known.final and self._is_settled(model_id, job_id)
+            if not settled and self._is_due(keys[0]):
+                self._begin(keys, partial(self._read, model_id, job_id), self._pause(keys[:1]))
+        self._wait(keys[:1], patience)
+        return self._details.get(model_id)
+
+    def renewed(self, model_id: str, job_id: str | None) -> Details | None:
+        """The details with addresses of pictures that have not expired. Waits for the answer."""
+        self._read(model_id, job_id)
+        return self._details.get(model_id)
+
+    def client(self) -> ScenarioClient:
+        """A client with short time-outs; a new one where the connection has changed."""
+        with self._connecting:  # a lock of its own: whoever only looks does not wait for it
+            now = self._clock()
+            if self._client is None or now - self._read_connection_at > READ_CONNECTION_EVERY:
+                if self._client is None or self._hook.renew():
+                    self._client = self._hook.connect(timeout=TIMEOUT, max_tries=1)
+                    self._gap = _seconds_between(self._hook.settings["requests_per_minute"])
+                    with self._lock:
+                        self._sights.clear()
+                        self._details.clear()
+                self._read_connection_at = now
+            return self._client
+
+    @property
+    def verify(self) -> bool | str:
+        """Which certificates are trusted."""
+        verify: bool | str = self._hook.settings["verify"]
+        return verify
+
+    @property
+    def asking(self) -> bool:
+        """Whether an answer is on its way."""
+        with self._lock:
+            return any(not future.done() for future in self._under_way.values())
+
+    def forget(self, model_id: str) -> None:
+        """Ask for the model at the next look: it was changed just now."""
+        with self._lock:
+            for key in ((_BULK, model_id), (_ONE, model_id)):
+                self._next.pop(key, None)
+            self._sights.pop(model_id, None)
+            self._details.pop(model_id, None)
+
+    def _is_settled(self, model_id: str, job_id: str | None) -> bool:
+        sight = self._sights.get(model_id)
+        return sight is not None and sight.final and sight.is_of(job_id)
+
+    def _is_due(self, key: _Key) -> bool:
+        now = self._clock()
+        quiet = self.trouble is not None and now < self.trouble.again_at
+        asked = self._under_way.get(key)
+        return not quiet and (asked is None or asked.done()) and self._next.get(key, 0.0) <= now
+
+    def _pause(self, asked: Iterable[_Key]) -> float:
+        """Seconds until these may be asked for again, in turn with all else that is looked at."""
+        recently = self._clock() - 60
+        watched = Counter(kind for kind, _ in {*asked, *(key for key, at in self._next.items() if at > recently)})
+        return max(EVERY, self._gap * (math.ceil(watched[_BULK] / BULK) + 2 * watched[_ONE]))
+
+    def _begin(self, keys: Iterable[_Key], question: Callable[[], None], pause: float) -> None:
+        future, now = self._threads.submit(self._try, question), self._clock()
+        if len(self._next) > KEPT_MODELS:
+            self._next = {key: at for key, at in self._next.items() if at > now}
+        for key in keys:
+            self._next[key] = now + pause
+            self._under_way[key] = future
+
+    def _wait(self, keys: Collection[_Key], patience: float) -> None:
+        """For the answers to these questions, whoever has asked them."""
+        with self._lock:
+            futures = {future for key, future in self._under_way.items() if key in keys}
+        wait(futures, timeout=patience)
+        with self._lock:
+            self._under_way = {key: future for key, future in self._under_way.items() if not future.done()}
+
+    def _try(self, question: Callable[[], None]) -> None:
+        try:
+            question()
+        except Exception as problem:
+            # Airflow's own errors, such as of a connection that is not there, are for people too.
+            for_people = isinstance(problem, ScenarioError) or type(problem).__module__.startswith("airflow")
+            text = str(problem) if for_people else type(problem).__name__
+            now = self._clock()
+            with self._lock:
+                since = self.trouble.since if self.trouble else now
+                if self.trouble is None:
+                    log.warning("The Trainings page cannot ask Scenario: %s", text)
+                self.trouble = Trouble(text, since, again_at=now + AFTER_TROUBLE)
+        else:
+            self.trouble = None
+
+    def _see(self, model_ids: list[str]) -> None:
+        models = self.client().get_models(model_ids)
+        now = self._clock()
+        seen = {model_id: Sight(at=now) for model_id in model_ids}
+        seen.update({model.id: Sight.of(model, now) for model in models if model.id in seen})
+        with self._lock:
+            self._sights.update(seen)
+            while len(self._sights) > KEPT_MODELS:
+                self._sights.popitem(last=False)
+
+    def _read(self, model_id: str, job_id: str | None) -> None:
+        client, before = self.client(), self._details.get(model_id)
+        try:
+            model = client.get_model(model_id)
+        except NotFoundError:
+            with self._lock:
+                self._sights[model_id] = Sight(at=self._clock())
+            return
+        job_id = job_id or model.job_id
+        score = before.score if before else None
+        if score is None and model.training_images:
+            score = _unless_refused(lambda: client.get_dataset_score(model_id))
+        details = Details(
+            at=self._clock(),
+            model=model,
+            job=_unless_refused(lambda: client.get_job(job_id)) if job_id else None,
+            score=score,
+        )
+        with self._lock:
+            self._details[model_id] = details
+            self._sights[model_id] = Sight.of(model, details.at)
+            while len(self._details) > KEPT_DETAILS:
+                self._details.popitem(last=False)
+
+
+def _seconds_between(requests_per_minute: float) -> float:
+    """Of two requests for the page, on average."""
+    return 60 / (SHARE_OF_BUDGET * min(requests_per_minute, DEFAULT_REQUESTS_PER_MINUTE))
+
+
+def _unless_refused(question: Callable[[], T]) -> T | None:
+    """What is only good to know must not keep the rest away."""
+    try:
+        return question()
+    except (NotFoundError, RequestRefusedError):
+        return None
+
+
+class Lines:
+    """One line for each connection, for the life of the process."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="scenario-page")
+        self._lines: dict[str, Line] = {}
+
+    def __getitem__(self, conn_id: str) -> Line:
+        return self._lines.setdefault(conn_id, Line(conn_id, self._threads))
+
+    def sights(self, trainings: Iterable[Training]) -> dict[tuple[str, str], Sight]:
+        """What is known of these trainings, by connection and model; what a task has returned is not asked for."""
+        wanted: dict[str, dict[str, str | None]] = {}
+        for training in trainings:
+            if training.model_id and training.status is None:
+                wanted.setdefault(training.conn_id, {})[training.model_id] = training.job_id
+        return {
+            (conn_id, model_id): sight
+            for conn_id, jobs in wanted.items()
+            for model_id, sight in self[conn_id].sights(jobs, patience=PATIENCE / len(wanted)).items()
+        }
+
+    @property
+    def asking(self) -> bool:
+        """Whether an answer is on its way, so that it is worth to look again soon."""
+        return any(line.asking for line in list(self._lines.values()))
+
+    def troubles(self, trainings: Iterable[Training]) -> list[Trouble]:
+        """What keeps the connections of these trainings from telling anything new."""
+        lines = [self[conn_id] for conn_id in sorted({training.conn_id for training in trainings})]
+        return [line.trouble for line in lines if line.trouble]

@@ -1,0 +1,152 @@
+"""Where a training stands: what Airflow knows of the task and Scenario of the model, put together. No I/O."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, get_args
+
+if TYPE_CHECKING:
+    from airflow_provider_scenario.plugin.lookup import Sight
+    from airflow_provider_scenario.plugin.trainings import Training
+
+State = Literal[
+    "waiting", "preparing", "queued", "training", "trained", "failed", "cancelled", "not started", "unknown"
+]
+"""
+``waiting``: the task has not begun; ``preparing``: it has, the training has not; ``queued``: at Scenario; ``not
+started``: the task has ended without a training; ``unknown``: Scenario has not said.
+"""
+
+STATES: tuple[State, ...] = get_args(State)
+MOVING = frozenset({"waiting", "preparing", "queued", "training", "unknown"})
+"""States that a later look may find changed."""
+
+_QUEUED = ("pending", "queued-for-train", "pending-captcha", "ready-for-captcha")
+_OF_STATUS: dict[str | None, State] = {"trained": "trained", "failed": "failed", "training-canceled": "cancelled"}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """
+    One training as it is shown.
+
+    :param sight: what Scenario says of it; None where it has not said anything, or of another training.
+    :param now: Unix time in seconds.
+    """
+
+    training: Training
+    sight: Sight | None
+    now: float
+
+    @cached_property
+    def state(self) -> State:
+        """In the words of the page."""
+        training, sight = self.training, self.sight
+        if training.status == "trained":
+            return "trained"
+        if sight is None or sight.status is None:
+            return self._by_the_task()
+        if sight.status == "training":
+            return "queued" if sight.stage in _QUEUED else "training"
+        if sight.status in _OF_STATUS:
+            return _OF_STATUS[sight.status]
+        return "not started" if training.ended else "preparing"
+
+    def _by_the_task(self) -> State:
+        match self.training.state:
+            case None | "scheduled" | "queued":
+                return "waiting"
+            case "failed":
+                return "failed" if self.training.job_id else "not started"
+            case "skipped" | "upstream_failed" | "removed":
+                return "not started"
+            case "success":
+                return "unknown"
+        return "training" if self.training.job_id else "preparing"
+
+    @property
+    def name(self) -> str:
+        """The model's name, or what else tells it from its siblings."""
+        training = self.training
+        return (self.sight and self.sight.name) or training.name or training.label or self.task
+
+    @property
+    def task(self) -> str:
+        training = self.training
+        return training.task_id if training.map_index < 0 else f"{training.task_id} [{training.map_index}]"
+
+    @property
+    def type(self) -> str:
+        return (self.sight and self.sight.type) or self.training.type or ""
+
+    @property
+    def progress(self) -> float:
+        """0 to 1."""
+        if self.state == "trained":
+            return 1.0
+        return (self.sight and self.sight.progress) or 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        if self.state not in ("queued", "training") or self.sight is None or self.sight.seconds_left is None:
+            return None
+        return max(0.0, self.sight.seconds_left - (self.now - self.sight.at))
+
+    @property
+    def lost(self) -> bool:
+        """Whether it has ended without a trained model."""
+        return self.state in ("failed", "cancelled", "not started")
+
+    @property
+    def moving(self) -> bool:
+        """Whether it may still change."""
+        return self.state in MOVING and not (self.state == "unknown" and self.sight is not None)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Several trainings together."""
+
+    standings: Sequence[Standing]
+
+    @cached_property
+    def counts(self) -> Mapping[State, int]:
+        """How many are in each state; the states in the order of a training's life."""
+        counted = Counter(each.state for each in self.standings)
+        return {state: counted[state] for state in STATES if counted[state]}
+
+    @property
+    def progress(self) -> float:
+        """0 to 1: all trainings count the same, and one that has come to any end has come to its end."""
+        done = sum(each.progress if each.state in MOVING else 1.0 for each in self.standings)
+        return done / len(self.standings) if self.standings else 0.0
+
+    @property
+    def spent(self) -> float:
+        """Creative units of the trainings that are over."""
+        return self._cost(moving=False)
+
+    @property
+    def expected(self) -> float:
+        """Creative units of all trainings that have started."""
+        return self.spent + self._cost(moving=True)
+
+    @property
+    def unpriced(self) -> int:
+        """How many may still start, at a price that nobody has named yet."""
+        return sum(each.training.cost is None and each.state in ("waiting", "preparing") for each in self.standings)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Until the last of those that run now is over."""
+        return max((left for each in self.standings if (left := each.seconds_left) is not None), default=None)
+
+    @property
+    def moving(self) -> bool:
+        return any(each.moving for each in self.standings)
+
+    def _cost(self, *, moving: bool) -> float:
+        return sum(each.training.cost or 0.0 for each in self.standings if (each.state in MOVING) is moving)

@@ -1,0 +1,152 @@
+// Keeps the page up to date without loading it anew, as long as something moves and somebody looks.
+"use strict";
+(() => {
+  const page = document.getElementById("page");
+  const offline = document.getElementById("offline");
+  let timer = null;
+  let failures = 0;
+
+  const zone = () => {
+    try {
+      return JSON.parse(localStorage.getItem("timezone")) || undefined;
+    } catch {
+      return undefined;
+    }
+  };
+
+  // Into the zone chosen in Airflow, or the browser's.
+  const localise = (root) => {
+    const options = { dateStyle: "short", timeStyle: "medium" };
+    let format; // Sweden writes times as Airflow does: 2026-01-31 17:05:00
+    try {
+      format = new Intl.DateTimeFormat("sv-SE", { ...options, timeZone: zone() });
+    } catch {
+      format = new Intl.DateTimeFormat("sv-SE", options);
+    }
+    for (const time of root.querySelectorAll("time[datetime]")) {
+      time.textContent = format.format(new Date(time.dateTime));
+    }
+  };
+
+  // Changes only what differs: focus, scrolling, open dialogs and loaded pictures stay.
+  const update = (old, fresh) => {
+    if (old.isEqualNode(fresh)) return;
+    if (old.nodeName !== fresh.nodeName || old.id !== fresh.id) {
+      old.replaceWith(fresh.cloneNode(true));
+      return;
+    }
+    if (old.nodeType !== Node.ELEMENT_NODE) {
+      old.nodeValue = fresh.nodeValue;
+      return;
+    }
+    if ("keep" in old.dataset) return;
+    if (old.nodeName === "SELECT" || old.nodeName === "INPUT" || (old.nodeName === "DIALOG" && old.open)) return;
+    for (const { name } of [...old.attributes]) {
+      if (!fresh.hasAttribute(name) && name !== "open") old.removeAttribute(name);
+    }
+    for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+    const wanted = [...fresh.childNodes];
+    const byId = new Map([...old.children].filter((child) => child.id).map((child) => [child.id, child]));
+    wanted.forEach((child, index) => {
+      const there = (child.id && byId.get(child.id)) || old.childNodes[index];
+      if (!there) old.append(child.cloneNode(true));
+      else {
+        if (there !== old.childNodes[index]) old.insertBefore(there, old.childNodes[index]);
+        update(there, child);
+      }
+    });
+    while (old.childNodes.length > wanted.length) old.lastChild.remove();
+  };
+
+  // The log comes from Airflow's own API, when somebody wants to see it.
+  const readLog = async (details) => {
+    const list = details.querySelector("ol");
+    let lines;
+    try {
+      const answer = await fetch(details.dataset.log, { headers: { Accept: "application/json" } });
+      if (!answer.ok) throw new Error(String(answer.status));
+      lines = (await answer.json()).content.filter((line) => line.event && line.event !== "::endgroup::");
+    } catch {
+      lines = [{ event: "Airflow does not show the log now. Look into the task's Logs tab." }];
+    }
+    list.replaceChildren(
+      ...lines.map(({ timestamp, level, event, error_detail: errors }) => {
+        const line = document.createElement("li");
+        if (timestamp) {
+          const time = document.createElement("time");
+          time.dateTime = timestamp;
+          line.append(time, " ");
+        }
+        const problem = (errors ?? []).map((error) => ` ${error.exc_type}: ${error.exc_value}`).join("");
+        line.append(String(event).replace(/^::group::/, "") + problem);
+        line.className = String(level ?? "");
+        return line;
+      }),
+    );
+    localise(list);
+  };
+
+  document.addEventListener("toggle", ({ target }) => target.dataset.log && target.open && readLog(target), true);
+
+  const say = (text) => {
+    offline.textContent = text;
+    offline.hidden = !text;
+  };
+
+  const look = async () => {
+    try {
+      const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+      if (answer.status === 401 || answer.status === 403) {
+        say("You are no longer logged in, or may no longer see this. Log in to Airflow and open the page again.");
+        delete page.dataset.refresh;
+        return;
+      }
+      if (!answer.ok) throw new Error(String(answer.status));
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+      localise(fresh);
+      update(page, fresh.getElementById("page"));
+      page.querySelectorAll("details[data-log][open]").forEach(readLog);
+      failures = 0;
+      say("");
+    } catch {
+      failures += 1;
+      say("Airflow does not answer. What you see may be old; the page tries again by itself.");
+    }
+    plan();
+  };
+
+  const plan = () => {
+    clearTimeout(timer);
+    const seconds = Number(page.dataset.refresh);
+    if (seconds && !document.hidden) timer = setTimeout(look, 1000 * seconds * Math.min(6, 1 + failures));
+  };
+
+  document.addEventListener("visibilitychange", () => {
+    clearTimeout(timer);
+    if (!document.hidden && page.dataset.refresh) look();
+  });
+
+  document.addEventListener("click", (event) => {
+    const { opens, closes } = event.target.dataset ?? {};
+    if (opens) document.getElementById(opens).showModal();
+    if (closes) document.getElementById(closes).close();
+  });
+
+  // A picture that cannot be loaded is tried once more, then says so.
+  document.addEventListener(
+    "error",
+    (event) => {
+      const picture = event.target;
+      if (picture.nodeName !== "IMG") return;
+      if (picture.dataset.tried) picture.classList.add("missing");
+      else {
+        picture.dataset.tried = "1";
+        setTimeout(() => (picture.src = picture.src), 3000);
+      }
+    },
+    true,
+  );
+
+  localise(document);
+  plan();
+})();

@@ -1,0 +1,156 @@
+"""Wait until AI Creation Workshop has listed a model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseSensorOperator, PokeReturnValue
+
+from airflow_provider_scenario.arguments import DEFAULT_TIMEOUT, GRACE, known, seconds
+from airflow_provider_scenario.deferral import ends_in_triggerer, warn_without_triggerer
+from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
+from airflow_provider_scenario.hooks.ai_creation_workshop import AICreationWorkshopHook
+from airflow_provider_scenario.publishing.trees import WEEK, model_id_of, plain
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_scenario.publishing.trees import SignedTree
+    from airflow_provider_scenario.watch.listing import ListingWatch, Workshop
+
+
+class AICreationWorkshopModelListingSensor(BaseSensorOperator):
+    """
+    Wait until a synced model is listed; fail when its listing has failed.
+
+    There is no call that reads how far a listing is: the same tree is sent again, which changes nothing, at a long
+    interval, for whether it makes the service fetch the file once more is not documented. Of several versions the
+    service tells one status; what the sensor waits for is that it is 10. A listing that ends well ends a deferred
+    sensor without another worker start, unless outlets, callbacks or listeners need one (below Airflow 3.3: or its
+    result does; see ``do_xcom_push``).
+
+    :param model: the tree that was synced (templated): the XCom ``model`` of
+        :class:`~..operators.model_sync.AICreationWorkshopSyncModelOperator` (``sync.output["model"]``), or what was
+        given to it. Where a file's address is that of a storage (``s3://…``), it is signed when the tree is sent: so
+        no signed address is in an XCom, in the row of the trigger, or among the rendered templates.
+    :param session: as for the operator (templated).
+    :param poke_interval: seconds between two looks. Default: 300.
+    :param timeout: seconds to wait at most. Default: 43200 (12 hours).
+    :param deferrable: wait in the triggerer, without holding a worker. Default: True.
+    :param url_expires_in: seconds that signed addresses are good. Default: 604800 (a week, which is S3's limit).
+    :param soft_fail: skip instead of failing. Default: False.
+    :param ai_creation_workshop_conn_id: connection of type ``ai_creation_workshop``. Default:
+        ``ai_creation_workshop_default``.
+    :return: the same dict as the operator.
+    :raises ListingFailedError: the listing has failed (status -10). Not retried: the same again would be told so again.
+    :raises AirflowSensorTimeout: it was not over in time.
+    """
+
+    template_fields: Sequence[str] = ("model", "session", "ai_creation_workshop_conn_id")
+    template_fields_renderers = {"model": "json", "session": "json"}  # noqa: RUF012
+    ui_color = "#e4f0ff"
+
+    def __init__(
+        self,
+        *,
+        model: Any,
+        session: Any = None,
+        poke_interval: float = 300.0,
+        timeout: float = DEFAULT_TIMEOUT,
+        deferrable: bool = True,
+        url_expires_in: float = WEEK,
+        ai_creation_workshop_conn_id: str = AICreationWorkshopHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            poke_interval=seconds("poke_interval", poke_interval), timeout=seconds("timeout", timeout), **kwargs
+        )
+        self.model = plain(model)
+        self.session = plain(session)
+        self.deferrable = deferrable
+        self.url_expires_in = int(seconds("url_expires_in", url_expires_in))
+        self.ai_creation_workshop_conn_id = ai_creation_workshop_conn_id
+        if known(self.model) and known(self.session):
+            self._check()
+
+    @cached_property
+    def _workshop(self) -> Workshop:
+        from airflow_provider_scenario.watch.listing import Workshop
+
+        return Workshop(AICreationWorkshopHook(self.ai_creation_workshop_conn_id))
+
+    @cached_property
+    def _tree(self) -> SignedTree:
+        from airflow_provider_scenario.publishing.trees import SignedTree
+
+        return SignedTree(self.model, self.url_expires_in)
+
+    @cached_property
+    def _watch(self) -> ListingWatch:
+        from airflow_provider_scenario.watch.listing import ListingWatch
+
+        deadline = time.time() + self.timeout
+        return ListingWatch(what=self._what, deadline=deadline, poke_interval=float(self.poke_interval))
+
+    @property
+    def _what(self) -> str:
+        return model_id_of(self.model)
+
+    def execute(self, context: Context) -> Any:
+        """Look once; then defer, or go on as Airflow's sensors do."""
+        with permanent_errors_do_not_retry():
+            self._check()
+            if not self.deferrable:
+                return super().execute(context)
+            now = self.poke(context)
+            return now.xcom_value if now else self._defer(context)
+
+    def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002
+        """One request; the end of the listing is the end of the sensor."""
+        from airflow_provider_scenario.watch.listing import ending, result
+
+        time.sleep(self._workshop.turn())
+        seen = self._workshop.look(self._tree, self.session)
+        outcome = self._watch.see(seen, time.time())
+        if self._watch.news:
+            self.log.info("%s", self._watch.news)
+        if outcome in (None, "timed-out"):
+            # Time is up for Airflow's own sensor loop to say.
+            return PokeReturnValue(is_done=False)
+        return PokeReturnValue(is_done=True, xcom_value=result(ending(outcome, seen), self._what))
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+        """Go on after the trigger has seen the end."""
+        from airflow_provider_scenario.watch.listing import result
+
+        return result(event, self._what)
+
+    def _defer(self, context: Context) -> None:
+        from airflow_provider_scenario.triggers.model_sync import AICreationWorkshopListingTrigger
+
+        warn_without_triggerer(self.log, "The listing itself goes on.")
+        self.defer(
+            trigger=AICreationWorkshopListingTrigger(
+                model=self.model,
+                session=self.session,
+                poke_interval=float(self.poke_interval),
+                deadline=self._watch.deadline,
+                url_expires_in=self.url_expires_in,
+                ends_task=ends_in_triggerer(self, context, stores=self.do_xcom_push),
+                returns=self.do_xcom_push,
+                ai_creation_workshop_conn_id=self.ai_creation_workshop_conn_id,
+            ),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=self.timeout) + GRACE,
+        )
+
+    def _check(self) -> None:
+        from airflow_provider_scenario.client.workshop_schemas import read_session
+        from airflow_provider_scenario.publishing.trees import check_tree
+
+        check_tree(self.model)
+        read_session(self.session)

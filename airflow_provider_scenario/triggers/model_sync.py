@@ -1,0 +1,99 @@
+"""Wait in the triggerer until AI Creation Workshop has listed a model."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_scenario.hooks.ai_creation_workshop import AICreationWorkshopHook
+from airflow_provider_scenario.triggers.task_end import task_end
+from airflow_provider_scenario.watch.listing import ListingWatch, ending, result, shared_workshop
+from airflow_provider_scenario.watch.shared import in_thread
+
+
+class AICreationWorkshopListingTrigger(BaseTrigger):
+    """
+    Send the same tree again and again until its listing is over, then fire one event.
+
+    :param model: the tree, with the addresses of a storage in the place of signed ones: they are signed when it is
+        sent, so that none is kept with the trigger.
+    :param session: session parameters that go with it.
+    :param poke_interval: seconds between two looks. Default: 300.
+    :param deadline: when to give up, as a Unix time in seconds: absolute, so that a triggerer's restart does not
+        extend it. None: never.
+    :param url_expires_in: seconds that signed addresses are good.
+    :param ends_task: a listing that ends well ends the task from here, without another worker start, see
+        :func:`~..deferral.ends_in_triggerer`. Default: False.
+    :param returns: store the task's result before it is ended from here. Default: False.
+    :param ai_creation_workshop_conn_id: connection of type ``ai_creation_workshop``.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: dict[str, Any],
+        session: dict[str, Any] | None = None,
+        poke_interval: float = 300.0,
+        deadline: float | None = None,
+        url_expires_in: int,
+        ends_task: bool = False,
+        returns: bool = False,
+        ai_creation_workshop_conn_id: str = AICreationWorkshopHook.default_conn_name,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.model = model
+        self.session = session
+        self.poke_interval = poke_interval
+        self.deadline = deadline
+        self.url_expires_in = url_expires_in
+        self.ends_task = ends_task
+        self.returns = returns
+        self.ai_creation_workshop_conn_id = ai_creation_workshop_conn_id
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """All that is needed to go on in another triggerer."""
+        return (
+            f"{type(self).__module__}.{type(self).__qualname__}",
+            {
+                "model": self.model,
+                "session": self.session,
+                "poke_interval": self.poke_interval,
+                "deadline": self.deadline,
+                "url_expires_in": self.url_expires_in,
+                "ends_task": self.ends_task,
+                "returns": self.returns,
+                "ai_creation_workshop_conn_id": self.ai_creation_workshop_conn_id,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Look, in turn with all others that wait in this process; one log line when something has changed."""
+        from airflow_provider_scenario.publishing.trees import SignedTree, model_id_of
+
+        tree = SignedTree(self.model, self.url_expires_in)
+        watch = ListingWatch(
+            what=model_id_of(self.model),
+            deadline=float("inf") if self.deadline is None else self.deadline,
+            poke_interval=self.poke_interval,
+            answered=True,
+        )
+        async with shared_workshop(self.ai_creation_workshop_conn_id) as workshop:
+            while True:
+                # Whoever has deferred has just looked.
+                await asyncio.sleep(max(0.0, min(watch.pause, watch.deadline - time.time())))
+                await asyncio.sleep(await in_thread(workshop.turn))
+                seen = await in_thread(workshop.look, tree, self.session)
+                outcome = watch.see(seen, time.time())
+                if watch.news:
+                    self.log.info("%s", watch.news)
+                if outcome:
+                    break
+        end = ending(outcome, seen)
+        event = TriggerEvent(end)  # type: ignore[no-untyped-call]
+        if self.ends_task and outcome == "listed":
+            event = await task_end(self, event, {"return_value": result(end, watch.what)} if self.returns else {})
+        yield event

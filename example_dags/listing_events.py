@@ -1,0 +1,140 @@
+"""
+# Be told when a model is listed
+
+The sensor in `train_and_publish` asks. AI Creation Workshop also *tells*: when a file is listed it sends an event to an
+address of yours. This file has both ends of turning that into an Airflow asset event:
+
+* a small **receiver**, to be run where the workshop can reach it: `python listing_events.py`. It passes each event on
+  through Airflow's REST API, as an event of the asset `ai-creation-workshop://listings`;
+* this **DAG**, scheduled on that asset: one run when models are listed. Nobody polls.
+
+## What is known, and what is not
+
+Known, from the vendor's page on event subscriptions: an event is a `POST` that must be answered within 5 seconds, with
+any 2xx. Asynchronous events are sent again after 4xx and 5xx, for some hours: so the receiver answers 502 while
+Airflow is down. The address carries `apiId`, `bizType`, `invokeId`, `apiToken` (encrypted), `sign`, `nonce` and
+`timestamp`; the body is the event's data, or empty.
+
+**Not published**: the `bizType` of a listing event; the fields of its body (those that are read here, `modelId`,
+`modelVersionId`, `modelFileId` and `status`, are guessed from the answer of the sync); whether it is an asynchronous
+one; how `sign` is made; where the address is registered (ask the support). So the receiver
+
+* passes on whatever comes, with what it recognises, and keeps neither token nor signature;
+* cannot verify `sign`. What keeps others out is a secret in its own path, and that an event proves nothing here. Before
+  anything depends on it, **ask**: with the sensor of `train_and_publish`, which needs no event at all.
+
+## The receiver's environment
+
+`AIRFLOW_URL`, `AIRFLOW_USER`, `AIRFLOW_PASSWORD` (of a user who may create asset events), `EVENT_SECRET` (long and
+random; the address to register is `https://<host>/<EVENT_SECRET>`), `EVENT_PORT` (default 8322).
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import logging
+import os
+from functools import cached_property
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from airflow.sdk import DAG, Asset, task
+
+log = logging.getLogger(__name__)
+
+LISTINGS = Asset("ai-creation-workshop://listings")
+RECOGNISED = ("modelId", "modelVersionId", "modelFileId", "status")
+
+with DAG(dag_id="listing_events", schedule=[LISTINGS], catchup=False, doc_md=__doc__, tags=["scenario", "example"]):
+
+    @task
+    def news(triggering_asset_events: Any) -> list[dict[str, Any]]:
+        """What was told. A hint, not a proof: nobody can verify the signature of an event."""
+        events = [event.extra for event in triggering_asset_events.get(LISTINGS) or ()]
+        for event in events:
+            log.info("Told that model %s has status %s.", event.get("modelId"), event.get("status"))
+        return events
+
+    news()
+
+
+class Airflow:
+    """As much of Airflow's REST API as the receiver needs; logs in again when its token has expired."""
+
+    def __init__(self, url: str, user: str, password: str) -> None:
+        import requests
+
+        self.url, self.login = url.rstrip("/"), {"username": user, "password": password}
+        self.session = requests.Session()
+
+    def tell(self, extra: dict[str, Any]) -> None:
+        """Make an asset event; raises what ``requests`` raises."""
+        self.call("POST", "assets/events", json={"asset_id": self.asset_id, "extra": extra})
+
+    @cached_property
+    def asset_id(self) -> int:
+        found = self.call("GET", "assets", params={"uri_pattern": LISTINGS.uri})["assets"]
+        return next(asset["id"] for asset in found if asset["uri"] == LISTINGS.uri)
+
+    def call(self, method: str, path: str, **arguments: Any) -> Any:
+        answer = self.session.request(method, f"{self.url}/api/v2/{path}", timeout=1.5, **arguments)
+        if answer.status_code == 401:
+            token = self.session.post(f"{self.url}/auth/token", json=self.login, timeout=1.5)
+            token.raise_for_status()
+            self.session.headers["Authorization"] = f"Bearer {token.json()['access_token']}"
+            answer = self.session.request(method, f"{self.url}/api/v2/{path}", timeout=1.5, **arguments)
+        answer.raise_for_status()
+        return answer.json()
+
+
+class Receiver(BaseHTTPRequestHandler):
+    """Answers 404 to who does not know the secret, 502 while Airflow cannot be told, else 204."""
+
+    airflow: Airflow
+    secret: str
+
+    def do_POST(self) -> None:
+        address = urlsplit(self.path)
+        content = self.rfile.read(min(int(self.headers.get("content-length") or 0), 1_000_000))
+        if not hmac.compare_digest(address.path.encode(), f"/{self.secret}".encode()):
+            self.answer(404)
+            return
+        try:
+            self.airflow.tell(recognised(dict(parse_qsl(address.query)), content))
+        except Exception as problem:
+            log.warning("Airflow could not be told, the workshop will try again: %s", type(problem).__name__)
+            self.answer(502)
+        else:
+            self.answer(204)
+
+    def answer(self, status: int) -> None:
+        self.send_response(status)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Write nothing: the path holds the secret, the token and the signature."""
+
+
+def recognised(query: dict[str, str], content: bytes) -> dict[str, Any]:
+    """What of an event may be kept: neither token nor signature, and of the body what we know the meaning of."""
+    try:
+        body = json.loads(content or b"{}")
+    except ValueError:
+        body = {}
+    known = {name: body[name] for name in RECOGNISED if name in body} if isinstance(body, dict) else {}
+    return {**known, "bizType": query.get("bizType"), "invokeId": query.get("invokeId")}
+
+
+def serve(airflow: Airflow, secret: str, port: int) -> ThreadingHTTPServer:
+    if not secret:
+        raise ValueError("EVENT_SECRET is empty: then anybody could send events.")
+    handler = type("ThisReceiver", (Receiver,), {"airflow": airflow, "secret": secret})
+    return ThreadingHTTPServer(("", port), handler)
+
+
+if __name__ == "__main__":
+    env = os.environ
+    airflow = Airflow(env["AIRFLOW_URL"], env["AIRFLOW_USER"], env["AIRFLOW_PASSWORD"])
+    serve(airflow, env["EVENT_SECRET"], int(env.get("EVENT_PORT", "8322"))).serve_forever()

@@ -1,0 +1,264 @@
+"""The Trainings page as a person uses it: a real Airflow, a real browser, the emulator behind."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime, timedelta, timezone
+from urllib.parse import quote
+
+import pytest
+
+from tests.system.test_browser import browser, picture  # noqa: F401 - a fixture
+
+pytestmark = pytest.mark.full
+
+EVIL = "\"><script>document.title='hacked'</script>\u202e'"
+PATIENCE = 30_000  # milliseconds
+
+
+@pytest.fixture
+def visit(airflow, browser):  # noqa: F811
+    """Log somebody in, with the theme and the window they like; returns Airflow's page."""
+    contexts = []
+
+    def visit(username="admin", *, theme="light", width=1440):
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, base_url=airflow.url, color_scheme=theme, timezone_id="Asia/Tokyo"
+        )
+        contexts.append(context)
+        context.set_default_timeout(PATIENCE)
+        page = context.new_page()
+        page.goto("/auth/login")
+        page.get_by_label("Username").fill(username)
+        passwords = json.loads((airflow.home / "passwords.json").read_text())
+        page.get_by_label("Password").fill(passwords[username])
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url(lambda url: "/auth/" not in url)
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def run(airflow, emulator):
+    """A run that trains for a minute."""
+    emulator.set(training_seconds=60)
+    run = airflow.trigger("page")
+    for index in (0, 1):
+        airflow.wait_for_task("page", run, "train", ["deferred"], map_index=index)
+    yield run
+    emulator.clear_faults()
+    airflow.mark_run("page", run, "failed")
+
+
+def list_of(page):
+    page.goto("/plugin/scenario-trainings")
+    return page.frame_locator("iframe[title=Trainings]")
+
+
+def batch_of(page, run):
+    page.goto(f"/dags/page/runs/{quote(run)}")
+    page.get_by_role("link", name="Trainings").last.click()
+    return page.frame_locator("iframe[title=Trainings]")
+
+
+def task_of(page, run, index=0):
+    page.goto(f"/dags/page/runs/{quote(run)}/tasks/train/mapped/{index}")
+    page.get_by_role("link", name="Training", exact=True).click()
+    return page.frame_locator("iframe[title=Training]")
+
+
+def share(view) -> float:
+    return float(view.get_by_role("progressbar").first.get_attribute("value"))
+
+
+def wait_for(page, condition):
+    for _ in range(PATIENCE // 200):
+        if condition():
+            return
+        page.wait_for_timeout(200)
+    raise AssertionError("It did not happen in time.")
+
+
+def loaded(view) -> list[bool]:
+    return view.get_by_role("img").evaluate_all("all => all.map(one => one.complete && one.naturalWidth > 0)")
+
+
+def test_all_views_show_the_trainings_and_move_without_being_loaded_anew(airflow, emulator, visit, run):
+    page = visit()
+    page.goto("/")
+    page.get_by_role("button", name="Browse").click()
+    page.get_by_role("menuitem", name="Trainings").click()
+    view = page.frame_locator("iframe[title=Trainings]")
+    view.get_by_role("link", name="hero").first.wait_for()
+    picture(page, "trainings_list")
+
+    view = batch_of(page, run)
+    view.get_by_text("Creative units expected").wait_for()
+    before = share(view)
+    view.locator("body").evaluate("body => { body.dataset.same = 'yes' }")
+    emulator.advance(20)
+    wait_for(page, lambda: share(view) > before + 0.1)
+    assert view.locator("body").get_attribute("data-same") == "yes"
+    picture(page, "trainings_run")
+
+    view = task_of(page, run)
+    view.get_by_role("heading", name="hero").wait_for()
+    view.locator("body").evaluate("body => { body.dataset.same = 'yes' }")
+    emulator.advance(60)
+    view.get_by_role("heading", name="Epochs").wait_for()
+    view.get_by_text("Pip in the rain").scroll_into_view_if_needed()
+    wait_for(page, lambda: len(loaded(view)) == 8 and view.locator("img").last.is_visible())
+    for image in view.get_by_role("img").all():
+        image.scroll_into_view_if_needed()
+    wait_for(page, lambda: all(loaded(view)))
+    view.get_by_text("trained", exact=True).first.wait_for()
+    assert view.locator("body").get_attribute("data-same") == "yes"
+    started = airflow.task_instance("page", run, "train", 0)["start_date"]
+    in_tokyo = datetime.fromisoformat(started).astimezone(timezone(timedelta(hours=9)))
+    assert view.locator("time").first.inner_text() == f"{in_tokyo:%Y-%m-%d %H:%M:%S}"
+    view.get_by_role("heading", name="hero").scroll_into_view_if_needed()
+    picture(page, "training_light")
+    page.evaluate("document.documentElement.classList.replace('light', 'dark')")
+    wait_for(page, lambda: brightness(view) < 0.3)
+    picture(page, "training_dark")
+    view.get_by_text("What the task did").click()
+    view.get_by_text("Training of", exact=False).first.wait_for()
+    airflow.wait_for_run("page", run)
+    wait_for(page, lambda: view.locator("#page").get_attribute("data-refresh") is None)
+
+
+def test_the_batch_of_the_example_is_summed_up_while_it_runs(airflow, emulator, visit):
+    emulator.set(training_seconds=60)
+    run = airflow.trigger("train_lora_chain")
+    for task in ("style.train", "character.train"):
+        airflow.wait_for_task("train_lora_chain", run, task, ["deferred"])
+    emulator.advance(30)
+    page = visit(theme="dark")
+    page.evaluate("localStorage.setItem('theme', 'dark')")
+    page.goto(f"/dags/train_lora_chain/runs/{quote(run)}/plugin/scenario-run")
+    view = page.frame_locator("iframe[title=Trainings]")
+    view.get_by_text("and those of 1 that have yet to start").wait_for()
+    wait_for(page, lambda: 0.2 < share(view) < 0.7)
+    assert view.get_by_role("status").inner_text().split() == ["1", "waiting", "2", "training"]
+    picture(page, "trainings_dark")
+    emulator.set(training_seconds=1)
+    emulator.advance(60)
+    assert airflow.wait_for_run("train_lora_chain", run) == "success"
+
+
+def test_the_button_to_the_model_is_there_for_each_mapped_task_while_it_waits(airflow, run):
+    for index in (0, 1):
+        task = f"/dags/page/dagRuns/{quote(run)}/taskInstances/train"
+        links = airflow.call("GET", f"{task}/links", params={"map_index": index})["extra_links"]
+        model_id = airflow.xcom("page", run, "train", "model_id", index)
+        assert links == {"Scenario model": f"https://app.scenario.com/models/{model_id}"}
+
+
+def test_a_hostile_name_and_caption_are_only_text(visit, run):
+    page = visit()
+    dialogs = []
+    page.on("dialog", lambda dialog: dialogs.append(dialog.message))
+    for opened in (lambda: list_of(page), lambda: batch_of(page, run), lambda: task_of(page, run, 1)):
+        view = opened()
+        view.get_by_text(EVIL).first.wait_for()
+    assert dialogs == []
+    assert "hacked" not in page.title()
+    assert "hacked" not in view.locator("html").evaluate("html => html.ownerDocument.title").replace(EVIL, "")
+
+
+def test_it_is_dark_where_airflow_is(visit, run):
+    page = visit(theme="dark")
+    page.evaluate("localStorage.setItem('theme', 'dark')")
+    view = batch_of(page, run)
+    view.get_by_text("Creative units expected").wait_for()
+    assert brightness(view) < 0.3
+    picture(page, "trainings_run_dark")
+    page.evaluate("document.documentElement.classList.replace('dark', 'light')")
+    wait_for(page, lambda: brightness(view) > 0.7)
+
+
+def brightness(view) -> float:
+    colour = view.locator("body").evaluate("body => getComputedStyle(body).backgroundColor")
+    return sum(int(part) for part in re.findall(r"\d+", colour)[:3]) / (3 * 255)
+
+
+def test_a_training_is_cancelled_with_the_keyboard_alone(airflow, emulator, visit, run):
+    page = visit()
+    view = task_of(page, run)
+    button = view.get_by_role("button", name="Cancel the training").first
+    button.wait_for()
+    view.locator("body").evaluate("body => body.focus()")
+    for _ in range(200):
+        if button.evaluate("one => one === document.activeElement"):
+            break
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    dialog = view.get_by_role("dialog")
+    dialog.wait_for()
+    picture(page, "training_cancel")
+    page.keyboard.press("Escape")
+    dialog.wait_for(state="hidden")
+    assert emulator.counts()["canceled"] == 0
+    page.keyboard.press("Enter")
+    dialog.wait_for()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    view.get_by_role("heading", name="Done").wait_for()
+    assert emulator.counts()["canceled"] == 1
+    assert airflow.wait_for_task("page", run, "train", ["failed"], map_index=0) == "failed"
+    view.get_by_role("link", name="Back to the training").click()
+    view.get_by_text("cancelled", exact=True).wait_for()
+
+
+def test_who_may_only_read_sees_all_and_can_change_nothing(airflow, visit, run, emulator):
+    page = visit("viewer")
+    view = task_of(page, run)
+    view.get_by_role("heading", name="hero").wait_for()
+    assert view.get_by_role("button").count() == 0
+    where = f"dag_id=page&run_id={quote(run)}&task_id=train&map_index=0"
+    answer = page.request.post(f"/scenario/cancel?{where}", form={"token": "x"})
+    assert answer.status == 403
+    assert emulator.counts()["canceled"] == 0
+
+
+def test_without_a_login_there_is_nothing(airflow, browser, run):  # noqa: F811
+    context = browser.new_context(base_url=airflow.url)
+    where = f"dag_id=page&run_id={quote(run)}&task_id=train&map_index=0"
+    pages = ("trainings", f"run?{where}", f"training?{where}", f"picture?{where}&asset_id=x", "static/page.js")
+    assert {path: context.request.get(f"/scenario/{path}").status for path in pages} == dict.fromkeys(pages, 401)
+    context.close()
+
+
+def test_while_the_api_is_down_the_last_known_state_stays(emulator, visit, run):
+    page = visit()
+    view = task_of(page, run)
+    view.get_by_role("heading", name="hero").wait_for()
+    emulator.fault(kind="status", status=503, times=None)
+    view.get_by_text("Scenario cannot be asked").wait_for()
+    view.get_by_role("heading", name="hero").wait_for()
+    picture(page, "training_api_down")
+    emulator.clear_faults()
+    view.get_by_text("Scenario cannot be asked").wait_for(state="hidden")
+
+
+def test_a_task_that_is_not_ours_gets_one_quiet_line(visit, run):
+    page = visit()
+    page.goto(f"/dags/page/runs/{quote(run)}/tasks/nothing")
+    page.get_by_role("link", name="Training", exact=True).click()
+    view = page.frame_locator("iframe[title=Training]")
+    view.get_by_text("This task trains no model on Scenario.").wait_for()
+    assert len(view.locator("body").inner_text().strip().splitlines()) == 1
+
+
+def test_it_can_be_used_in_a_narrow_window(visit, run):
+    page = visit(width=400)
+    where = f"dag_id=page&run_id={quote(run)}&task_id=train&map_index=0"
+    for path in ("trainings", f"run?{where}", f"training?{where}"):
+        page.goto(f"/scenario/{path}")
+        page.get_by_role("heading").first.wait_for()
+        width = page.evaluate("document.documentElement.scrollWidth")
+        assert width <= 400, path

@@ -1,0 +1,254 @@
+from __future__ import annotations
+
+import json
+import time
+from collections import UserList
+
+import pytest
+
+from airflow_provider_scenario.client.errors import InvalidInputError, ServiceError
+from airflow_provider_scenario.client.workshop_schemas import SessionParameters, read_tree
+from airflow_provider_scenario.exceptions import AirflowFailException, ListingFailedError, ModelsNotSyncedError
+from airflow_provider_scenario.operators.model_sync import AICreationWorkshopSyncModelOperator
+from airflow_provider_scenario.sensors.model_sync import AICreationWorkshopModelListingSensor
+from airflow_provider_scenario.storage import StorageError
+from tests.unit.conftest import workshop_connection
+from tests.unit.publishing.conftest import tree, with_file
+
+SYNC = "/scc/spSdModelSync"
+
+
+def sync(**fields):
+    return AICreationWorkshopSyncModelOperator(task_id="sync", **fields)
+
+
+@pytest.fixture
+def believe(emulator):
+    """Trees whose files nobody can fetch."""
+    emulator.set(fetch_files=False, listing_seconds=0)
+
+
+@pytest.fixture
+def served(emulator, tmp_path):
+    """A folder that is served to everybody, as ``storage`` and ``public_url``."""
+    emulator.set(files_folder=str(tmp_path), listing_seconds=0)
+    return {"storage": str(tmp_path), "public_url": f"{emulator.root}/files"}
+
+
+def synced(emulator):
+    return {model["model_id"]: model for model in emulator.ledger()["synced_models"]}
+
+
+def listed(context, tree, **fields):
+    sensor = AICreationWorkshopModelListingSensor(
+        task_id="wait", model=tree, poke_interval=0.05, timeout=10, deferrable=False, **fields
+    )
+    return sensor.execute(context)
+
+
+@pytest.mark.parametrize("given", [tree(), read_tree(tree())], ids=["a dict", "made with the schema"])
+@pytest.mark.usefixtures("believe")
+def test_a_tree_is_synced(emulator, context, given):
+    result = sync(model=given, session=SessionParameters(session_mode=20)).execute(context)
+    assert (result["model_id"], result["status"], result["state"]) == ("hero-1", 10, "listed")
+    assert json.loads(json.dumps(result)) == result
+    assert emulator.ledger()["totals"]["models_synced"] == 1
+
+
+class TestFromScenario:
+    def test_a_trained_lora_gets_listed(self, emulator, context, train, served):
+        model_id = train()
+        result = sync(from_scenario_model=model_id, base_model="vxl_1.0", **served).execute(context)
+        assert (result["model_id"], result["model"]["modelId"]) == (model_id, model_id)
+        assert len(result["files"]) == 3
+        assert context["ti"].xcoms["model"] == result["model"]
+        assert listed(context, result["model"])["state"] == "listed"
+        assert [file["status"] for file in synced(emulator)[model_id]["files"]] == [10, 10, 10]
+
+    def test_a_retry_makes_no_second_model_and_downloads_nothing_twice(self, emulator, context, train, served):
+        operator = {"from_scenario_model": train(), "epoch": "last", "base_model": "vxl_1.0", **served}
+        emulator.fault(kind="status", status=503, route=SYNC, times=4)
+        with pytest.raises(ServiceError):
+            sync(**operator).execute(context)
+        first = sync(**operator).execute(context)
+        second = sync(**operator).execute(context)
+        assert first["model"] == second["model"]
+        ledger = emulator.ledger()
+        assert ledger["requests"]["POST /v1/models/{modelId}/download"] == 1
+        assert (ledger["totals"]["models_synced"], ledger["totals"]["files_synced"]) == (1, 1)
+
+    def test_from_a_bucket_it_is_listed_by_signed_addresses_that_nobody_keeps(
+        self,
+        emulator,
+        context,
+        train,
+        s3,
+        bucket,
+        caplog,
+        capsys,
+    ):
+        emulator.set(listing_seconds=0)
+        publish = sync(
+            from_scenario_model=train(),
+            epoch=2,
+            base_model="vxl_1.0",
+            storage=f"s3://{bucket}/loras",
+            url_expires_in=60,
+        )
+        result = publish.execute(context)
+        assert listed(context, result["model"], url_expires_in=60)["state"] == "listed"
+        assert result["files"][0].startswith(f"s3://{bucket}/loras/")
+        kept = json.dumps([result, context["ti"].xcoms])
+        ours = "\n".join(
+            line for line in (capsys.readouterr().out + caplog.text).splitlines() if "werkzeug" not in line
+        )
+        assert "Signature" not in kept + ours
+
+    @pytest.mark.parametrize(
+        ("connection", "said"), [({"login": ""}, "AppKey"), ({"host": "ftp://example.test"}, "no base URL")]
+    )
+    def test_a_connection_that_cannot_work_shows_before_gigabytes_are_fetched(
+        self, emulator, context, served, monkeypatch, connection, said
+    ):
+        monkeypatch.setenv("AIRFLOW_CONN_AI_CREATION_WORKSHOP_DEFAULT", workshop_connection(**connection))
+        before = emulator.requests()
+        with pytest.raises(AirflowFailException, match=said):
+            sync(from_scenario_model="model_1", **served).execute(context)
+        assert emulator.requests() == before
+
+    def test_a_storage_that_cannot_sign_shows_before_gigabytes_are_fetched(self, emulator, context):
+        before = emulator.requests()
+        with pytest.raises(StorageError, match=r"'memory://loras/any' cannot be signed"):
+            sync(from_scenario_model="model_1", storage="memory://loras").execute(context)
+        assert emulator.requests() == before
+
+    def test_a_model_that_is_not_there_fails_it_for_good(self, context, served):
+        with pytest.raises(AirflowFailException, match="model_nope"):
+            sync(from_scenario_model="model_nope", **served).execute(context)
+
+
+class TestMany:
+    @pytest.mark.usefixtures("believe")
+    def test_all_are_synced(self, emulator, context):
+        results = sync(models=[tree(number) for number in range(300)]).execute(context)
+        assert [result["model_id"] for result in results] == [f"hero-{number}" for number in range(300)]
+        assert len(synced(emulator)) == 300
+
+    @pytest.mark.usefixtures("believe")
+    def test_one_bad_tree_stops_no_other_and_fails_it_in_the_end_with_a_table(self, emulator, context, capsys):
+        trees = [tree(0), {**with_file(hash=None, downloadUrl="hero"), "modelId": "bad"}, tree(2)]
+        with pytest.raises(AirflowFailException, match="1 of 3 models were not synced; the log has a table"):
+            sync(models=trees).execute(context)
+        assert set(synced(emulator)) == {"hero-0", "hero-2"}
+        log = capsys.readouterr().out
+        (line,) = [line for line in log.splitlines() if "bad" in line and "versions[0].files[0].hash" in line]
+        assert "versions[0].files[0].downloadUrl" in line
+        assert "models[…]" in log
+
+    @pytest.mark.usefixtures("believe")
+    def test_what_may_pass_is_worth_a_retry_which_makes_no_second_model(self, emulator, context, monkeypatch):
+        monkeypatch.setattr("airflow_provider_scenario.publishing.syncing.TRIES", 1)
+        emulator.fault(kind="close", when="after", route=SYNC, times=1)
+        operator = sync(models=[tree(0), tree(1)], threads=1)
+        with pytest.raises(ModelsNotSyncedError, match="1 of 2") as told:
+            operator.execute(context)
+        assert not isinstance(told.value, AirflowFailException)
+        assert len(sync(models=[tree(0), tree(1)]).execute(context)) == 2
+        assert emulator.ledger()["totals"]["models_synced"] == 2
+
+    @pytest.mark.usefixtures("believe")
+    def test_no_more_is_sent_than_the_connection_allows(self, emulator, context, monkeypatch):
+        extra = {"api_token": "demo", "requests_per_minute": 1200}
+        changed = workshop_connection(host=emulator.root, extra=extra)
+        monkeypatch.setenv("AIRFLOW_CONN_AI_CREATION_WORKSHOP_DEFAULT", changed)
+        start = time.monotonic()
+        sync(models=[tree(number) for number in range(21)]).execute(context)
+        assert time.monotonic() - start >= 1.0
+
+    @pytest.mark.usefixtures("believe")
+    def test_the_results_of_a_mapped_task_will_do(self, emulator, context):
+        operator = sync(models="{{ a template }}")
+        operator.models = UserList([tree(0), tree(1)])  # a sequence that is no list, as Airflow's lazy ones
+        assert len(operator.execute(context)) == 2
+
+    def test_none_is_nothing_to_do(self, emulator, context):
+        assert sync(models=[]).execute(context) == []
+
+
+def test_a_listing_that_has_failed_fails_it_for_good(emulator, context):
+    emulator.set(fetch_files=False, listing_seconds=0)
+    emulator.outcome(of="listing", fail_at=0.0)
+    sync_once = sync(model=tree())
+    with pytest.raises(ListingFailedError, match=r"status -10.*hero-1-1.*https://example\.com/hero-1\.safetensors"):
+        sync_once.execute(context)
+
+
+def test_a_wrong_secret_fails_it_for_good_and_shows_both_strings_to_sign(emulator, context, monkeypatch):
+    changed = workshop_connection(host=emulator.root, password="not-the-secret")
+    monkeypatch.setenv("AIRFLOW_CONN_AI_CREATION_WORKSHOP_DEFAULT", changed)
+    with pytest.raises(AirflowFailException) as told:
+        sync(model=tree()).execute(context)
+    assert str(told.value).count("x-ca-nonce:") == 2
+    assert "not-the-secret" not in str(told.value)
+
+
+@pytest.mark.usefixtures("believe")
+def test_a_signed_address_in_a_tree_is_warned_of_and_not_shown(context, capsys):
+    given = with_file(downloadUrl="https://example.com/hero.safetensors?Signature=a-secret-signature")
+    result = sync(model=given).execute(context)
+    log = capsys.readouterr().out
+    assert "an address in its tree is signed" in log
+    assert "a-secret-signature" not in log + json.dumps(result)
+
+
+def test_whatever_is_wrong_with_a_tree_is_told_at_once_when_the_dag_is_parsed():
+    wrong = with_file(hash=None, isPrimary="yes")
+    with pytest.raises(
+        InvalidInputError, match=r"versions\[0\]\.files\[0\]\.hash.*versions\[0\]\.files\[0\]\.isPrimary"
+    ):
+        sync(model=wrong)
+
+
+STORED = {"from_scenario_model": "model_1", "storage": "s3://bucket/loras"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({}, "None of model, models, from_scenario_model given; give exactly one"),
+        ({"model": tree(), "models": []}, "model and models given; give exactly one"),
+        ({"model": tree(), **STORED}, "model and from_scenario_model given"),
+        ({"model": tree(), "epoch": "last"}, "epoch only goes with from_scenario_model, not with model"),
+        ({"from_scenario_model": "model_1"}, "storage is missing"),
+        ({"from_scenario_model": "a/b", "storage": "s3://b/l"}, "from_scenario_model is 'a/b'"),
+        ({"from_scenario_model": "model_1", "storage": "/data"}, "storage is '/data'.*give public_url"),
+        ({**STORED, "public_url": "cdn.example.com"}, "public_url is 'cdn.example.com'; give"),
+        ({**STORED, "source_type": "civitai"}, "source_type is 'civitai'; give one of"),
+        ({**STORED, "trigger_words": "ink"}, "trigger_words is 'ink'; give a list"),
+        ({**STORED, "url_expires_in": 0}, "url_expires_in is 0"),
+        ({**STORED, "download_timeout": "long"}, "download_timeout is 'long'"),
+        ({"models": tree()}, "models is dict; give a list"),
+        ({"models": [], "threads": 0}, "threads is 0"),
+        ({"model": tree(), "session": {"sessionMode": 15}}, "sessionMode is 15"),
+    ],
+)
+def test_bad_input_is_told_when_the_dag_is_parsed(fields, said):
+    with pytest.raises(InvalidInputError, match=said):
+        sync(**fields)
+
+
+def test_templates_are_not_judged_before_they_are_rendered(context):
+    sync(model="{{ ti.xcom_pull('tree') }}", session={"roleId": "{{ var.value.role }}"})
+    sync(models="{{ ti.xcom_pull('trees') }}")
+    given = sync(from_scenario_model="{{ x }}", storage="{{ x }}", public_url="{{ x }}", source_type="{{ x }}")
+    given.storage = "/data"
+    given.public_url = ""
+    given.source_type = "internal"
+    given.from_scenario_model = "model_1"
+    with pytest.raises(AirflowFailException, match="give public_url"):
+        given.execute(context)
+
+
+def test_every_template_field_is_an_argument():
+    operator = sync(model=tree())
+    assert [field for field in operator.template_fields if not hasattr(operator, field)] == []

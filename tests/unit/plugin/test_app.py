@@ -1,0 +1,267 @@
+from __future__ import annotations
+
+import html
+import re
+from urllib.parse import urlencode
+
+import pytest
+
+from tests.unit.plugin.conftest import LINK, statements
+
+RUN = "run?dag_id=a_dag&run_id=a_run"
+
+
+def training(**where):
+    return f"training?{urlencode({'dag_id': 'a_dag', 'run_id': 'a_run', 'task_id': 'train', 'map_index': -1, **where})}"
+
+
+def text_of(answer) -> str:
+    """What a person reads."""
+    assert answer.status_code == 200, answer.text
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", answer.text)).split())
+
+
+class TestList:
+    def test_it_shows_a_training_that_runs(self, admin, database, train, emulator):
+        database.task(**train(name="hero"), creative_units_cost=120)
+        emulator.advance(50)
+        shown = text_of(admin.get("trainings"))
+        assert "hero flux.1-lora training" in shown
+        assert re.search(r"[3-6]\d %", shown)
+        assert "120" in shown
+
+    def test_the_newest_come_first_and_the_rest_on_further_pages(self, admin, database):
+        for number in range(53):
+            database.task(task_id=f"task_{number}", model_id=f"model_{number}", fields={"name": f"name-{number}-"})
+        first, second = admin.get("trainings").text, admin.get("trainings?page=2").text
+        assert re.findall(r"<bdi>name-(\d+)-", first) == [str(number) for number in range(52, 2, -1)]
+        assert re.findall(r"<bdi>name-(\d+)-", second) == ["2", "1", "0"]
+        assert 'rel="next"' in first
+        assert 'rel="next"' not in second
+
+    @pytest.mark.parametrize(
+        ("asked", "found"),
+        [
+            ("dag_id=another_dag", ["b"]),
+            ("type=krea", ["b"]),
+            ("text=A_RUN", ["a", "b", "c"]),
+            ("text=model_c", ["c"]),
+            ("state=trained", ["c"]),
+            ("state=trained&type=krea", []),
+        ],
+    )
+    def test_it_can_be_filtered(self, admin, database, asked, found):
+        database.task(model_id="model_a", fields={"name": "name-a", "type": "flux.2-dev-lora"})
+        database.task("another_dag", model_id="model_b", fields={"name": "name-b", "type": "flux.1-krea-lora"})
+        done = {"model_id": "model_c", "status": "trained", "name": "name-c", "type": "flux.2-dev-lora"}
+        database.task(task_id="c", state="success", model_id="model_c", return_value=done)
+        assert sorted(re.findall(r"<bdi>name-(\w)</bdi></a>", admin.get(f"trainings?{asked}").text)) == found
+
+    def test_steps_on_the_way_to_a_training_are_not_in_it(self, admin, database):
+        database.task(task_id="create", operator="ScenarioCreateModelOperator", state="success", model_id="model_x")
+        database.task(task_id="look", operator="ScenarioTrainingSensor", model_id="model_x")
+        assert "There is no training yet" in text_of(admin.get("trainings"))
+
+    def test_a_subclass_of_our_operators_is_in_it(self, admin, database):
+        database.task(operator="OurOwnOperator", model_id="model_x", job_id="job_x")
+        assert "model_x" not in admin.get("trainings?text=nothing").text
+        assert "train" in re.findall(r"<td><bdi>(\w+)</bdi></td>", admin.get("trainings").text)
+
+
+class TestRun:
+    def test_it_sums_up_the_batch(self, admin, database, train, emulator):
+        done = {"model_id": "model_c", "status": "trained", "name": "crab", "creative_units_cost": 60.0}
+        database.task(map_index=0, state="success", model_id="model_c", creative_units_cost=60, return_value=done)
+        database.task(map_index=1, **train(name="hero"), creative_units_cost=120)
+        emulator.advance(50)
+        database.task(map_index=2, state=None)
+        shown = text_of(admin.get(RUN))
+        assert "1 waiting 1 training 1 trained" in shown
+        assert "Creative units spent 60" in shown
+        assert "Creative units expected 180 and those of 1 that" in shown
+        assert re.search(r"Time left at least \d\d s", shown)
+        assert re.search(r'<progress max="1" value="0.[45]\d*" aria-label="Progress of all', admin.get(RUN).text)
+
+    def test_a_run_without_trainings_says_so(self, admin, database):
+        database.task(operator="BashOperator", state="success")
+        database.task(task_id="other", operator="AnotherTrainingOperator", job_id="job_of_another_provider")
+        assert "This run trains no model" in text_of(admin.get(RUN))
+        assert "There is no training yet" in text_of(admin.get("trainings"))
+
+
+class TestTraining:
+    def test_it_shows_all_there_is(self, admin, database, train, emulator, scenario):
+        prompts = ["a boat at sea", "a cat in the rain"]
+        made = train(name="hero", samplePrompts=prompts, nbEpochs=3, conceptPrompt="hero42")
+        emulator.advance(200)
+        image = emulator.model(made["model_id"])["trainingImages"][0]
+        scenario.caption_asset(image["id"], "a hero that waves")
+        result = {"status": "trained", "name": "hero", "epochs": [], **made}
+        database.task(state="success", **made, creative_units_cost=36, return_value=result)
+        page = admin.get(training())
+        shown = text_of(page)
+        model = emulator.model(made["model_id"])
+        for expected in ("hero", "trained", "100 %", made["model_id"], made["job_id"], "a hero that waves", "hero42"):
+            assert expected in shown
+        for prompt in prompts:
+            assert prompt in shown
+        assert shown.count("Epoch 00000") == 3
+        wanted = [asset["assetId"] for epoch in model["epochs"] for asset in epoch["assets"]]
+        wanted += [image["id"] for image in model["trainingImages"]]
+        assert sorted(re.findall(r"asset_id=(\w+)", page.text)) == sorted(wanted)
+        assert "success" in shown.partition("Statuses")[2]
+        assert "cdn" not in page.text
+        assert "data-refresh" not in page.text
+
+    def test_it_tells_what_scenario_holds_against_the_dataset(self, admin, database, train, scenario):
+        made = train(images=2)
+        for image in scenario.get_model(made["model_id"]).training_images:
+            scenario.caption_asset(image.id, "the same")
+        database.task(**made)
+        shown = text_of(admin.get(training())).partition("holds against the dataset")[2]
+        warnings = scenario.get_dataset_score(made["model_id"]).asset_couples_warnings
+        assert warnings
+        assert warnings[0].message[0] in shown
+        assert "2 images" in shown
+
+    def test_it_tells_the_place_in_the_queue(self, admin, database, train, emulator):
+        made = train()
+        database.task(**made)
+        queue = emulator.model(made["model_id"])["trainingProgress"]
+        shown = text_of(admin.get(training()))
+        assert queue["stage"] == "queued-for-train"
+        assert f"{queue['position']} in the queue before it" in shown
+
+    def test_while_it_runs_it_refreshes_itself(self, admin, database, train):
+        database.task(**train())
+        assert "data-refresh" in admin.get(training()).text
+
+    def test_a_failed_one_shows_the_error_and_the_hint(self, admin, database, train, emulator):
+        emulator.outcome(fail_at=0.5, error="The <b>dataset</b> is odd", hint="Add images")
+        database.task(state="failed", **train())
+        emulator.advance(200)
+        shown = text_of(admin.get(training()))
+        assert "The <b>dataset</b> is odd" in shown
+        assert "Add images" in shown
+
+    def test_a_task_that_is_not_ours_gets_one_quiet_line(self, admin, database):
+        database.task(operator="BashOperator")
+        assert text_of(admin.get(training())).endswith("This task trains no model on Scenario.")
+
+    def test_of_a_model_that_was_trained_again_it_says_so_and_keeps_its_own_end(self, admin, database, train):
+        made = train(name="hero")
+        result = {"status": "trained", "model_id": made["model_id"], "job_id": "job_of_before"}
+        database.task(state="success", model_id=made["model_id"], job_id="job_of_before", return_value=result)
+        shown = text_of(admin.get(training()))
+        assert "trained anew since" in shown
+        assert "100 %" in shown
+        assert "Cancel the training" not in shown
+
+    @pytest.mark.parametrize("index", ["--5", "-7", "9" * 30, "1.5", "x"])
+    def test_an_odd_map_index_is_none(self, admin, database, index):
+        database.task(model_id="model_x", fields={"name": "hero"})
+        assert "hero" in text_of(admin.get(training(map_index=index)))
+
+    def test_a_nul_in_an_address_is_no_error_of_the_server(self, admin, database):
+        assert admin.get(training(task_id="a\0b")).status_code == 400
+        assert admin.get("run?dag_id=a_dag&run_id=%00").status_code == 200
+
+    def test_a_sensor_shows_the_training_that_it_waits_for(self, admin, database, train):
+        made = train(name="hero")
+        database.task(task_id="wait", operator="ScenarioTrainingSensor", model_id=made["model_id"])
+        assert "hero" in text_of(admin.get(training(task_id="wait")))
+
+    def test_airflows_placeholder_for_no_map_index_is_understood(self, admin, database):
+        database.task(model_id="model_x", fields={"name": "hero"})
+        assert "hero" in text_of(admin.get(training(map_index="{MAP_INDEX}")))
+
+    @pytest.mark.parametrize("written", ["a+b", "a%2Bb"])
+    def test_a_plus_in_a_run_id_is_understood_as_any_airflow_writes_it(self, admin, database, written):
+        database.task(run_id="a+b", model_id="model_x", fields={"name": "hero"})
+        assert "hero" in text_of(admin.get(f"run?dag_id=a_dag&run_id={written}"))
+        assert "run_id=a%2Bb" in admin.get("trainings").text
+
+    def test_the_weights_and_biases_key_is_not_shown(self, admin, database, train):
+        database.task(**train(wandbKey="a-secret-key-of-someone"))
+        assert "a-secret-key-of-someone" not in admin.get(training()).text
+
+    def test_a_hostile_name_and_caption_are_only_text(self, admin, database, train, scenario):
+        evil = "\"><script>alert('x')</script>\u202e"
+        made = train(name=evil)
+        scenario.caption_asset(scenario.get_model(made["model_id"]).training_images[0].id, evil)
+        database.task(**made)
+        for page in ("trainings", RUN, training()):
+            answer = admin.get(page)
+            assert evil in html.unescape(answer.text)
+            assert re.findall(r"<script[^>]*>", answer.text) == [
+                '<script src="static/theme.js">',
+                '<script src="static/page.js" defer>',
+            ]
+
+    @pytest.mark.parametrize("link", [LINK + "..", LINK + "a%2Fb", LINK, 7, {"a": 1}])
+    def test_what_is_no_model_id_goes_nowhere(self, admin, database, emulator, link):
+        before = emulator.requests()
+        database.task(_link_ScenarioModelLink=link)
+        assert admin.get(training()).status_code == 200
+        assert emulator.requests() == before
+
+
+class TestTrouble:
+    def test_while_the_api_is_down_the_last_known_state_is_shown_with_its_age(self, log_in, database, train, emulator):
+        browser = log_in("admin")
+        database.task(**train(name="hero"))
+        assert "hero" in text_of(browser.get(training()))
+        emulator.fault(kind="status", status=503, times=None)
+        lines = browser.app.routes[-1].app.state.lines
+        lines["scenario_default"]._next.clear()
+        shown = text_of(browser.get(training()))
+        assert "Scenario cannot be asked" in shown
+        assert re.search(r"seen \d s ago", shown)
+        assert "hero flux.1-lora" in text_of(browser.get("trainings"))
+
+    def test_a_connection_that_is_not_there_is_told(self, admin, database):
+        database.task(model_id="model_x", fields={"scenario_conn_id": "nowhere"})
+        shown = text_of(admin.get(training()))
+        assert "Scenario cannot be asked" in shown
+        assert "nowhere" in shown
+
+    def test_no_error_tells_the_key(self, admin, database, emulator, train):
+        database.task(**train())
+        emulator.fault(kind="status", status=403, times=None)
+        assert "demo:demo" not in admin.get(training()).text
+
+
+class TestCost:
+    def test_500_trainings_take_ten_requests_and_three_statements_however_many_look(
+        self, admin, database, engine, emulator, scenario
+    ):
+        models = [scenario.create_model(name=f"m{number}", type="flux.2-dev-lora").id for number in range(500)]
+        for number, model_id in enumerate(models):
+            database.task(map_index=number, model_id=model_id)
+        before = emulator.requests()
+        with statements(engine) as sent:
+            assert text_of(admin.get(RUN)).count("flux.2-dev-lora") == 500
+        assert len(sent) <= 5, sent
+        admin.get(RUN)
+        admin.get("trainings?text=m")
+        assert emulator.requests() - before == 10
+
+    @pytest.mark.parametrize("page", ["trainings", RUN, training()])
+    def test_no_page_takes_more_than_five_statements(self, admin, database, engine, train, page):
+        database.task(**train())
+        with statements(engine) as sent:
+            assert admin.get(page).status_code == 200
+        assert 0 < len(sent) <= 5, sent
+
+    def test_what_is_final_is_not_asked_again(self, log_in, database, train, emulator):
+        browser = log_in("admin")
+        emulator.outcome(fail_at=0.5, error="odd")
+        database.task(state="failed", **train())
+        emulator.advance(200)
+        browser.get(training())
+        lines = browser.app.routes[-1].app.state.lines
+        lines["scenario_default"]._next.clear()
+        before = emulator.requests()
+        assert "odd" in text_of(browser.get(training()))
+        assert "failed" in text_of(browser.get(RUN))
+        assert emulator.requests() == before
