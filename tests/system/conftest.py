@@ -36,7 +36,7 @@ def emulator_process(served: Path) -> Iterator[str]:
 def emulator(emulator_process: str) -> Witness:
     witness = Witness(emulator_process, KEY, SECRET)
     witness.reset()
-    witness.set(training_seconds=3)
+    witness.set(training_seconds=3, listing_seconds=4)
     return witness
 
 

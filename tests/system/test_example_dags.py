@@ -50,7 +50,10 @@ def test_train_lora_chain_trains_two_loras_and_makes_a_composition_of_them(airfl
 
 
 def test_train_and_publish_ends_with_a_listed_file(airflow, emulator, served):
+    emulator.set(listing_seconds=60)
     run = airflow.trigger("train_and_publish", {"epoch": "000002"})
+    airflow.wait_for_task("train_and_publish", run, "wait_until_listed", ["deferred"])
+    emulator.advance(60)
     assert airflow.wait_for_run("train_and_publish", run) == "success"
 
     trained = airflow.xcom("train_and_publish", run, "train")
