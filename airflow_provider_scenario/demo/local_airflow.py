@@ -316,6 +316,7 @@ def _clean_environment() -> dict[str, str]:
     env = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW_", "_AIRFLOW"))}
     for name in ("no_proxy", "NO_PROXY"):
         env[name] = ",".join(filter(None, [env.get(name), "127.0.0.1", "localhost"]))
+    env.pop("PYTHONDONTWRITEBYTECODE", None)  # each worker start would compile this provider anew
     return {**env, "PYTHONUNBUFFERED": "1", "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES"}
 
 
