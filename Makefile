@@ -22,7 +22,7 @@ demo: $(VENV)/demo ## Watch a real Airflow train LoRAs and publish one, against 
 	@exec $(BIN)/python -m airflow_provider_scenario.demo $(ARGS)
 
 test: lint ## Check style and types, then run the tests
-	@$(TESTING) $(BIN)/python -m pytest -m "not full" -n 2 tests/unit tests/contract
+	@$(TESTING) $(BIN)/python -m pytest -m "not full" -n 3 tests/unit tests/contract
 	@# Those of one file share an Airflow.
 	@$(TESTING) $(BIN)/python -m pytest -m "not full" -n 2 --dist loadfile tests/system
 

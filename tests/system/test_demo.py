@@ -19,14 +19,14 @@ def demo(tmp_path):
     """Start the demo in a folder of this test; whatever happens, end it."""
     started = []
 
-    def start() -> subprocess.Popen[str]:
+    def start(home: Path = tmp_path) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [
                 sys.executable,
                 "-m",
                 "airflow_provider_scenario.demo",
                 "--home",
-                str(tmp_path),
+                str(home),
                 "--training-seconds",
                 "5",
             ],
@@ -56,15 +56,17 @@ def test_it_trains_four_models_publishes_one_says_so_and_leaves_nothing_running(
     assert left_behind(tmp_path) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_it_leaves_nothing_running_and_no_traceback(demo, tmp_path, number):
-    process = demo()
-    said = read_until(process, "style.train: deferred")
-    process.send_signal(number)
-    rest, _ = process.communicate(timeout=40)
-    assert process.returncode != 0
-    assert "Traceback" not in said + rest
-    assert left_behind(tmp_path) == []
+def test_interrupted_it_leaves_nothing_running_and_no_traceback(demo, tmp_path):
+    signals = (signal.SIGINT, signal.SIGTERM)
+    homes = {number: tmp_path / number.name for number in signals}
+    processes = {number: demo(homes[number]) for number in signals}
+    said = {number: read_until(processes[number], "style.train: deferred") for number in signals}
+    for number, process in processes.items():
+        process.send_signal(number)
+        rest, _ = process.communicate(timeout=40)
+        assert process.returncode != 0
+        assert "Traceback" not in said[number] + rest
+        assert left_behind(homes[number]) == []
 
 
 def read_until(process: subprocess.Popen[str], text: str) -> str:
