@@ -125,13 +125,16 @@ def training_page(
     training = _read(trainings.of_task, dag_id, run_id, task_id, map_index)
     if training is None:
         return pages.render("not_ours.html")
-    details = None
+    details, more_to_come = None, False
     if training.model_id:
-        details = _lines(request)[training.conn_id].details(training.model_id, training.job_id)
+        line = _lines(request)[training.conn_id]
+        details = line.details(training.model_id, training.job_id)
+        more_to_come = not line.has_told_all(training.model_id)
     (standing,) = _standings(request, [training])
     return pages.training(
         standing,
         details,
+        more_to_come=more_to_come,
         troubles=_troubles(request, [standing]),
         asking=_lines(request).asking,
         may_edit=may_edit,

@@ -180,6 +180,12 @@ class Line:
         self._wait(keys[:1], patience)
         return self._details.get(model_id)
 
+    def has_told_all(self, model_id: str) -> bool:
+        """Whether the details are those of the end, or the model is gone: no later look shows more of this training."""
+        with self._lock:
+            known, sight = self._details.get(model_id), self._sights.get(model_id)
+        return (known is not None and known.final) or (sight is not None and sight.status is None)
+
     def renewed(self, model_id: str, job_id: str | None) -> Details | None:
         """The details with addresses of pictures that have not expired. Waits for the answer."""
         self._read(model_id, job_id)

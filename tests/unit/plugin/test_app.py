@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import html
 import re
+import time
 from urllib.parse import urlencode
 
 import pytest
@@ -132,6 +133,28 @@ class TestTraining:
         shown = text_of(admin.get(training()))
         assert queue["stage"] == "queued-for-train"
         assert f"{queue['position']} in the queue before it" in shown
+
+    def test_it_goes_on_refreshing_until_it_shows_the_end_that_airflow_knows_already(
+        self, admin, database, train, emulator
+    ):
+        made = train(name="hero", nbEpochs=3)
+        emulator.fault(method="GET", route="/models/*", kind="slow", seconds=2.0)
+        emulator.advance(200)
+        result = {"status": "trained", "name": "hero", "epochs": [], **made}
+        database.task(state="success", **made, creative_units_cost=36, return_value=result)
+        early = admin.get(training())
+        assert "trained" in text_of(early)
+        assert "Epoch 00000" not in text_of(early)
+        assert "data-refresh" in early.text
+        time.sleep(3)
+        late = admin.get(training())
+        assert "Epoch 00000" in text_of(late)
+        assert "data-refresh" not in late.text
+
+    def test_a_model_that_is_gone_is_not_waited_for(self, admin, database):
+        done = {"model_id": "model_gone", "status": "trained", "name": "hero"}
+        database.task(state="success", model_id="model_gone", job_id="job_gone", return_value=done)
+        assert "data-refresh" not in admin.get(training()).text
 
     def test_while_it_runs_it_refreshes_itself(self, admin, database, train):
         database.task(**train())
