@@ -23,12 +23,11 @@ demo: $(VENV)/demo ## Watch a real Airflow train LoRAs and publish one, against 
 
 test: lint ## Check style and types, then run the tests
 	@$(TESTING) $(BIN)/python -m pytest -m "not full" -n 3 tests/unit tests/contract
-	@# Those of one file share an Airflow.
-	@$(TESTING) $(BIN)/python -m pytest -m "not full" -n 2 --dist loadfile tests/system
+	@# Each of three processes has an Airflow of its own, and mostly waits for it.
+	@$(TESTING) $(BIN)/python -m pytest -m "not full" -n 3 --dist worksteal tests/system
 
 test-full: $(VENV)/test ## Run the tests that need PostgreSQL, Redis, Chromium or many minutes
-	@# In the order of their names: each of two processes gets a long one and a short one.
-	@$(TESTING) $(BIN)/python -m pytest -m "full and not alone" -n 2 --dist loadfile --no-loadscope-reorder
+	@$(TESTING) $(BIN)/python -m pytest -m "full and not alone" -n 2 --dist worksteal
 	@$(TESTING) $(BIN)/python -m pytest -m "full and alone"
 
 lint: $(VENV)/test ## Check style and types only
