@@ -7,15 +7,12 @@ started. Airflow's task state, where there is one (3.3), is the shortcut to it, 
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_scenario.exceptions import ChangedInputError
+from airflow_provider_scenario.provenance import Marker, digest
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -29,38 +26,6 @@ _KEY = "scenario"
 
 # How far the service's clock may be behind ours.
 _CLOCK_SKEW = timedelta(minutes=10)
-
-
-@dataclass(frozen=True, slots=True)
-class Marker:
-    """
-    Tells a task's model from all others, in the model's short description.
-
-    :param task: the same for all tries of one task instance, and for no other.
-    :param clearing: another after a person has cleared the finished task: Airflow raises ``max_tries`` then, and leaves
-        it alone for a retry.
-    :param asked: what the author asked for.
-    """
-
-    task: str
-    clearing: int
-    asked: str
-
-    @classmethod
-    def of(cls, context: Context, task_id: str, asked: Mapping[str, Any]) -> Marker:
-        """The marker of this try."""
-        ti = context["ti"]
-        task = _digest([ti.dag_id, ti.run_id, task_id, ti.map_index], 16)
-        return cls(task=task, clearing=ti.max_tries, asked=_digest(asked, 8))
-
-    @classmethod
-    def find(cls, text: str | None) -> Marker | None:
-        """The marker that a text holds."""
-        found = re.search(r"\[airflow ([0-9a-f]{16})\.(\d+)\.([0-9a-f]{8})\]", text or "")
-        return cls(task=found[1], clearing=int(found[2]), asked=found[3]) if found else None
-
-    def __str__(self) -> str:
-        return f"[airflow {self.task}.{self.clearing}.{self.asked}]"
 
 
 class Memory:
@@ -81,7 +46,7 @@ class Memory:
         self.marker = Marker.of(context, task_id, asked)
         self._context = context
         self._on_clear = on_clear
-        self._asked = {field: _digest(value, 8) for field, value in asked.items()}
+        self._asked = {field: digest(value, 8) for field, value in asked.items()}
         recorded = recorded_by(context)
         marker = Marker.find(recorded.get("marker"))
         self.earlier = recorded if self.is_mine(marker, recorded) else {}
@@ -174,8 +139,3 @@ def is_retry(context: Context, retries: int | None) -> bool:
 def _created_since(client: ScenarioClient, job_id: str, moment: datetime) -> bool:
     created = client.get_job(job_id).created_at
     return created is not None and created >= moment
-
-
-def _digest(value: Any, length: int) -> str:
-    text = json.dumps(value, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:length]

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_scenario.client.errors import NotFoundError
 from airflow_provider_scenario.client.trainers import MAX_SHORT_DESCRIPTION
-from airflow_provider_scenario.operators.memory import Marker, began, keeps_state
+from airflow_provider_scenario.operators.memory import began, keeps_state
+from airflow_provider_scenario.provenance import Marker, made_by
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.client.schemas import Model
     from airflow_provider_scenario.operators.memory import Memory, OnClear
 
-_MADE_BY = "Made by Airflow:"
 CREATABLE = ("name", "type", "short_description", "class_slug", "collection_ids", "concepts", "base_model_id")
 
 
@@ -33,7 +33,7 @@ def create_once(
     model = _earlier(client, context, memory, on_clear)
     if model is None:
         memory.record(model_id=None)
-        text = fields.get("short_description") or _provenance(context)
+        text = fields.get("short_description") or made_by(context)
         marked = f"{text[: MAX_SHORT_DESCRIPTION - len(str(memory.marker)) - 1]} {memory.marker}"
         model = client.create_model(**{**fields, "short_description": marked})
     if memory.earlier.get("model_id") != model.id:
@@ -51,12 +51,6 @@ def describe(client: ScenarioClient, context: Context, model_id: str, short_desc
         client.update_model(model_id, short_description=short_description)
 
 
-def authors_words(short_description: str | None) -> str:
-    """What of a model's description is meant for people outside: not our marker, nor the line we write without one."""
-    text = (short_description or "").replace(str(Marker.find(short_description)), "").strip()
-    return "" if text.startswith(_MADE_BY) else text
-
-
 def _earlier(client: ScenarioClient, context: Context, memory: Memory, on_clear: OnClear) -> Model | None:
     if memory.is_blank:
         return None
@@ -70,9 +64,3 @@ def _earlier(client: ScenarioClient, context: Context, memory: Memory, on_clear:
         if memory.is_mine(Marker.find(model.short_description)):
             return model
     return None
-
-
-def _provenance(context: Context) -> str:
-    ti = context["ti"]
-    mapped = f"[{ti.map_index}]" if ti.map_index not in (None, -1) else ""
-    return f"{_MADE_BY} {ti.dag_id}, {ti.task_id}{mapped}, run {ti.run_id}"

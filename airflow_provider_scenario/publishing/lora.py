@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_scenario.client.errors import InvalidInputError, ServiceError
-from airflow_provider_scenario.operators.once import authors_words
+from airflow_provider_scenario.provenance import authors_words
 
 if TYPE_CHECKING:
     from airflow_provider_scenario.client.scenario import ScenarioClient

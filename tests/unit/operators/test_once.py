@@ -5,8 +5,8 @@ import pytest
 from airflow_provider_scenario.client.errors import ServiceError
 from airflow_provider_scenario.exceptions import ChangedInputError
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
-from airflow_provider_scenario.operators.memory import Marker
 from airflow_provider_scenario.operators.model import ScenarioCreateModelOperator
+from airflow_provider_scenario.provenance import Marker
 
 pytestmark = pytest.mark.usefixtures("either_way")
 
