@@ -105,6 +105,11 @@ class Standing:
         """Whether it may still change."""
         return self.state in MOVING and not (self.state == "unknown" and self.sight is not None)
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether a later look may show more: it moves, or its task goes on, to its end or to another try."""
+        return self.moving or not self.training.ended
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -145,8 +150,8 @@ class Batch:
         return max((left for each in self.standings if (left := each.seconds_left) is not None), default=None)
 
     @property
-    def moving(self) -> bool:
-        return any(each.moving for each in self.standings)
+    def unfinished(self) -> bool:
+        return any(each.unfinished for each in self.standings)
 
     def _cost(self, *, moving: bool) -> float:
         return sum(each.training.cost or 0.0 for each in self.standings if (each.state in MOVING) is moving)

@@ -151,6 +151,14 @@ class TestTraining:
         assert "Epoch 00000" in text_of(late)
         assert "data-refresh" not in late.text
 
+    @pytest.mark.parametrize("page", ["trainings", RUN, training()])
+    def test_it_goes_on_refreshing_until_the_task_has_ended_too(self, admin, database, train, emulator, page):
+        database.task(state="deferred", **train())
+        emulator.advance(200)
+        early = admin.get(page).text
+        assert "trained" in early
+        assert "data-refresh" in early
+
     def test_a_model_that_is_gone_is_not_waited_for(self, admin, database):
         done = {"model_id": "model_gone", "status": "trained", "name": "hero"}
         database.task(state="success", model_id="model_gone", job_id="job_gone", return_value=done)

@@ -68,9 +68,9 @@ def test_a_batch_adds_up():
     assert (batch.spent, batch.expected, batch.unpriced) == (90.0, 190.0, 1)
     assert batch.progress == (1 + 1 + 0.5 + 0) / 4
     assert batch.seconds_left == 40
-    assert batch.moving
+    assert batch.unfinished
 
 
 def test_an_empty_batch_is_no_error():
     batch = Batch([])
-    assert (batch.progress, batch.seconds_left, batch.moving) == (0.0, None, False)
+    assert (batch.progress, batch.seconds_left, batch.unfinished) == (0.0, None, False)
