@@ -4,8 +4,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt
-PINS := pyproject.toml .ci/constraints.txt
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints-3.3.txt
+PINS := pyproject.toml .ci/constraints-3.3.txt
 # Options of the demo, for example: make demo ARGS="--training-seconds 60"
 ARGS ?=
 
@@ -22,9 +22,12 @@ demo: $(VENV)/demo ## Watch a real Airflow train LoRAs and publish one, against 
 	@exec $(BIN)/python -m airflow_provider_scenario.demo $(ARGS)
 
 test: lint ## Check style and types, then run the tests
-	@$(TESTING) $(BIN)/python -m pytest -m "not full" -n 3 tests/unit tests/contract
-	@# Each of three processes has an Airflow of its own, and mostly waits for it.
-	@$(TESTING) $(BIN)/python -m pytest -m "not full" -n 3 --dist worksteal tests/system
+	@# The system tests run also where a unit test has failed. Each of three processes has an Airflow of its own, and
+	@# mostly waits for it.
+	@failed=0; \
+	$(TESTING) $(BIN)/python -m pytest -m "not full" -n 3 tests/unit tests/contract || failed=1; \
+	$(TESTING) $(BIN)/python -m pytest -m "not full" -n 3 --dist worksteal tests/system || failed=1; \
+	exit $$failed
 
 test-full: $(VENV)/test ## Run the tests that need PostgreSQL, Redis, Chromium or many minutes
 	@$(TESTING) $(BIN)/python -m pytest -m "full and not alone" -n 2 --dist worksteal

@@ -51,6 +51,24 @@ def get_provider_info() -> dict[str, Any]:
                 **WORKSHOP_FORM.provider_info(),
             },
         ],
+        "config": {
+            "scenario": {
+                "description": "The Trainings page of airflow-provider-scenario.",
+                "options": {
+                    "page_calls_scenario": {
+                        "description": (
+                            "Whether the API server asks Scenario for the progress, the pictures and the details of "
+                            "trainings. Set it to False where the API server must not or cannot reach Scenario: the "
+                            "page then shows what Airflow knows."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "boolean",
+                        "example": None,
+                        "default": "True",
+                    },
+                },
+            },
+        },
         "asset-uris": [{"schemes": ["scenario"], "handler": f"{package}.assets.sanitize_uri"}],
         "extra-links": [f"{package}.links.ScenarioModelLink"],
     }

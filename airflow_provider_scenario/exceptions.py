@@ -5,40 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from airflow_provider_scenario.airflow_compat.exceptions import AirflowException, AirflowFailException
 from airflow_provider_scenario.client.errors import ScenarioError
-
-try:
-    from airflow.sdk.exceptions import (
-        AirflowException,
-        AirflowFailException,
-        AirflowSensorTimeout,
-        AirflowTaskTimeout,
-        TaskDeferralTimeout,
-    )
-except ImportError:  # Airflow 3.1 has them in core
-    from airflow.exceptions import (  # type: ignore[no-redef,attr-defined,unused-ignore]
-        AirflowException,
-        AirflowFailException,
-        AirflowSensorTimeout,
-        AirflowTaskTimeout,
-        TaskDeferralTimeout,
-    )
-
-__all__ = [
-    "AirflowFailException",
-    "AirflowSensorTimeout",
-    "AirflowTaskTimeout",
-    "ChangedInputError",
-    "ListingFailedError",
-    "ModelsNotSyncedError",
-    "TaskDeferralTimeout",
-    "TrainingCanceledError",
-    "TrainingFailedError",
-    "TrainingNotStartedError",
-    "TrainingTimeoutError",
-    "WatchingRefusedError",
-    "permanent_errors_do_not_retry",
-]
 
 
 class ChangedInputError(AirflowFailException):

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from airflow.sdk import BaseOperatorLink
-from airflow.sdk.bases.xcom import BaseXCom
+
+from airflow_provider_scenario.airflow_compat.xcom import stored_xcom
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context
-    from airflow.sdk.types import TaskInstanceKey
+
+    from airflow_provider_scenario.airflow_compat.types import TaskInstanceKey
 
 DEFAULT_APP_URL = "https://app.scenario.com"
 
@@ -31,5 +33,4 @@ class ScenarioModelLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002
         """Return what :meth:`persist` has stored, or nothing."""
-        # The key is immutable, Airflow's own protocol for it is not: nothing that matters here.
-        return BaseXCom.get_value(key=self.xcom_key, ti_key=ti_key) or ""  # type: ignore[arg-type]
+        return stored_xcom(ti_key, self.xcom_key) or ""

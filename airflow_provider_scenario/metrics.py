@@ -18,19 +18,8 @@ import re
 import socket
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Any
 
-
-@cache
-def _stats() -> Any:
-    # Not at module level: parsing a DAG file needs none of it. Airflow 3.1 has it in another place.
-    try:
-        from airflow.sdk.observability import stats
-    except ImportError:
-        from airflow.stats import Stats
-
-        return Stats
-    return stats
+from airflow_provider_scenario.airflow_compat.stats import stats
 
 
 @cache
@@ -40,15 +29,15 @@ def _host() -> str:
 
 def count(what: str) -> None:
     """Add one to a counter."""
-    _stats().incr(f"scenario.{what}")
+    stats().incr(f"scenario.{what}")
 
 
 def waiting(trainings: int) -> None:
     """Tell how many trainings this process waits for. Plain StatsD has no tags: the host is in the name."""
-    _stats().gauge(f"scenario.trainings_waiting.{_host()}", trainings)
+    stats().gauge(f"scenario.trainings_waiting.{_host()}", trainings)
 
 
 def end_noticed(ended: datetime | None) -> None:
     """Tell how long ago a training had ended when its end was seen."""
     if ended is not None:
-        _stats().timing("scenario.end_noticed_after", max(timedelta(0), datetime.now(UTC) - ended))
+        stats().timing("scenario.end_noticed_after", max(timedelta(0), datetime.now(UTC) - ended))

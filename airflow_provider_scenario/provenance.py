@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow_provider_scenario.airflow_compat.attempt import Attempt
 
 _MADE_BY = "Made by Airflow:"
 
@@ -20,42 +20,47 @@ class Marker:
     """
     Tells a task's model from all others, in the model's short description.
 
-    :param task: the same for all tries of one task instance, and for no other.
-    :param clearing: another after a person has cleared the finished task: Airflow raises ``max_tries`` then, and leaves
-        it alone for a retry.
-    :param asked: what the author asked for.
+    :param task: the same for all attempts of one task instance, in one pass of a loop, and for no other.
+    :param clearing: the same for an attempt and its retries, another after a person has cleared the finished task.
+    :param inputs: what the author asked for.
     """
 
     task: str
-    clearing: int
-    asked: str
+    clearing: str
+    inputs: str
 
     @classmethod
-    def of(cls, context: Context, task_id: str, asked: Mapping[str, Any]) -> Marker:
-        """The marker of this try."""
-        ti = context["ti"]
-        task = digest([ti.dag_id, ti.run_id, task_id, ti.map_index], 16)
-        return cls(task=task, clearing=ti.max_tries, asked=digest(asked, 8))
+    def of(cls, attempt: Attempt, task_id: str, inputs: Mapping[str, Any]) -> Marker:
+        """
+        Return the marker of an attempt.
+
+        A clear raises ``max_tries``, or lets Airflow make the task instance anew, in another region (3.4).
+        """
+        place: list[Any] = [attempt.dag_id, attempt.run_id, task_id, attempt.map_index]
+        if attempt.iteration is not None:
+            place.append(attempt.iteration)
+        region = f"-{digest(attempt.region_id, 6)}" if attempt.region_id else ""
+        return cls(task=digest(place, 16), clearing=f"{attempt.max_tries}{region}", inputs=digest(inputs, 8))
 
     @classmethod
     def find(cls, text: str | None) -> Marker | None:
         """The marker that a text holds."""
-        found = re.search(r"\[airflow ([0-9a-f]{16})\.(\d+)\.([0-9a-f]{8})\]", text or "")
-        return cls(task=found[1], clearing=int(found[2]), asked=found[3]) if found else None
+        found = re.search(r"\[airflow ([0-9a-f]{16})\.(\d+(?:-[0-9a-f]{6})?)\.([0-9a-f]{8})\]", text or "")
+        return cls(task=found[1], clearing=found[2], inputs=found[3]) if found else None
 
     def __str__(self) -> str:
-        return f"[airflow {self.task}.{self.clearing}.{self.asked}]"
+        return f"[airflow {self.task}.{self.clearing}.{self.inputs}]"
 
 
-def made_by(context: Context) -> str:
+def made_by(attempt: Attempt) -> str:
     """The description of a model for which its author has given none."""
-    ti = context["ti"]
-    mapped = f"[{ti.map_index}]" if ti.map_index not in (None, -1) else ""
-    return f"{_MADE_BY} {ti.dag_id}, {ti.task_id}{mapped}, run {ti.run_id}"
+    mapped = f"[{attempt.map_index}]" if attempt.map_index >= 0 else ""
+    iteration = f", pass {attempt.iteration}" if attempt.iteration is not None else ""
+    return f"{_MADE_BY} {attempt.dag_id}, {attempt.task_id}{mapped}{iteration}, run {attempt.run_id}"
 
 
 def authors_words(short_description: str | None) -> str:
-    """What of a model's description is meant for people outside: not our marker, nor the line we write without one."""
+    """The author's description, without our marker and without the line that we write where there is none."""
     text = (short_description or "").replace(str(Marker.find(short_description)), "").strip()
     return "" if text.startswith(_MADE_BY) else text
 

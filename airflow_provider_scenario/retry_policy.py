@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_scenario.client.errors import ScenarioError, ThrottledError
+from airflow_provider_scenario.client.errors import InvalidInputError, PlanCeilingError, ScenarioError, ThrottledError
 
 try:
     from airflow.sdk import RetryDecision, RetryPolicy
@@ -30,15 +30,25 @@ class ScenarioRetryPolicy(RetryPolicy):
     Decide by what the error says.
 
     ====================================  ==========================================================================
+    throttled                             run again after the pause that the service asked for
+    all training slots are taken          run again after the task's ``retry_delay``
     permanent (credentials, bad input …)  not tried again: it would be refused again
-    throttled                             tried again after the pause the service asked for
     the answer of a paid call was lost    this package's operators look first, and are tried again; any other task is
                                           not: it would pay twice
     anything else                         as the task's ``retries`` and ``retry_delay`` say
     ====================================  ==========================================================================
 
-    An error counts also when it is only the cause of another. The number of tries is the task's own ``retries``.
+    An error counts also when it is only the cause of another. From Airflow 3.4 on, running again for one of the first
+    two reasons uses none of the task's ``retries``; on 3.3 it does.
+
+    :param reschedule_timeout: how long after it was first put off for one of these a try may be put off again; then it
+        is tried again as ``retries`` says. Default: 12 hours, a few trainings after one another.
     """
+
+    def __init__(self, reschedule_timeout: timedelta = timedelta(hours=12)) -> None:
+        if reschedule_timeout <= timedelta(0):
+            raise InvalidInputError(f"reschedule_timeout is {reschedule_timeout}; it must be longer than nothing.")
+        self.reschedule_timeout = reschedule_timeout
 
     def evaluate(
         self,
@@ -51,23 +61,40 @@ class ScenarioRetryPolicy(RetryPolicy):
         error = next((cause for cause in _causes(exception) if isinstance(cause, ScenarioError)), None)
         if error is None:
             return RetryDecision.default()
+        if isinstance(error, PlanCeilingError) and error.frees_up:
+            return self._run_again(None, "All training slots of the plan are taken.")
+        if isinstance(error, ThrottledError):
+            if error.retry_after is None:
+                return self._run_again(None, "Scenario is throttling.")
+            return self._run_again(
+                timedelta(seconds=error.retry_after), f"Scenario asks to wait {error.retry_after:g} s."
+            )
         if error.permanent:
             return RetryDecision.fail(f"{type(error).__name__}: trying again cannot help.")
         if error.money == "unknown" and not _looks_first(context):
             return RetryDecision.fail("The answer was lost: look at Scenario first, trying again may pay twice.")
-        if isinstance(error, ThrottledError) and error.retry_after is not None:
-            pause = timedelta(seconds=error.retry_after)
-            return RetryDecision.retry(pause, f"Scenario asks to wait {error.retry_after:g} s.")
         return RetryDecision.default()
 
+    def _run_again(self, pause: timedelta | None, reason: str) -> RetryDecision:
+        """
+        Without using one of the task's retries, where Airflow can do that.
+
+        :param pause: None for the task's ``retry_delay``.
+        """
+        reschedule = getattr(RetryDecision, "reschedule", None)  # from Airflow 3.4 on
+        if reschedule is None:
+            return RetryDecision.retry(pause, reason)
+        decision: RetryDecision = reschedule(pause, reschedule_timeout=self.reschedule_timeout, reason=reason)
+        return decision
+
     def serialize(self) -> dict[str, Any]:
-        """It has no settings."""
-        return {}
+        """Its one setting, in seconds."""
+        return {"reschedule_timeout": self.reschedule_timeout.total_seconds()}
 
     @classmethod
-    def deserialize(cls, data: dict[str, Any]) -> ScenarioRetryPolicy:  # noqa: ARG003
+    def deserialize(cls, data: dict[str, Any]) -> ScenarioRetryPolicy:
         """As :meth:`serialize`."""
-        return cls()
+        return cls(timedelta(seconds=data["reschedule_timeout"]))
 
 
 SCENARIO_RETRY_POLICY = ScenarioRetryPolicy()

@@ -16,6 +16,7 @@ from operator import itemgetter
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from airflow_provider_scenario.airflow_compat.object_storage import file_system
 from airflow_provider_scenario.client.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -368,11 +369,7 @@ def _opener(protocol: str, conn_id: str | None, options: dict[str, Any]) -> Call
     def opened() -> AbstractFileSystem:
         import fsspec
 
-        if not options:
-            from airflow.sdk.io import attach, has_fs
-
-            if conn_id or has_fs(protocol):
-                return attach(protocol, conn_id).fs
-        return fsspec.filesystem(protocol, **options)
+        airflows = None if options else file_system(protocol, conn_id)
+        return fsspec.filesystem(protocol, **options) if airflows is None else airflows
 
     return opened

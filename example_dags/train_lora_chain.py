@@ -61,8 +61,12 @@ with DAG(
     catchup=False,
     doc_md=__doc__,
     tags=["scenario", "example"],
-    # Seconds between two looks; for the emulator's short trainings. Leave out for real ones: 30 is the default.
-    default_args={"poke_interval": 3},
+    default_args={
+        # A retry finds what the attempt before it has made and started. Only a failed training is started again.
+        "retries": 2,
+        # Seconds between two looks; for the emulator's short trainings. Leave out for real ones: 30 is the default.
+        "poke_interval": 3,
+    },
 ):
     style = train_lora(
         "style",

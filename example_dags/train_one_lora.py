@@ -26,7 +26,15 @@ from airflow_provider_scenario.sensors.training import ScenarioTrainingSensor
 
 DATASETS = Path(__file__).parent / "datasets"
 
-with DAG(dag_id="train_one_lora", schedule=None, catchup=False, doc_md=__doc__, tags=["scenario", "example"]):
+with DAG(
+    dag_id="train_one_lora",
+    schedule=None,
+    catchup=False,
+    doc_md=__doc__,
+    tags=["scenario", "example"],
+    # A retry finds what the attempt before it has made and started. Only a training that has failed is started again.
+    default_args={"retries": 2},
+):
     create_model = ScenarioCreateModelOperator(
         task_id="create_model",
         name="ink-style {{ dag_run.run_after.strftime('%Y-%m-%d %H:%M') }}",

@@ -3,9 +3,23 @@ from __future__ import annotations
 import os
 
 import pytest
+from packaging.version import Version
 
 # Airflow's examples come with a listener, and a task with listeners needs a worker at its end.
 os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out what this Airflow does not have yet: marked with ``since("3.4")``."""
+    from tests.airflow_versions import AIRFLOW
+
+    def is_there(item):
+        return all(Version(mark.args[0]) <= AIRFLOW for mark in item.iter_markers("since"))
+
+    missing = [item for item in items if not is_there(item)]
+    if missing:
+        config.hook.pytest_deselected(items=missing)
+        items[:] = [item for item in items if is_there(item)]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -152,16 +152,21 @@ def without_secrets(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in parameters.items() if not is_secret(name)}
 
 
-def camel_keys(values: Mapping[str, Any], what: str) -> dict[str, Any]:
+def camel_keys(values: Mapping[str, Any] | None, what: str) -> dict[str, Any]:
     """
     The same mapping with keys in the API's spelling.
 
-    :param values: keys in either spelling.
+    :param values: keys in either spelling. None: an empty one.
     :param what: for messages, such as ``parameters``.
     :raises InvalidInputError: ``values`` is no mapping, a key is no text, or a key is there in both spellings.
     """
+    if values is None:
+        return {}
     if not isinstance(values, Mapping):
-        raise InvalidInputError(f"{what} must be a dictionary, not {_shown(values)}.")
+        hint = " A template gives text unless the DAG has render_template_as_native_obj=True."
+        raise InvalidInputError(
+            f"{what} must be a dictionary, not {_shown(values)}.{hint if isinstance(values, str) else ''}"
+        )
     spelled: dict[str, Any] = {}
     for key, value in values.items():
         if not isinstance(key, str):
@@ -194,12 +199,12 @@ def check_type(type: str) -> list[str]:  # noqa: A002 - the API's name
 
 
 def check_parameters(
-    parameters: Mapping[str, Any] | TrainingParameters, model_type: str | None = None
+    parameters: Mapping[str, Any] | TrainingParameters | None, model_type: str | None = None
 ) -> tuple[dict[str, Any], list[str]]:
     """
     Check training parameters and bring them into the API's spelling.
 
-    :param parameters: in the API's spelling or in snake case; a None counts as not given.
+    :param parameters: in the API's spelling or in snake case; a None counts as not given. None: none at all.
     :param model_type: judge by its trainer too; default: only what holds for all.
     :return: what to send, and warnings: what sources disagree about, or what will surprise.
     :raises InvalidInputError: a parameter is unknown, of the wrong kind, out of the range all sources agree on, or for

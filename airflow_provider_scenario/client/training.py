@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 from airflow_provider_scenario.client.endpoints import Endpoints, filters_of
 from airflow_provider_scenario.client.errors import RequestRefusedError, ServiceError
 from airflow_provider_scenario.client.schemas import Job, Model, Quote, StartedTraining
-from airflow_provider_scenario.client.trainers import TrainingParameters, camel_keys
+from airflow_provider_scenario.client.trainers import TrainingParameters, check_parameters
 from airflow_provider_scenario.client.transport import Answer, path
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class Trainings(Endpoints):
         :param parameters: training parameters, in either spelling.
         :param training_images_count: how many images to count while the model has none.
         :param tier: ``api`` for the price of the API tier.
+        :raises InvalidInputError: as :meth:`train`.
         :raises ServiceError: no price came back; with ``money`` 'spent' if the service started a training all the same.
         """
         asked = f"quote the training of model {model_id}"
@@ -83,6 +84,8 @@ class Trainings(Endpoints):
         Start the training of a model. **This costs creative units.** Never sent twice.
 
         :param parameters: training parameters, in either spelling; default: what the service takes by itself.
+        :raises InvalidInputError: a parameter is unknown, of the wrong kind, or out of range; nothing was sent. What
+            depends on the model's type, Scenario checks: see :func:`~.trainers.check_parameters`.
         :raises AlreadyTrainingError: somebody has started it.
         :raises PlanCeilingError: the plan forbids it.
         :raises ServiceError: ``maybe_done`` when it may have been started and billed: read the model first.
@@ -124,7 +127,7 @@ class Trainings(Endpoints):
 
 
 def _parameters(parameters: Mapping[str, Any] | TrainingParameters | None) -> dict[str, Any]:
-    return {} if parameters is None else {"parameters": camel_keys(parameters, "parameters")}
+    return {} if parameters is None else {"parameters": check_parameters(parameters)[0]}
 
 
 def _job_id(answer: Answer) -> str | None:

@@ -18,8 +18,7 @@ from airflow_provider_scenario.datasets.metadata import resolve_pairs
 from airflow_provider_scenario.datasets.settings import check_preset
 
 if TYPE_CHECKING:
-    from airflow.sdk.types import Logger
-
+    from airflow_provider_scenario.airflow_compat.types import Logger
     from airflow_provider_scenario.client.scenario import ScenarioClient
     from airflow_provider_scenario.client.schemas import Model, Upload
     from airflow_provider_scenario.datasets.folder import Dataset

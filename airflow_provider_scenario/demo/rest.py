@@ -32,13 +32,17 @@ class AirflowRest:
 
         :raises AirflowError: the status is not 2xx; carries the answer.
         """
-        answer = self._send(method, path, json, params)
-        if answer.status_code == requests.codes.unauthorized:
-            self._log_in()
-            answer = self._send(method, path, json, params)
-        if not answer.ok:
-            raise AirflowError(f"{method} {path}: {answer.status_code} {answer.text[:2000]}")
+        answer = self._answer(method, f"/api/v2{path}", json, params)
         return answer.json() if answer.content else None
+
+    def page(self, path: str, **params: Any) -> str:
+        """
+        The HTML of one of the pages that a plugin adds.
+
+        :param path: such as ``/scenario/trainings``.
+        :raises AirflowError: the status is not 2xx; carries the answer.
+        """
+        return self._answer("GET", path, None, params).text
 
     def health(self) -> dict[str, Any]:
         """State and latest heartbeat of the database, the scheduler, the triggerer and the DAG processor."""
@@ -142,9 +146,13 @@ class AirflowRest:
         return "\n".join(_line(event) for event in answer["content"])
 
     def clear(
-        self, dag_id: str, run_id: str, task_id: str, map_index: int = -1, *, downstream: bool = False
+        self, dag_id: str, run_id: str, task_id: str, map_index: int = -1, *, downstream: bool = False, **options: Any
     ) -> list[dict[str, Any]]:
-        """Clear a task, which runs it again; returns the task instances that were cleared."""
+        """
+        Clear a task, which runs it again; returns the task instances that were cleared.
+
+        :param options: further fields of the request, such as ``keep_task_state`` (Airflow 3.4).
+        """
         body = {
             "dag_run_id": run_id,
             "task_ids": [task_id if map_index < 0 else [task_id, map_index]],
@@ -152,6 +160,7 @@ class AirflowRest:
             "only_failed": False,
             "reset_dag_runs": True,
             "include_downstream": downstream,
+            **options,
         }
         cleared: list[dict[str, Any]] = self.call("POST", f"/dags/{quote(dag_id)}/clearTaskInstances", json=body)[
             "task_instances"
@@ -181,8 +190,17 @@ class AirflowRest:
             if not page[key] or len(found) >= page["total_entries"]:
                 return found
 
+    def _answer(self, method: str, path: str, json: Any, params: dict[str, Any] | None) -> requests.Response:
+        answer = self._send(method, path, json, params)
+        if answer.status_code == requests.codes.unauthorized:
+            self._log_in()
+            answer = self._send(method, path, json, params)
+        if not answer.ok:
+            raise AirflowError(f"{method} {path}: {answer.status_code} {answer.text[:2000]}")
+        return answer
+
     def _send(self, method: str, path: str, json: Any, params: dict[str, Any] | None) -> requests.Response:
-        return self._session.request(method, f"{self.url}/api/v2{path}", json=json, params=params, timeout=60)
+        return self._session.request(method, f"{self.url}{path}", json=json, params=params, timeout=60)
 
     def _log_in(self) -> None:
         login = {"username": self.username, "password": self.password}

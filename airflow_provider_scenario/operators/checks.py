@@ -1,15 +1,17 @@
-"""What can be said against a dataset before its training is paid for."""
+"""What is checked right before a training is paid for: its parameters, its dataset and its price."""
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_scenario.client.errors import ScenarioError
+from airflow_provider_scenario.client.errors import InvalidInputError, ScenarioError
+from airflow_provider_scenario.client.trainers import check_parameters, check_ready
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
+    from airflow_provider_scenario.airflow_compat.types import Logger
     from airflow_provider_scenario.client.scenario import ScenarioClient
     from airflow_provider_scenario.client.schemas import DatasetScore, Model
 
@@ -28,6 +30,43 @@ _MEANING = {
     "Captions are too close": "with almost identical captions",
 }
 _SHOWN = 10
+
+
+def check_before_paying(
+    client: ScenarioClient, model: Model, parameters: Mapping[str, Any] | None, limit: float | None, log: Logger
+) -> dict[str, Any]:
+    """
+    Refuse whatever Scenario would refuse, and what is too dear.
+
+    :param model: as just read; one that is being trained already is only checked for its parameters.
+    :param limit: creative units that the training may cost; None: any.
+    :return: the parameters, in the API's spelling.
+    :raises InvalidInputError: says what would be right. Nothing was started or billed.
+    """
+    checked, warnings = check_parameters(parameters, model.type)
+    if model.status == "training":
+        return checked
+    warnings += check_ready(
+        model_id=model.id,
+        model_type=model.type,
+        images=max(model.training_images_number or 0, len(model.training_images or [])),
+        pairs=len(model.training_image_pairs or []),
+        concepts=len(model.concepts or []),
+    )
+    if model.training_images and model.type != "elevenlabs-voice":  # recordings have no captions to judge
+        warnings += dataset_warnings(client, model.id, model=model)
+    for warning in warnings:
+        log.warning("%s", warning)
+    if limit is not None:
+        price = client.quote_training(model.id, checked).creative_units_cost
+        if price is None or price > limit:
+            quoted = "an unknown number of" if price is None else f"{price:g}"
+            raise InvalidInputError(
+                f"Training {model.id} would cost {quoted} creative units; max_creative_units is {limit:g}. "
+                "Nothing was started or billed."
+            )
+        log.info("Training %s will cost %g creative units, of at most %g.", model.id, price, limit)
+    return checked
 
 
 def dataset_warnings(client: ScenarioClient, model_id: str, *, model: Model | None = None) -> list[str]:

@@ -178,7 +178,7 @@ class ScenarioEstimateTrainingCostOperator(ScenarioOperator):
         trainer = TRAINERS.get(model_type or "")
         if trainer and trainer.dataset == "concepts":
             images = None
-        parameters = {**camel_keys(own, "training"), **camel_keys(item.get("parameters") or {}, "parameters")}
+        parameters = {**camel_keys(own, "training"), **camel_keys(item.get("parameters"), "parameters")}
         checked, doubts = check_parameters(parameters, model_type)
         doubts += check_type(model_type) if model_type else []
         doubts += check_dataset_size(images or 0, model_type=model_type, pairs=None if pairs is None else len(pairs))
@@ -255,7 +255,7 @@ def check_training(item: Any) -> None:
             raise InvalidInputError("it has 'model_id' and 'type'; a model has its type: leave one out.")
     if model_type is not None:
         check_type(model_type)
-    check_parameters(item.get("parameters") or {}, model_type)
+    check_parameters(item.get("parameters"), model_type)
     if concepts is not None:
         check_concepts(concepts)
     trainer = TRAINERS.get(model_type or "")

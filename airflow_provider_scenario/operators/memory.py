@@ -1,16 +1,20 @@
 """
-What a task knows of its earlier tries, so that nothing is made or paid twice.
+What a task knows of its earlier attempts, so that nothing is made or paid twice.
 
 Scenario is the record: a model carries the :class:`Marker` of the task that has made it, and a job says when it was
-started. Airflow's task state, where there is one (3.3), is the shortcut to it, and knows what a try was about to do.
+started. Airflow's task state (3.3) is the shortcut to it, and knows what an attempt was about to do. Where that state
+is empty although an attempt came before, because a clear has discarded it (3.4) or it has expired, the marker decides.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
+from airflow_provider_scenario.airflow_compat.attempt import Attempt
+from airflow_provider_scenario.airflow_compat.task_state import clear_discards_task_state, task_state_store
 from airflow_provider_scenario.exceptions import ChangedInputError
 from airflow_provider_scenario.provenance import Marker, digest
 
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_scenario.client.scenario import ScenarioClient
+    from airflow_provider_scenario.client.schemas import Model
 
 OnClear = Literal["retrain", "reattach"]
 """What clearing a finished task means: train again, or take what an earlier attempt has made."""
@@ -28,114 +33,187 @@ _KEY = "scenario"
 _CLOCK_SKEW = timedelta(minutes=10)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """
+    What the attempts of a task instance have written down, as it stands in Airflow's task state.
+
+    :param marker: of the attempt that wrote last.
+    :param inputs: field → fingerprint of what the author asked for.
+    :param model_id: the model that they have made or were given.
+    :param previous_job_id: the job that had trained the model before they requested a training.
+    :param requested: whether they have requested a training that Scenario has not refused.
+    :param job_id: the training that Scenario has started for them.
+    """
+
+    marker: str = ""
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    model_id: str | None = None
+    previous_job_id: str | None = None
+    requested: bool = False
+    job_id: str | None = None
+
+    @classmethod
+    def read(cls, stored: Any) -> Record | None:
+        """As it was stored; None for anything else."""
+        if not isinstance(stored, dict) or Marker.find(stored.get("marker")) is None:
+            return None
+        known = {each.name for each in fields(cls)}
+        return cls(**{name: value for name, value in stored.items() if name in known})
+
+    def has_started(self, job_id: str) -> bool:
+        """Whether these attempts have started a training; the answer to their request may have been lost."""
+        return job_id == self.job_id or (self.requested and job_id != self.previous_job_id)
+
+
 class Memory:
     """
-    What the earlier tries of a task have done, and what this one does.
+    What the earlier attempts of a task have done, and what this one does.
 
-    :param asked: what the author asks for, as JSON.
+    :param inputs: what the author asks for, as JSON. None: not compared with what an earlier attempt was asked for.
     :param on_clear: whether to go on from what there was before a person cleared the task, too.
-    :raises ChangedInputError: an earlier try was asked for something else.
+    :param retries: of the task.
+    :raises ChangedInputError: an earlier attempt was asked for something else.
 
-    ``earlier`` is what the tries have recorded from which this one goes on, ``left_behind`` what was recorded before a
-    person cleared the task to begin anew.
+    ``earlier`` is what the attempts have recorded from which this one goes on, ``left_behind`` what was recorded before
+    a person cleared the task to begin anew.
     """
 
     def __init__(
-        self, context: Context, task_id: str, asked: Mapping[str, Any], *, on_clear: OnClear = "retrain"
+        self,
+        context: Context,
+        task_id: str,
+        inputs: Mapping[str, Any] | None,
+        *,
+        on_clear: OnClear = "retrain",
+        retries: int | None = 0,
     ) -> None:
-        self.marker = Marker.of(context, task_id, asked)
+        self.attempt = Attempt.of_context(context)
+        self.marker = Marker.of(self.attempt, task_id, inputs or {})
+        self.on_clear = on_clear
+        self._retries = retries
         self._context = context
-        self._on_clear = on_clear
-        self._asked = {field: digest(value, 8) for field, value in asked.items()}
-        recorded = recorded_by(context)
-        marker = Marker.find(recorded.get("marker"))
-        self.earlier = recorded if self.is_mine(marker, recorded) else {}
-        self.left_behind = recorded if marker and marker.task == self.marker.task and not self.earlier else {}
+        self._store = task_state_store(context)
+        self._inputs = {name: digest(value, 8) for name, value in inputs.items()} if inputs is not None else None
+        recorded = Record.read(self._store.get(_KEY)) if self._store else None
+        marker = Marker.find(recorded.marker) if recorded else None
+        self.earlier = recorded if self.is_mine(marker, recorded) else None
+        self.left_behind = recorded if not self.earlier and self.is_of_this_task(marker) else None
+        self._all_is_recorded = self._store is not None and (
+            self.earlier is not None or self.attempt.is_first or not clear_discards_task_state()
+        )
 
-    def is_mine(self, marker: Marker | None, recorded: Mapping[str, Any] | None = None) -> bool:
+    def is_of_this_task(self, marker: Marker | None) -> bool:
+        """Whether an attempt of this task instance has left the marker, also before a person cleared it."""
+        return marker is not None and marker.task == self.marker.task
+
+    def is_mine(self, marker: Marker | None, recorded: Record | None = None) -> bool:
         """
-        Whether a try of this task, from which this one goes on, has left the marker.
+        Whether an attempt from which this one goes on has left the marker.
 
         :raises ChangedInputError: it has, but was asked for something else.
         """
-        if marker is None or marker.task != self.marker.task:
+        if marker is None or not self.is_of_this_task(marker):
             return False
-        if marker.clearing != self.marker.clearing and self._on_clear != "reattach":
+        if marker.clearing != self.marker.clearing and self.on_clear != "reattach":
             return False
-        if marker.asked != self.marker.asked:
-            before = (recorded or {}).get("asked") or {}
-            changed = [field for field, digest in self._asked.items() if before.get(field, digest) != digest]
+        if self._inputs is not None and marker.inputs != self.marker.inputs:
+            before = recorded.inputs if recorded else {}
+            changed = [name for name, digest in self._inputs.items() if before.get(name, digest) != digest]
+            anew = "set on_clear='retrain'" if self.on_clear == "reattach" else "clear the failed task"
             raise ChangedInputError(
-                f"This try asks for something else ({', '.join(changed) or 'its input has changed'}) than an earlier "
-                "try of this task, which has begun already. Nothing new was made or paid; a training that runs goes "
-                "on, and so does its cost. Bring the old input back to go on from there, or clear the failed task to "
-                "begin anew."
+                f"This attempt asks for something else ({', '.join(changed) or 'its input has changed'}) than an "
+                "earlier attempt of this task, which has begun already. Nothing new was made or paid; a training that "
+                f"runs goes on, and so does its cost. Bring the old input back to go on from there, or {anew} to begin "
+                "anew."
             )
         return True
 
     @property
     def is_blank(self) -> bool:
-        """Whether it is certain that no try from which this one goes on has sent anything."""
-        return keeps_state(self._context) and not self.earlier
+        """
+        True if no attempt from which this one goes on can have sent a request.
+
+        A task instance in a region (3.4) may be the successor of one that was cleared away, and yet a first attempt.
+        """
+        if self._store is None or self.earlier:
+            return False
+        replaced = self.on_clear == "reattach" and self.attempt.region_id is not None
+        return self.attempt.is_first and not replaced
 
     def record(self, **facts: Any) -> None:
-        """Keep what is about to be done, or has been, for the next try. Below Airflow 3.3 Scenario alone keeps it."""
-        self.earlier = {**self.earlier, "marker": str(self.marker), "asked": self._asked, **facts}
-        if keeps_state(self._context):
-            self._context["task_state_store"].set(_KEY, self.earlier)
+        """
+        Keep what is about to be done, or has been, for the next attempt.
 
-    def has_trained(self, client: ScenarioClient, job_id: str, retries: int | None) -> bool:
-        """Whether the job that has trained the model was started by a try from which this one goes on."""
-        if keeps_state(self._context):
-            return "job_before" in self.earlier and self.earlier["job_before"] != job_id
-        goes_on = self._on_clear == "reattach" and self._context["ti"].try_number > 1
-        if not (goes_on or is_retry(self._context, retries)):
+        Below Airflow 3.3 Scenario alone keeps it.
+
+        :param facts: fields of :class:`Record`.
+        """
+        self.earlier = replace(self.earlier or Record(), marker=str(self.marker), inputs=self._inputs or {}, **facts)
+        if self._store:
+            self._store.set(_KEY, asdict(self.earlier))
+
+    def note_left_behind(self, model: Model) -> None:
+        """Note a model that an attempt before the clear has made and that is still being trained."""
+        if self.left_behind is None:
+            self.left_behind = Record(model_id=model.id, job_id=model.job_id)
+
+    def has_trained(self, client: ScenarioClient, job_id: str) -> bool:
+        """Whether an attempt from which this one goes on has started the job that has trained the model."""
+        if self.earlier and self.earlier.has_started(job_id):
+            return True
+        if self._all_is_recorded:
             return False
-        return _created_since(client, job_id, began(self._context, self._on_clear))
+        reattaches = self.on_clear == "reattach" and not self.attempt.is_first
+        retries = self._store is None and self.attempt.is_retry(self._retries)
+        return (reattaches or retries) and self._is_of_this_run(client, job_id)
+
+    def has_started(self, client: ScenarioClient, model: Model | None, job_id: str) -> bool:
+        """
+        Whether this task instance, not somebody else, has started a training that runs.
+
+        Where not all is recorded (below 3.3, and after a clear on 3.4), a training counts as ours if this task has made
+        the model, or else if it was started since the run began.
+
+        :param model: as just read; None where only the job is known.
+        """
+        if any(record and record.has_started(job_id) for record in (self.earlier, self.left_behind)):
+            return True
+        if self._all_is_recorded:
+            return False
+        if model and self.is_of_this_task(Marker.find(model.short_description)):
+            return True
+        return self._is_of_this_run(client, job_id)
+
+    def may_have_started(self, client: ScenarioClient, model: Model, job_id: str) -> bool:
+        """As :meth:`has_started`, of a training that this attempt has come by and has not started itself."""
+        if self.attempt.is_first and not (self._all_is_recorded and (self.earlier or self.left_behind)):
+            return False
+        return self.has_started(client, model, job_id)
+
+    def _is_of_this_run(self, client: ScenarioClient, job_id: str) -> bool:
+        created = client.get_job(job_id).created_at
+        return created is not None and created >= self.since
+
+    @property
+    def since(self) -> datetime:
+        """
+        When the run began, by the service's clock at the earliest: nothing of this task can be older.
+
+        Clearing a finished run lets it begin anew; what was made before that counts for ``reattach``.
+        """
+        run = self._context["dag_run"]
+        began = run.start_date or self._context["ti"].start_date or datetime.now(UTC)
+        if self.on_clear == "reattach":
+            began = min(began, run.run_after)
+        return began - _CLOCK_SKEW
 
 
-def keeps_state(context: Context) -> bool:
-    """Whether Airflow keeps a task's state from try to try (3.3)."""
-    return context.get("task_state_store") is not None
-
-
-def recorded_by(context: Context) -> dict[str, Any]:
-    """What this task instance has recorded last, also before it was cleared."""
-    recorded = context["task_state_store"].get(_KEY) if keeps_state(context) else None
-    return dict(recorded) if isinstance(recorded, dict) else {}
-
-
-def has_started(context: Context, client: ScenarioClient, job_id: str) -> bool:
-    """Whether this task instance, not somebody else, has started a job; below Airflow 3.3: whether its run can have."""
-    if not keeps_state(context):
-        return _created_since(client, job_id, began(context))
-    recorded = recorded_by(context)
-    return recorded.get("job_id") == job_id or recorded.get("job_before", job_id) != job_id
-
-
-def began(context: Context, on_clear: OnClear = "retrain") -> datetime:
+def marker_stays(context: Context, on_clear: OnClear) -> bool:
     """
-    When the run began, by the service's clock at the earliest: nothing of this task can be older.
+    Whether the marker has to stay in the model's description once the model's id is recorded.
 
-    Clearing a finished run lets it begin anew; what was made before that counts for ``reattach``.
+    It has to where nothing is recorded (below 3.3), and where the task is to find its model again after a clear, which
+    may discard what was recorded (3.4).
     """
-    run = context["dag_run"]
-    began = run.start_date or context["ti"].start_date or datetime.now(UTC)
-    if on_clear == "reattach":
-        began = min(began, run.run_after)
-    return began - _CLOCK_SKEW
-
-
-def is_retry(context: Context, retries: int | None) -> bool:
-    """
-    Whether an earlier try of this task instance came before, since a person has last cleared it.
-
-    Clearing a finished task raises ``max_tries`` to the tries made plus ``retries``; a retry leaves it alone.
-    """
-    ti = context["ti"]
-    return bool(ti.try_number > ti.max_tries - (retries or 0) + 1)
-
-
-def _created_since(client: ScenarioClient, job_id: str, moment: datetime) -> bool:
-    created = client.get_job(job_id).created_at
-    return created is not None and created >= moment
+    return task_state_store(context) is None or on_clear == "reattach"

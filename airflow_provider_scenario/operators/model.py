@@ -100,10 +100,10 @@ class ScenarioCreateModelOperator(ScenarioOperator):
                 self.log.warning("%s", warning)
             client = self.hook.client
             fields = {field: getattr(self, field) or None for field in CREATABLE}
-            memory = Memory(context, self.task_id, {**fields, "short_description": None})
-            model = create_once(client, context, memory, fields)
+            memory = Memory(context, self.task_id, {**fields, "short_description": None}, retries=self.retries)
+            model = create_once(client, memory, fields)
             self.show_model(context, model.id)
-            describe(client, context, model.id, self.short_description)
+            describe(client, context, model.id, self.short_description, on_clear="retrain")
             self.log.info("Created model %r (%s) as %s.", model.name, model.type, model.id)
             return model.id
 

@@ -8,15 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from airflow_provider_scenario.airflow_compat.exceptions import AirflowFailException
 from airflow_provider_scenario.arguments import known, one_of, seconds
 from airflow_provider_scenario.client.errors import InvalidInputError, ScenarioError
 from airflow_provider_scenario.client.ids import check_id
-from airflow_provider_scenario.exceptions import (
-    AirflowFailException,
-    ListingFailedError,
-    ModelsNotSyncedError,
-    permanent_errors_do_not_retry,
-)
+from airflow_provider_scenario.exceptions import ListingFailedError, ModelsNotSyncedError, permanent_errors_do_not_retry
 from airflow_provider_scenario.hooks.ai_creation_workshop import AICreationWorkshopHook
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.links import ScenarioModelLink

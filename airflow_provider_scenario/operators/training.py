@@ -23,14 +23,15 @@ from airflow_provider_scenario.client.trainers import (
 from airflow_provider_scenario.datasets import attach, check_preset, list_images, read_dataset
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
 from airflow_provider_scenario.operators.base import ScenarioOperator
-from airflow_provider_scenario.operators.memory import Memory
-from airflow_provider_scenario.operators.once import create_once, describe
+from airflow_provider_scenario.operators.memory import Memory, marker_stays
+from airflow_provider_scenario.operators.once import create_marked, describe, find_earlier
 from airflow_provider_scenario.operators.train_and_wait import TrainingOperator
+from airflow_provider_scenario.watch.cancelling import cancel_training
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-    from airflow.sdk.definitions.mappedoperator import OperatorPartial
 
+    from airflow_provider_scenario.airflow_compat.types import OperatorPartial
     from airflow_provider_scenario.client.schemas import Model
     from airflow_provider_scenario.datasets import Dataset
     from airflow_provider_scenario.operators.memory import OnClear
@@ -100,22 +101,27 @@ class ScenarioTrainModelOperator(TrainingOperator):
         if known(model_id):
             check_id("model_id", model_id)
         if known(parameters):
-            check_parameters(parameters or {})
+            check_parameters(parameters)
         refuse_secrets_in_dag_file(parameters)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Check, start or adopt, wait."""
         with permanent_errors_do_not_retry():
             check_id("model_id", self.model_id)
+            check_parameters(self.parameters)
             parameters = without_secrets(self.parameters or {})
             memory = Memory(
-                context, self.task_id, {"model_id": self.model_id, "parameters": parameters}, on_clear=self.on_clear
+                context,
+                self.task_id,
+                {"model_id": self.model_id, "parameters": parameters},
+                on_clear=self.on_clear,
+                retries=self.retries,
             )
-            self.cancel_left_behind(context, memory, self.model_id)
+            self.cancel_left_behind(memory, self.model_id)
             model = self.hook.client.get_model(self.model_id)
             self.show_model(context, model.id)
             if model.status == "trained" and model.job_id:  # noqa: SIM102 - asks only where it may matter
-                if memory.has_trained(self.hook.client, model.job_id, self.retries):
+                if memory.has_trained(self.hook.client, model.job_id):
                     return self.result_of(context, model)
             return self.train(context, model, self.parameters, memory)
 
@@ -231,9 +237,11 @@ class ScenarioTrainLoraOperator(TrainingOperator):
             dataset, parameters = self._checked_input()
             client = self.hook.client
             fields = {field: getattr(self, field) or None for field in _CREATABLE}
-            memory = Memory(context, self.task_id, self._asked(fields, dataset, parameters), on_clear=self.on_clear)
-            self.cancel_left_behind(context, memory)
-            model = create_once(client, context, memory, fields, on_clear=self.on_clear)
+            inputs = self._inputs(fields, dataset, parameters)
+            memory = Memory(context, self.task_id, inputs, on_clear=self.on_clear, retries=self.retries)
+            model = find_earlier(client, memory)
+            self.cancel_left_behind(memory)
+            model = model or create_marked(client, memory, fields)
             self.show_model(context, model.id)
             if model.status == "trained":
                 return self.result_of(context, model)
@@ -242,22 +250,23 @@ class ScenarioTrainLoraOperator(TrainingOperator):
                 model = client.get_model(model.id)
             return self.train(context, model, parameters, memory)
 
-    def conclude(self, context: Context, ending: Ending, told: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Put the author's description in the place of the marker, which nobody looks for any more."""
-        result = super().conclude(context, ending, told)
-        if self.short_description:
-            try:
-                describe(self.hook.client, context, result["model_id"], self.short_description)
-            except ScenarioError as error:
-                self.log.warning("The model is trained, but keeps a provisional description: %s", error)
+    def conclude(self, context: Context, ending: Ending, **options: Any) -> dict[str, Any]:
+        """Put the author's description in the place of the marker, where nobody looks for it any more."""
+        result = super().conclude(context, ending, **options)
+        try:
+            client, text = self.hook.client, self.short_description
+            describe(client, context, result["model_id"], text, on_clear=self.on_clear)
+        except ScenarioError as error:
+            self.log.warning("The model is trained, but keeps a provisional description: %s", error)
         return result
 
     def _ends_in_triggerer(self, context: Context) -> bool:
-        """A worker has to bring the author's description back."""
-        return not self.short_description and super()._ends_in_triggerer(context)
+        """A worker is needed to put the author's description in the place of the marker."""
+        replaces_marker = bool(self.short_description) and not marker_stays(context, self.on_clear)
+        return not replaces_marker and super()._ends_in_triggerer(context)
 
     @staticmethod
-    def _asked(fields: dict[str, Any], dataset: Dataset, parameters: dict[str, Any]) -> dict[str, Any]:
+    def _inputs(fields: dict[str, Any], dataset: Dataset, parameters: dict[str, Any]) -> dict[str, Any]:
         """What a retry must not find changed."""
         learned = {"parameters": without_secrets(parameters), "images": dataset.fingerprint, "pairs": dataset.pairs}
         return {**fields, "short_description": None, **learned}
@@ -269,7 +278,7 @@ class ScenarioTrainLoraOperator(TrainingOperator):
         dataset = read_dataset(self.images)
         if self.pairs is not None:
             dataset = replace(dataset, pairs=[dict(pair) for pair in self.pairs])
-        parameters = {**camel_keys(dataset.parameters, "training"), **camel_keys(self.parameters or {}, "parameters")}
+        parameters = {**camel_keys(dataset.parameters, "training"), **camel_keys(self.parameters, "parameters")}
         check_parameters(parameters, self.type)
         check_ready(
             model_id=repr(self.name), model_type=self.type, images=len(dataset.images), pairs=len(dataset.pairs or [])
@@ -317,8 +326,6 @@ class ScenarioCancelTrainingOperator(ScenarioOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Cancel, then wait until the service has it so."""
-        from airflow_provider_scenario.watch.polling import cancel_training
-
         with permanent_errors_do_not_retry():
             check_id("model_id", self.model_id)
             self.show_model(context, self.model_id)

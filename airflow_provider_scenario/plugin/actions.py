@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_scenario.client.errors import InvalidInputError
-from airflow_provider_scenario.watch.polling import cancel_training
+from airflow_provider_scenario.watch.cancelling import cancel_training
 
 if TYPE_CHECKING:
     from airflow_provider_scenario.plugin.lookup import Line

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 PREFIX = "scenario"
 """Of all addresses; none of Airflow's own begins with it."""
 
+MODEL_LINK = "Scenario model"
+"""Name of the link that our operators have, see :class:`~..links.ScenarioModelLink`, which costs an import."""
+
 _TASK = "dag_id={DAG_ID}&run_id={RUN_ID}&task_id={TASK_ID}&map_index={MAP_INDEX}"
 
 
@@ -54,12 +57,20 @@ def _view(destination: str, url_route: str, page: str) -> dict[str, Any]:
 
 
 class ScenarioPlugin(AirflowPlugin):
-    """A page in three places. On Airflow 3.1 to 3.3 the tab is on every task: they know no way to leave it out."""
+    """
+    A page in three places.
+
+    The tab of a task stands on tasks with the link to a model, so also on those of subclasses of our operators. Only
+    Airflow 3.4 knows ``applies_to``: before, the tab is on every task.
+    """
 
     name = "scenario"
     fastapi_apps = [{"app": Pages(), "url_prefix": f"/{PREFIX}", "name": "Scenario trainings"}]  # noqa: RUF012
     external_views = [  # noqa: RUF012
         {**_view("nav", "scenario-trainings", "trainings"), "category": "browse"},
         _view("dag_run", "scenario-run", "run?dag_id={DAG_ID}&run_id={RUN_ID}"),
-        _view("task_instance", "scenario-training", f"training?{_TASK}"),
+        {
+            **_view("task_instance", "scenario-training", f"training?{_TASK}"),
+            "applies_to": {"task.extra_links": [MODEL_LINK]},
+        },
     ]

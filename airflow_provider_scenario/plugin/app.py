@@ -5,15 +5,18 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
-from urllib.parse import unquote, urlencode
+from urllib.parse import urlencode
 
 import anyio
-from airflow.utils.session import create_session
 from fastapi import APIRouter, Depends, FastAPI, Form, HTTPException, Query, Request, status
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, Response
 from starlette.exceptions import HTTPException as AnyHTTPError
 
+from airflow_provider_scenario.airflow_compat.configuration import conf
+from airflow_provider_scenario.airflow_compat.tables import TablesChangedError, TaskKey, database_session
+from airflow_provider_scenario.airflow_compat.version import airflow_version
+from airflow_provider_scenario.airflow_compat.web import AUDITED, LOGGED_IN, MAY_EDIT_DAG, MAY_SEE_DAG, run_id
 from airflow_provider_scenario.plugin import access, actions, pictures, trainings
 from airflow_provider_scenario.plugin.headers import StrictHeaders
 from airflow_provider_scenario.plugin.lookup import Lines
@@ -23,8 +26,10 @@ from airflow_provider_scenario.plugin.standing import STATES, Batch, Standing
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from airflow_provider_scenario.plugin.lookup import Trouble
+    from airflow_provider_scenario.plugin.lookup import Line, Trouble
     from airflow_provider_scenario.plugin.trainings import Training
+
+NO_CALLS = "[scenario] page_calls_scenario is False in Airflow's configuration"
 
 STATIC = Path(__file__).parent / "static"
 PAGE_SIZE = 50
@@ -40,11 +45,12 @@ pages = Pages()
 def create_app() -> FastAPI:
     """Make the application; its state, what Scenario has said, is its own."""
     app = FastAPI(title="Scenario trainings", docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.lines = Lines()
+    app.state.lines = Lines(calls=conf().getboolean("scenario", "page_calls_scenario", fallback=True))
     app.include_router(routes)
     app.add_middleware(StrictHeaders)
     app.add_exception_handler(AnyHTTPError, _refuse)
     app.add_exception_handler(RequestValidationError, _misunderstand)
+    app.add_exception_handler(TablesChangedError, _explain_changed_tables)
     return app
 
 
@@ -58,23 +64,41 @@ async def _misunderstand(_: Request, __: Exception) -> Response:
     return pages.error(status.HTTP_400_BAD_REQUEST, "This address is incomplete. Come back from Airflow's own pages.")
 
 
+async def _explain_changed_tables(_: Request, error: Exception) -> Response:
+    text = (
+        f"This version of the provider does not know the tables of Airflow {airflow_version()} ({error}). Only this "
+        "page is affected, trainings are not. Update airflow-provider-scenario."
+    )
+    return pages.error(status.HTTP_501_NOT_IMPLEMENTED, text)
+
+
 def map_index(map_index: str = "-1") -> int:
     """The index of a mapped task; Airflow leaves its placeholder where the task is not mapped."""
     return int(map_index) if map_index.isdecimal() and len(map_index) < 10 else -1
 
 
-def run_id(request: Request) -> str:
-    """The run's id with its plus signs: Airflow 3.1 puts it into the address as it is, 3.3 encodes it."""
-    fields = dict(field.partition("=")[::2] for field in request.url.query.split("&"))
-    return unquote(fields.get("run_id", "")).replace("\0", "")
-
-
 RunId = Annotated[str, Depends(run_id)]
-MapIndex = Annotated[int, Depends(map_index)]
 Text = Annotated[str, Query(max_length=250, pattern=r"^[^\x00]*$")]  # PostgreSQL takes no NUL
 
 
-@routes.get("/trainings", dependencies=[access.LOGGED_IN])
+def task_key(
+    dag_id: Text,
+    run_id: RunId,
+    task_id: Text,
+    map_index: Annotated[int, Depends(map_index)],
+    region_id: Text = "",
+    region_index: Annotated[int, Query(ge=-1, lt=2**31)] = -1,
+) -> TaskKey:
+    """Which task instance an address is about; the region only where the task is in a loop (Airflow 3.4)."""
+    if not region_id:
+        return TaskKey(dag_id, run_id, task_id, map_index)
+    return TaskKey(dag_id, run_id, task_id, map_index, region_id, region_index)
+
+
+Key = Annotated[TaskKey, Depends(task_key)]
+
+
+@routes.get("/trainings", dependencies=[LOGGED_IN])
 def list_page(
     request: Request,
     readable: access.ReadableDags,
@@ -103,81 +127,81 @@ def list_page(
         batch=Batch(rest[:PAGE_SIZE]),
         troubles=_troubles(request, rest),
         asking=_lines(request).asking,
+        calls=_lines(request).calls,
         window=WINDOW,
         previous=urlencode({**filters, "page": page - 1}) if page > 1 else None,
         following=urlencode({**filters, "page": page + 1}) if len(rest) > PAGE_SIZE else None,
     )
 
 
-@routes.get("/run", dependencies=[access.MAY_SEE_DAG])
+@routes.get("/run", dependencies=[MAY_SEE_DAG])
 def run_page(request: Request, dag_id: Text, run_id: RunId) -> HTMLResponse:
     """The batch of one DAG run."""
     standings = _standings(request, _read(trainings.of_run, dag_id, run_id))
-    troubles, asking = _troubles(request, standings), _lines(request).asking
-    return pages.render("run.html", batch=Batch(standings), run_id=run_id, troubles=troubles, asking=asking)
+    lines, troubles = _lines(request), _troubles(request, standings)
+    return pages.render(
+        "run.html",
+        batch=Batch(standings),
+        run_id=run_id,
+        troubles=troubles,
+        asking=lines.asking,
+        calls=lines.calls,
+    )
 
 
-@routes.get("/training", dependencies=[access.MAY_SEE_DAG])
-def training_page(
-    request: Request, may_edit: access.MayEdit, dag_id: Text, run_id: RunId, task_id: Text, map_index: MapIndex
-) -> HTMLResponse:
-    """One training."""
-    training = _read(trainings.of_task, dag_id, run_id, task_id, map_index)
-    if training is None:
+@routes.get("/training", dependencies=[MAY_SEE_DAG])
+def training_page(request: Request, may_edit: access.MayEdit, key: Key) -> HTMLResponse:
+    """One training; of a task in a loop that of its latest pass, with ways to the others."""
+    found = _read(trainings.of_task, key)
+    if not found:
         return pages.render("not_ours.html")
-    details, more_to_come = None, False
-    if training.model_id:
-        line = _lines(request)[training.conn_id]
-        details = line.details(training.model_id, training.job_id)
-        more_to_come = not line.has_told_all(training.model_id)
+    training, passes = found[-1], found if len(found) > 1 else []
+    if key.region_id:
+        passes = _read(trainings.of_task, key._replace(region_id=None, region_index=None))
+    lines = _lines(request)
+    details = lines.details(training)
     (standing,) = _standings(request, [training])
     return pages.training(
         standing,
         details,
-        more_to_come=more_to_come,
+        passes=passes,
+        more_to_come=not lines.has_told_all(training),
         troubles=_troubles(request, [standing]),
-        asking=_lines(request).asking,
-        may_edit=may_edit,
+        asking=lines.asking,
+        calls=lines.calls,
+        may_edit=may_edit and lines.calls,
         token=access.form_token(request),
     )
 
 
-@routes.get("/picture", dependencies=[access.MAY_SEE_DAG])
-async def picture(
-    request: Request, dag_id: Text, run_id: RunId, task_id: Text, map_index: MapIndex, asset_id: Text
-) -> Response:
+@routes.get("/picture", dependencies=[MAY_SEE_DAG])
+async def picture(request: Request, key: Key, asset_id: Text) -> Response:
     """A training image or a sample of one training."""
 
     def load() -> Response:
-        training = _training(dag_id, run_id, task_id, map_index)
-        return pictures.load(_lines(request)[training.conn_id], training, asset_id)
+        training = _training(key)
+        return pictures.load(_line(request, training), training, asset_id)
 
     return await anyio.to_thread.run_sync(load, limiter=pictures.limiter())
 
 
-@routes.post("/cancel", dependencies=[access.MAY_EDIT_DAG, access.FROM_OWN_PAGE, access.AUDITED])
-def cancel_training(request: Request, dag_id: Text, run_id: RunId, task_id: Text, map_index: MapIndex) -> HTMLResponse:
+@routes.post("/cancel", dependencies=[MAY_EDIT_DAG, access.FROM_OWN_PAGE, AUDITED])
+def cancel_training(request: Request, key: Key) -> HTMLResponse:
     """Cancel one training."""
-    training = _training(dag_id, run_id, task_id, map_index)
-    return pages.outcome(training, lambda: actions.cancel(_lines(request)[training.conn_id], training))
+    training = _training(key)
+    line = _line(request, training)
+    return pages.outcome(training, lambda: actions.cancel(line, training))
 
 
-@routes.post("/epoch", dependencies=[access.MAY_EDIT_DAG, access.FROM_OWN_PAGE, access.AUDITED])
-def choose_epoch(
-    request: Request,
-    dag_id: Text,
-    run_id: RunId,
-    task_id: Text,
-    map_index: MapIndex,
-    epoch: Annotated[str, Form(max_length=50)],
-) -> HTMLResponse:
+@routes.post("/epoch", dependencies=[MAY_EDIT_DAG, access.FROM_OWN_PAGE, AUDITED])
+def choose_epoch(request: Request, key: Key, epoch: Annotated[str, Form(max_length=50)]) -> HTMLResponse:
     """Choose the epoch that a trained model uses."""
-    training = _training(dag_id, run_id, task_id, map_index)
-    line = _lines(request)[training.conn_id]
+    training = _training(key)
+    line = _line(request, training)
     return pages.outcome(training, lambda: actions.choose_epoch(line, training, epoch))
 
 
-@routes.get("/static/{name}", dependencies=[access.LOGGED_IN])
+@routes.get("/static/{name}", dependencies=[LOGGED_IN])
 def static(name: str) -> Response:
     """Style, script and icons."""
     found = next((file for file in STATIC.iterdir() if file.name == name), None)
@@ -191,17 +215,26 @@ def _lines(request: Request) -> Lines:
     return lines
 
 
+def _line(request: Request, training: Training) -> Line:
+    """The line over which a training's connection leads to Scenario."""
+    if not _lines(request).calls:
+        raise HTTPException(status.HTTP_409_CONFLICT, f"This page does not call Scenario here: {NO_CALLS}.")
+    return _lines(request)[training.conn_id]
+
+
 def _read(question: Callable[..., T], *arguments: object, **options: object) -> T:
     """Ask the database, and give its connection back before anybody waits for Scenario."""
-    with create_session(scoped=False) as session:
+    with database_session() as session:
         return question(session, *arguments, **options)
 
 
-def _training(dag_id: str, run_id: str, task_id: str, map_index: int) -> Training:
-    training = _read(trainings.of_task, dag_id, run_id, task_id, map_index)
-    if training is None or training.model_id is None:
+def _training(key: TaskKey) -> Training:
+    found = _read(trainings.of_task, key)
+    if len(found) > 1:
+        raise HTTPException(status.HTTP_400_BAD_REQUEST, "This task is in a loop; the address does not say which pass.")
+    if not found or found[0].model_id is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, "This task trains nothing, or nothing yet.")
-    return training
+    return found[0]
 
 
 def _standings(request: Request, found: Iterable[Training]) -> list[Standing]:

@@ -322,9 +322,14 @@ def _unless_refused(question: Callable[[], T]) -> T | None:
 
 
 class Lines:
-    """One line for each connection, for the life of the process."""
+    """
+    One line for each connection, for the life of the process.
 
-    def __init__(self) -> None:
+    :param calls: False for an API server that must not or cannot reach Scenario: then nothing is asked.
+    """
+
+    def __init__(self, *, calls: bool = True) -> None:
+        self.calls = calls
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="scenario-page")
         self._lines: dict[str, Line] = {}
 
@@ -334,7 +339,7 @@ class Lines:
     def sights(self, trainings: Iterable[Training]) -> dict[tuple[str, str], Sight]:
         """What is known of these trainings, by connection and model; what a task has returned is not asked for."""
         wanted: dict[str, dict[str, str | None]] = {}
-        for training in trainings:
+        for training in trainings if self.calls else ():
             if training.model_id and training.status is None:
                 wanted.setdefault(training.conn_id, {})[training.model_id] = training.job_id
         return {
@@ -343,9 +348,19 @@ class Lines:
             for model_id, sight in self[conn_id].sights(jobs, patience=PATIENCE / len(wanted)).items()
         }
 
+    def details(self, training: Training) -> Details | None:
+        """All that is known of one training."""
+        if not (self.calls and training.model_id):
+            return None
+        return self[training.conn_id].details(training.model_id, training.job_id)
+
+    def has_told_all(self, training: Training) -> bool:
+        """Whether no later look shows more of this training."""
+        return not (self.calls and training.model_id) or self[training.conn_id].has_told_all(training.model_id)
+
     @property
     def asking(self) -> bool:
-        """Whether an answer is on its way, so that it is worth to look again soon."""
+        """Whether an answer is on its way, so that it is worth looking again soon."""
         return any(line.asking for line in list(self._lines.values()))
 
     def troubles(self, trainings: Iterable[Training]) -> list[Trouble]:

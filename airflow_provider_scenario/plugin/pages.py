@@ -18,7 +18,7 @@ from airflow_provider_scenario.client.errors import ScenarioError
 from airflow_provider_scenario.client.trainers import without_secrets
 from airflow_provider_scenario.plugin.actions import can_choose_epoch
 from airflow_provider_scenario.plugin.lookup import EVERY
-from airflow_provider_scenario.watch.polling import is_anothers
+from airflow_provider_scenario.watch.cancelling import is_anothers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -135,7 +135,8 @@ def log_address(training: Training) -> str:
     """Where Airflow's own API has the task's log; it asks whether the viewer may read it."""
     dag_id, run_id, task_id = (quote(part, safe="") for part in (training.dag_id, training.run_id, training.task_id))
     task = f"../api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
-    return f"{task}/logs/{max(1, training.try_number)}?map_index={training.map_index}"
+    place = training.region or {"map_index": str(training.map_index)}
+    return f"{task}/logs/{max(1, training.try_number)}?{urlencode(place)}"
 
 
 def ago(then: float, now: float) -> str:

@@ -76,7 +76,9 @@ class Standing:
     @property
     def task(self) -> str:
         training = self.training
-        return training.task_id if training.map_index < 0 else f"{training.task_id} [{training.map_index}]"
+        mapped = f" [{training.map_index}]" if training.map_index >= 0 else ""
+        iteration = f", pass {training.iteration}" if training.iteration is not None else ""
+        return f"{training.task_id}{mapped}{iteration}"
 
     @property
     def type(self) -> str:

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
+from airflow_provider_scenario.airflow_compat.exceptions import AirflowFailException, AirflowSensorTimeout
 from airflow_provider_scenario.arguments import DEFAULT_POKE_INTERVAL, DEFAULT_TIMEOUT, GRACE, known, seconds
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.deferral import ends_in_triggerer, warn_without_triggerer
 from airflow_provider_scenario.exceptions import (
-    AirflowFailException,
-    AirflowSensorTimeout,
     TrainingFailedError,
     TrainingTimeoutError,
     permanent_errors_do_not_retry,
@@ -142,8 +141,9 @@ class ScenarioTrainingSensor(BaseSensorOperator):
                 poke_interval=float(self.poke_interval),
                 deadline=self._watch.deadline,
                 cancel_on_kill=self.cancel_on_kill,
-                ends_task=ends_in_triggerer(self, context, stores=self.do_xcom_push),
-                returns=self.do_xcom_push,
+                end_from_trigger=ends_in_triggerer(self, context, stores=self.do_xcom_push),
+                do_xcom_push=self.do_xcom_push,
+                deferred_at=time.time(),
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=self.timeout) + GRACE,

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from typing import Any
-
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_scenario.hooks.ai_creation_workshop import AICreationWorkshopHook
-from airflow_provider_scenario.triggers.task_end import task_end
+from airflow_provider_scenario.triggers.base import EndingTrigger
 from airflow_provider_scenario.watch.listing import ListingWatch, ending, result, shared_workshop
 from airflow_provider_scenario.watch.shared import in_thread
 
+if TYPE_CHECKING:
+    from airflow.triggers.base import TriggerEvent
 
-class AICreationWorkshopListingTrigger(BaseTrigger):
+
+class AICreationWorkshopListingTrigger(EndingTrigger):
     """
     Send the same tree again and again until its listing is over, then fire one event.
 
@@ -26,11 +27,19 @@ class AICreationWorkshopListingTrigger(BaseTrigger):
     :param deadline: when to give up, as a Unix time in seconds: absolute, so that a triggerer's restart does not
         extend it. None: never.
     :param url_expires_in: seconds that signed addresses are good.
-    :param ends_task: a listing that ends well ends the task from here, without another worker start, see
-        :func:`~..deferral.ends_in_triggerer`. Default: False.
-    :param returns: store the task's result before it is ended from here. Default: False.
     :param ai_creation_workshop_conn_id: connection of type ``ai_creation_workshop``.
+    :param options: see :class:`~.base.EndingTrigger`.
     """
+
+    stored: ClassVar[tuple[str, ...]] = (
+        "model",
+        "session",
+        "poke_interval",
+        "deadline",
+        "url_expires_in",
+        "ai_creation_workshop_conn_id",
+        *EndingTrigger.stored,
+    )
 
     def __init__(
         self,
@@ -40,35 +49,16 @@ class AICreationWorkshopListingTrigger(BaseTrigger):
         poke_interval: float = 300.0,
         deadline: float | None = None,
         url_expires_in: int,
-        ends_task: bool = False,
-        returns: bool = False,
         ai_creation_workshop_conn_id: str = AICreationWorkshopHook.default_conn_name,
+        **options: Any,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__(**options)
         self.model = model
         self.session = session
         self.poke_interval = poke_interval
         self.deadline = deadline
         self.url_expires_in = url_expires_in
-        self.ends_task = ends_task
-        self.returns = returns
         self.ai_creation_workshop_conn_id = ai_creation_workshop_conn_id
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """All that is needed to go on in another triggerer."""
-        return (
-            f"{type(self).__module__}.{type(self).__qualname__}",
-            {
-                "model": self.model,
-                "session": self.session,
-                "poke_interval": self.poke_interval,
-                "deadline": self.deadline,
-                "url_expires_in": self.url_expires_in,
-                "ends_task": self.ends_task,
-                "returns": self.returns,
-                "ai_creation_workshop_conn_id": self.ai_creation_workshop_conn_id,
-            },
-        )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look, in turn with all others that wait in this process; one log line when something has changed."""
@@ -93,7 +83,6 @@ class AICreationWorkshopListingTrigger(BaseTrigger):
                 if outcome:
                     break
         end = ending(outcome, seen)
-        event = TriggerEvent(end)  # type: ignore[no-untyped-call]
-        if self.ends_task and outcome == "listed":
-            event = await task_end(self, event, {"return_value": result(end, watch.what)} if self.returns else {})
-        yield event
+        ended_well = outcome == "listed"
+        xcoms = {"return_value": result(end, watch.what)} if ended_well and self.do_xcom_push else {}
+        yield await self.last_event(end, ended_well=ended_well, xcoms=xcoms)

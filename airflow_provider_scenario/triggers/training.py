@@ -7,26 +7,30 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
-
+from airflow_provider_scenario.airflow_compat.attempt import Attempt
+from airflow_provider_scenario.airflow_compat.triggers import has_on_kill, on_kill_is_certain
 from airflow_provider_scenario.client.errors import PlanCeilingError, ScenarioError
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
-from airflow_provider_scenario.task_state import state_of
-from airflow_provider_scenario.triggers.task_end import task_end
+from airflow_provider_scenario.triggers.base import EndingTrigger
+from airflow_provider_scenario.watch.cancelling import IN_TRIGGERER, StoppableTraining
 from airflow_provider_scenario.watch.decision import TrainingWatch
 from airflow_provider_scenario.watch.ending import Ending
-from airflow_provider_scenario.watch.polling import cancel_persistently, sighting
+from airflow_provider_scenario.watch.polling import sighting
 from airflow_provider_scenario.watch.shared import SharedPoller, in_thread, shared_poller
 from airflow_provider_scenario.watch.slots import waiting_for_slot
 from airflow_provider_scenario.watch.start import Started, start_or_adopt
 
-# Airflow lets ``on_kill`` take thirty seconds; a service that hangs must not take them all.
-_KILL_TIMEOUT = (2.0, 4.0)
+if TYPE_CHECKING:
+    from airflow.triggers.base import TriggerEvent
 
 
-class ScenarioTrainingTrigger(BaseTrigger):
+_OVER = ("trained", "failed", "canceled", "not-started")
+"""Outcomes after which there is nothing to cancel."""
+
+
+class ScenarioTrainingTrigger(EndingTrigger):
     """
     Look at a training until it has ended, then fire one event: an :class:`~..watch.ending.Ending` as a dict.
 
@@ -36,12 +40,22 @@ class ScenarioTrainingTrigger(BaseTrigger):
     :param deadline: when to give up, as a Unix time in seconds: absolute, so that a triggerer's restart does not
         extend it. None: never.
     :param cancel_on_kill: cancel the training when a person kills, marks or clears the deferred task. Default: False.
-    :param ends_task: a training that ends well ends the task from here, without another worker start, see
-        :func:`~..deferral.ends_in_triggerer`. Default: False.
-    :param returns: store the task's result before it is ended from here. Default: False.
-    :param told: XComs of the task that are brought up to date with the result before it is ended from here.
+    :param pushed_xcoms: XComs of the task that are brought up to date with the result before it is ended from here.
     :param scenario_conn_id: connection of type ``scenario``.
+    :param told: former name of ``pushed_xcoms``.
+    :param options: see :class:`~.base.EndingTrigger`.
     """
+
+    stored: ClassVar[tuple[str, ...]] = (
+        "model_id",
+        "job_id",
+        "poke_interval",
+        "deadline",
+        "cancel_on_kill",
+        "pushed_xcoms",
+        "scenario_conn_id",
+        *EndingTrigger.stored,
+    )
 
     def __init__(
         self,
@@ -51,62 +65,43 @@ class ScenarioTrainingTrigger(BaseTrigger):
         poke_interval: float = 30.0,
         deadline: float | None = None,
         cancel_on_kill: bool = False,
-        ends_task: bool = False,
-        returns: bool = False,
-        told: dict[str, Any] | None = None,
+        pushed_xcoms: dict[str, Any] | None = None,
         scenario_conn_id: str = ScenarioHook.default_conn_name,
+        told: dict[str, Any] | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__(**options)
         self.model_id = model_id
         self.job_id = job_id
         self.poke_interval = poke_interval
         self.deadline = deadline
         self.cancel_on_kill = cancel_on_kill
-        self.ends_task = ends_task
-        self.returns = returns
-        self.told = told or {}
+        self.pushed_xcoms = pushed_xcoms or told or {}
         self.scenario_conn_id = scenario_conn_id
         self._ended = False
         self._cancelling: asyncio.Future[None] | None = None
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """All that is needed to go on in another triggerer."""
-        return (
-            f"{type(self).__module__}.{type(self).__qualname__}",
-            {
-                "model_id": self.model_id,
-                "job_id": self.job_id,
-                "poke_interval": self.poke_interval,
-                "deadline": self.deadline,
-                "cancel_on_kill": self.cancel_on_kill,
-                "ends_task": self.ends_task,
-                "returns": self.returns,
-                "told": self.told,
-                "scenario_conn_id": self.scenario_conn_id,
-            },
-        )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look together with all that wait in this process; one log line when something has changed."""
         try:
             async with shared_poller(self.scenario_conn_id) as shared:
                 end = await self._end(shared)
+            self._ended = end.outcome in _OVER
+            event = await self.last_event(end.to_event(), ended_well=end.outcome == "trained", xcoms=self._xcoms(end))
         except asyncio.CancelledError:
-            if not hasattr(BaseTrigger, "on_kill"):  # Airflow 3.1 and 3.2 leave it to the trigger to find out why
+            if not has_on_kill():
                 await self.on_kill()
             raise
-        self._ended = True
-        event = TriggerEvent(end.to_event())  # type: ignore[no-untyped-call]
-        if self.ends_task and end.outcome == "trained":
-            event = await task_end(self, event, self._xcoms(end))
         yield event
 
     def _xcoms(self, end: Ending) -> dict[str, Any]:
+        if end.outcome != "trained":
+            return {}
         if end.creative_units_cost is None:
-            end = replace(end, creative_units_cost=self.told.get("creative_units_cost"))
+            end = replace(end, creative_units_cost=self.pushed_xcoms.get("creative_units_cost"))
         result = end.result()
-        xcoms = {key: result[key] for key, told in self.told.items() if result[key] not in (None, told)}
-        if self.returns:
+        xcoms = {key: result[key] for key, pushed in self.pushed_xcoms.items() if result[key] not in (None, pushed)}
+        if self.do_xcom_push:
             xcoms["return_value"] = result
         return xcoms
 
@@ -125,17 +120,16 @@ class ScenarioTrainingTrigger(BaseTrigger):
             if outcome:
                 return await in_thread(shared.poller.ending, outcome, seen, self.model_id, self.job_id)
             pause = watch.pause
-            # Kept while it waits, the answers of a thousand age so that Python goes through all objects of the process
-            # again and again, and the triggerer stands still meanwhile.
+            # Drop the reference before sleeping: thousands of retained answers trigger slow full garbage collections.
             del seen
 
     async def on_kill(self) -> None:
         """
         Cancel the training, if it was a person who ended the deferral.
 
-        Airflow 3.3.0 to 3.3.2 calls this also when the trigger has only moved to another triggerer
-        (apache/airflow#73454), so the task's state is asked for first: still ``deferred`` means that somebody else
-        goes on waiting. Where the state cannot be had the training goes on.
+        Where ``on_kill`` alone does not tell (below 3.4), the task's state is asked for first: still ``deferred`` means
+        that the trigger has moved and another triggerer goes on waiting. Where the state cannot be had the training
+        goes on.
 
         Airflow cancels a killed trigger anew each second until it has ended: what has begun is seen to its end.
         """
@@ -150,24 +144,24 @@ class ScenarioTrainingTrigger(BaseTrigger):
                 await asyncio.shield(self._cancelling)
 
     async def _cancel_if_killed(self) -> None:
-        try:
-            state = await in_thread(state_of, self.task_instance)
-        except Exception as error:
-            self.log.warning(
-                "Cannot tell whether the task was killed (%s): the training of %s goes on, and its cost.",
-                type(error).__name__,
-                self.model_id,
-            )
-            return
-        if state == "deferred":
-            self.log.info(
-                "The task is still deferred: another triggerer waits for %s. Nothing cancelled.", self.model_id
-            )
-            return
-        try:
-            fate = await in_thread(self._cancel)
-        except ScenarioError as error:
-            fate = f"The training of {self.model_id} could not be cancelled and may go on, and so may its cost: {error}"
+        state: str | None = "no longer deferred"
+        if not on_kill_is_certain():
+            try:
+                state = await in_thread(Attempt.of_trigger(self).state)
+            except Exception as error:
+                self.log.warning(
+                    "Cannot tell whether the task was killed (%s): the training of %s goes on, and its cost.",
+                    type(error).__name__,
+                    self.model_id,
+                )
+                return
+            if state == "deferred":
+                self.log.info(
+                    "The task is still deferred: another triggerer waits for %s. Nothing cancelled.", self.model_id
+                )
+                return
+        training = StoppableTraining(model_id=str(self.model_id), job_id=self.job_id)
+        fate = await in_thread(training.cancel_at_once, ScenarioHook(self.scenario_conn_id).connect, IN_TRIGGERER)
         self.log.info("Task killed while deferred (it is now %s). %s", state or "cleared", fate)
 
     async def cleanup(self) -> None:
@@ -177,10 +171,6 @@ class ScenarioTrainingTrigger(BaseTrigger):
         On Python 3.11 Airflow stops waiting for :meth:`on_kill` when it cancels the second time, and closes the log.
         """
         await self._see_to_its_end()
-
-    def _cancel(self) -> str:
-        with ScenarioHook(self.scenario_conn_id).connect(timeout=_KILL_TIMEOUT, max_tries=1) as client:
-            return cancel_persistently(client, str(self.model_id), self.job_id, patience=5.0)
 
 
 class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
@@ -197,6 +187,15 @@ class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
     :param wait_for_completion: False fires as soon as the training has started.
     """
 
+    stored: ClassVar[tuple[str, ...]] = (
+        # The job is known only once the training has started, and then read from the model.
+        *(name for name in ScenarioTrainingTrigger.stored if name != "job_id"),
+        "parameters",
+        "previous_job_id",
+        "since",
+        "wait_for_completion",
+    )
+
     def __init__(
         self,
         *,
@@ -205,26 +204,14 @@ class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
         previous_job_id: str | None = None,
         since: float,
         wait_for_completion: bool = True,
-        **kwargs: Any,
+        **options: Any,
     ) -> None:
-        super().__init__(model_id=model_id, **kwargs)
+        super().__init__(model_id=model_id, **options)
         self.parameters = parameters
         self.previous_job_id = previous_job_id
         self.since = since
         self.wait_for_completion = wait_for_completion
         self._starting: asyncio.Future[Started] | None = None
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """All that is needed to go on in another triggerer."""
-        path, kwargs = super().serialize()
-        del kwargs["job_id"]  # known only once it has started, and then read from the model
-        return path, {
-            **kwargs,
-            "parameters": self.parameters,
-            "previous_job_id": self.previous_job_id,
-            "since": self.since,
-            "wait_for_completion": self.wait_for_completion,
-        }
 
     async def _end(self, shared: SharedPoller) -> Ending:
         started = await self._start(shared)

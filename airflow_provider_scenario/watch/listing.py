@@ -14,13 +14,14 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Literal, get_args
 from weakref import WeakKeyDictionary
 
+from airflow_provider_scenario.airflow_compat.exceptions import AirflowFailException, AirflowSensorTimeout
 from airflow_provider_scenario.client.errors import (
     AuthenticationError,
     RequestRefusedError,
     ScenarioError,
     ThrottledError,
 )
-from airflow_provider_scenario.exceptions import AirflowFailException, AirflowSensorTimeout, ListingFailedError
+from airflow_provider_scenario.exceptions import ListingFailedError
 from airflow_provider_scenario.hooks.ai_creation_workshop import AICreationWorkshopHook
 from airflow_provider_scenario.watch.shared import in_thread
 

@@ -1,4 +1,4 @@
-"""The requests of waiting: one poll, the last look at the end, the cancellation, and the blocking loop."""
+"""The requests of waiting: one poll, the last look at the end, and the blocking loop."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from airflow_provider_scenario.client.errors import (
     ServiceError,
 )
 from airflow_provider_scenario.client.schemas import Job, Model
+from airflow_provider_scenario.watch.cancelling import is_anothers
 from airflow_provider_scenario.watch.decision import FINAL_STATUSES, Outcome, Sighting, TrainingWatch
 from airflow_provider_scenario.watch.ending import Ending
 
@@ -135,11 +136,6 @@ class Poller:
         return ask()
 
 
-def is_anothers(model: Model, job_id: str | None) -> bool:
-    """Whether the model is by now trained by another job than the one that is waited for."""
-    return bool(job_id and model.job_id and model.job_id != job_id)
-
-
 def sighting(seen: Seen) -> Sighting | ScenarioError:
     """What the decision needs of an answer."""
     if isinstance(seen, ScenarioError):
@@ -182,40 +178,6 @@ def wait_for_training(
         if outcome:
             return poller.ending(outcome, seen, model_id, job_id)
         sleep(watch.pause)
-
-
-def cancel_training(client: ScenarioClient, model_id: str, job_id: str | None) -> str:
-    """
-    Cancel the model's training, unless it is over or is by now another one than ``job_id``.
-
-    :return: what became of it, as a sentence for the log.
-    """
-    model = client.get_model(model_id)
-    if model.status != "training":
-        return f"Nothing to cancel: {model_id} is {model.status}."
-    if is_anothers(model, job_id):
-        return f"Not cancelled: {model_id} is by now trained by {model.job_id}, not by {job_id}."
-    try:
-        client.cancel_training(model_id)
-    except RequestRefusedError as error:
-        return f"Nothing to cancel: {error}"
-    return f"The training of {model_id} ({model.job_id}) was cancelled. Scenario does not promise a refund."
-
-
-def cancel_persistently(client: ScenarioClient, model_id: str, job_id: str | None, *, patience: float) -> str:
-    """
-    As :func:`cancel_training`, again where the service only stumbles: whoever was killed gets no other chance.
-
-    :param patience: seconds after which no further attempt begins.
-    """
-    give_up = time.monotonic() + patience
-    while True:
-        try:
-            return cancel_training(client, model_id, job_id)
-        except ScenarioError as error:
-            if error.permanent or time.monotonic() >= give_up:
-                raise
-        time.sleep(patience / 10)
 
 
 def _job(client: ScenarioClient, job_id: str | None) -> Job | None:

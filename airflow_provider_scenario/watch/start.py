@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_scenario.client.errors import AlreadyTrainingError
@@ -17,19 +17,25 @@ class Started:
     """
     A training that runs.
 
-    :param adopted: somebody, perhaps an earlier try, had started it; nothing new was paid.
+    :param adopted: somebody, perhaps an earlier attempt, had started it; nothing new was paid.
+    :param refused: our own request was refused, because one runs already.
     """
 
     model_id: str
     job_id: str | None
     creative_units_cost: float | None = None
     adopted: bool = False
+    refused: bool = False
 
     def result(self) -> dict[str, Any]:
         """What a task returns that does not wait for the end."""
-        fields = asdict(self)
-        del fields["adopted"]
-        return {**fields, "status": "training", "epochs": []}
+        return {
+            "model_id": self.model_id,
+            "job_id": self.job_id,
+            "creative_units_cost": self.creative_units_cost,
+            "status": "training",
+            "epochs": [],
+        }
 
     def __str__(self) -> str:
         if self.adopted:
@@ -54,5 +60,5 @@ def start_or_adopt(
     try:
         started = client.train(model.id, parameters)
     except AlreadyTrainingError:
-        return Started(model_id=model.id, job_id=client.get_model(model.id).job_id, adopted=True)
+        return Started(model_id=model.id, job_id=client.get_model(model.id).job_id, adopted=True, refused=True)
     return Started(model_id=model.id, job_id=started.job.job_id, creative_units_cost=started.creative_units_cost)

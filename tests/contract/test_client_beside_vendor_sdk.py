@@ -30,7 +30,7 @@ from airflow_provider_scenario.client.errors import (
 )
 from airflow_provider_scenario.client.scenario import ScenarioClient
 from airflow_provider_scenario.client.schemas import TrainingImagePair
-from airflow_provider_scenario.client.trainers import PARAMETERS
+from airflow_provider_scenario.client.trainers import PARAMETERS, camel_case
 from tests.contract.wire import Call, Recorder, Reply, Sent, api_names, differences, forward_to, recorder, repeat
 
 if TYPE_CHECKING:
@@ -48,7 +48,16 @@ IDS = [f"model_{number}" for number in range(120)]
 ASSETS = [f"asset_{number}" for number in range(21)]
 CONCEPT = {"model_id": "model_b", "scale": 0.8, "model_epoch": "000003"}
 PAIR = {"source_id": "asset_a", "target_id": "asset_b", "instruction": "at night – bei Nacht"}
-EVERY_PARAMETER = dict.fromkeys(train_trigger_params.Parameters.__annotations__, 1)
+
+
+def a_value_of(name):
+    parameter = PARAMETERS[camel_case(name)]
+    numbers = {"a number": 0.0005, "a whole number": max(1, int(parameter.minimum or 0))}
+    others = {"text": next(iter(parameter.choices), "a"), "true or false": True, "a list of text": ["a"]}
+    return {**numbers, **others}[parameter.kind]
+
+
+EVERY_PARAMETER = {name: a_value_of(name) for name in train_trigger_params.Parameters.__annotations__}
 NOON, NOON_TEXT = datetime(2026, 3, 1, 12, tzinfo=UTC), "2026-03-01T12:00:00.000Z"
 ODD = "a b,c&d=e/ü+%"
 

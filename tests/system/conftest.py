@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import airflow_provider_scenario
 from airflow_provider_scenario.demo.local_airflow import LocalAirflow
 from airflow_provider_scenario.emulator.server import running_emulator
 from tests.system.statsd_listener import Statistics
@@ -97,7 +99,11 @@ def airflow(
                 "extra": {"api_token": TOKEN},
             },
         },
-        env={"LORA_STORAGE": str(served), "LORA_PUBLIC_URL": f"{emulator_process.removesuffix('/v1')}/files"},
+        env={
+            "LORA_STORAGE": str(served),
+            "LORA_PUBLIC_URL": f"{emulator_process.removesuffix('/v1')}/files",
+            "PYTHONWARNINGS": "default::DeprecationWarning,default::PendingDeprecationWarning,default::FutureWarning",
+        },
         config={
             "core.simple_auth_manager_users": "admin:admin,viewer:viewer",
             # The DAGs stay as they are: parsing them all again and again would take half of two cores.
@@ -111,3 +117,14 @@ def airflow(
         },
     ) as airflow:
         yield airflow
+        assert deprecations(airflow.home) == []
+
+
+def deprecations(home: Path) -> list[str]:
+    """What the logs of Airflow's parts and of all tasks say that this package uses, and that will go away."""
+    package = str(Path(airflow_provider_scenario.__file__).parent)
+    logs = [*(home / "parts").glob("*.log"), *(home / "logs").rglob("*.log*")]
+    lines = {line for log in logs for line in log.read_text(encoding="utf-8", errors="replace").splitlines()}
+    return sorted(
+        line for line in lines if package in line and re.search(r"Deprecat|FutureWarning|Removed\w+Warning", line)
+    )

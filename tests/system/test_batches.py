@@ -50,6 +50,7 @@ def test_a_batch_below_the_threshold_asks_nobody_and_publishes_each_lora(airflow
     eventually(lambda: is_published(airflow, summary["models"].values()))
 
 
+@pytest.mark.every_minor
 def test_a_batch_above_the_threshold_waits_for_a_person(airflow, emulator, folder):
     run = airflow.trigger("train_lora_batch", {"folder": str(folder), "ask_above": 0})
     # Airflow 3.3 has a state of its own for it; before, the task is deferred.

@@ -10,6 +10,8 @@ import pytest
 
 from tests.system.test_waiting import TO_RETURN, WORKER_STARTS
 
+pytestmark = pytest.mark.every_minor
+
 
 @pytest.fixture(autouse=True)
 def no_import_errors(airflow):

@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import base64
 
+import pytest
+
 from tests.system.conftest import KEY, SECRET, TOKEN
 
 
+@pytest.mark.every_minor
 def test_no_secret_is_in_any_log_or_in_the_metadata_database(airflow, emulator):
     """Logs, XComs, rendered templates and serialised DAGs of everything that runs here, after a whole run."""
     dags = ("operator_deferred", "operator_blocking", "wrong_secret", "train_and_publish")

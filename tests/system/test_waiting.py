@@ -16,6 +16,7 @@ TO_RETURN = 1 if Version(airflow_version) >= Version("3.3") else 2  # before, a 
 ONE_TRAINING = {"models": 1, "images": 2, "trainings": 1, "canceled": 0}
 
 
+@pytest.mark.every_minor
 @MODES
 @pytest.mark.parametrize(("kind", "task"), [("operator", "train"), ("sensor", "wait")])
 def test_a_training_that_succeeds_gives_its_result(airflow, emulator, kind, task, mode):
@@ -31,6 +32,7 @@ def test_a_training_that_succeeds_gives_its_result(airflow, emulator, kind, task
     assert starts == (TO_RETURN if mode == "deferred" else 1)
 
 
+@pytest.mark.every_minor
 @MODES
 @pytest.mark.parametrize(("kind", "task"), [("operator", "train"), ("sensor", "wait")])
 def test_a_training_that_fails_fails_the_task_with_the_vendors_words(airflow, emulator, kind, task, mode):
@@ -69,6 +71,7 @@ def test_a_sensor_that_is_killed_leaves_the_training_alone(airflow, emulator):
     assert emulator.counts() == ONE_TRAINING
 
 
+@pytest.mark.every_minor
 def test_a_deferred_task_that_runs_out_of_time_cancels_the_training_and_says_so(airflow, emulator):
     emulator.set(training_seconds=600)
     run = airflow.trigger("out_of_time")
@@ -111,6 +114,7 @@ def test_mapped_tasks_train_a_model_each(airflow, emulator):
     assert names == ["mapped-a", "mapped-b", "mapped-c"]
 
 
+@pytest.mark.every_minor
 def test_ids_link_and_progress_are_there_while_it_trains(airflow, emulator):
     emulator.set(training_seconds=600)
     run = airflow.trigger("operator_deferred")
@@ -178,6 +182,7 @@ def test_a_deferred_training_is_looked_at_once_an_interval_and_more_rarely_while
     assert airflow.wait_for_run("operator_deferred", run) == "success"
 
 
+@pytest.mark.every_minor
 @pytest.mark.parametrize(("dag", "starts"), [("sensor_quiet", 1), ("sensor_with_outlet", 2)])
 def test_success_starts_a_worker_again_only_where_one_has_something_to_do(airflow, emulator, dag, starts):
     run = end_once_deferred(airflow, emulator, dag, "wait")
@@ -205,6 +210,7 @@ def eventually(true, seconds: float = 20) -> None:
         time.sleep(0.3)
 
 
+@pytest.mark.every_minor
 @MODES
 def test_airflows_statistics_hear_of_polls_requests_and_the_end(airflow, emulator, statistics, mode):
     ends = statistics.timers["airflow.scenario.end_noticed_after"]

@@ -1,9 +1,8 @@
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 from airflow.sdk import Asset
+from airflow.sdk.execution_time.context import OutletEventAccessors
 
 from airflow_provider_scenario.assets import tell_outlets
 
@@ -41,7 +40,7 @@ def test_anything_else_is_refused_with_the_right_form(uri):
 
 def test_an_event_tells_which_model_it_is():
     outlet, other = Asset("scenario://model/ink"), Asset("s3://bucket/ink")
-    events = {asset: SimpleNamespace(extra={}) for asset in (outlet, other)}
+    events = OutletEventAccessors()
     tell_outlets({"outlet_events": events}, [outlet, other], RESULT)
     assert events[outlet].extra == {key: RESULT[key] for key in RESULT if key not in ("status", "train_seconds")}
     assert events[other].extra == {}

@@ -13,7 +13,9 @@ from airflow_provider_scenario.client.errors import (
     ThrottledError,
 )
 from airflow_provider_scenario.operators.training import ScenarioTrainModelOperator
-from airflow_provider_scenario.retry_policy import SCENARIO_RETRY_POLICY
+from airflow_provider_scenario.retry_policy import SCENARIO_RETRY_POLICY, ScenarioRetryPolicy
+
+RUN_AGAIN = getattr(RetryAction, "RESCHEDULE", RetryAction.RETRY)
 
 
 def decide(error, task=None):
@@ -27,6 +29,7 @@ def decide(error, task=None):
         AuthenticationError("no"),
         InvalidInputError("no"),
         PlanCeilingError("no", action="train-model", limit=0, used=0),
+        PlanCeilingError("no", action="parallel-training", limit=0, used=0),
     ],
 )
 def test_what_is_permanent_is_not_tried_again(error):
@@ -35,15 +38,21 @@ def test_what_is_permanent_is_not_tried_again(error):
     assert type(error).__name__ in decision.reason
 
 
-def test_throttling_waits_what_the_service_asked_for():
-    decision = decide(ThrottledError("slow down", retry_after=42))
-    assert (decision.action, decision.retry_delay) == (RetryAction.RETRY, timedelta(seconds=42))
-
-
 @pytest.mark.parametrize(
-    "error",
-    [ThrottledError("slow down", retry_after=None), ServiceError("502", maybe_done=False), KeyError("of the author's")],
+    ("error", "pause"),
+    [
+        (ThrottledError("slow down", retry_after=42), timedelta(seconds=42)),
+        (ThrottledError("slow down", retry_after=None), None),
+        (PlanCeilingError("full", action="parallel-training", limit=2, used=2), None),
+    ],
 )
+def test_what_waiting_cures_is_run_again_and_uses_no_retry_where_airflow_can_do_that(error, pause):
+    decision = decide(error)
+    assert (decision.action, decision.retry_delay) == (RUN_AGAIN, pause)
+    assert getattr(decision, "reschedule_timeout", timedelta(hours=12)) == timedelta(hours=12)
+
+
+@pytest.mark.parametrize("error", [ServiceError("502", maybe_done=False), KeyError("of the author's")])
 def test_all_else_is_as_the_task_says(error):
     assert decide(error).action == RetryAction.DEFAULT
 
@@ -76,5 +85,10 @@ def test_errors_that_go_in_circles_are_no_trap():
 
 
 def test_it_comes_back_from_a_serialised_dag():
-    policy = type(SCENARIO_RETRY_POLICY)
-    assert isinstance(policy.deserialize(SCENARIO_RETRY_POLICY.serialize()), policy)
+    policy = ScenarioRetryPolicy(timedelta(minutes=5))
+    assert ScenarioRetryPolicy.deserialize(policy.serialize()).reschedule_timeout == timedelta(minutes=5)
+
+
+def test_no_time_at_all_is_an_error():
+    with pytest.raises(ValueError, match="reschedule_timeout is 0:00:00; it must be longer"):
+        ScenarioRetryPolicy(timedelta(0))

@@ -153,9 +153,13 @@ def test_both_spellings_of_one_parameter_are_refused():
     )
 
 
-@pytest.mark.parametrize("wrong", [None, [], "rank=16", 5, {1: 2}])
+@pytest.mark.parametrize("wrong", [[], "", "rank=16", 0, 5, False, {1: 2}])
 def test_parameters_are_a_dictionary(wrong):
     assert "parameters" in refused(wrong)
+
+
+def test_without_parameters_the_trainers_own_defaults_hold():
+    assert check_parameters(None) == ({}, [])
 
 
 def test_none_is_not_given():

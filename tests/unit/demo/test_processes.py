@@ -11,14 +11,15 @@ import pytest
 from airflow_provider_scenario.demo.processes import Guarded
 
 # A process, and its child in a session of its own, as Airflow's tasks are; each writes down that it was asked to end.
+# One write a line: print() makes several where Python does not buffer, and the two share a pipe.
 FAMILY = """
 import os, signal, sys, time
 child = os.fork() == 0
 name = "child" if child else "parent"
 if child:
     os.setsid()
-signal.signal(signal.SIGTERM, lambda *_: print(name, "was asked", flush=True))
-print(name, os.getpid(), flush=True)
+signal.signal(signal.SIGTERM, lambda *_: os.write(1, f"{name} was asked\\n".encode()))
+os.write(1, f"{name} {os.getpid()}\\n".encode())
 while True:
     time.sleep(1)
 """

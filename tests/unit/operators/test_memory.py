@@ -5,51 +5,21 @@ from __future__ import annotations
 import time
 
 import pytest
-from airflow.sdk.exceptions import TaskDeferred
 
+from airflow_provider_scenario.airflow_compat.attempt import Attempt
+from airflow_provider_scenario.airflow_compat.exceptions import AirflowFailException, AirflowTaskTimeout
 from airflow_provider_scenario.client.errors import ServiceError
 from airflow_provider_scenario.client.scenario import ScenarioClient
-from airflow_provider_scenario.exceptions import (
-    AirflowFailException,
-    AirflowTaskTimeout,
-    ChangedInputError,
-    TrainingCanceledError,
-    TrainingTimeoutError,
-)
+from airflow_provider_scenario.exceptions import ChangedInputError, TrainingCanceledError, TrainingTimeoutError
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
-from airflow_provider_scenario.operators.model import ScenarioAddTrainingImagesOperator, ScenarioCreateModelOperator
+from airflow_provider_scenario.operators.memory import Memory
+from airflow_provider_scenario.operators.model import ScenarioAddTrainingImagesOperator
 from airflow_provider_scenario.operators.training import ScenarioTrainLoraOperator, ScenarioTrainModelOperator
 from airflow_provider_scenario.watch.ending import Ending
+from tests.airflow_versions import TaskDeferred
+from tests.unit.operators.attempts import clear, retry, seen_as, waiting
 
 pytestmark = pytest.mark.usefixtures("either_way")
-
-
-@pytest.fixture
-def pictures(datasets):
-    return [str(path) for path in sorted((datasets / "ink-style").glob("*.jpg"))[:2]]
-
-
-@pytest.fixture
-def model_id(emulator, another_task, pictures):
-    """A model that is ready to be trained, made by other tasks."""
-    other = another_task()
-    made = ScenarioCreateModelOperator(task_id="create", name="ink", type="flux.2-dev-lora").execute(other)
-    ScenarioAddTrainingImagesOperator(task_id="images", model_id=made, images=pictures).execute(other)
-    return made
-
-
-@pytest.fixture(params=["train model", "train lora"])
-def train(request, model_id, pictures):
-    """Either of the two operators that pay."""
-    common = {"task_id": "train", "deferrable": False, "poke_interval": 0.05, "retries": 1}
-
-    def make(**fields):
-        if request.param == "train model":
-            return ScenarioTrainModelOperator(**{**common, "model_id": model_id, **fields})
-        lora = {"name": "lora", "type": "flux.2-dev-lora", "images": pictures}
-        return ScenarioTrainLoraOperator(**{**common, **lora, **fields})
-
-    return make
 
 
 @pytest.fixture
@@ -58,34 +28,15 @@ def context(context):
     return context
 
 
-def retry(context):
-    context["ti"].try_number += 1
-    context["ti"].xcoms.clear()
-    return context
+@pytest.fixture
+def train(either_operator):
+    return either_operator
 
 
-def clear(context):
-    """As Airflow does with a finished task."""
-    context["ti"].max_tries = context["ti"].try_number + 1
-    return retry(context)
-
-
-def seen_as(monkeypatch, state):
-    """Airflow's answer to what state the task is in."""
-
-    def answer(ti):
-        if isinstance(state, Exception):
-            raise state
-        return state
-
-    monkeypatch.setattr("airflow_provider_scenario.operators.train_and_wait.state_of", answer)
-
-
-def waiting(operator, context):
-    """The operator, as far as it is when it has started the training and holds a worker."""
-    with pytest.raises(TaskDeferred):
-        operator.execute(context)
-    return operator
+@pytest.fixture(autouse=True)
+def airflow_3_3(monkeypatch):
+    """Which keeps what was recorded when a task is cleared; of later ones see ``test_memory_3_4``."""
+    monkeypatch.setattr("airflow_provider_scenario.operators.memory.clear_discards_task_state", lambda: False)
 
 
 class TestClear:
@@ -213,7 +164,7 @@ class TestKill:
         assert "cannot tell why (ConnectionError)" in capsys.readouterr().out
 
     def test_an_airflow_that_hangs_is_not_waited_for(self, emulator, started, monkeypatch):
-        monkeypatch.setattr("airflow_provider_scenario.operators.train_and_wait.state_of", lambda _: time.sleep(30))
+        monkeypatch.setattr(Attempt, "state", lambda _: time.sleep(30))
         start = time.monotonic()
         started.on_kill()
         assert time.monotonic() - start < 2
@@ -283,7 +234,7 @@ class TestKill:
 
         def killed_meanwhile(*arguments):
             answer = start(*arguments)
-            operator._killed = True
+            operator._kill_guard._killed = True
             return answer
 
         monkeypatch.setattr(ScenarioClient, "train", killed_meanwhile)
@@ -292,23 +243,89 @@ class TestKill:
         assert emulator.counts()["canceled"] == 1
 
 
-def test_a_training_that_somebody_else_has_started_is_left_alone(emulator, context, model_id, monkeypatch, capsys):
-    emulator.set(training_seconds=600)
-    context["dag_run"].start_date = context["dag_run"].start_date.replace(year=2100)  # it was started long before
-    job = ScenarioHook().client.train(model_id, {}).job.job_id
-    operator = ScenarioTrainModelOperator(task_id="train", model_id=model_id)
-    with pytest.raises(TaskDeferred) as deferral:
-        operator.execute(context)
-    trigger = deferral.value.trigger
-    assert (trigger.job_id, trigger.cancel_on_kill) == (job, False)
-    assert "Somebody else has started it" in capsys.readouterr().out
-    seen_as(monkeypatch, "failed")
-    operator.on_kill()
-    with pytest.raises(TrainingTimeoutError, match=r"Somebody else has started it\. It goes on"):
-        ScenarioTrainModelOperator(task_id="train", model_id=model_id).resume_execution(
-            "__fail__", {"error": "Trigger timeout"}, context
-        )
-    assert emulator.counts()["canceled"] == 0
+class TestAnothersTraining:
+    """Somebody starts a training of the same model; this task comes by it and waits for it."""
+
+    @pytest.fixture
+    def anothers(self, emulator, context, model_id):
+        emulator.set(training_seconds=600)
+        return ScenarioHook().client.train(model_id, {}).job.job_id
+
+    @pytest.fixture
+    def operator(self, context, model_id):
+        def make(**fields):
+            operator = ScenarioTrainModelOperator(task_id="train", model_id=model_id, retries=1, **fields)
+            operator.pre_execute(context)
+            return operator
+
+        return make
+
+    def test_a_kill_leaves_it_alone(self, emulator, context, anothers, operator, monkeypatch, capsys):
+        train = operator()
+        with pytest.raises(TaskDeferred) as deferral:
+            train.execute(context)
+        trigger = deferral.value.trigger
+        assert (trigger.job_id, trigger.cancel_on_kill) == (anothers, False)
+        assert "Somebody else has started it" in capsys.readouterr().out
+        seen_as(monkeypatch, "failed")
+        train.on_kill()
+        assert emulator.counts()["canceled"] == 0
+        assert train.cancel_on_kill  # what the author wants stays as it is
+
+    def test_a_timeout_leaves_it_alone(self, emulator, context, anothers, operator):
+        with pytest.raises(TrainingTimeoutError, match=r"Somebody else has started it\. It goes on"):
+            operator(deferrable=False, poke_interval=0.05, timeout=0.2).execute(context)
+        assert emulator.counts()["canceled"] == 0
+
+    def test_airflows_own_deferral_timeout_leaves_it_alone(self, emulator, context, anothers, operator, either_way):
+        with pytest.raises(TaskDeferred):
+            operator().execute(context)
+        if either_way == "no task state":
+            context["dag_run"].start_date = context["dag_run"].start_date.replace(year=2100)  # started long before
+        with pytest.raises(TrainingTimeoutError, match=r"Somebody else has started it\. It goes on"):
+            operator().resume_execution("__fail__", {"error": "Trigger timeout"}, context)
+        assert emulator.counts()["canceled"] == 0
+
+    def test_when_they_cancel_it_at_once_nothing_new_is_paid(self, emulator, context, model_id, anothers, operator):
+        with pytest.raises(TaskDeferred) as deferral:
+            operator().execute(context)
+        emulator.cancel(model_id)
+        event = Ending(outcome="canceled", model_id=model_id, job_id=anothers).to_event()
+        with pytest.raises(TrainingCanceledError):
+            operator().execute_complete(context, event, **deferral.value.kwargs)
+        assert emulator.counts()["trainings"] == 1
+
+    def test_when_they_start_it_in_the_moment_between_it_is_theirs_all_the_same(
+        self, emulator, context, model_id, operator
+    ):
+        body = {"reason": "Model is already training"}
+        emulator.set(training_seconds=600)
+        emulator.fault(kind="status", method="PUT", route="/models/*/train", status=400, body=body, when="after")
+        with pytest.raises(TaskDeferred) as deferral:
+            operator().execute(context)
+        assert not deferral.value.trigger.cancel_on_kill
+
+    def test_the_retry_of_a_task_that_has_started_none_leaves_it_alone_where_that_is_recorded(
+        self, emulator, context, model_id, anothers, operator, either_way
+    ):
+        with pytest.raises(TaskDeferred):
+            operator().execute(context)
+        with pytest.raises(TaskDeferred) as deferral:
+            operator().execute(retry(context))
+        # Below Airflow 3.3 nothing tells it from one that the first attempt has started: the README says so.
+        assert deferral.value.trigger.cancel_on_kill == (either_way == "no task state")
+
+
+def test_a_training_of_the_model_that_a_task_has_made_is_its_own_however_old(emulator, context, model_id, either_way):
+    """The marker in the model says so where nothing is recorded."""
+    client = ScenarioHook().client
+    job_id = client.train(model_id, {}).job.job_id
+    memory = Memory(retry(context), "train", {}, retries=1)
+    context["dag_run"].start_date = context["dag_run"].start_date.replace(year=2100)
+    model = client.get_model(model_id)
+    assert not memory.may_have_started(client, model, job_id)
+    made_by_this_task = model.model_copy(update={"short_description": f"ink {memory.marker}"})
+    assert memory.may_have_started(client, made_by_this_task, job_id) == (either_way == "no task state")
 
 
 def test_a_lost_answer_belongs_to_the_try_that_asked(emulator, context, model_id):

@@ -6,9 +6,10 @@ from collections import UserList
 
 import pytest
 
+from airflow_provider_scenario.airflow_compat.exceptions import AirflowFailException
 from airflow_provider_scenario.client.errors import InvalidInputError, ServiceError
 from airflow_provider_scenario.client.workshop_schemas import SessionParameters, read_tree
-from airflow_provider_scenario.exceptions import AirflowFailException, ListingFailedError, ModelsNotSyncedError
+from airflow_provider_scenario.exceptions import ListingFailedError, ModelsNotSyncedError
 from airflow_provider_scenario.operators.model_sync import AICreationWorkshopSyncModelOperator
 from airflow_provider_scenario.sensors.model_sync import AICreationWorkshopModelListingSensor
 from airflow_provider_scenario.storage import StorageError

@@ -3,11 +3,12 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from airflow.sdk.exceptions import TaskDeferred
 
+from airflow_provider_scenario.airflow_compat.exceptions import AirflowFailException
 from airflow_provider_scenario.client.errors import InvalidInputError, ServiceError
-from airflow_provider_scenario.exceptions import AirflowFailException, TrainingFailedError
+from airflow_provider_scenario.exceptions import TrainingFailedError
 from airflow_provider_scenario.operators.training import ScenarioTrainLoraOperator
+from tests.airflow_versions import TaskDeferred
 
 
 @pytest.fixture

@@ -1,20 +1,17 @@
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from airflow.sdk.exceptions import TaskDeferred
 
+from airflow_provider_scenario.airflow_compat.exceptions import AirflowFailException, TaskDeferralTimeout
 from airflow_provider_scenario.client.errors import InvalidInputError
-from airflow_provider_scenario.exceptions import (
-    AirflowFailException,
-    TaskDeferralTimeout,
-    TrainingCanceledError,
-    TrainingFailedError,
-    TrainingTimeoutError,
-)
+from airflow_provider_scenario.exceptions import TrainingCanceledError, TrainingFailedError, TrainingTimeoutError
+from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.operators.model import ScenarioAddTrainingImagesOperator, ScenarioCreateModelOperator
 from airflow_provider_scenario.operators.training import ScenarioCancelTrainingOperator, ScenarioTrainModelOperator
+from tests.airflow_versions import TaskDeferred
 
 
 @pytest.fixture
@@ -63,15 +60,16 @@ class TestStart:
         deferral = deferred(train(model_id, deferrable=True, poke_interval=20, timeout=3600), context)
         _, kwargs = deferral.trigger.serialize()
         deadline = kwargs.pop("deadline")
+        assert kwargs.pop("deferred_at") == pytest.approx(time.time(), abs=5)
         started = emulator.ledger()["trainings"][0]
         assert kwargs == {
             "model_id": model_id,
             "job_id": started["job_id"],
             "poke_interval": 20,
             "cancel_on_kill": True,
-            "ends_task": "task_state_store" in context,
-            "returns": True,
-            "told": {"job_id": started["job_id"], "creative_units_cost": started["creative_units"]},
+            "end_from_trigger": "task_state_store" in context,
+            "do_xcom_push": True,
+            "pushed_xcoms": {"job_id": started["job_id"], "creative_units_cost": started["creative_units"]},
             "scenario_conn_id": "scenario_default",
         }
         assert deferral.method_name == "execute_complete"
@@ -238,6 +236,10 @@ class TestBadInput:
             ({"model_id": ""}, "model_id is empty"),
             ({"model_id": "model_1/../model_2"}, "model_id is 'model_1/../model_2'"),
             ({"model_id": "model_1?x=y"}, r"model_id is 'model_1\?x=y'"),
+            ({"parameters": ""}, "parameters must be a dictionary, not ''"),
+            ({"parameters": []}, r"parameters must be a dictionary, not \[\]"),
+            ({"parameters": 0}, "parameters must be a dictionary, not 0"),
+            ({"parameters": False}, "parameters must be a dictionary, not False"),
             ({"poke_interval": 0}, "poke_interval is 0; give a number of seconds above 0"),
             ({"timeout": "soon"}, "timeout is 'soon'"),
         ],
@@ -248,6 +250,24 @@ class TestBadInput:
 
     def test_a_template_is_not_judged_before_it_is_rendered(self):
         train("{{ ti.xcom_pull('create') }}", parameters={"wandb_key": "{{ conn.wandb.password }}"})
+
+    @pytest.mark.parametrize("rendered", ["", "None", [], 0, False])
+    def test_a_template_that_renders_to_no_dictionary_starts_no_default_training(
+        self, emulator, context, model_id, rendered
+    ):
+        operator = train(model_id, parameters="{{ params.parameters }}")
+        operator.parameters = rendered  # as Airflow renders it
+        with pytest.raises(AirflowFailException, match="parameters must be a dictionary"):
+            operator.execute(context)
+        assert emulator.counts()["trainings"] == 0
+
+    @pytest.mark.parametrize("parameters", ["", [], 0, False, {"nb_epoch": 3}, {"dry_run": True}, {"nb_epochs": "x"}])
+    def test_the_hooks_client_checks_them_too(self, emulator, context, model_id, parameters):
+        """What the README offers for one's own tasks."""
+        for call in (ScenarioHook().client.train, ScenarioHook().client.quote_training):
+            with pytest.raises(InvalidInputError, match="parameters"):
+                call(model_id, parameters)
+        assert emulator.counts()["trainings"] == 0
 
     @pytest.mark.parametrize(
         ("fields", "said"),

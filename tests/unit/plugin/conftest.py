@@ -15,6 +15,7 @@ from airflow import settings
 from airflow.api_fastapi import app as airflow_app
 from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
 from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+from airflow.models import import_all_models
 from airflow.models.base import Base
 from airflow.models.dag import DagModel
 from airflow.models.dagbundle import DagBundleModel
@@ -24,11 +25,13 @@ from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from packaging.version import Version
 from sqlalchemy import create_engine, event, insert
 from sqlalchemy.orm import scoped_session, sessionmaker
 
 from airflow_provider_scenario.client.scenario import ScenarioClient
 from airflow_provider_scenario.plugin.app import create_app
+from tests.airflow_versions import AIRFLOW
 from tests.witness import Witness  # noqa: TC001 - as other tests have it
 
 LINK = "https://app.scenario.com/models/"
@@ -50,6 +53,7 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Made once: Airflow has many tables."""
     file = tmp_path_factory.mktemp("database") / "airflow.db"
     engine = create_engine(f"sqlite:///{file}")
+    import_all_models()
     Base.metadata.create_all(engine)
     engine.dispose()
     return file
@@ -73,6 +77,7 @@ class Database:
     def __init__(self, engine: Any) -> None:
         self._engine = engine
         self._runs: dict[tuple[str, str], int] = {}
+        self._regions: dict[tuple[str, str, str], uuid.UUID] = {}
         self._put(DagBundleModel, name="bundle")
         self.began = datetime.now(UTC) - timedelta(hours=1)
 
@@ -107,30 +112,77 @@ class Database:
         operator: str = "ScenarioTrainModelOperator",
         state: str | None = "deferred",
         fields: dict[str, Any] | None = None,
+        iteration: int | None = None,
+        before_3_4: bool = False,
         **xcoms: Any,
     ) -> dict[str, Any]:
-        """Put in a task instance with its rendered fields and XComs; returns what leads to it."""
+        """
+        Put in a task instance with its rendered fields and XComs; returns what leads to it.
+
+        :param iteration: pass of a loop, on Airflow 3.4.
+        :param before_3_4: leave fields and XComs where an upgrade to 3.4 leaves those from before.
+        """
         run, address = self._run(dag_id, run_id), {"dag_id": dag_id, "run_id": run_id, "task_id": task_id}
         address["map_index"] = map_index
+        id_ = TaskInstance.__table__.c.id.type.python_type(str(uuid.uuid4()))  # text below Airflow 3.2
+        if "model_id" in xcoms:
+            xcoms["_link_ScenarioModelLink"] = LINK + xcoms.pop("model_id")
         self._put(
             TaskInstance,
-            id=TaskInstance.__table__.c.id.type.python_type(str(uuid.uuid4())),  # text below Airflow 3.2
+            id=id_,
             operator=operator,
             state=state,
             try_number=1,
             start_date=self.began if state else None,
             pool="default_pool",
             pool_slots=1,
-            span_status="not_started",
-            **address,
+            **self._place(address, iteration),
+            **({"span_status": "not_started"} if Version("3.4") > AIRFLOW else {}),
         )
+        if Version("3.4") <= AIRFLOW and not before_3_4:
+            self._put_by_task_instance(id_, fields, xcoms)
+            return {**address, **self._region(dag_id, run_id, task_id, iteration)}
+        rendered_model, xcom_model = RenderedTaskInstanceFields, XComModel
+        if before_3_4:
+            from airflow.models.renderedtifields import LegacyRenderedTaskInstanceFields as rendered_model
+            from airflow.models.taskinstance import LegacyTaskDataOwner
+            from airflow.models.xcom import XComModelV1 as xcom_model
+
+            self._put(LegacyTaskDataOwner, task_instance_id=id_, **address)
         if fields:
-            self._put(RenderedTaskInstanceFields, rendered_fields=fields, **address)
-        if "model_id" in xcoms:
-            xcoms["_link_ScenarioModelLink"] = LINK + xcoms.pop("model_id")
+            self._put(rendered_model, rendered_fields=fields, **address)
         for key, value in xcoms.items():
-            self._put(XComModel, dag_run_id=run, key=key, value=value, timestamp=datetime.now(UTC), **address)
+            self._put(xcom_model, dag_run_id=run, key=key, value=value, timestamp=datetime.now(UTC), **address)
         return address
+
+    def _put_by_task_instance(self, id_: Any, fields: dict[str, Any] | None, xcoms: dict[str, Any]) -> None:
+        from airflow.models.xcom import XComModelV2
+
+        if fields:
+            self._put(RenderedTaskInstanceFields, id=uuid.uuid4(), task_instance_id=id_, rendered_fields=fields)
+        for key, value in xcoms.items():
+            values = {"id": uuid.uuid4(), "key": key, "value": value, "timestamp": datetime.now(UTC)}
+            self._put(XComModelV2, task_instance_id=id_, **values)
+
+    def _place(self, address: dict[str, Any], iteration: int | None) -> dict[str, Any]:
+        if Version("3.4") > AIRFLOW:
+            return address
+        place = {**address, "region_index": address["map_index"] if iteration is None else iteration}
+        del place["map_index"]
+        region = self._region(address["dag_id"], address["run_id"], address["task_id"], iteration).get("region_id")
+        return {**place, **({"region_id": uuid.UUID(region)} if region else {})}
+
+    def _region(self, dag_id: str, run_id: str, task_id: str, iteration: int | None) -> dict[str, Any]:
+        """The loop that the task is in; made when it is first asked for."""
+        if iteration is None:
+            return {}
+        if (dag_id, run_id, task_id) not in self._regions:
+            from airflow.models.dynamic_region import DynamicRegion
+
+            id_ = self._regions[dag_id, run_id, task_id] = uuid.uuid4()
+            place = {"dag_id": dag_id, "run_id": run_id, "node_id": f"loop of {task_id}"}
+            self._put(DynamicRegion, id=id_, family_root_id=id_, path=b"", created_at=self.began, **place)
+        return {"region_id": str(self._regions[dag_id, run_id, task_id]), "region_index": iteration}
 
 
 @pytest.fixture

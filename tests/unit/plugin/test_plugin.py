@@ -10,6 +10,7 @@ import pytest
 from airflow.api_fastapi.core_api.datamodels.plugins import PluginResponse
 from airflow.plugins_manager import get_plugin_info
 
+from airflow_provider_scenario.links import ScenarioModelLink
 from airflow_provider_scenario.plugin.airflow_plugin import ScenarioPlugin
 
 ROOT = Path(__file__).parents[3]
@@ -25,6 +26,22 @@ def test_airflow_takes_all_three_views():
     views = PluginResponse.model_validate(info).external_views
     assert [view.destination for view in views] == ["nav", "dag_run", "task_instance"]
     assert len({view.url_route for view in views}) == 3
+
+
+def test_the_tab_of_a_task_stands_on_tasks_with_the_link_to_a_model_also_on_those_of_subclasses():
+    (tab,) = (view for view in ScenarioPlugin.external_views if view["destination"] == "task_instance")
+    assert tab["applies_to"] == {"task.extra_links": [ScenarioModelLink.name]}
+
+
+@pytest.mark.since("3.4")
+def test_airflow_understands_where_the_tab_stands(caplog):
+    from airflow import plugins_manager
+
+    plugins_manager._get_ui_plugins.cache_clear()
+    views, _ = plugins_manager._get_ui_plugins()
+    (tab,) = (view for view in views if view.get("url_route") == "scenario-training")
+    assert tab["applies_to"] == {"task.extra_links": [ScenarioModelLink.name]}
+    assert "applies_to" not in caplog.text
 
 
 def test_every_airflow_process_imports_it_so_it_brings_nothing_heavy():

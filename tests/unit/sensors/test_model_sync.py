@@ -2,14 +2,15 @@ from __future__ import annotations
 
 import pytest
 from airflow.sdk import Asset
-from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 
+from airflow_provider_scenario.airflow_compat.exceptions import AirflowFailException, AirflowSensorTimeout
 from airflow_provider_scenario.client.budget import RequestBudget
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.workshop_schemas import read_tree
-from airflow_provider_scenario.exceptions import AirflowFailException, AirflowSensorTimeout, ListingFailedError
+from airflow_provider_scenario.exceptions import ListingFailedError
 from airflow_provider_scenario.operators.model_sync import AICreationWorkshopSyncModelOperator
 from airflow_provider_scenario.sensors.model_sync import AICreationWorkshopModelListingSensor
+from tests.airflow_versions import AirflowSkipException, TaskDeferred
 from tests.unit.publishing.conftest import tree
 
 BOTH = pytest.mark.parametrize("deferrable", [True, False])
@@ -56,7 +57,7 @@ async def test_one_that_holds_its_worker_waits_for_its_turn_too(emulator, contex
 
 
 @pytest.mark.parametrize(
-    ("fields", "keeps_state", "ends_task"),
+    ("fields", "keeps_state", "end_from_trigger"),
     [
         ({}, True, True),
         ({}, False, False),
@@ -64,13 +65,13 @@ async def test_one_that_holds_its_worker_waits_for_its_turn_too(emulator, contex
         ({"outlets": [Asset("workshop://hero")]}, True, False),
     ],
 )
-def test_a_listing_starts_no_worker_again_where_none_has_anything_to_do(context, fields, keeps_state, ends_task):
+def test_a_listing_starts_no_worker_again_where_none_has_anything_to_do(context, fields, keeps_state, end_from_trigger):
     if not keeps_state:  # Airflow 3.1
         del context["task_state_store"]
     with pytest.raises(TaskDeferred) as deferral:
         wait(**fields).execute(context)
     _, kwargs = deferral.value.trigger.serialize()
-    assert (kwargs["ends_task"], kwargs["returns"]) == (ends_task, fields.get("do_xcom_push", True))
+    assert (kwargs["end_from_trigger"], kwargs["do_xcom_push"]) == (end_from_trigger, fields.get("do_xcom_push", True))
 
 
 def test_what_is_listed_already_needs_no_triggerer(emulator, context):

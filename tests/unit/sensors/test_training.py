@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import pytest
 from airflow.sdk import Asset
-from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 from airflow.triggers.base import TaskSuccessEvent
 
+from airflow_provider_scenario.airflow_compat.exceptions import AirflowFailException, AirflowSensorTimeout
 from airflow_provider_scenario.client.errors import InvalidInputError
-from airflow_provider_scenario.exceptions import AirflowFailException, AirflowSensorTimeout
 from airflow_provider_scenario.operators.model import ScenarioAddTrainingImagesOperator, ScenarioCreateModelOperator
 from airflow_provider_scenario.operators.training import ScenarioTrainModelOperator
 from airflow_provider_scenario.sensors.training import ScenarioTrainingSensor
+from tests.airflow_versions import AirflowSkipException, TaskDeferred
 
 BOTH = pytest.mark.parametrize("deferrable", [True, False])
 
@@ -142,7 +142,7 @@ def test_the_trigger_returns_its_result_where_airflow_lets_it(context, training,
     with pytest.raises(TaskDeferred) as deferral:
         wait(model_id=training(training_seconds=600)["model_id"]).execute(context)
     _, kwargs = deferral.value.trigger.serialize()
-    assert (kwargs["ends_task"], kwargs["returns"], kwargs["told"]) == (keeps_state, True, {})
+    assert (kwargs["end_from_trigger"], kwargs["do_xcom_push"], kwargs["pushed_xcoms"]) == (keeps_state, True, {})
 
 
 async def test_a_training_that_failed_is_told_by_a_worker(emulator, context, training):

@@ -8,6 +8,6 @@ def stored(monkeypatch):
     """The XComs that a trigger has stored."""
     xcoms = {}
     monkeypatch.setattr(
-        "airflow_provider_scenario.triggers.task_end.push_xcom", lambda _, key, value: xcoms.update({key: value})
+        "airflow_provider_scenario.triggers.base.push_from_trigger", lambda _, key, value: xcoms.update({key: value})
     )
     return xcoms

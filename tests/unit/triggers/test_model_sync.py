@@ -48,7 +48,11 @@ async def until(condition, patience=10):
 
 def test_it_is_the_same_after_a_journey_to_another_triggerer():
     before = trigger(
-        deadline=12.5, session={"sessionMode": 10}, ends_task=True, returns=True, ai_creation_workshop_conn_id="other"
+        deadline=12.5,
+        session={"sessionMode": 10},
+        end_from_trigger=True,
+        do_xcom_push=True,
+        ai_creation_workshop_conn_id="other",
     )
     path, kwargs = before.serialize()
     assert path == "airflow_provider_scenario.triggers.model_sync.AICreationWorkshopListingTrigger"
@@ -70,7 +74,7 @@ async def test_it_asks_again_until_the_file_is_listed(emulator):
 
 async def test_a_listing_ends_the_task_with_the_same_result_as_a_worker_would(emulator, context, stored):
     emulator.set(listing_seconds=0)
-    event = await anext(trigger(ends_task=True, returns=True).run())
+    event = await anext(trigger(end_from_trigger=True, do_xcom_push=True).run())
     assert isinstance(event, TaskSuccessEvent)
     sensor = AICreationWorkshopModelListingSensor(task_id="wait", model=tree())
     assert stored == {"return_value": sensor.execute_complete(context, event.payload)}
@@ -78,20 +82,20 @@ async def test_a_listing_ends_the_task_with_the_same_result_as_a_worker_would(em
 
 async def test_it_returns_nothing_where_the_task_does_not(emulator, stored):
     emulator.set(listing_seconds=0)
-    assert isinstance(await anext(trigger(ends_task=True).run()), TaskSuccessEvent)
+    assert isinstance(await anext(trigger(end_from_trigger=True).run()), TaskSuccessEvent)
     assert stored == {}
 
 
 async def test_a_failure_is_a_workers_to_raise(emulator, stored):
     emulator.outcome(of="listing", fail_at=0.0)
-    event = await anext(trigger(ends_task=True, returns=True).run())
+    event = await anext(trigger(end_from_trigger=True, do_xcom_push=True).run())
     assert not isinstance(event, TaskSuccessEvent)
     assert (event.payload["outcome"], stored) == ("failed", {})
 
 
 async def test_a_result_that_cannot_be_stored_is_left_to_a_worker(emulator):
     emulator.set(listing_seconds=0)
-    event = await anext(trigger(ends_task=True, returns=True).run())  # nobody is there to tell
+    event = await anext(trigger(end_from_trigger=True, do_xcom_push=True).run())  # nobody is there to tell
     assert not isinstance(event, TaskSuccessEvent)
     assert event.payload["outcome"] == "listed"
 

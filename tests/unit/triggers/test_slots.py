@@ -2,13 +2,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+from types import SimpleNamespace
 
 import pytest
 
+from airflow_provider_scenario.airflow_compat.attempt import Attempt
+from airflow_provider_scenario.airflow_compat.exceptions import AirflowFailException
 from airflow_provider_scenario.exceptions import TrainingTimeoutError
 from airflow_provider_scenario.operators.model import ScenarioAddTrainingImagesOperator, ScenarioCreateModelOperator
 from airflow_provider_scenario.operators.training import ScenarioTrainModelOperator
 from airflow_provider_scenario.triggers.training import ScenarioTrainingSlotTrigger, ScenarioTrainingTrigger
+from tests.airflow_versions import TaskDeferred
 
 
 @pytest.fixture
@@ -54,8 +58,6 @@ async def until(true):
 
 
 def test_a_task_without_a_slot_defers_instead_of_failing(emulator, ready, another_task):
-    from airflow.sdk.exceptions import TaskDeferred
-
     first, second = ready(2)
     occupy(first, another_task())
     with pytest.raises(TaskDeferred) as deferral:
@@ -97,8 +99,6 @@ def test_a_start_whose_answer_was_lost_when_time_is_up_is_no_training_that_was_n
 
 
 def test_where_the_plan_has_no_slot_at_all_it_fails_at_once(emulator, ready, another_task):
-    from airflow_provider_scenario.exceptions import AirflowFailException
-
     emulator.set(parallel_training=0)
     (model_id,) = ready(1)
     emulator.set(parallel_training=0)
@@ -196,7 +196,8 @@ async def test_a_kill_in_the_middle_of_the_start_cancels_what_was_started(emulat
     (model_id,) = ready(1)
     emulator.fault(kind="slow", method="PUT", route="/models/*/train", seconds=0.5)
     trigger = slot(model_id, cancel_on_kill=True)
-    monkeypatch.setattr("airflow_provider_scenario.triggers.training.state_of", lambda _: "failed")
+    trigger.task_instance = SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1)
+    monkeypatch.setattr(Attempt, "state", lambda _: "failed")
     waiting = asyncio.create_task(event_of(trigger))
     await asyncio.sleep(0.3)
     waiting.cancel()

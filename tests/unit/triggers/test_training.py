@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from types import SimpleNamespace
 
 import pytest
 from airflow.serialization.serialized_objects import BaseSerialization
 from airflow.triggers.base import TaskSuccessEvent
 
+from airflow_provider_scenario.airflow_compat.attempt import Attempt
 from airflow_provider_scenario.operators.model import ScenarioAddTrainingImagesOperator, ScenarioCreateModelOperator
 from airflow_provider_scenario.operators.training import ScenarioTrainModelOperator
 from airflow_provider_scenario.triggers.training import ScenarioTrainingTrigger
@@ -38,7 +40,8 @@ def as_seen_by(monkeypatch):
     """The trigger of a task that is in this state, as Airflow's supervisor would tell."""
 
     def tell(trigger, state):
-        monkeypatch.setattr("airflow_provider_scenario.triggers.training.state_of", lambda _: state)
+        trigger.task_instance = SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1)
+        monkeypatch.setattr(Attempt, "state", lambda _: state)
         return trigger
 
     return tell
@@ -54,7 +57,12 @@ def test_it_is_the_same_after_a_journey_to_another_triggerer():
 
 async def test_it_ends_the_task_with_the_same_result_as_a_worker_would(emulator, training, context, stored):
     emulator.advance(900)
-    ending = trigger(training, ends_task=True, returns=True, told={"job_id": "job_old", "creative_units_cost": 60.0})
+    ending = trigger(
+        training,
+        end_from_trigger=True,
+        do_xcom_push=True,
+        pushed_xcoms={"job_id": "job_old", "creative_units_cost": 60.0},
+    )
     event = await anext(ending.run())
     assert isinstance(event, TaskSuccessEvent)
     train = ScenarioTrainModelOperator(task_id="t", model_id=training["model_id"])
@@ -65,20 +73,20 @@ async def test_it_ends_the_task_with_the_same_result_as_a_worker_would(emulator,
 
 async def test_it_returns_nothing_where_the_task_does_not(emulator, training, stored):
     emulator.advance(900)
-    assert isinstance(await anext(trigger(training, ends_task=True).run()), TaskSuccessEvent)
+    assert isinstance(await anext(trigger(training, end_from_trigger=True).run()), TaskSuccessEvent)
     assert stored == {}
 
 
 async def test_a_failure_is_a_workers_to_raise(emulator, training, stored):
     emulator.cancel(training["model_id"])
-    event = await anext(trigger(training, ends_task=True, returns=True).run())
+    event = await anext(trigger(training, end_from_trigger=True, do_xcom_push=True).run())
     assert not isinstance(event, TaskSuccessEvent)
     assert (event.payload["outcome"], stored) == ("canceled", {})
 
 
 async def test_a_result_that_cannot_be_stored_is_left_to_a_worker(emulator, training):
     emulator.advance(900)
-    nobody_to_tell = trigger(training, ends_task=True, returns=True)
+    nobody_to_tell = trigger(training, end_from_trigger=True, do_xcom_push=True)
     event = await anext(nobody_to_tell.run())
     assert not isinstance(event, TaskSuccessEvent)
     assert event.payload["outcome"] == "trained"

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from airflow_provider_scenario.airflow_compat.exceptions import AirflowFailException
 from airflow_provider_scenario.client.schemas import Job, Model
 from airflow_provider_scenario.exceptions import (
-    AirflowFailException,
     TrainingCanceledError,
     TrainingFailedError,
     TrainingTimeoutError,

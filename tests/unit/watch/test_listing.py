@@ -3,15 +3,15 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from airflow.sdk.exceptions import AirflowSensorTimeout
 
+from airflow_provider_scenario.airflow_compat.exceptions import AirflowFailException, AirflowSensorTimeout
 from airflow_provider_scenario.client.errors import (
     AuthenticationError,
     ServiceError,
     ThrottledError,
     WorkshopRefusalError,
 )
-from airflow_provider_scenario.exceptions import AirflowFailException, ListingFailedError
+from airflow_provider_scenario.exceptions import ListingFailedError
 from airflow_provider_scenario.hooks.ai_creation_workshop import AICreationWorkshopHook
 from airflow_provider_scenario.publishing.trees import SignedTree
 from airflow_provider_scenario.watch.listing import ListingWatch, Workshop, ending, result

@@ -1,0 +1,48 @@
+"""What a task must know of Airflow's inside before it defers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseOperator, Context
+
+_PACKAGE = __name__.partition(".")[0]
+
+
+def needs_worker_at_end(task: BaseOperator) -> bool:
+    """
+    Whether Airflow does more at the end of a task than to store its result, which it does in a worker only.
+
+    These are outlets, callbacks, listeners such as OpenLineage's, a subclass's own code, several outputs, and a result
+    over which other tasks are expanded. Relies on ``_post_execute_hook``, ``multiple_outputs``,
+    ``iter_mapped_dependants`` (3.1) and ``returns_dag_result`` (3.3; False where it is missing).
+    """
+    return bool(
+        not type(task).__module__.startswith(f"{_PACKAGE}.")
+        or task.outlets
+        or task.on_success_callback
+        or task._post_execute_hook
+        or task.multiple_outputs
+        or getattr(task, "returns_dag_result", False)
+        or (task.has_dag() and next(task.iter_mapped_dependants(), None))  # type: ignore[no-untyped-call]
+        or _has_success_listener()
+    )
+
+
+def _has_success_listener() -> bool:
+    """Relies on ``airflow.sdk.listener`` (3.2; ``airflow.listeners.listener`` on 3.1)."""
+    try:
+        from airflow.sdk.listener import get_listener_manager
+    except ImportError:  # Airflow 3.1
+        from airflow.listeners.listener import get_listener_manager  # type: ignore[assignment]
+    return bool(get_listener_manager().hook.on_task_instance_success.get_hookimpls())
+
+
+def triggerer_stores_xcoms(context: Context) -> bool:
+    """
+    Whether a triggerer can store an XCom as it is; on 3.1 and 3.2 it would arrive as text.
+
+    Relies on that having come with the task state store (3.3).
+    """
+    return context.get("task_state_store") is not None

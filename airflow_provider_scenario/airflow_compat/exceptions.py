@@ -1,0 +1,32 @@
+"""
+Airflow's exceptions under one name on every minor.
+
+Relies on ``airflow.sdk.exceptions``, which has all of them since 3.2; 3.1 has them in ``airflow.exceptions``.
+"""
+
+from __future__ import annotations
+
+try:
+    from airflow.sdk.exceptions import (
+        AirflowException,
+        AirflowFailException,
+        AirflowSensorTimeout,
+        AirflowTaskTimeout,
+        TaskDeferralTimeout,
+    )
+except ImportError:  # Airflow 3.1
+    from airflow.exceptions import (  # type: ignore[no-redef,attr-defined,unused-ignore]
+        AirflowException,
+        AirflowFailException,
+        AirflowSensorTimeout,
+        AirflowTaskTimeout,
+        TaskDeferralTimeout,
+    )
+
+__all__ = [
+    "AirflowException",
+    "AirflowFailException",
+    "AirflowSensorTimeout",
+    "AirflowTaskTimeout",
+    "TaskDeferralTimeout",
+]

@@ -1,0 +1,23 @@
+"""Airflow's own statistics (StatsD, OpenTelemetry)."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+
+@cache
+def stats() -> Any:
+    """
+    Return what has ``incr``, ``gauge`` and ``timing``.
+
+    Relies on ``airflow.sdk.observability.stats``: its functions since 3.3, its class ``Stats`` on 3.2;
+    ``airflow.stats.Stats`` on 3.1. Imported when first used: parsing a DAG file needs none of it.
+    """
+    try:
+        from airflow.sdk.observability import stats
+    except ImportError:  # Airflow 3.1
+        from airflow.stats import Stats
+
+        return Stats
+    return stats if hasattr(stats, "incr") else stats.Stats

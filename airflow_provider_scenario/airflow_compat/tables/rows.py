@@ -1,0 +1,250 @@
+"""What every adapter takes and gives."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import JSON, and_, or_, type_coerce
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import ColumnElement, Select
+    from sqlalchemy.orm import Session
+
+RENDERED_TEXTS = ("scenario_conn_id", "name", "type")
+"""Rendered fields that are read as text, beside ``parameters``."""
+
+
+class TablesChangedError(Exception):
+    """The tables of this Airflow are others than this version of the provider knows."""
+
+
+class TaskKey(NamedTuple):
+    """
+    What a viewer's address says of a task instance.
+
+    :param map_index: -1 for a task that is not mapped.
+    :param region_id: of a task in a loop (3.4), as Airflow's own addresses have it; None: its latest pass.
+    :param region_index: place in that region.
+    """
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int = -1
+    region_id: str | None = None
+    region_index: int | None = None
+
+
+class PushedKeys(NamedTuple):
+    """
+    Keys of XComs.
+
+    :param model: pushed as soon as the model is known.
+    :param job: pushed as soon as the training has started.
+    :param others: to be read too.
+    """
+
+    model: str
+    job: str
+    others: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRow:
+    """
+    A task instance, with what it has pushed and been given.
+
+    :param label: its rendered map index.
+    :param iteration: pass of the loop that it is in (3.4).
+    :param xcoms: key → value, as they were pushed.
+    :param rendered: rendered fields.
+    """
+
+    key: TaskKey
+    label: str | None
+    operator: str | None
+    state: str | None
+    try_number: int
+    start_date: datetime | None
+    end_date: datetime | None
+    iteration: int | None = None
+    xcoms: Mapping[str, Any] = field(default_factory=dict)
+    rendered: Mapping[str, Any] = field(default_factory=dict)
+
+
+TASK_COLUMNS = (
+    *("dag_id", "run_id", "task_id", "map_index", "_rendered_map_index"),
+    *("operator", "state", "try_number", "start_date", "end_date"),
+)
+"""What every adapter reads of a task instance. There is no public name for the rendered map index."""
+
+
+class Tables(ABC):
+    """
+    Reads the tasks of some operators, and tasks that push the same XComs as they do.
+
+    Three statements, whatever the number of tasks: the tasks, their XComs, their rendered fields. One that joins them
+    would be worse: a database that has not counted a new batch yet joins it row by row, each with all others.
+    """
+
+    def newest(
+        self,
+        session: Session,
+        dag_ids: Collection[str],
+        operators: Collection[str],
+        keys: PushedKeys,
+        *,
+        limit: int,
+        offset: int = 0,
+    ) -> list[TaskRow]:
+        """The tasks of these DAGs whose model is known, the newest first."""
+        statement = self._with_model(keys.model).where(self._ti.dag_id.in_(dag_ids), self._trains(operators, keys))
+        return self._read(session, statement.limit(limit).offset(offset), keys)
+
+    def of_run(
+        self, session: Session, dag_id: str, run_id: str, operators: Collection[str], keys: PushedKeys
+    ) -> list[TaskRow]:
+        """All tasks of a run that train, also those that have not begun."""
+        statement = self._tasks().where(
+            self._ti.dag_id == dag_id, self._ti.run_id == run_id, self._trains(operators, keys)
+        )
+        return self._read(session, statement.order_by(self._ti.task_id, *self._order()), keys)
+
+    def of_task(self, session: Session, key: TaskKey, keys: PushedKeys) -> list[TaskRow]:
+        """One task instance, whatever its operator; of a task in a loop each pass, unless ``key`` says which."""
+        statement = self._tasks().where(
+            self._ti.dag_id == key.dag_id, self._ti.run_id == key.run_id, self._ti.task_id == key.task_id
+        )
+        return self._read(session, self._at(statement, key).order_by(*self._order()), keys)
+
+    def _read(self, session: Session, statement: Select[Any], keys: PushedKeys) -> list[TaskRow]:
+        found = session.execute(statement).all()
+        if not found:
+            return []
+        wanted = {keys.model, keys.job, *keys.others}
+        xcoms: dict[Any, dict[str, Any]] = {}
+        for owner, key, value in self._xcoms(session, found, wanted):
+            xcoms.setdefault(owner, {})[key] = _decoded(value)
+        rendered = dict(self._rendered(session, found))
+        return [self._row(task, xcoms, rendered) for task in found]
+
+    def _row(self, task: Any, xcoms: Mapping[Any, dict[str, Any]], rendered: Mapping[Any, dict[str, Any]]) -> TaskRow:
+        owner = self._owner(task)
+        return TaskRow(
+            key=self._key(task),
+            label=task.label,
+            operator=task.operator,
+            state=task.state,
+            try_number=task.try_number or 0,
+            start_date=task.start_date,
+            end_date=task.end_date,
+            iteration=self._iteration(task),
+            xcoms=xcoms.get(owner, {}),
+            rendered=rendered.get(owner, {}),
+        )
+
+    def _trains(self, operators: Collection[str], keys: PushedKeys) -> ColumnElement[bool]:
+        """A subclass of our operators has another name, but pushes the same of its model and its job."""
+        pushed = and_(self._has_pushed(keys.model), self._has_pushed(keys.job))
+        return or_(self._ti.operator.in_(operators), pushed)
+
+    def _fields(self) -> tuple[Any, ...]:
+        ti = self._ti
+        label = ti._rendered_map_index.label("label")
+        return (
+            ti.dag_id,
+            ti.run_id,
+            ti.task_id,
+            label,
+            ti.operator,
+            ti.state,
+            ti.try_number,
+            ti.start_date,
+            ti.end_date,
+        )
+
+    @property
+    @abstractmethod
+    def _ti(self) -> Any:
+        """The table of task instances."""
+
+    @abstractmethod
+    def _tasks(self) -> Select[Any]:
+        """Select the task instances that count: of each its latest attempt."""
+
+    @abstractmethod
+    def _with_model(self, key: str) -> Select[Any]:
+        """As :meth:`_tasks`, of those that have pushed an XCom, the last to push it first."""
+
+    @abstractmethod
+    def _has_pushed(self, key: str) -> ColumnElement[bool]:
+        """Whether a selected task has pushed an XCom."""
+
+    @abstractmethod
+    def _at(self, statement: Select[Any], key: TaskKey) -> Select[Any]:
+        """Restrict the tasks to a place within their task."""
+
+    @abstractmethod
+    def _order(self) -> Sequence[Any]:
+        """Columns that put the instances of one task in order."""
+
+    @abstractmethod
+    def _xcoms(self, session: Session, tasks: Sequence[Any], keys: Collection[str]) -> Iterable[tuple[Any, str, Any]]:
+        """Owner, key and value of what these tasks have pushed; of some others too, which does no harm."""
+
+    @abstractmethod
+    def _rendered(self, session: Session, tasks: Sequence[Any]) -> Iterable[tuple[Any, dict[str, Any]]]:
+        """Owner and rendered fields of these tasks; of some others too, which does no harm."""
+
+    @abstractmethod
+    def _owner(self, task: Any) -> Any:
+        """What tells the XComs and fields of a task from those of others."""
+
+    @abstractmethod
+    def _key(self, task: Any) -> TaskKey: ...
+
+    @abstractmethod
+    def _iteration(self, task: Any) -> int | None: ...
+
+
+def require(model: Any, *columns: str) -> None:
+    """
+    Check that a table still has the columns that an adapter reads.
+
+    :raises TablesChangedError: it does not; names what is missing.
+    """
+    if missing := [column for column in columns if not hasattr(model, column)]:
+        raise TablesChangedError(f"{model.__name__} has no {', '.join(missing)}")
+
+
+def rendered_columns(rendered_fields: Any) -> tuple[Any, ...]:
+    """The columns to select of rendered fields, whatever type this Airflow gives the whole of them."""
+    fields = type_coerce(rendered_fields, JSON)
+    texts = (fields[name].as_string().label(name) for name in RENDERED_TEXTS)
+    return (*texts, fields["parameters"].label("parameters"))
+
+
+def _decoded(value: Any) -> Any:
+    """An XCom as it was pushed: what Airflow itself stores is JSON inside of JSON, what a task pushes is not."""
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+def database_session() -> AbstractContextManager[Session]:
+    """
+    Open a session of Airflow's database, which closes with the ``with`` block.
+
+    Relies on ``create_session`` (3.1).
+    """
+    from airflow.utils.session import create_session
+
+    return create_session(scoped=False)

@@ -1,0 +1,84 @@
+"""What a page inside Airflow's API server needs of it: who asks, what they may do, and the audit log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote
+
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.base_auth_manager import COOKIE_NAME_JWT_TOKEN
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
+from airflow.api_fastapi.core_api.security import GetUserDep, get_user, requires_access_dag
+from airflow.api_fastapi.logging.decorators import action_logging
+from fastapi import Depends, HTTPException, Request
+
+LOGGED_IN: Any = Depends(get_user)
+"""401 without a login. Relies on ``get_user`` (3.1)."""
+
+
+def run_id(request: Request) -> str:
+    """The run's id with its plus signs: Airflow 3.1 puts it into the address as it is, 3.3 encodes it."""
+    fields = dict(field.partition("=")[::2] for field in request.url.query.split("&"))
+    return unquote(fields.get("run_id", "")).replace("\0", "")
+
+
+def _name_task_in_path(request: Request) -> None:
+    """
+    Put what the address is about among the parameters of its path.
+
+    Airflow's own addresses have it there, and so its check of rights (before 3.1.8) and its audit log (3.4) look for it
+    only there. A check that finds no DAG lets everybody pass who may see any.
+    """
+    path = request.scope.setdefault("path_params", {})
+    for name in ("dag_id", "task_id"):
+        if name in request.query_params:
+            path[name] = request.query_params[name]
+    path["run_id"] = path["dag_run_id"] = run_id(request)
+
+
+def _of_address(check: Callable[[Request, Any], None]) -> Callable[[Request, Any], None]:
+    def ask(request: Request, user: GetUserDep) -> None:
+        _name_task_in_path(request)
+        check(request, user)
+
+    return ask
+
+
+_may_edit_dag = _of_address(requires_access_dag("PUT"))
+
+MAY_SEE_DAG: Any = Depends(_of_address(requires_access_dag("GET", DagAccessEntity.TASK_INSTANCE)))
+"""
+403 where the viewer may not see the tasks of ``dag_id``, whether there is such a DAG or not.
+
+Relies on ``requires_access_dag``, which takes the request and the user (3.1).
+"""
+
+MAY_EDIT_DAG: Any = Depends(_may_edit_dag)
+"""403 where the viewer may not edit ``dag_id``. Relies on the same."""
+
+AUDITED: Any = Depends(action_logging())
+"""
+The action is in Airflow's audit log, with who has done it and to which task; comes after :data:`MAY_EDIT_DAG`.
+
+Relies on ``action_logging`` (3.1).
+"""
+
+
+def may_edit(request: Request, user: GetUserDep) -> bool:
+    """Whether the page shows what :data:`MAY_EDIT_DAG` allows; asks the same question."""
+    try:
+        _may_edit_dag(request, user)
+    except HTTPException:
+        return False
+    return True
+
+
+def readable_dags(user: GetUserDep) -> set[str]:
+    """The DAGs that the viewer may see. Relies on ``get_authorized_dag_ids`` of the auth manager (3.1)."""
+    return get_auth_manager().get_authorized_dag_ids(user=user, method="GET")
+
+
+def login_cookie(request: Request) -> str:
+    """The viewer's login. Relies on the name of Airflow's cookie (3.1); empty without one."""
+    return request.cookies.get(COOKIE_NAME_JWT_TOKEN, "")

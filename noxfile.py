@@ -1,0 +1,37 @@
+"""
+Each minor of Airflow in an environment of its own: ``.venv/bin/nox -l`` lists them, ``.venv/bin/nox -s 3.4`` runs one.
+
+Airflow's version, and that of all else, stands in ``.ci/constraints-<minor>.txt``. Each was made in two steps: ``uv pip
+compile`` of ``apache-airflow==<version>`` with ``--exclude-newer`` a day soon after its release, since with later
+packages an old Airflow does not even start; then of this package's extra ``minors``, constrained by the first. 3.3 is
+the one that ``make test`` runs on.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import nox
+
+nox.options.default_venv_backend = "uv"
+nox.options.error_on_missing_interpreters = True
+
+# They are about executors' packages and our own tools, which are installed for `make test` only.
+NOT_OF_AIRFLOW = ("tests/unit/test_example_dags.py", "tests/unit/test_import_contracts.py")
+
+
+for path in sorted(Path(".ci").glob("constraints-*.txt")):
+
+    @nox.session(name=path.stem.removeprefix("constraints-"))
+    def one_minor(session: nox.Session, constraints: Path = path) -> None:
+        """Unit and contract tests, and what of the system tests an Airflow may matter to; or what pytest is told."""
+        session.install("--editable", ".[minors]", "--constraint", str(constraints))
+        home = {"AIRFLOW_HOME": session.create_tmp()}  # importing Airflow writes a configuration file
+        pytest = partial(session.run, "python", "-m", "pytest", "-p", "no:cacheprovider", env=home)
+        if session.posargs:
+            pytest(*session.posargs)
+            return
+        left_out = [argument for path in NOT_OF_AIRFLOW for argument in ("--ignore", path)]
+        pytest("-m", "not full", "-n", "3", "tests/unit", "tests/contract", *left_out)
+        pytest("-m", "every_minor and not full", "-n", "3", "--dist", "worksteal", "tests/system")

@@ -1,0 +1,302 @@
+"""What has to hold on every minor of Airflow: a run, the pages, retry, clear and kill, and loops (3.4)."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from typing import Any
+
+import pytest
+from packaging.version import Version
+
+from airflow_provider_scenario.demo.rest import AirflowError
+from tests.airflow_versions import AIRFLOW
+
+pytestmark = pytest.mark.every_minor
+
+PAGES = ("trainings", "run", "training")
+OPERATORS = pytest.mark.parametrize("operator", ["lora", "model"])
+KEPT = [False, True] if Version("3.4") <= AIRFLOW else [None]
+"""Whether whoever clears asks to keep the task's state: only from 3.4 on can one choose."""
+
+
+def test_a_run_gives_its_result_and_stands_on_all_three_pages(airflow, emulator):
+    run = airflow.trigger("minor_lora_retrains", {"name": "on every page"})
+    assert airflow.wait_for_run("minor_lora_retrains", run) == "success"
+    result = airflow.xcom("minor_lora_retrains", run, "train")
+    assert (result["status"], result["name"]) == ("trained", "on every page")
+    assert result["creative_units_cost"] == emulator.ledger()["totals"]["creative_units_billed"]
+    assert emulator.model(result["model_id"])["shortDescription"] == description("Loose ink.", result, emulator)
+    where = {"dag_id": "minor_lora_retrains", "run_id": run, "task_id": "train", "map_index": -1}
+    for page in PAGES:
+        shown = airflow.page(f"/scenario/{page}", **where if page != "trainings" else {})
+        assert "on every page" in shown
+        assert '<span class="badge trained">' in shown
+
+
+def description(text: str, result: dict[str, Any], emulator: Any) -> str:
+    """Below 3.3 Airflow keeps nothing for the next attempt: the marker stays behind the author's words."""
+    said = emulator.model(result["model_id"])["shortDescription"]
+    return text if Version("3.3") <= AIRFLOW else f"{text} {re.search(r'.airflow .*', said)[0]}"
+
+
+def test_mapped_tasks_stand_on_the_page_of_their_run(airflow, emulator):
+    run = airflow.trigger("minor_mapped", {"name": "one of two"})
+    assert airflow.wait_for_run("minor_mapped", run) == "success"
+    shown = airflow.page("/scenario/run", dag_id="minor_mapped", run_id=run)
+    assert ["one of two-0" in shown, "one of two-1" in shown] == [True, True]
+    page = airflow.page("/scenario/training", dag_id="minor_mapped", run_id=run, task_id="train", map_index=1)
+    assert "<h1><bdi>one of two-1</bdi></h1>" in page
+
+
+@pytest.mark.parametrize(("method", "route"), [("POST", "/models"), ("PUT", "/models/*/train")])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_request_that_is_lost_is_made_up_for_by_the_retry(airflow, emulator, method, route, when):
+    emulator.fault(kind="close", method=method, route=route, when=when)
+    run = airflow.trigger("minor_lora_retrains")
+    assert airflow.wait_for_run("minor_lora_retrains", run) == "success"
+    assert airflow.task_instance("minor_lora_retrains", run, "train")["try_number"] == 2
+    assert emulator.counts() == {"models": 1, "images": 2, "trainings": 1, "canceled": 0}
+
+
+@pytest.mark.parametrize("keeps", KEPT)
+@OPERATORS
+def test_a_cleared_task_that_reattaches_pays_nothing(airflow, emulator, operator, keeps):
+    dag = f"minor_{operator}_reattaches"
+    run = airflow.trigger(dag)
+    assert airflow.wait_for_run(dag, run) == "success"
+    first, billed = airflow.xcom(dag, run, "train"), emulator.ledger()["totals"]["creative_units_billed"]
+    clear(airflow, dag, run, "train", keeps)
+    assert airflow.wait_for_run(dag, run) == "success"
+    assert airflow.xcom(dag, run, "train") == first
+    assert emulator.counts()["trainings"] == 1
+    assert emulator.ledger()["totals"]["creative_units_billed"] == billed
+
+
+@pytest.mark.parametrize("keeps", KEPT)
+@OPERATORS
+def test_a_cleared_task_trains_again(airflow, emulator, operator, keeps):
+    dag = f"minor_{operator}_retrains"
+    run = airflow.trigger(dag)
+    assert airflow.wait_for_run(dag, run) == "success"
+    first = airflow.xcom(dag, run, "train")
+    clear(airflow, dag, run, "train", keeps)
+    assert airflow.wait_for_run(dag, run) == "success"
+    assert airflow.xcom(dag, run, "train")["job_id"] != first["job_id"]
+    assert statuses(emulator) == {"trained": 2}
+
+
+@pytest.mark.parametrize("keeps", KEPT)
+@OPERATORS
+def test_a_task_that_is_cleared_while_it_waits_ends_with_one_training(airflow, emulator, operator, keeps):
+    emulator.set(training_seconds=600)
+    dag = f"minor_{operator}_retrains"
+    run = airflow.trigger(dag)
+    wait_for_look(airflow, dag, run)
+    emulator.set(training_seconds=3)
+    clear(airflow, dag, run, "train", keeps)
+    eventually(lambda: airflow.task_instance(dag, run, "train")["try_number"] == 2)
+    eventually(lambda: is_over(airflow, dag, run) or has_looked(airflow, dag, run))
+    emulator.advance(900)
+    assert airflow.wait_for_run(dag, run) == "success"
+    # Whichever wins: the next attempt waits for the training of the one before, or for a new one.
+    assert statuses(emulator) in ({"training-canceled": 1, "trained": 1}, {"trained": 1})
+
+
+@pytest.mark.parametrize("mode", ["retrains", "blocks"])
+def test_a_task_that_is_marked_while_it_waits_cancels_its_training(airflow, emulator, mode):
+    emulator.set(training_seconds=600)
+    dag = f"minor_lora_{mode}"
+    run = airflow.trigger(dag)
+    wait_for_look(airflow, dag, run)
+    airflow.mark(dag, run, "train", "failed")
+    eventually(lambda: statuses(emulator) == {"training-canceled": 1})
+
+
+def test_a_triggerer_that_comes_and_goes_cancels_nothing(airflow, emulator):
+    emulator.set(training_seconds=600)
+    run = airflow.trigger("minor_lora_retrains")
+    wait_for_look(airflow, "minor_lora_retrains", run)
+    airflow.restart("triggerer")
+    emulator.advance(900)
+    assert airflow.wait_for_run("minor_lora_retrains", run) == "success"
+    assert statuses(emulator) == {"trained": 1}
+
+
+def test_a_worker_at_the_end_loses_no_result_of_a_training_that_ends_at_once(airflow, emulator):
+    emulator.set(training_seconds=0.1)
+    run = airflow.trigger("minor_lora_emits")
+    assert airflow.wait_for_run("minor_lora_emits", run) == "success"
+    assert airflow.task_instance("minor_lora_emits", run, "train")["try_number"] == 1
+
+
+@pytest.mark.since("3.4")
+class TestLoops:
+    """Airflow 3.4 repeats a group of tasks; all passes have the same DAG, run, task and map index."""
+
+    @pytest.mark.parametrize(("method", "route"), [("POST", "/models"), ("PUT", "/models/*/train")])
+    @pytest.mark.parametrize("when", ["before", "after"])
+    @pytest.mark.parametrize("what", ["lora", "model"])
+    def test_a_request_that_is_lost_in_one_pass_is_made_up_for_in_that_pass(
+        self, airflow, emulator, what, method, route, when
+    ):
+        emulator.fault(kind="close", method=method, route=route, when=when, skip=1)
+        loop = Loop(airflow, f"loop_{what}_retrains")
+        assert loop.end() == "success"
+        assert len({result["model_id"] for result in loop.results()}) == 3
+        assert [result["status"] for result in loop.results()] == ["trained"] * 3
+        assert emulator.counts() == {"models": 3, "images": 6, "trainings": 3, "canceled": 0}
+
+    def test_mapped_tasks_train_one_model_each_in_each_pass(self, airflow, emulator):
+        emulator.fault(kind="close", method="POST", route="/models", when="after", skip=3)
+        loop = Loop(airflow, "loop_mapped_retrains")
+        assert loop.end() == "success"
+        assert len({result["model_id"] for result in loop.results()}) == 6
+        assert emulator.counts() == {"models": 6, "images": 12, "trainings": 6, "canceled": 0}
+
+    def test_a_pass_that_is_marked_cancels_its_own_training(self, airflow, emulator):
+        loop = Loop(airflow, "loop_lora_retrains")
+        loop.wait_for_pass(1, emulator)
+        loop.mark(1, "failed")
+        eventually(lambda: statuses(emulator) == {"trained": 1, "training-canceled": 1})
+
+    def test_a_triggerer_that_comes_and_goes_cancels_nothing(self, airflow, emulator):
+        loop = Loop(airflow, "loop_lora_retrains")
+        loop.wait_for_pass(1, emulator)
+        airflow.restart("triggerer")
+        emulator.set(training_seconds=3)
+        emulator.advance(900)
+        assert loop.end() == "success"
+        assert statuses(emulator) == {"trained": 3}
+
+    @pytest.mark.parametrize("keeps", [False, True])
+    @pytest.mark.parametrize(("kind", "paid"), [("retrains", 2), ("reattaches", 0)])
+    def test_clearing_a_pass_and_the_later_ones(self, airflow, emulator, kind, paid, keeps):
+        loop = Loop(airflow, f"loop_lora_{kind}")
+        assert loop.end() == "success"
+        before = loop.results()
+        loop.clear(1, keep_task_state=keeps, include_later_loop_iterations=True)
+        assert loop.end() == "success"
+        assert emulator.counts()["trainings"] == 3 + paid
+        after = loop.results()
+        assert [old == new for old, new in zip(before, after, strict=True)] == [True, not paid, not paid]
+
+    @pytest.mark.parametrize("keeps", [False, True])
+    @pytest.mark.parametrize(("kind", "paid"), [("retrains", 1), ("reattaches", 0)])
+    def test_clearing_one_pass_leaves_the_others(self, airflow, emulator, kind, paid, keeps):
+        loop = Loop(airflow, f"loop_lora_{kind}")
+        assert loop.end() == "success"
+        before = loop.results()
+        loop.clear(0, keep_task_state=keeps, include_later_loop_iterations=False)
+        assert loop.end() == "success"
+        assert emulator.counts()["trainings"] == 3 + paid
+        assert [old == new for old, new in zip(before, loop.results(), strict=True)] == [not paid, True, True]
+
+    def test_a_pass_that_runs_again_beside_later_ones_is_killed_by_itself(self, airflow, emulator):
+        """Airflow tells the state of the latest pass only, which has succeeded."""
+        loop = Loop(airflow, "loop_lora_retrains")
+        assert loop.end() == "success"
+        emulator.set(training_seconds=600)
+        loop.clear(0, include_later_loop_iterations=False)
+        eventually(lambda: statuses(emulator) == {"trained": 3, "training": 1})
+        loop.wait_for_look(0)
+        loop.mark(0, "failed")
+        eventually(lambda: statuses(emulator) == {"trained": 3, "training-canceled": 1})
+
+    def test_each_pass_has_its_own_page(self, airflow, emulator):
+        loop = Loop(airflow, "loop_lora_retrains")
+        assert loop.end() == "success"
+        shown = airflow.page("/scenario/run", dag_id=loop.dag, run_id=loop.run)
+        assert [f"body.train, pass {number}" in shown for number in range(3)] == [True] * 3
+        for number, result in enumerate(loop.results()):
+            place = {"task_id": "body.train", "map_index": -1, **loop.place(number)}
+            page = airflow.page("/scenario/training", dag_id=loop.dag, run_id=loop.run, **place)
+            assert result["model_id"] in page
+
+
+class Loop:
+    """A run of a DAG with a loop of three passes."""
+
+    def __init__(self, airflow: Any, dag: str) -> None:
+        self.airflow, self.dag = airflow, dag
+        self.run = airflow.trigger(dag)
+
+    def end(self) -> str:
+        return self.airflow.wait_for_run(self.dag, self.run)
+
+    def tasks(self) -> list[dict[str, Any]]:
+        """The task instances that train, pass by pass."""
+        found = self.airflow.task_instances(self.dag, self.run)
+        return sorted((task for task in found if task["task_id"] == "body.train"), key=lambda task: task["id"])
+
+    def task(self, number: int) -> dict[str, Any]:
+        return next(task for task in self.tasks() if task["region_index"] == number)
+
+    def place(self, number: int) -> dict[str, Any]:
+        task = self.task(number)
+        return {"region_id": task["region_id"], "region_index": task["region_index"]}
+
+    def results(self) -> list[dict[str, Any]]:
+        found = sorted(self.tasks(), key=lambda task: (task["region_index"], task["map_index"]))
+        return [self._call("GET", task, "/xcomEntries/return_value", stringify=False)["value"] for task in found]
+
+    def wait_for_pass(self, number: int, emulator: Any) -> None:
+        """Let the earlier ones train, and this one wait for its training."""
+        eventually(lambda: emulator.counts()["trainings"] == number)
+        emulator.set(training_seconds=600)
+        eventually(lambda: emulator.counts()["trainings"] == number + 1)
+        self.wait_for_look(number)
+
+    def wait_for_look(self, number: int) -> None:
+        eventually(lambda: "queued-for-train" in self.log(number))
+
+    def log(self, number: int) -> str:
+        task = self.task(number)
+        answer = self._call("GET", task, f"/logs/{task['try_number']}", full_content=True)
+        return "\n".join(str(event.get("event")) for event in answer["content"])
+
+    def mark(self, number: int, state: str) -> None:
+        self._call("PATCH", self.task(number), "", json={"new_state": state})
+
+    def clear(self, number: int, **options: Any) -> None:
+        body = {"dry_run": False, "only_failed": False, "reset_dag_runs": True, "include_downstream": True, **options}
+        chosen = {"dag_run_id": self.run, "task_instance_ids": [self.task(number)["id"]]}
+        self.airflow.call("POST", f"/dags/{self.dag}/clearTaskInstances", json={**body, **chosen})
+
+    def _call(self, method: str, task: dict[str, Any], path: str, json: Any = None, **params: Any) -> Any:
+        where = f"/dags/{self.dag}/dagRuns/{self.run}/taskInstances/{task['task_id']}{path}"
+        place = {"region_id": task["region_id"], "region_index": task["region_index"]}
+        return self.airflow.call(method, where, json=json, params={**place, **params})
+
+
+def clear(airflow: Any, dag: str, run: str, task: str, keeps: bool | None) -> None:
+    airflow.clear(dag, run, task, **({} if keeps is None else {"keep_task_state": keeps}))
+
+
+def statuses(emulator: Any) -> dict[str, int]:
+    return dict(Counter(training["status"] for training in emulator.ledger()["trainings"]))
+
+
+def wait_for_look(airflow: Any, dag: str, run: str) -> None:
+    """Until somebody has looked at the training, so that somebody is there to cancel it."""
+    airflow.wait_for_task(dag, run, "train", ["running", "deferred"])
+    eventually(lambda: has_looked(airflow, dag, run))
+
+
+def has_looked(airflow: Any, dag: str, run: str) -> bool:
+    try:
+        return "queued-for-train" in airflow.task_log(dag, run, "train")
+    except AirflowError:  # between two attempts
+        return False
+
+
+def is_over(airflow: Any, dag: str, run: str) -> bool:
+    return airflow.task_instance(dag, run, "train")["state"] in ("success", "failed")
+
+
+def eventually(true: Any, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.3)
