@@ -21,7 +21,7 @@ help: ## Show this list
 demo: $(VENV)/demo ## Watch a real Airflow train LoRAs and publish one, against the emulator
 	@exec $(BIN)/python -m airflow_provider_scenario.demo $(ARGS)
 
-test: lint ## Check style and types, then run the tests
+test: lint ## Check style, types and imports, then run the tests
 	@# The system tests run also where a unit test has failed. Each of three processes has an Airflow of its own, and
 	@# mostly waits for it.
 	@failed=0; \
@@ -29,14 +29,17 @@ test: lint ## Check style and types, then run the tests
 	$(TESTING) $(BIN)/python -m pytest -m "not full" -n 3 --dist worksteal tests/system || failed=1; \
 	exit $$failed
 
-test-full: $(VENV)/test ## Run the tests that need PostgreSQL, Redis, Chromium or many minutes
+test-full: $(VENV)/test ## Run the tests that need PostgreSQL, Redis, Chromium or many minutes, and other Airflows
 	@$(TESTING) $(BIN)/python -m pytest -m "full and not alone" -n 2 --dist worksteal
 	@$(TESTING) $(BIN)/python -m pytest -m "full and alone"
+	@# Airflow 3.3 is the one of all other tests.
+	@$(TESTING) $(BIN)/nox --envdir $(VENV)/nox --session 3.1 3.2 3.4
 
-lint: $(VENV)/test ## Check style and types only
+lint: $(VENV)/test ## Check style, types and who imports whom only
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(TESTING) $(BIN)/mypy
+	@$(TESTING) $(BIN)/lint-imports --no-cache --no-logo
 
 clean: ## Remove what was installed and what the demo and the tests left behind
 	rm -rf $(VENV) .demo build dist .hypothesis .pytest_cache .mypy_cache .ruff_cache

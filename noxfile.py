@@ -1,5 +1,6 @@
 """
-Each minor of Airflow in an environment of its own: ``.venv/bin/nox -l`` lists them, ``.venv/bin/nox -s 3.4`` runs one.
+Each minor of Airflow in an environment of its own: ``.venv/bin/nox -l`` lists them, ``.venv/bin/nox -s 3.4`` runs one,
+``.venv/bin/nox -s 3.4 -- tests/unit/plugin`` runs pytest with what follows.
 
 Airflow's version, and that of all else, stands in ``.ci/constraints-<minor>.txt``. Each was made in two steps: ``uv pip
 compile`` of ``apache-airflow==<version>`` with ``--exclude-newer`` a day soon after its release, since with later
@@ -34,4 +35,5 @@ for path in sorted(Path(".ci").glob("constraints-*.txt")):
             return
         left_out = [argument for path in NOT_OF_AIRFLOW for argument in ("--ignore", path)]
         pytest("-m", "not full", "-n", "3", "tests/unit", "tests/contract", *left_out)
-        pytest("-m", "every_minor and not full", "-n", "3", "--dist", "worksteal", "tests/system")
+        pytest("-m", "every_minor and not alone", "-n", "3", "--dist", "worksteal", "tests/system")
+        pytest("-m", "every_minor and alone", "tests/system")

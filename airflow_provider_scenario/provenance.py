@@ -20,7 +20,7 @@ class Marker:
     """
     Tells a task's model from all others, in the model's short description.
 
-    :param task: the same for all attempts of one task instance, in one pass of a loop, and for no other.
+    :param task: the same for all attempts of one task instance, in one iteration of a loop, and for no other.
     :param clearing: the same for an attempt and its retries, another after a person has cleared the finished task.
     :param inputs: what the author asked for.
     """
@@ -55,7 +55,7 @@ class Marker:
 def made_by(attempt: Attempt) -> str:
     """The description of a model for which its author has given none."""
     mapped = f"[{attempt.map_index}]" if attempt.map_index >= 0 else ""
-    iteration = f", pass {attempt.iteration}" if attempt.iteration is not None else ""
+    iteration = f", iteration {attempt.iteration}" if attempt.iteration is not None else ""
     return f"{_MADE_BY} {attempt.dag_id}, {attempt.task_id}{mapped}{iteration}, run {attempt.run_id}"
 
 

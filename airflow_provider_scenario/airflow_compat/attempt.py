@@ -29,7 +29,7 @@ class Attempt:
     One attempt of one task instance.
 
     :param map_index: -1 for a task that is not mapped.
-    :param iteration: pass of the loop that the task is in (3.4); None outside a loop.
+    :param iteration: of the loop that the task is in (3.4); None outside a loop.
     :param region_id: names the loop or the expansion that has made the task instance (3.4), and changes when a clear
         lets Airflow make it anew; None on older minors and for a plain task.
     :param try_number: 1 for the first attempt; counts on through retries and clears.
@@ -73,7 +73,7 @@ class Attempt:
         Return the attempt that a trigger waits for.
 
         Relies on ``BaseTrigger.task_instance``, which the triggerer sets before it runs the trigger (3.1). A triggerer
-        does not know the pass of a loop, nor ``max_tries``.
+        does not know the iteration of a loop, nor ``max_tries``.
 
         :raises LookupError: it has none, as in ``dag.test()``.
         """
@@ -105,7 +105,7 @@ class Attempt:
         Ask Airflow for the task instance's state.
 
         From a thread only, never on an event loop: it asks the supervisor and waits for the answer. Relies on
-        ``RuntimeTaskInstance.get_task_states`` (3.1). For a task in a loop that reports the latest pass, so the
+        ``RuntimeTaskInstance.get_task_states`` (3.1). For a task in a loop that reports the latest iteration, so the
         finished task instances (``get_task_breadcrumbs``) are looked through first.
 
         :return: such as ``deferred``; None where it has none, having just been cleared.
@@ -127,7 +127,7 @@ class Attempt:
         # One task instance was asked for; mapped ones are named task_id_mapindex.
         state = next((str(state) if state else None for state in states.get(self.run_id, {}).values()), None)
         if self.iteration is not None and state is not None and state not in _GOES_ON and state != "restarting":
-            return "running"  # that is another pass; ours is not among the finished ones
+            return "running"  # that is another iteration; ours is not among the finished ones
         return state
 
     def _final_state(self, ti: Any) -> str | None:

@@ -14,8 +14,8 @@ def push_from_trigger(trigger: BaseTrigger, key: str, value: Any) -> None:
 
     From a thread only, never on an event loop: it asks the supervisor and waits for the answer. Relies on
     ``XCom.set``, which a triggerer serves since 3.3 with the value as it is; before, see
-    :func:`.deferral.triggerer_stores_xcoms`. On 3.4 the supervisor finds the pass of a loop by the trigger's context
-    variables, which ``sync_to_async`` hands on to its thread.
+    :func:`.deferral.triggerer_stores_xcoms`. On 3.4 the supervisor finds the iteration of a loop by the trigger's
+    context variables, which ``sync_to_async`` hands on to its thread.
 
     :raises Exception: no supervisor is there, or it refuses; the caller leaves the result to a worker.
     """

@@ -11,12 +11,14 @@ trained and every file that was published is listed.
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import signal
 import sys
 import time
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
+from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 DAGS = ("train_lora_chain", "train_and_publish")
 EXAMPLES = Path(__file__).resolve().parents[2] / "example_dags"
 EXPECTED_TROUBLE = (AirflowError, ProcessDiedError, ScenarioError, requests.RequestException)
+TRAINING_LINK = re.compile(r'href="(training\?[^"]+)"')
 INTERRUPTED = 128 + signal.SIGINT
 
 
@@ -93,6 +96,7 @@ def _demo(options: argparse.Namespace, console: Console, running: ExitStack) -> 
         _report(run, seen, console)
         if not seen.succeeded:
             break
+        console.print(f"Airflow shows its {_open_pages(airflow, run)} trainings, each on a page.\n", style="green")
     console.print(f"{time.monotonic() - began:.0f} s in all. Airflow: {_login(airflow)}\n")
     if sys.stdout.isatty():
         _stay(console)
@@ -111,6 +115,22 @@ def _watch(run: Run, console: Console, timeout: float) -> Seen:
             if time.monotonic() > deadline:
                 raise AirflowError(f"The run is still {seen.state} after {timeout:g} s.")
             time.sleep(1)
+
+
+def _open_pages(airflow: LocalAirflow, run: Run) -> int:
+    """
+    Open the list of all trainings, the run's page, and each page it leads to; return the number of the latter.
+
+    :raises AirflowError: one of them does not answer with 200, or the run's page shows no training.
+    """
+    airflow.page("/scenario/trainings")
+    shown = airflow.page("/scenario/run", dag_id=run.dag_id, run_id=run.run_id)
+    links = {unescape(link) for link in TRAINING_LINK.findall(shown)}
+    if not links:
+        raise AirflowError(f"The page of run {run.run_id} shows no training.")
+    for link in links:
+        airflow.page(f"/scenario/{link}")
+    return len(links)
 
 
 def _report(run: Run, seen: Seen, console: Console) -> None:

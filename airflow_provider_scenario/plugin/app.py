@@ -151,20 +151,20 @@ def run_page(request: Request, dag_id: Text, run_id: RunId) -> HTMLResponse:
 
 @routes.get("/training", dependencies=[MAY_SEE_DAG])
 def training_page(request: Request, may_edit: access.MayEdit, key: Key) -> HTMLResponse:
-    """One training; of a task in a loop that of its latest pass, with ways to the others."""
+    """One training; of a task in a loop that of its latest iteration, with ways to the others."""
     found = _read(trainings.of_task, key)
     if not found:
         return pages.render("not_ours.html")
-    training, passes = found[-1], found if len(found) > 1 else []
+    training, iterations = found[-1], found if len(found) > 1 else []
     if key.region_id:
-        passes = _read(trainings.of_task, key._replace(region_id=None, region_index=None))
+        iterations = _read(trainings.of_task, key._replace(region_id=None, region_index=None))
     lines = _lines(request)
     details = lines.details(training)
     (standing,) = _standings(request, [training])
     return pages.training(
         standing,
         details,
-        passes=passes,
+        iterations=iterations,
         more_to_come=not lines.has_told_all(training),
         troubles=_troubles(request, [standing]),
         asking=lines.asking,
@@ -231,7 +231,8 @@ def _read(question: Callable[..., T], *arguments: object, **options: object) -> 
 def _training(key: TaskKey) -> Training:
     found = _read(trainings.of_task, key)
     if len(found) > 1:
-        raise HTTPException(status.HTTP_400_BAD_REQUEST, "This task is in a loop; the address does not say which pass.")
+        detail = "This task is in a loop; the address does not say which iteration."
+        raise HTTPException(status.HTTP_400_BAD_REQUEST, detail)
     if not found or found[0].model_id is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, "This task trains nothing, or nothing yet.")
     return found[0]

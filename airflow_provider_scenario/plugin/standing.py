@@ -77,7 +77,7 @@ class Standing:
     def task(self) -> str:
         training = self.training
         mapped = f" [{training.map_index}]" if training.map_index >= 0 else ""
-        iteration = f", pass {training.iteration}" if training.iteration is not None else ""
+        iteration = f", iteration {training.iteration}" if training.iteration is not None else ""
         return f"{training.task_id}{mapped}{iteration}"
 
     @property

@@ -34,7 +34,7 @@ class Training:
     """
     A task that trains a model, as far as Airflow knows.
 
-    :param region_id: of a task in a loop (Airflow 3.4), with ``region_index`` and ``iteration``, its pass.
+    :param region_id: of a task in a loop (Airflow 3.4), with ``region_index`` and ``iteration``, its place.
     :param label: what tells it from its siblings: the rendered map index.
     :param state: of the task; None before Airflow has looked at it.
     :param conn_id: the connection that the task uses.
@@ -87,7 +87,7 @@ class Training:
 
     @property
     def region(self) -> dict[str, str]:
-        """What tells its pass of a loop from the others, as query parameters, here and in Airflow's own API."""
+        """What tells its iteration of a loop from the others, as query parameters, here and in Airflow's own API."""
         if self.region_id is None:
             return {}
         return {"region_id": self.region_id, "region_index": str(self.region_index)}
@@ -106,7 +106,7 @@ def of_run(session: Session, dag_id: str, run_id: str) -> list[Training]:
 
 def of_task(session: Session, key: TaskKey) -> list[Training]:
     """
-    What one task trains or waits for: one training, or several where it is in a loop and ``key`` names no pass.
+    What one task trains or waits for: one training, or several where it is in a loop and ``key`` names no iteration.
 
     Empty for a task that is not ours.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 import airflow_provider_scenario
 from airflow_provider_scenario.demo.local_airflow import LocalAirflow
 from airflow_provider_scenario.emulator.server import running_emulator
+from tests.system.pages import PATIENCE
 from tests.system.statsd_listener import Statistics
 from tests.witness import Witness
 
@@ -128,3 +130,38 @@ def deprecations(home: Path) -> list[str]:
     return sorted(
         line for line in lines if package in line and re.search(r"Deprecat|FutureWarning|Removed\w+Warning", line)
     )
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visit(airflow, browser):
+    """Log somebody in, with the theme and the window they like; returns Airflow's page."""
+    contexts = []
+
+    def visit(username="admin", *, theme="light", width=1440):
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, base_url=airflow.url, color_scheme=theme, timezone_id="Asia/Tokyo"
+        )
+        contexts.append(context)
+        context.set_default_timeout(PATIENCE)
+        page = context.new_page()
+        page.goto("/auth/login")
+        page.get_by_label("Username").fill(username)
+        passwords = json.loads((airflow.home / "passwords.json").read_text())
+        page.get_by_label("Password").fill(passwords[username])
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url(lambda url: "/auth/" not in url)
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()

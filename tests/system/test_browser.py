@@ -2,43 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
+from tests.system.pages import picture
+
 pytestmark = pytest.mark.full
 
 
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
-
-
 @pytest.fixture
-def page(browser, airflow):
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, base_url=airflow.url)
-    context.set_default_timeout(15_000)
-    page = context.new_page()
-    page.goto("/auth/login")
-    page.get_by_label("Username").fill(airflow.username)
-    page.get_by_label("Password").fill(airflow.password)
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(lambda url: "/auth/" not in url)
-    yield page
-    context.close()
-
-
-def picture(page, name: str) -> None:
-    """Keep what is seen: ``SCREENSHOTS=folder make test-full`` renews the README's pictures."""
-    if folder := os.environ.get("SCREENSHOTS"):
-        page.screenshot(path=Path(folder) / f"{name}.png")
+def page(visit):
+    return visit()
 
 
 def test_the_model_can_be_opened_from_a_task_that_still_waits(airflow, emulator, page):

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 from PIL import Image
 
 from airflow_provider_scenario.demo.local_airflow import LocalAirflow
@@ -140,6 +139,8 @@ def airflow(emulator, tmp_path) -> Iterator[LocalAirflow]:
 @contextlib.contextmanager
 def own_queues() -> Iterator[dict[str, str]]:
     """The settings by which Celery keeps all it writes into this machine's Redis under a name that is ours alone."""
+    import redis  # here, since noxfile.py installs none and yet collects this file
+
     prefix = f"airflow-{secrets.token_hex(6)}:"
     with contextlib.closing(redis.Redis.from_url(REDIS)) as server:
         server.ping()

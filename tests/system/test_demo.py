@@ -53,6 +53,7 @@ def test_it_trains_four_models_publishes_one_says_so_and_leaves_nothing_running(
     assert said.count("│ trained │") == 4
     assert said.count("│ listed") == 1
     assert "Every model is trained. Every file is listed." in said
+    assert said.count("trainings, each on a page.") == 2
     assert left_behind(tmp_path) == []
 
 

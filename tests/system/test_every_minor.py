@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections import Counter
 from typing import Any
 
@@ -11,14 +10,13 @@ import pytest
 from packaging.version import Version
 
 from airflow_provider_scenario.demo.rest import AirflowError
-from tests.airflow_versions import AIRFLOW
+from tests.airflow_versions import AIRFLOW, KEEP_TASK_STATE
+from tests.system.loops import Loop, eventually
 
 pytestmark = pytest.mark.every_minor
 
 PAGES = ("trainings", "run", "training")
 OPERATORS = pytest.mark.parametrize("operator", ["lora", "model"])
-KEPT = [False, True] if Version("3.4") <= AIRFLOW else [None]
-"""Whether whoever clears asks to keep the task's state: only from 3.4 on can one choose."""
 
 
 def test_a_run_gives_its_result_and_stands_on_all_three_pages(airflow, emulator):
@@ -60,7 +58,7 @@ def test_a_request_that_is_lost_is_made_up_for_by_the_retry(airflow, emulator, m
     assert emulator.counts() == {"models": 1, "images": 2, "trainings": 1, "canceled": 0}
 
 
-@pytest.mark.parametrize("keeps", KEPT)
+@pytest.mark.parametrize("keeps", KEEP_TASK_STATE)
 @OPERATORS
 def test_a_cleared_task_that_reattaches_pays_nothing(airflow, emulator, operator, keeps):
     dag = f"minor_{operator}_reattaches"
@@ -74,7 +72,7 @@ def test_a_cleared_task_that_reattaches_pays_nothing(airflow, emulator, operator
     assert emulator.ledger()["totals"]["creative_units_billed"] == billed
 
 
-@pytest.mark.parametrize("keeps", KEPT)
+@pytest.mark.parametrize("keeps", KEEP_TASK_STATE)
 @OPERATORS
 def test_a_cleared_task_trains_again(airflow, emulator, operator, keeps):
     dag = f"minor_{operator}_retrains"
@@ -87,7 +85,7 @@ def test_a_cleared_task_trains_again(airflow, emulator, operator, keeps):
     assert statuses(emulator) == {"trained": 2}
 
 
-@pytest.mark.parametrize("keeps", KEPT)
+@pytest.mark.parametrize("keeps", KEEP_TASK_STATE)
 @OPERATORS
 def test_a_task_that_is_cleared_while_it_waits_ends_with_one_training(airflow, emulator, operator, keeps):
     emulator.set(training_seconds=600)
@@ -132,38 +130,66 @@ def test_a_worker_at_the_end_loses_no_result_of_a_training_that_ends_at_once(air
 
 
 @pytest.mark.since("3.4")
-class TestLoops:
-    """Airflow 3.4 repeats a group of tasks; all passes have the same DAG, run, task and map index."""
+class TestRunsAgainWithoutUsingARetry:
+    """The tasks have none, but ``SCENARIO_RETRY_POLICY``."""
 
-    @pytest.mark.parametrize(("method", "route"), [("POST", "/models"), ("PUT", "/models/*/train")])
-    @pytest.mark.parametrize("when", ["before", "after"])
+    def test_a_task_of_ones_own_for_which_no_training_slot_is_free(self, airflow, emulator):
+        emulator.set(training_seconds=600, parallel_training=1)
+        other = airflow.trigger("minor_lora_retrains")
+        eventually(lambda: emulator.counts()["trainings"] == 1)
+        run = airflow.trigger("minor_own_task_put_off")
+        airflow.wait_for_task("minor_own_task_put_off", run, "train", ["up_for_reschedule"])
+        emulator.advance(900)
+        assert airflow.wait_for_run("minor_own_task_put_off", run) == "success"
+        assert airflow.task_instance("minor_own_task_put_off", run, "train")["try_number"] == 1
+        assert emulator.counts()["trainings"] == 2
+        assert airflow.wait_for_run("minor_lora_retrains", other) == "success"
+
+    def test_an_operator_that_is_throttled(self, airflow, emulator):
+        for method, route in (("POST", "/models"), ("PUT", "/models/*/train")):
+            emulator.fault(kind="429", method=method, route=route, times=4)  # as often as one attempt asks
+        run = airflow.trigger("minor_lora_put_off")
+        assert airflow.wait_for_run("minor_lora_put_off", run) == "success"
+        assert airflow.task_instance("minor_lora_put_off", run, "train")["try_number"] == 1
+        assert emulator.counts() == {"models": 1, "images": 2, "trainings": 1, "canceled": 0}
+
+
+@pytest.mark.since("3.4")
+class TestLoops:
+    """Airflow 3.4 repeats a group of tasks; all iterations have the same DAG, run, task and map index."""
+
+    @pytest.mark.parametrize(
+        ("method", "route", "when"), [("POST", "/models", "before"), ("PUT", "/models/*/train", "after")]
+    )
     @pytest.mark.parametrize("what", ["lora", "model"])
-    def test_a_request_that_is_lost_in_one_pass_is_made_up_for_in_that_pass(
+    def test_a_request_that_is_lost_in_one_iteration_is_made_up_for_in_that_iteration(
         self, airflow, emulator, what, method, route, when
     ):
         emulator.fault(kind="close", method=method, route=route, when=when, skip=1)
-        loop = Loop(airflow, f"loop_{what}_retrains")
+        loop = Loop.begin(airflow, f"loop_{what}_retrains")
         assert loop.end() == "success"
         assert len({result["model_id"] for result in loop.results()}) == 3
         assert [result["status"] for result in loop.results()] == ["trained"] * 3
         assert emulator.counts() == {"models": 3, "images": 6, "trainings": 3, "canceled": 0}
 
-    def test_mapped_tasks_train_one_model_each_in_each_pass(self, airflow, emulator):
+    def test_mapped_tasks_train_one_model_each_in_each_iteration(self, airflow, emulator):
         emulator.fault(kind="close", method="POST", route="/models", when="after", skip=3)
-        loop = Loop(airflow, "loop_mapped_retrains")
+        loop = Loop.begin(airflow, "loop_mapped_retrains")
         assert loop.end() == "success"
         assert len({result["model_id"] for result in loop.results()}) == 6
         assert emulator.counts() == {"models": 6, "images": 12, "trainings": 6, "canceled": 0}
 
-    def test_a_pass_that_is_marked_cancels_its_own_training(self, airflow, emulator):
-        loop = Loop(airflow, "loop_lora_retrains")
-        loop.wait_for_pass(1, emulator)
+    def test_an_iteration_that_is_marked_cancels_its_own_training(self, airflow, emulator):
+        emulator.set(training_seconds=600)
+        loop = Loop.begin(airflow, "loop_lora_retrains")
+        loop.wait_for_iteration(1, emulator)
         loop.mark(1, "failed")
         eventually(lambda: statuses(emulator) == {"trained": 1, "training-canceled": 1})
 
     def test_a_triggerer_that_comes_and_goes_cancels_nothing(self, airflow, emulator):
-        loop = Loop(airflow, "loop_lora_retrains")
-        loop.wait_for_pass(1, emulator)
+        emulator.set(training_seconds=600)
+        loop = Loop.begin(airflow, "loop_lora_retrains")
+        loop.wait_for_iteration(1, emulator)
         airflow.restart("triggerer")
         emulator.set(training_seconds=3)
         emulator.advance(900)
@@ -172,8 +198,8 @@ class TestLoops:
 
     @pytest.mark.parametrize("keeps", [False, True])
     @pytest.mark.parametrize(("kind", "paid"), [("retrains", 2), ("reattaches", 0)])
-    def test_clearing_a_pass_and_the_later_ones(self, airflow, emulator, kind, paid, keeps):
-        loop = Loop(airflow, f"loop_lora_{kind}")
+    def test_clearing_a_iteration_and_the_later_ones(self, airflow, emulator, kind, paid, keeps):
+        loop = Loop.begin(airflow, f"loop_lora_{kind}")
         assert loop.end() == "success"
         before = loop.results()
         loop.clear(1, keep_task_state=keeps, include_later_loop_iterations=True)
@@ -184,8 +210,8 @@ class TestLoops:
 
     @pytest.mark.parametrize("keeps", [False, True])
     @pytest.mark.parametrize(("kind", "paid"), [("retrains", 1), ("reattaches", 0)])
-    def test_clearing_one_pass_leaves_the_others(self, airflow, emulator, kind, paid, keeps):
-        loop = Loop(airflow, f"loop_lora_{kind}")
+    def test_clearing_one_iteration_leaves_the_others(self, airflow, emulator, kind, paid, keeps):
+        loop = Loop.begin(airflow, f"loop_lora_{kind}")
         assert loop.end() == "success"
         before = loop.results()
         loop.clear(0, keep_task_state=keeps, include_later_loop_iterations=False)
@@ -193,9 +219,9 @@ class TestLoops:
         assert emulator.counts()["trainings"] == 3 + paid
         assert [old == new for old, new in zip(before, loop.results(), strict=True)] == [not paid, True, True]
 
-    def test_a_pass_that_runs_again_beside_later_ones_is_killed_by_itself(self, airflow, emulator):
-        """Airflow tells the state of the latest pass only, which has succeeded."""
-        loop = Loop(airflow, "loop_lora_retrains")
+    def test_an_iteration_that_runs_again_beside_later_ones_is_killed_by_itself(self, airflow, emulator):
+        """Airflow tells the state of the latest iteration only, which has succeeded."""
+        loop = Loop.begin(airflow, "loop_lora_retrains")
         assert loop.end() == "success"
         emulator.set(training_seconds=600)
         loop.clear(0, include_later_loop_iterations=False)
@@ -204,70 +230,15 @@ class TestLoops:
         loop.mark(0, "failed")
         eventually(lambda: statuses(emulator) == {"trained": 3, "training-canceled": 1})
 
-    def test_each_pass_has_its_own_page(self, airflow, emulator):
-        loop = Loop(airflow, "loop_lora_retrains")
+    def test_each_iteration_has_its_own_page(self, airflow, emulator):
+        loop = Loop.begin(airflow, "loop_lora_retrains")
         assert loop.end() == "success"
         shown = airflow.page("/scenario/run", dag_id=loop.dag, run_id=loop.run)
-        assert [f"body.train, pass {number}" in shown for number in range(3)] == [True] * 3
+        assert [f"body.train, iteration {number}" in shown for number in range(3)] == [True] * 3
         for number, result in enumerate(loop.results()):
             place = {"task_id": "body.train", "map_index": -1, **loop.place(number)}
             page = airflow.page("/scenario/training", dag_id=loop.dag, run_id=loop.run, **place)
             assert result["model_id"] in page
-
-
-class Loop:
-    """A run of a DAG with a loop of three passes."""
-
-    def __init__(self, airflow: Any, dag: str) -> None:
-        self.airflow, self.dag = airflow, dag
-        self.run = airflow.trigger(dag)
-
-    def end(self) -> str:
-        return self.airflow.wait_for_run(self.dag, self.run)
-
-    def tasks(self) -> list[dict[str, Any]]:
-        """The task instances that train, pass by pass."""
-        found = self.airflow.task_instances(self.dag, self.run)
-        return sorted((task for task in found if task["task_id"] == "body.train"), key=lambda task: task["id"])
-
-    def task(self, number: int) -> dict[str, Any]:
-        return next(task for task in self.tasks() if task["region_index"] == number)
-
-    def place(self, number: int) -> dict[str, Any]:
-        task = self.task(number)
-        return {"region_id": task["region_id"], "region_index": task["region_index"]}
-
-    def results(self) -> list[dict[str, Any]]:
-        found = sorted(self.tasks(), key=lambda task: (task["region_index"], task["map_index"]))
-        return [self._call("GET", task, "/xcomEntries/return_value", stringify=False)["value"] for task in found]
-
-    def wait_for_pass(self, number: int, emulator: Any) -> None:
-        """Let the earlier ones train, and this one wait for its training."""
-        eventually(lambda: emulator.counts()["trainings"] == number)
-        emulator.set(training_seconds=600)
-        eventually(lambda: emulator.counts()["trainings"] == number + 1)
-        self.wait_for_look(number)
-
-    def wait_for_look(self, number: int) -> None:
-        eventually(lambda: "queued-for-train" in self.log(number))
-
-    def log(self, number: int) -> str:
-        task = self.task(number)
-        answer = self._call("GET", task, f"/logs/{task['try_number']}", full_content=True)
-        return "\n".join(str(event.get("event")) for event in answer["content"])
-
-    def mark(self, number: int, state: str) -> None:
-        self._call("PATCH", self.task(number), "", json={"new_state": state})
-
-    def clear(self, number: int, **options: Any) -> None:
-        body = {"dry_run": False, "only_failed": False, "reset_dag_runs": True, "include_downstream": True, **options}
-        chosen = {"dag_run_id": self.run, "task_instance_ids": [self.task(number)["id"]]}
-        self.airflow.call("POST", f"/dags/{self.dag}/clearTaskInstances", json={**body, **chosen})
-
-    def _call(self, method: str, task: dict[str, Any], path: str, json: Any = None, **params: Any) -> Any:
-        where = f"/dags/{self.dag}/dagRuns/{self.run}/taskInstances/{task['task_id']}{path}"
-        place = {"region_id": task["region_id"], "region_index": task["region_index"]}
-        return self.airflow.call(method, where, json=json, params={**place, **params})
 
 
 def clear(airflow: Any, dag: str, run: str, task: str, keeps: bool | None) -> None:
@@ -293,10 +264,3 @@ def has_looked(airflow: Any, dag: str, run: str) -> bool:
 
 def is_over(airflow: Any, dag: str, run: str) -> bool:
     return airflow.task_instance(dag, run, "train")["state"] in ("success", "failed")
-
-
-def eventually(true: Any, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.3)

@@ -2,84 +2,38 @@
 
 from __future__ import annotations
 
-import base64
-import itertools
 import time
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
 from airflow_provider_scenario.demo.rest import AirflowError
+from tests.system.kill_cells import (
+    BEFORE,
+    CREATE,
+    DEFERRING,
+    DESCRIBE,
+    DESCRIPTION,
+    FINISHING,
+    LOST,
+    PICTURES,
+    RETURNED,
+    SECOND_IMAGE,
+    TRAIN,
+    UNRECORDED,
+    WAITING,
+    WHILE_ASKING,
+    Run,
+    begin,
+    cell,
+    found,
+    price_of_one,
+    show,
+    table,
+)
+from tests.system.loops import eventually
 
 pytestmark = [pytest.mark.full, pytest.mark.alone]
-
-PICTURES = sorted((Path(__file__).parents[2] / "example_dags" / "datasets" / "ink-style").glob("*.jpg"))[:3]
-TYPE = "flux.2-dev-lora"
-DESCRIPTION = "Made to be killed"
-
-CREATE, IMAGE, TRAIN = "POST /models", "POST /models/*/training-images", "PUT /models/*/train"
-DESCRIBE = "PUT /models/*"
-SECOND_IMAGE = f"{IMAGE} #2"
-
-# A point is the steps that the process takes until it dies; dags/kill_points.py knows them.
-BEFORE, LOST, UNRECORDED, RECORDED = "before it", "acted, answer lost", "answered, not recorded", "recorded"
-WAITING, DEFERRING, FINISHING, RETURNED = "waiting", "handing over", "finishing", "result stored"
-POINTS = {
-    BEFORE: ["asks {request}"],
-    LOST: ["answered {request}"],
-    UNRECORDED: ["answered {request}", "records"],
-    RECORDED: ["answered {request}", "recorded"],
-    WAITING: ["answered {request}", "asks GET /models/*", "asks GET /models/*"],
-    DEFERRING: ["answered {request}", "defers"],
-    FINISHING: ["concludes"],
-    RETURNED: ["returned"],
-}
-WHILE_ASKING = (BEFORE, LOST, UNRECORDED, RECORDED)
-
-
-@dataclass(frozen=True)
-class Cell:
-    """
-    One way to die.
-
-    :param kills: request and point, one for each try that dies.
-    :param brief: whether a training ends before the next try looks; else it still runs then.
-    """
-
-    operator: str
-    mode: str
-    kills: tuple[tuple[str, str], ...] = ()
-    brief: bool = False
-
-    @property
-    def killed(self) -> str:
-        return " + ".join(f"{request}: {point}" if request else point for request, point in self.kills)
-
-    @property
-    def steps(self) -> list[list[str]]:
-        return [[step.format(request=request) for step in POINTS[point]] for request, point in self.kills]
-
-    @property
-    def holds_worker(self) -> bool:
-        return self.mode == "sync" and not self.brief
-
-    @property
-    def leaves(self) -> str:
-        """What the last try must come by of the earlier ones."""
-        request, point = self.kills[-1]
-        if point in (FINISHING, RETURNED) or request == DESCRIBE:
-            return "ended"
-        if request != TRAIN or point == BEFORE:
-            return "nothing"
-        return "ended" if self.brief else "running"
-
-
-def cell(operator: str, mode: str, *kills: tuple[str, str], brief: bool = False) -> Cell:
-    return Cell(operator, mode, kills, brief)
-
 
 MATRIX = [
     *(cell("create", "", (CREATE, point)) for point in WHILE_ASKING),
@@ -191,7 +145,7 @@ def test_a_triggerer_that_dies_between_starting_a_training_and_hearing_so_has_st
     rows[1]["killed"] = "triggerer: acted, answer lost"
     show(capsys, rows)
     assert not any(row["wrong"] for row in rows), table(rows)
-    assert found(airflow, second, 1) == "running"  # else it did not die in between
+    assert found(log_of(airflow, second, 1)) == "running"  # else it did not die in between
 
 
 @pytest.fixture
@@ -206,39 +160,6 @@ def another_triggerer(airflow):
     if "triggerer-2" in airflow.parts:
         airflow.parts.pop("triggerer-2").stop()
         airflow.restart("triggerer")
-
-
-@dataclass(frozen=True)
-class Run:
-    """
-    A cell that is being tried.
-
-    :param model_id: of the model that was prepared for it; None where the task makes its own.
-    """
-
-    cell: Cell
-    name: str
-    model_id: str | None
-    dag: str
-    run_id: str
-
-
-_numbers = itertools.count(1)
-
-
-def begin(airflow, emulator, cell: Cell) -> Run:
-    """Start the cell's task, on a model of a name of its own."""
-    name = f"{'brief' if cell.brief else 'long'} {next(_numbers)} {cell.operator} {cell.mode}".strip()
-    model_id = None
-    if cell.operator in ("images", "train"):
-        model_id = send(emulator, "POST", "models", {"name": name, "type": TYPE})["model"]["id"]
-    if cell.operator == "train":
-        for picture in PICTURES:
-            content = f"data:image/jpeg;base64,{base64.b64encode(picture.read_bytes()).decode()}"
-            send(emulator, "POST", f"models/{model_id}/training-images", {"data": content, "name": picture.name})
-    dag = "_".join(filter(None, ["kill", cell.operator, cell.mode]))
-    conf = {"name": name, "model_id": model_id or "", "kills": cell.steps}
-    return Run(cell, name, model_id, dag, airflow.trigger(dag, conf))
 
 
 def judged(airflow, emulator, runs: list[Run], timeout: float) -> list[dict[str, Any]]:
@@ -275,7 +196,7 @@ def judge(airflow, emulator, ledger, price: float, run: Run, state: str) -> dict
     }
     tried = airflow.task_instance(run.dag, run.run_id, "task")["try_number"]
     wrong = [name for name, value in right.items() if seen[name] != value]
-    left = found(airflow, run, tried) if pays and tried > 1 else ""
+    left = found(log_of(airflow, run, tried)) if pays and tried > 1 else ""
     if run.cell.kills:  # else it is not for the cell to say how often it is tried
         wrong += ["tries"] if tried != len(run.cell.kills) + 1 else []
         wrong += ["found"] if pays and left != run.cell.leaves else []
@@ -301,12 +222,8 @@ def judge(airflow, emulator, ledger, price: float, run: Run, state: str) -> dict
     }
 
 
-def found(airflow, run: Run, tried: int) -> str:
-    """Which training of the earlier tries the last one came by, as its log says."""
-    log = airflow.task_log(run.dag, run.run_id, "task", try_number=tried)
-    if "is being trained already" in log:
-        return "running"
-    return "ended" if "An earlier try has trained" in log else "nothing"
+def log_of(airflow, run: Run, tried: int) -> str:
+    return airflow.task_log(run.dag, run.run_id, "task", try_number=tried)
 
 
 def is_over_or_waits(airflow, run: Run) -> bool:
@@ -334,38 +251,5 @@ def xcom(airflow, run: Run, key: str) -> Any:
         return None
 
 
-def price_of_one(emulator) -> float:
-    """What the service asks for one training of such a dataset; its quote for a model that has none yet."""
-    model_id = send(emulator, "POST", "models", {"name": "price", "type": TYPE})["model"]["id"]
-    path = f"models/{model_id}/train?dryRun=true&trainingImagesCount={len(PICTURES)}"
-    return send(emulator, "PUT", path, {"parameters": {"nbEpochs": 1}})["creativeUnitsCost"]
-
-
-def send(emulator, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
-    answer = requests.request(method, f"{emulator.root}/v1/{path}", json=body, auth=emulator.auth, timeout=10)
-    answer.raise_for_status()
-    return answer.json()
-
-
-def show(capsys, rows: list[dict[str, Any]]) -> None:
-    with capsys.disabled():
-        print(table(rows))  # noqa: T201 - worth seeing
-
-
-def table(rows: list[dict[str, Any]]) -> str:
-    lines = [list(rows[0]), *([str(value) for value in row.values()] for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    return "\n" + "\n".join(
-        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
-
-
 def alive_triggerers(airflow) -> list[dict[str, Any]]:
     return airflow.call("GET", "/jobs", params={"job_type": "TriggererJob", "is_alive": True})["jobs"]
-
-
-def eventually(true, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.3)

@@ -2,44 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import datetime, timedelta, timezone
 from urllib.parse import quote
 
 import pytest
 
-from tests.system.test_browser import browser, picture  # noqa: F401 - a fixture
+from tests.system.pages import picture, wait_for
 
 pytestmark = pytest.mark.full
 
 EVIL = "\"><script>document.title='hacked'</script>\u202e'"
-PATIENCE = 30_000  # milliseconds
-
-
-@pytest.fixture
-def visit(airflow, browser):  # noqa: F811
-    """Log somebody in, with the theme and the window they like; returns Airflow's page."""
-    contexts = []
-
-    def visit(username="admin", *, theme="light", width=1440):
-        context = browser.new_context(
-            viewport={"width": width, "height": 900}, base_url=airflow.url, color_scheme=theme, timezone_id="Asia/Tokyo"
-        )
-        contexts.append(context)
-        context.set_default_timeout(PATIENCE)
-        page = context.new_page()
-        page.goto("/auth/login")
-        page.get_by_label("Username").fill(username)
-        passwords = json.loads((airflow.home / "passwords.json").read_text())
-        page.get_by_label("Password").fill(passwords[username])
-        page.get_by_role("button", name="Sign in").click()
-        page.wait_for_url(lambda url: "/auth/" not in url)
-        return page
-
-    yield visit
-    for context in contexts:
-        context.close()
 
 
 @pytest.fixture
@@ -73,14 +46,6 @@ def task_of(page, run, index=0):
 
 def share(view) -> float:
     return float(view.get_by_role("progressbar").first.get_attribute("value"))
-
-
-def wait_for(page, condition):
-    for _ in range(PATIENCE // 200):
-        if condition():
-            return
-        page.wait_for_timeout(200)
-    raise AssertionError("It did not happen in time.")
 
 
 def loaded(view) -> list[bool]:
@@ -225,7 +190,7 @@ def test_who_may_only_read_sees_all_and_can_change_nothing(airflow, visit, run, 
     assert emulator.counts()["canceled"] == 0
 
 
-def test_without_a_login_there_is_nothing(airflow, browser, run):  # noqa: F811
+def test_without_a_login_there_is_nothing(airflow, browser, run):
     context = browser.new_context(base_url=airflow.url)
     where = f"dag_id=page&run_id={quote(run)}&task_id=train&map_index=0"
     pages = ("trainings", f"run?{where}", f"training?{where}", f"picture?{where}&asset_id=x", "static/page.js")

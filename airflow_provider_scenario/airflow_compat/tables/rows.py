@@ -30,7 +30,7 @@ class TaskKey(NamedTuple):
     What a viewer's address says of a task instance.
 
     :param map_index: -1 for a task that is not mapped.
-    :param region_id: of a task in a loop (3.4), as Airflow's own addresses have it; None: its latest pass.
+    :param region_id: of a task in a loop (3.4), as Airflow's own addresses have it; None: its latest iteration.
     :param region_index: place in that region.
     """
 
@@ -62,7 +62,7 @@ class TaskRow:
     A task instance, with what it has pushed and been given.
 
     :param label: its rendered map index.
-    :param iteration: pass of the loop that it is in (3.4).
+    :param iteration: of the loop that it is in (3.4).
     :param xcoms: key → value, as they were pushed.
     :param rendered: rendered fields.
     """
@@ -118,7 +118,7 @@ class Tables(ABC):
         return self._read(session, statement.order_by(self._ti.task_id, *self._order()), keys)
 
     def of_task(self, session: Session, key: TaskKey, keys: PushedKeys) -> list[TaskRow]:
-        """One task instance, whatever its operator; of a task in a loop each pass, unless ``key`` says which."""
+        """One task instance, whatever its operator; of a task in a loop each iteration, unless ``key`` says which."""
         statement = self._tasks().where(
             self._ti.dag_id == key.dag_id, self._ti.run_id == key.run_id, self._ti.task_id == key.task_id
         )

@@ -147,6 +147,33 @@
     true,
   );
 
+  // Airflow 3.4 says only in its own address which iteration of a loop is open: the address of a tab has no place for it.
+  const ITERATION = ["region_id", "region_index"];
+  const openIteration = () => {
+    try {
+      const address = new URLSearchParams(window.parent.location.search);
+      return ITERATION.map((name) => address.get(name));
+    } catch {
+      return [null, null]; // a frame of another origin
+    }
+  };
+  let shownIteration = new URLSearchParams(location.search).has(ITERATION[0]) ? openIteration() : [null, null];
+  const followIteration = () => {
+    const open = openIteration();
+    if (String(open) === String(shownIteration)) return;
+    shownIteration = open;
+    const address = new URL(location.href);
+    ITERATION.forEach((name, index) => {
+      if (open[index] === null) address.searchParams.delete(name);
+      else address.searchParams.set(name, open[index]);
+    });
+    location.replace(address);
+  };
+  if (window.parent !== window && location.pathname.endsWith("/training")) {
+    followIteration();
+    setInterval(followIteration, 500);
+  }
+
   localise(document);
   plan();
 })();

@@ -41,9 +41,13 @@ class Death:
 
 
 def die_as_told(context: Any) -> None:
-    """Let this try end as the run's ``kills`` say: the first try by the first of them, and so on; others live."""
-    kills, tried = context["params"]["kills"], context["ti"].try_number
-    if tried > len(kills):
+    """
+    Let this try end as the run's ``kills`` say: the first try by the first of them, and so on; others live.
+
+    In a loop only the second iteration dies: the first one has left something that it might take for its own.
+    """
+    kills, tried, loop = context["params"]["kills"], context["ti"].try_number, context.get("loop")
+    if tried > len(kills) or (loop is not None and loop.index != 1):
         return
     death = Death(kills[tried - 1])
     around(requests.Session, "request", death, asked)

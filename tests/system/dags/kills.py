@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from airflow.sdk import DAG, Asset, Param
+from airflow.sdk import DAG, Asset, Param, task_group
 from kill_points import die_as_told
 
 from airflow_provider_scenario.operators.model import ScenarioAddTrainingImagesOperator, ScenarioCreateModelOperator
@@ -51,5 +51,32 @@ for mode, deferrable in MODES.items():
     with a_dag(f"kill_lora_{mode}"):
         ScenarioTrainLoraOperator(task_id="task", **NEW, **TRAINING, **deferrable, images=IMAGES)
 
+for mode in ("sync", "deferrable"):
+    # A person clears them once they have succeeded.
+    for on_clear in ("retrain", "reattach"):
+        arguments = {**TRAINING, **MODES[mode], "on_clear": on_clear}
+        with a_dag(f"kill_train_{mode}_{on_clear}"):
+            ScenarioTrainModelOperator(task_id="task", **GIVEN, **arguments)
+
+        with a_dag(f"kill_lora_{mode}_{on_clear}"):
+            ScenarioTrainLoraOperator(task_id="task", **NEW, **arguments, images=IMAGES)
+
 with a_dag("kill_namesakes"):
     ScenarioCreateModelOperator.partial(task_id="task", name="namesake").expand(type=["flux.2-dev-lora"] * 5)
+
+
+@task_group
+def train(**arguments):
+    ScenarioTrainModelOperator(task_id="task", **GIVEN, **TRAINING, **arguments)
+
+
+@task_group
+def lora(**arguments):
+    ScenarioTrainLoraOperator(task_id="task", **NEW, **TRAINING, **arguments, images=IMAGES)
+
+
+if hasattr(train, "loop"):  # Airflow 3.4
+    for operator, group in {"train": train, "lora": lora}.items():
+        for mode in ("sync", "deferrable"):
+            with a_dag(f"kill_{operator}_{mode}_loop"):
+                group.override(group_id="body").partial(**MODES[mode]).loop(max_iterations=3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from airflow.sdk import DAG, Param
+from airflow.sdk import DAG, Param, task_group
 
 from airflow_provider_scenario.operators import train_and_wait
 from airflow_provider_scenario.operators.training import ScenarioTrainLoraOperator, ScenarioTrainModelOperator
@@ -50,16 +50,30 @@ VARIANTS = {
     "retries": ({"retries": 2}, [train, lora]),
 }
 
+
+def a_dag(dag_id, **arguments):
+    return DAG(
+        dag_id,
+        schedule=None,
+        catchup=False,
+        params={"name": Param("a model"), "model_id": Param("model_of_nobody")},
+        default_args={"poke_interval": 1, "retries": 0, "retry_delay": timedelta(seconds=1)},
+        **arguments,
+    )
+
+
+MODES = {"deferred": True, "blocking": False}
+
 for variant, (arguments, tasks) in VARIANTS.items():
+    # Airflow counts from the start of the run: the training must have begun by then on a slow machine.
+    limit = {"dagrun_timeout": timedelta(seconds=25)} if variant == "dagrun_timeout" else {}
     for task in tasks:
-        for mode, deferrable in (("deferred", True), ("blocking", False)):
-            with DAG(
-                f"leak_{task.__name__}_{mode}_{variant}",
-                schedule=None,
-                catchup=False,
-                params={"name": Param("a model"), "model_id": Param("model_of_nobody")},
-                # Airflow counts from the start of the run: the training must have begun by then on a slow machine.
-                dagrun_timeout=timedelta(seconds=25) if variant == "dagrun_timeout" else None,
-                default_args={"poke_interval": 1, "retries": 0, "retry_delay": timedelta(seconds=1)},
-            ):
+        for mode, deferrable in MODES.items():
+            with a_dag(f"leak_{task.__name__}_{mode}_{variant}", **limit):
                 task(deferrable=deferrable, **arguments)
+
+if hasattr(task_group(train), "loop"):  # Airflow 3.4
+    for task in (train, lora):
+        for mode, deferrable in MODES.items():
+            with a_dag(f"leak_{task.__name__}_{mode}_loop"):
+                task_group(task, group_id="body").partial(deferrable=deferrable).loop(max_iterations=3)

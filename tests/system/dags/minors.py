@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from airflow.sdk import DAG, Asset, Param, task_group
+from airflow.sdk import DAG, Asset, Param, task, task_group
 
+from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.operators.model import ScenarioAddTrainingImagesOperator, ScenarioCreateModelOperator
 from airflow_provider_scenario.operators.training import ScenarioTrainLoraOperator, ScenarioTrainModelOperator
 
@@ -26,10 +27,14 @@ def a_dag(dag_id: str) -> DAG:
     )
 
 
+def model_with_images():
+    create = ScenarioCreateModelOperator(task_id="create", name="{{ params.name }}", type="flux.2-dev-lora")
+    return create, ScenarioAddTrainingImagesOperator(task_id="images", model_id=create.output, images=IMAGES)
+
+
 def train_model(**fields):
     """The steps of a training, each its own task."""
-    create = ScenarioCreateModelOperator(task_id="create", name="{{ params.name }}", type="flux.2-dev-lora")
-    images = ScenarioAddTrainingImagesOperator(task_id="images", model_id=create.output, images=IMAGES)
+    create, images = model_with_images()
     images >> ScenarioTrainModelOperator(task_id="train", model_id=create.output, **TRAINING, **fields)
 
 
@@ -44,9 +49,15 @@ for kind, fields in {
     with a_dag(f"minor_model_{kind}"):
         train_model(**{key: value for key, value in fields.items() if key not in DESCRIBED})
 
+
+@task
+def names(params):
+    return [f"{params['name']}-{number}" for number in range(2)]
+
+
 with a_dag("minor_mapped"):
     mapped = {key: value for key, value in LORA.items() if key != "name"}
-    ScenarioTrainLoraOperator.partial(**mapped).expand(name=["{{ params.name }}-0", "{{ params.name }}-1"])
+    ScenarioTrainLoraOperator.partial(**mapped).expand(name=names())
 
 
 @task_group
@@ -70,3 +81,20 @@ if hasattr(one_lora, "loop"):  # Airflow 3.4
         for kind, fields in {"retrains": {}, "reattaches": {"on_clear": "reattach"}}.items():
             with a_dag(f"loop_{what}_{kind}"):
                 group.override(group_id="body").partial(**fields).loop(max_iterations=3)
+
+    # It is written with the retry policy, which Airflow has since 3.3; without a retry left it runs again from 3.4 on.
+    from airflow_provider_scenario.retry_policy import SCENARIO_RETRY_POLICY
+
+    PUT_OFF = {"retries": 0, "retry_delay": timedelta(seconds=1), "retry_policy": SCENARIO_RETRY_POLICY}
+
+    with a_dag("minor_lora_put_off"):
+        ScenarioTrainLoraOperator(**LORA, **PUT_OFF)
+
+    with a_dag("minor_own_task_put_off"):
+        create, images = model_with_images()
+
+        @task(**PUT_OFF)
+        def train(model_id):
+            ScenarioHook().client.train(model_id, TRAINING["parameters"])
+
+        images >> train(create.output)

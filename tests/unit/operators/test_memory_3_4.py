@@ -90,23 +90,23 @@ class TestDiscardedState:
 
 
 class TestLoops:
-    """Airflow 3.4 repeats a group of tasks; each pass has the same DAG, run, task and map index."""
+    """Airflow 3.4 repeats a group of tasks; each iteration has the same DAG, run, task and map index."""
 
     REGION = uuid.uuid4()
 
-    def in_pass(self, context, iteration, region=REGION):
+    def in_iteration(self, context, iteration, region=REGION):
         context["loop"] = SimpleNamespace(index=iteration)
         context["ti"].region_id = region
         context["ti"].try_number, context["ti"].xcoms = 1, {}
         context["task_state_store"] = FakeTaskStateStore()
         return context
 
-    def test_each_pass_trains_its_own(self, emulator, context, train):
-        results = [train().execute(self.in_pass(context, iteration)) for iteration in range(3)]
+    def test_each_iteration_trains_its_own(self, emulator, context, train):
+        results = [train().execute(self.in_iteration(context, iteration)) for iteration in range(3)]
         assert len({result["job_id"] for result in results}) == 3
         assert emulator.counts()["trainings"] == 3
 
-    def test_a_retry_takes_nothing_of_another_pass(self, emulator, context, pictures):
+    def test_a_retry_takes_nothing_of_another_iteration(self, emulator, context, pictures):
         def lora():
             return ScenarioTrainLoraOperator(
                 task_id="train",
@@ -118,29 +118,29 @@ class TestLoops:
                 retries=1,
             )
 
-        first = lora().execute(self.in_pass(context, 0))
+        first = lora().execute(self.in_iteration(context, 0))
         emulator.fault(kind="close", method="POST", route="/models", when="before")
         with pytest.raises(ServiceError):
-            lora().execute(self.in_pass(context, 1))
+            lora().execute(self.in_iteration(context, 1))
         second = lora().execute(retry(context))
         assert second["model_id"] != first["model_id"]
         assert emulator.counts()["trainings"] == 2
 
-    def test_a_pass_that_a_clear_lets_airflow_make_anew_trains_again(self, emulator, context, train):
-        first = train().execute(self.in_pass(context, 1))
-        second = train().execute(self.in_pass(context, 1, region=uuid.uuid4()))
+    def test_an_iteration_that_a_clear_lets_airflow_make_anew_trains_again(self, emulator, context, train):
+        first = train().execute(self.in_iteration(context, 1))
+        second = train().execute(self.in_iteration(context, 1, region=uuid.uuid4()))
         assert second["job_id"] != first["job_id"]
 
     def test_it_reattaches_if_it_is_told_to_where_the_task_has_made_the_model(self, emulator, context, train):
-        first = train(on_clear="reattach").execute(self.in_pass(context, 1))
-        again = train(on_clear="reattach").execute(self.in_pass(context, 1, region=uuid.uuid4()))
+        first = train(on_clear="reattach").execute(self.in_iteration(context, 1))
+        again = train(on_clear="reattach").execute(self.in_iteration(context, 1, region=uuid.uuid4()))
         if isinstance(train(), ScenarioTrainLoraOperator):
             assert again == first
         else:  # a model of somebody else's carries no marker of this task: the README says so
             assert again["job_id"] != first["job_id"]
 
-    def test_the_description_names_the_pass(self, emulator, context):
+    def test_the_description_names_the_iteration(self, emulator, context):
         made = ScenarioCreateModelOperator(task_id="create", name="ink", type="flux.2-dev-lora").execute(
-            self.in_pass(context, 2)
+            self.in_iteration(context, 2)
         )
-        assert "a_task, pass 2, run a_run" in emulator.model(made)["shortDescription"]
+        assert "a_task, iteration 2, run a_run" in emulator.model(made)["shortDescription"]

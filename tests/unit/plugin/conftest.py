@@ -119,7 +119,7 @@ class Database:
         """
         Put in a task instance with its rendered fields and XComs; returns what leads to it.
 
-        :param iteration: pass of a loop, on Airflow 3.4.
+        :param iteration: of a loop, on Airflow 3.4.
         :param before_3_4: leave fields and XComs where an upgrade to 3.4 leaves those from before.
         """
         run, address = self._run(dag_id, run_id), {"dag_id": dag_id, "run_id": run_id, "task_id": task_id}

@@ -313,46 +313,45 @@ class TestCost:
 
 @pytest.mark.since("3.4")
 class TestLoops:
-    """Airflow 3.4 repeats a group of tasks: each pass has a training of its own."""
+    """Airflow 3.4 repeats a group of tasks: each iteration has a training of its own."""
 
     @pytest.fixture
-    def passes(self, database, train):
+    def iterations(self, database, train):
         return [database.task(iteration=number, **train(name=f"name-{number}-")) for number in range(3)]
 
-    def test_the_run_and_the_list_show_each_pass(self, admin, passes):
+    def test_the_run_and_the_list_show_each_iteration(self, admin, iterations):
         for page in (RUN, "trainings"):
             shown = text_of(admin.get(page))
-            assert [f"train, pass {number}" in shown for number in range(3)] == [True] * 3
+            assert [f"train, iteration {number}" in shown for number in range(3)] == [True] * 3
             assert [f"name-{number}-" in shown for number in range(3)] == [True] * 3
 
-    def test_airflows_own_address_of_the_task_shows_the_latest_and_leads_to_the_others(self, admin, passes):
+    def test_airflows_own_address_of_the_task_shows_the_latest_and_leads_to_the_others(self, admin, iterations):
         page = admin.get(training())
         assert "<h1><bdi>name-2-</bdi></h1>" in page.text
-        ways = re.findall(r'<a href="(training[^"]*)">Pass (\d)</a>', page.text)
+        ways = re.findall(r'<a href="(training[^"]*)">Iteration (\d)</a>', page.text)
         assert [number for _, number in ways] == ["0", "1"]
         for way, number in ways:
             assert f"<h1><bdi>name-{number}-</bdi></h1>" in admin.get(html.unescape(way)).text
 
-    def test_each_pass_leads_to_the_others(self, admin, passes):
-        assert re.findall(r">Pass (\d)</a>", admin.get(training(**passes[0])).text) == ["1", "2"]
+    def test_each_iteration_leads_to_the_others(self, admin, iterations):
+        assert re.findall(r">Iteration (\d)</a>", admin.get(training(**iterations[0])).text) == ["1", "2"]
 
-    def test_the_log_is_that_of_the_pass(self, admin, passes):
-        page = admin.get(training(**passes[1])).text
+    def test_the_log_is_that_of_the_iteration(self, admin, iterations):
+        page = admin.get(training(**iterations[1])).text
         log = html.unescape(re.search(r'data-log="([^"]*)"', page)[1])
-        assert log.endswith(f"/logs/1?region_id={passes[1]['region_id']}&region_index=1")
+        assert log.endswith(f"/logs/1?region_id={iterations[1]['region_id']}&region_index=1")
 
-    def test_a_region_that_is_none_shows_nothing(self, admin, passes):
+    def test_a_region_that_is_none_shows_nothing(self, admin, iterations):
         for region in ("x", "00000000-0000-0000-0000-000000000001"):
             assert "trains no model" in text_of(admin.get(training(region_id=region, region_index=0)))
 
-    def test_an_action_needs_the_pass_and_acts_on_that_alone(self, admin, passes, emulator):
-        token = re.search(r'name="token" value="(\w+)"', admin.get(training(**passes[1])).text)[1]
+    def test_an_action_needs_the_iteration_and_acts_on_that_alone(self, admin, iterations, emulator):
+        token = re.search(r'name="token" value="(\w+)"', admin.get(training(**iterations[1])).text)[1]
         answer = admin.post(training().replace("training", "cancel", 1), data={"token": token})
         assert answer.status_code == 400
         assert emulator.counts()["canceled"] == 0
-        assert (
-            admin.post(training(**passes[1]).replace("training", "cancel", 1), data={"token": token}).status_code == 200
-        )
+        address = training(**iterations[1]).replace("training", "cancel", 1)
+        assert admin.post(address, data={"token": token}).status_code == 200
         statuses = {each["model_name"]: each["status"] for each in emulator.ledger()["trainings"]}
         assert statuses == {"name-0-": "training", "name-1-": "training-canceled", "name-2-": "training"}
 

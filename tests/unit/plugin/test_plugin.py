@@ -10,10 +10,31 @@ import pytest
 from airflow.api_fastapi.core_api.datamodels.plugins import PluginResponse
 from airflow.plugins_manager import get_plugin_info
 
-from airflow_provider_scenario.links import ScenarioModelLink
+from airflow_provider_scenario.operators.model import (
+    ScenarioAddTrainingImagesOperator,
+    ScenarioCreateModelOperator,
+    ScenarioUpdateModelOperator,
+)
+from airflow_provider_scenario.operators.model_sync import AICreationWorkshopSyncModelOperator
+from airflow_provider_scenario.operators.training import (
+    ScenarioCancelTrainingOperator,
+    ScenarioTrainLoraOperator,
+    ScenarioTrainModelOperator,
+)
 from airflow_provider_scenario.plugin.airflow_plugin import ScenarioPlugin
+from airflow_provider_scenario.sensors.training import ScenarioTrainingSensor
 
 ROOT = Path(__file__).parents[3]
+OPERATORS = [
+    ScenarioAddTrainingImagesOperator,
+    ScenarioCreateModelOperator,
+    ScenarioUpdateModelOperator,
+    AICreationWorkshopSyncModelOperator,
+    ScenarioCancelTrainingOperator,
+    ScenarioTrainLoraOperator,
+    ScenarioTrainModelOperator,
+    ScenarioTrainingSensor,
+]
 
 
 def test_airflow_finds_the_plugin_by_its_entry_point():
@@ -28,19 +49,26 @@ def test_airflow_takes_all_three_views():
     assert len({view.url_route for view in views}) == 3
 
 
-def test_the_tab_of_a_task_stands_on_tasks_with_the_link_to_a_model_also_on_those_of_subclasses():
-    (tab,) = (view for view in ScenarioPlugin.external_views if view["destination"] == "task_instance")
-    assert tab["applies_to"] == {"task.extra_links": [ScenarioModelLink.name]}
+def tab_of_a_task(views):
+    (tab,) = (view for view in views if view["destination"] == "task_instance")
+    return tab
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_the_tab_of_a_task_is_on_tasks_of_our_operators(operator):
+    ((path, values),) = tab_of_a_task(ScenarioPlugin.external_views)["applies_to"].items()
+    assert path == "task.template_fields"
+    assert set(values) & set(operator.template_fields)
 
 
 @pytest.mark.since("3.4")
-def test_airflow_understands_where_the_tab_stands(caplog):
+def test_airflow_understands_where_the_tab_is(caplog):
     from airflow import plugins_manager
 
     plugins_manager._get_ui_plugins.cache_clear()
     views, _ = plugins_manager._get_ui_plugins()
-    (tab,) = (view for view in views if view.get("url_route") == "scenario-training")
-    assert tab["applies_to"] == {"task.extra_links": [ScenarioModelLink.name]}
+    tab = tab_of_a_task([view for view in views if view.get("url_route") == "scenario-training"])
+    assert tab["applies_to"] == tab_of_a_task(ScenarioPlugin.external_views)["applies_to"]
     assert "applies_to" not in caplog.text
 
 

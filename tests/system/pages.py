@@ -1,0 +1,22 @@
+"""A page in a real browser: what tests of it have in common."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+PATIENCE = 30_000  # milliseconds
+
+
+def picture(page, name: str) -> None:
+    """Keep what is seen: ``SCREENSHOTS=folder make test-full`` renews the README's pictures."""
+    if folder := os.environ.get("SCREENSHOTS"):
+        page.screenshot(path=Path(folder) / f"{name}.png")
+
+
+def wait_for(page, condition):
+    for _ in range(PATIENCE // 200):
+        if condition():
+            return
+        page.wait_for_timeout(200)
+    raise AssertionError("It did not happen in time.")

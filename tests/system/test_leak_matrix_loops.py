@@ -1,0 +1,109 @@
+"""The leak matrix in a loop: the second iteration of three is ended while it waits, and its own training with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.system.leak_cases import EVERY, Case, Result, conclude, drawn, eventually
+from tests.system.loops import Loop
+
+pytestmark = [pytest.mark.full, pytest.mark.alone, pytest.mark.every_minor, pytest.mark.since("3.4")]
+
+
+class Row(NamedTuple):
+    """What is done to the second iteration of three while it waits, and what becomes of all their trainings."""
+
+    what: str
+    act: Callable[[Loop], None]
+    fates: tuple[dict[str, int], ...]
+    state: str
+    columns: str = EVERY
+
+
+def iteration_marked(state: str) -> Callable[[Loop], None]:
+    return lambda loop: loop.mark(1, state)
+
+
+def iteration_cleared(*, keep_task_state: bool) -> Callable[[Loop], None]:
+    return lambda loop: loop.clear(1, keep_task_state=keep_task_state, include_later_loop_iterations=True)
+
+
+ALL_THREE = {"trained": 3}
+ALL_THREE_AGAIN = {"training-canceled": 1, "trained": 3}
+
+ITERATIONS = [
+    Row("marked failed", iteration_marked("failed"), ({"training-canceled": 1, "trained": 1},), "failed"),
+    Row("marked success", iteration_marked("success"), ({"training-canceled": 1, "trained": 2},), "success"),
+    *(
+        Row(f"cleared, {what}", iteration_cleared(keep_task_state=keeps), fates, "success", columns)
+        for what, keeps in {"state kept": True, "state discarded": False}.items()
+        # As for CLEARINGS: whichever wins.
+        for columns, fates in {
+            "train deferred, train blocking": (ALL_THREE_AGAIN, ALL_THREE),
+            "lora deferred, lora blocking": (ALL_THREE_AGAIN,),
+        }.items()
+    ),
+]
+
+
+def test_what_ends_a_iteration_ends_its_own_training(airflow, emulator, capsys):
+    cells = [(each, column) for each in ITERATIONS for column in each.columns.split(", ")]
+    # Those that hold a worker leave two for the others.
+    groups = [cells[first : first + 4] for first in range(0, len(cells), 4)]
+    results = [result for group in groups for result in iterations_ended(airflow, emulator, group)]
+    with capsys.disabled():
+        print(drawn(results))  # noqa: T201 - worth seeing
+    conclude([], results)
+
+
+def iterations_ended(airflow: Any, emulator: Any, cells: list[tuple[Row, str]]) -> list[Result]:
+    emulator.set(training_seconds=600)
+    cases = [Case(airflow, emulator, column, "loop", each.what).start() for each, column in cells]
+    loops = [Loop(airflow, case.dag, case.run, "task") for case in cases]
+    for number in (0, 1):
+        for case, loop in zip(cases, loops, strict=True):
+            eventually(lambda loop=loop, number=number: loop.has_looked(number), f"{case.name} {number}", 120)
+        if number == 0:
+            emulator.advance(900)
+    emulator.set(training_seconds=3)
+    before = [attempts(loop) for loop in loops]
+    for (each, _), loop in zip(cells, loops, strict=True):
+        each.act(loop)
+    problems = [settled(case, loop, attempt) for case, loop, attempt in zip(cases, loops, before, strict=True)]
+    emulator.advance(900)
+    return [iteration_result(each, case, found) for (each, _), case, found in zip(cells, cases, problems, strict=True)]
+
+
+def attempts(loop: Loop) -> list[tuple[str, int]]:
+    """Of the second iteration: a clear may let Airflow make its task anew."""
+    return [(task["id"], task["try_number"]) for task in loop.tasks() if task["region_index"] == 1]
+
+
+def settled(case: Case, loop: Loop, attempt: list[tuple[str, int]]) -> list[str]:
+    """Until its training is cancelled, or another attempt waits for it."""
+
+    def is_so() -> bool:
+        adopted = case.operator == "train" and attempts(loop) != attempt and loop.has_looked(1)
+        return "training-canceled" in case.fate() or adopted
+
+    try:
+        eventually(is_so, "the second iteration has come so far", 90)
+    except AssertionError as error:
+        return [str(error)]
+    return []
+
+
+def iteration_result(each: Row, case: Case, problems: list[str]) -> Result:
+    state = None
+    try:
+        state = case.airflow.wait_for_run(case.dag, case.run, timeout=120)
+        assert state == each.state, f"the run is {state}"
+        eventually(lambda: case.fate() in each.fates, "the ledger is right", 10)
+    except Exception as error:
+        problems = [*problems, f"{type(error).__name__}: {error}"]
+    fate = case.fate()
+    expected = fate if fate in each.fates else each.fates[0]
+    return Result(each.what, case.column, expected, fate, state, None, tuple(problems))
