@@ -457,11 +457,11 @@ def clear_and_settle(clearing: Clearing, case: Case, seconds: Seconds) -> list[s
         eventually(case.fate, "a training", 90)
         seconds.of(case, 3)
         clearing.act(case)
-        eventually(lambda: case.try_number() == 2, "a second try", 60)
+        eventually(lambda: case.try_number() == 2, "a second try", 120)
         eventually(
             lambda: case.state() == "success" or (case.nobody_is_left() and case.is_waited_for(try_number=2)),
             "the second try has come so far",
-            90,
+            150,
         )
     except Exception as error:
         return [f"{type(error).__name__}: {error}"]

@@ -49,7 +49,7 @@ ITERATIONS = [
 ]
 
 
-def test_what_ends_a_iteration_ends_its_own_training(airflow, emulator, capsys):
+def test_what_ends_an_iteration_ends_its_own_training(airflow, emulator, capsys):
     cells = [(each, column) for each in ITERATIONS for column in each.columns.split(", ")]
     # Those that hold a worker leave two for the others.
     groups = [cells[first : first + 4] for first in range(0, len(cells), 4)]
@@ -90,7 +90,7 @@ def settled(case: Case, loop: Loop, attempt: list[tuple[str, int]]) -> list[str]
         return "training-canceled" in case.fate() or adopted
 
     try:
-        eventually(is_so, "the second iteration has come so far", 90)
+        eventually(is_so, "the second iteration has come so far", 150)
     except AssertionError as error:
         return [str(error)]
     return []
@@ -99,7 +99,7 @@ def settled(case: Case, loop: Loop, attempt: list[tuple[str, int]]) -> list[str]
 def iteration_result(each: Row, case: Case, problems: list[str]) -> Result:
     state = None
     try:
-        state = case.airflow.wait_for_run(case.dag, case.run, timeout=120)
+        state = case.airflow.wait_for_run(case.dag, case.run, timeout=240)
         assert state == each.state, f"the run is {state}"
         eventually(lambda: case.fate() in each.fates, "the ledger is right", 10)
     except Exception as error:

@@ -76,4 +76,4 @@ if hasattr(task_group(train), "loop"):  # Airflow 3.4
     for task in (train, lora):
         for mode, deferrable in MODES.items():
             with a_dag(f"leak_{task.__name__}_{mode}_loop"):
-                task_group(task, group_id="body").partial(deferrable=deferrable).loop(max_iterations=3)
+                task_group(task).override(group_id="body").partial(deferrable=deferrable).loop(max_iterations=3)

@@ -1,0 +1,41 @@
+"""Trainings that end as soon as their tasks have deferred, and whose tasks need a worker again."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_scenario.demo.local_airflow import LocalAirflow
+from airflow_provider_scenario.demo.postgres import own_database
+
+pytestmark = [pytest.mark.full, pytest.mark.alone]
+
+DAGS = Path(__file__).parent / "dags"
+DATASETS = Path(__file__).parents[2] / "example_dags" / "datasets"
+LORAS = 16
+
+
+@pytest.fixture
+def unhurried(tmp_path, connection):
+    """An Airflow whose supervisors look after their tasks as seldom as they do by default."""
+    dags = tmp_path / "dags"
+    shutil.copytree(DATASETS, dags / "datasets")
+    shutil.copy(DAGS / "minors.py", dags)
+    with (
+        own_database() as database,
+        LocalAirflow(
+            tmp_path / "home", dags, sql_alchemy_conn=database, connections={"scenario_default": connection}
+        ) as airflow,
+    ):
+        yield airflow
+
+
+def test_no_result_is_lost(unhurried, emulator):
+    """Airflow takes the end of a task's first worker for the end of its second one, where it hears of it late."""
+    emulator.set(training_seconds=0.1)
+    runs = [unhurried.trigger("minor_lora_emits") for _ in range(LORAS)]
+    states = [unhurried.wait_for_run("minor_lora_emits", run) for run in runs]
+    attempts = [unhurried.task_instance("minor_lora_emits", run, "train")["try_number"] for run in runs]
+    assert (states, attempts) == (["success"] * LORAS, [1] * LORAS)
