@@ -24,8 +24,8 @@ from tests.witness import Witness
 ROOT = Path(__file__).parents[2]
 HEARTBEAT_TIMEOUT = "20" if Version("3.4") > AIRFLOW else "90"
 """
-Seconds. Airflow 3.4 gives a task that it kills a minute, without heartbeats. Where it misses them meanwhile, and the task
-is in a loop and was cleared, the scheduler of 3.4.0b2 ends itself (UniqueViolation in ``complete_restart``).
+Seconds. Airflow 3.4 gives a task that it kills a minute, without heartbeats. Where it misses them meanwhile, and the
+task is in a loop and was cleared, the scheduler of 3.4.0b2 ends itself (UniqueViolation in ``complete_restart``).
 """
 
 KEY, SECRET = "api_system_test_key", "system-test-secret-not-in-any-log"
