@@ -421,6 +421,7 @@ CLEARINGS = [
 
 
 @pytest.mark.every_minor
+@pytest.mark.since("3.3")  # what holds before, test_every_minor shows
 @pytest.mark.parametrize("keeps", KEEP_TASK_STATE)
 def test_a_cleared_task_ends_with_one_training(airflow, emulator, table, keeps):
     seconds = Seconds(emulator)
