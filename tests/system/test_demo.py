@@ -48,7 +48,7 @@ def test_it_trains_four_models_publishes_one_says_so_and_leaves_nothing_running(
     read_until(killed, "style.train: deferred")
     killed.kill()
     process = demo()
-    said, _ = process.communicate(timeout=240)
+    said, _ = process.communicate(timeout=480)
     assert process.returncode == 0, said
     assert said.count("│ trained │") == 4
     assert said.count("│ listed") == 1
