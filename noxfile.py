@@ -30,12 +30,13 @@ for path in sorted(Path(".ci").glob("constraints-*.txt")):
     def one_minor(session: nox.Session, constraints: Path = path) -> None:
         """Unit and contract tests, and what of the system tests an Airflow may matter to; or what pytest is told."""
         session.install("--editable", ".[minors]", "--constraint", str(constraints))
-        home = {"AIRFLOW_HOME": session.create_tmp()}  # importing Airflow writes a configuration file
+        # Importing Airflow writes a configuration file, and takes no relative path.
+        home = {"AIRFLOW_HOME": str(Path(session.create_tmp()).resolve())}
         pytest = partial(session.run, "python", "-m", "pytest", "-p", "no:cacheprovider", env=home)
         if session.posargs:
             pytest(*session.posargs)
             return
         left_out = [argument for path in NOT_OF_AIRFLOW for argument in ("--ignore", path)]
-        pytest("-m", "not full", "-n", "3", "tests/unit", "tests/contract", *left_out)
+        pytest("-m", "not full", "-n", "4", "tests/unit", "tests/contract", *left_out)
         pytest("-m", "every_minor and not alone", "-n", "3", "--dist", "worksteal", "tests/system")
         pytest("-m", "every_minor and alone", "tests/system", success_codes=(0, NOTHING_TO_RUN))
