@@ -18,8 +18,12 @@ import nox
 nox.options.default_venv_backend = "uv"
 nox.options.error_on_missing_interpreters = True
 
-# They are about executors' packages and our own tools, which are installed for `make test` only.
-NOT_OF_AIRFLOW = ("tests/unit/test_example_dags.py", "tests/unit/test_import_contracts.py")
+NOT_OF_AIRFLOW = (
+    "tests/unit/client",  # which know no Airflow, as import-linter checks
+    "tests/unit/emulator",
+    "tests/unit/test_example_dags.py",  # with executors' packages and our own tools, which only `make test` installs
+    "tests/unit/test_import_contracts.py",
+)
 
 NOTHING_TO_RUN = 5
 """Pytest's exit code; below 3.3 there is none of the long tests."""

@@ -82,7 +82,7 @@ if hasattr(one_lora, "loop"):  # Airflow 3.4
             with a_dag(f"loop_{what}_{kind}"):
                 group.override(group_id="body").partial(**fields).loop(max_iterations=3)
 
-    # It is written with the retry policy, which Airflow has since 3.3; without a retry left it runs again from 3.4 on.
+    # Only from 3.4 on can a retry policy let a task run again without using a retry.
     from airflow_provider_scenario.retry_policy import SCENARIO_RETRY_POLICY
 
     PUT_OFF = {"retries": 0, "retry_delay": timedelta(seconds=1), "retry_policy": SCENARIO_RETRY_POLICY}
