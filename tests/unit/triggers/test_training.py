@@ -189,6 +189,12 @@ async def test_moving_to_another_triggerer_cancels_nothing(emulator, training, a
     assert emulator.counts()["canceled"] == 0
 
 
+async def test_where_on_kill_is_certain_airflow_is_not_asked_again(emulator, training, as_seen_by, monkeypatch):
+    monkeypatch.setattr("airflow_provider_scenario.triggers.training.on_kill_is_certain", lambda: True)
+    await as_seen_by(trigger(training), "deferred").on_kill()
+    assert emulator.counts()["canceled"] == 1
+
+
 async def test_where_the_tasks_state_cannot_be_had_nothing_is_cancelled(emulator, training, capsys):
     await trigger(training).on_kill()  # knows no task instance
     assert emulator.counts()["canceled"] == 0
