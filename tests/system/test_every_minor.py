@@ -190,7 +190,7 @@ class TestLoops:
 
     @pytest.mark.parametrize("keeps", [False, True])
     @pytest.mark.parametrize(("kind", "paid"), [("retrains", 2), ("reattaches", 0)])
-    def test_clearing_a_iteration_and_the_later_ones(self, airflow, emulator, kind, paid, keeps):
+    def test_clearing_an_iteration_and_the_later_ones(self, airflow, emulator, kind, paid, keeps):
         loop = Loop.begin(airflow, f"loop_lora_{kind}")
         assert loop.end() == "success"
         before = loop.results()
