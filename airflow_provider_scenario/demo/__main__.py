@@ -96,7 +96,8 @@ def _demo(options: argparse.Namespace, console: Console, running: ExitStack) -> 
         _report(run, seen, console)
         if not seen.succeeded:
             break
-        console.print(f"Airflow shows its {_open_pages(airflow, run)} trainings, each on a page.\n", style="green")
+        opened = _open_pages(airflow, run)
+        console.print(f"Its pages in Airflow open: all trainings, this run, each training ({opened}).\n", style="green")
     console.print(f"{time.monotonic() - began:.0f} s in all. Airflow: {_login(airflow)}\n")
     if sys.stdout.isatty():
         _stay(console)

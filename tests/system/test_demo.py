@@ -53,7 +53,7 @@ def test_it_trains_four_models_publishes_one_says_so_and_leaves_nothing_running(
     assert said.count("│ trained │") == 4
     assert said.count("│ listed") == 1
     assert "Every model is trained. Every file is listed." in said
-    assert said.count("trainings, each on a page.") == 2
+    assert said.count("Its pages in Airflow open: all trainings, this run, each training (") == 2
     assert left_behind(tmp_path) == []
 
 
