@@ -27,7 +27,6 @@ To use it: set up the connections `scenario_default` and `ai_creation_workshop_d
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +37,7 @@ from airflow_provider_scenario.operators.training import ScenarioTrainLoraOperat
 from airflow_provider_scenario.sensors.model_sync import AICreationWorkshopModelListingSensor
 
 DATASETS = Path(__file__).parent / "datasets"
-STORAGE = os.environ.get("LORA_STORAGE", str(Path(tempfile.gettempdir()) / "scenario-emulator-files"))
+STORAGE = os.environ.get("LORA_STORAGE", str(Path("~/.cache/scenario-emulator-files").expanduser()))
 PUBLIC_URL = os.environ.get("LORA_PUBLIC_URL", "http://127.0.0.1:8321/files")  # for a bucket: None
 
 with DAG(

@@ -16,12 +16,13 @@ def check_id(field: str, value: Any) -> str:
     :param field: what the id is called where it came from.
     :raises InvalidInputError: it is empty, ``.``, ``..``, or holds ``/ \ ? # %``, white space or control characters.
     """
-    if wrong := _wrong_with(value):
+    if wrong := wrong_with_id(value):
         raise InvalidInputError(f"{field} {wrong}. Nothing was sent.")
     return str(value)
 
 
-def _wrong_with(value: Any) -> str | None:
+def wrong_with_id(value: Any) -> str | None:
+    """What makes it no id, as the rest of a sentence; None if it is one."""
     if not isinstance(value, str):
         return f"must be text, not {value!r}"
     if not value:

@@ -21,6 +21,7 @@ from airflow_provider_scenario.emulator import (
     workshop,
 )
 from airflow_provider_scenario.emulator.access import check_access
+from airflow_provider_scenario.emulator.callers import CheckedCallers, Hosts
 from airflow_provider_scenario.emulator.gateway import Gateway
 from airflow_provider_scenario.emulator.routing import Routes
 from airflow_provider_scenario.emulator.served import served_folder
@@ -40,11 +41,17 @@ SCENARIO = Routes(
 )
 
 
-def create_app(state: State) -> FastAPI:
+def create_app(state: State, hosts: Hosts | None = None) -> FastAPI:
+    """
+    Make the ASGI app.
+
+    :param hosts: the names under which it is called. Default: those of this machine's loopback interface.
+    """
     app = FastAPI(title="Scenario emulator", docs_url="/emulator/docs", openapi_url="/emulator/openapi.json")
     app.include_router(switches(state))
     app.mount("/v1", Gateway(state, "/v1", SCENARIO, check_access, LARGEST_BODY))
     app.mount("/scc", WorkshopGateway(state, "/scc", workshop.routes, check_signature, LARGEST_BODY))
     app.mount("/cdn", Gateway(state, "/cdn", files.routes, files.check_signature, LARGEST_PART))
-    app.mount("/files", served_folder(state))
+    app.mount("/files", served_folder(state.files_folder))
+    app.add_middleware(CheckedCallers, hosts=hosts or Hosts())
     return app

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from starlette.responses import PlainTextResponse
 from starlette.staticfiles import StaticFiles
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from pathlib import Path
 
-    from airflow_provider_scenario.emulator.state import State
+    from starlette.types import ASGIApp
 
 
-def served_folder(state: State) -> ASGIApp:
-    """Serve the folder that the settings name at the time."""
+def served_folder(folder: Path | None) -> ASGIApp:
+    """
+    Serve regular files below a folder, and nothing that a link in it leads to outside.
 
-    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        folder = Path(state.settings.files_folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        await StaticFiles(directory=folder)(scope, receive, send)
-
-    return serve
+    :param folder: made if it is not there; only its owner may look into it then. None: nothing is served.
+    """
+    if folder is None:
+        return PlainTextResponse("The emulator was started without a folder of files.\n", 404)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return StaticFiles(directory=folder, follow_symlink=False)

@@ -13,11 +13,13 @@ from urllib.request import Request, urlopen
 import uvicorn
 
 from airflow_provider_scenario.emulator.app import create_app
+from airflow_provider_scenario.emulator.callers import Hosts
 from airflow_provider_scenario.emulator.settings import Settings
 from airflow_provider_scenario.emulator.state import State
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
+    from pathlib import Path
 
     from airflow_provider_scenario.emulator.gateway import Receive, Scope, Send
 
@@ -62,16 +64,15 @@ class _Server(uvicorn.Server):
         self._listening()
 
 
-def serve(state: State, host: str, port: int, listening: Callable[[RunningEmulator], None]) -> None:
+def serve(state: State, bound: socket.socket, hosts: Hosts, listening: Callable[[RunningEmulator], None]) -> None:
     """
     Serve until a signal comes.
 
-    :param port: 0 takes a free one.
-    :param listening: called once the socket is bound and connections are accepted.
+    :param bound: from :func:`bind`.
+    :param listening: called once connections are accepted.
     """
-    bound = _bind(host, port)
     emulator = RunningEmulator(_address(bound), state)
-    _server(state, lambda: listening(emulator)).run(sockets=[bound])
+    _server(state, hosts, lambda: listening(emulator)).run(sockets=[bound])
 
 
 @contextmanager
@@ -80,17 +81,19 @@ def running_emulator(
     api_key: str = "demo",
     api_secret: str = "demo",  # noqa: S107
     port: int = 0,
+    files_folder: Path | None = None,
     **settings: Any,
 ) -> Iterator[RunningEmulator]:
     """
     An emulator in a thread of this process.
 
+    :param files_folder: served to everybody under ``/files``. Default: nothing is.
     :param settings: those of :class:`.settings.Settings`, e.g. ``training_seconds=1``.
     """
-    state = State(Settings(**settings), api_key, api_secret)
-    bound = _bind("127.0.0.1", port)
+    state = State(Settings(**settings), api_key, api_secret, files_folder)
+    bound = bind("127.0.0.1", port)
     ready = threading.Event()
-    server = _server(state, ready.set)
+    server = _server(state, Hosts(), ready.set)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
     thread.start()
     if not ready.wait(10):
@@ -102,8 +105,8 @@ def running_emulator(
         thread.join(10)
 
 
-def _server(state: State, listening: Callable[[], None]) -> _Server:
-    app = _with_a_plug_to_pull(create_app(state))
+def _server(state: State, hosts: Hosts, listening: Callable[[], None]) -> _Server:
+    app = _with_a_plug_to_pull(create_app(state, hosts))
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -119,7 +122,12 @@ def _server(state: State, listening: Callable[[], None]) -> _Server:
     return _Server(config, listening)
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int) -> socket.socket:
+    """
+    Take an address to listen on.
+
+    :param port: 0 takes a free one.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from tempfile import gettempdir
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -35,10 +33,6 @@ class Settings(Strict):
     )
     requests_per_minute: int | None = Field(None, ge=0, description="Answer 429 beyond that many; none: no limit.")
     send_retry_after: bool = Field(False, description="Whether a rate-limit 429 carries Retry-After.")
-    files_folder: str = Field(
-        str(Path(gettempdir()) / "scenario-emulator-files"),
-        description="A folder that is served under /files, as a studio's web server would serve its storage.",
-    )
     listing_seconds: float = Field(5.0, ge=0, description="Workshop: how long listing a synced file takes at least.")
     fetch_files: bool = Field(
         True,

@@ -10,7 +10,7 @@ from collections import deque
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from airflow_provider_scenario.emulator.faults import Faults
 from airflow_provider_scenario.emulator.ledger import Ledger
@@ -18,6 +18,9 @@ from airflow_provider_scenario.emulator.records import Asset, Job, Model, Upload
 from airflow_provider_scenario.emulator.settings import Outcome, Settings
 from airflow_provider_scenario.emulator.signing import Signer
 from airflow_provider_scenario.emulator.workshop_records import SyncedModel, Workshop
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PROJECT_ID = "proj_emulator"
 TEAM_ID = "team_emulator"
@@ -32,11 +35,19 @@ class State:
     One emulated project. Only ever changed between two awaits of the server's event loop, so it needs no lock.
 
     :param settings: what it starts with, and returns to on a reset.
+    :param files_folder: served to everybody under ``/files``. No switch changes it: switches need no credentials.
     """
 
-    def __init__(self, settings: Settings | None = None, api_key: str = "demo", api_secret: str = "demo") -> None:  # noqa: S107
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        api_key: str = "demo",
+        api_secret: str = "demo",  # noqa: S107
+        files_folder: Path | None = None,
+    ) -> None:
         self.api_key = api_key
         self.api_secret = api_secret
+        self.files_folder = files_folder
         self.signer = Signer()
         self._initial = settings or Settings()
         self.reset()

@@ -11,6 +11,9 @@ from airflow_provider_scenario.emulator.lifecycle import settle
 from airflow_provider_scenario.emulator.settings import Fault, Outcome, Settings
 from airflow_provider_scenario.emulator.state import State
 
+SECRETS = {"api_secret", "api_token"}
+"""Settings that are not shown: whoever may read the settings need not know them."""
+
 
 def switches(state: State) -> APIRouter:
     router = APIRouter(prefix="/emulator")
@@ -41,12 +44,12 @@ def switches(state: State) -> APIRouter:
         state.reset()
         return {"reset": True}
 
-    @router.get("/settings")
+    @router.get("/settings", response_model_exclude=SECRETS)
     async def read_settings() -> Settings:
         """The settings as they are."""
         return state.settings
 
-    @router.post("/settings")
+    @router.post("/settings", response_model_exclude=SECRETS)
     async def change_settings(changes: Annotated[dict[str, Any], Body()]) -> Settings:
         """Change some, e.g. {"training_seconds": 60, "parallel_training": 0, "auth_status": 401}; the others stay."""
         try:

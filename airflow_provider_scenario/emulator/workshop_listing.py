@@ -2,6 +2,9 @@
 How a synced file gets listed: fetched from its address, and made known when that is over.
 
 The service says only that it does so. That it compares the hash, and what its event looks like, are guesses of ours.
+
+Whoever has the AppSecret makes this process fetch any http(s) address that it reaches, and learns the SHA-256 of what
+is there. That is how the service works. No other protocol is followed, redirects included.
 """
 
 from __future__ import annotations
@@ -16,7 +19,17 @@ from collections.abc import Callable
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
-from urllib.request import Request, urlopen
+from urllib.request import (
+    HTTPDefaultErrorHandler,
+    HTTPErrorProcessor,
+    HTTPHandler,
+    HTTPRedirectHandler,
+    HTTPSHandler,
+    OpenerDirector,
+    ProxyHandler,
+    Request,
+    UnknownHandler,
+)
 
 from airflow_provider_scenario.emulator.workshop_records import ListedFile, SyncedModel
 
@@ -28,8 +41,22 @@ EVENT = "emulatorModelListing"
 
 TIMEOUT = 10.0
 CHUNK = 1 << 20
+SPARE_KB = 1
+"""What sizeKb and the size of the file may differ by: the vendor does not say how it is rounded."""
+
 _SHA_256 = re.compile(r"[0-9a-fA-F]{64}")
 _pending: set[asyncio.Task[None]] = set()
+
+
+def _http_only() -> OpenerDirector:
+    """``urlopen`` without its handlers for ftp, file and data addresses, to which a redirect could lead."""
+    opener = OpenerDirector()
+    for handler in (
+        *(ProxyHandler(), HTTPHandler(), HTTPSHandler(), UnknownHandler()),
+        *(HTTPDefaultErrorHandler(), HTTPRedirectHandler(), HTTPErrorProcessor()),
+    ):
+        opener.add_handler(handler)
+    return opener
 
 
 def start_listing(state: State, model: SyncedModel, version_id: str, given: dict[str, Any], now: float) -> ListedFile:
@@ -68,13 +95,15 @@ def _fetch(file: ListedFile) -> None:
 
 def _compare(file: ListedFile) -> str | None:
     digest, size = hashlib.sha256(), 0
-    with urlopen(file.url, timeout=TIMEOUT) as response:  # noqa: S310 - http or https, which was checked
+    with _http_only().open(file.url, timeout=TIMEOUT) as response:
         while chunk := response.read(CHUNK):
             digest.update(chunk)
             size += len(chunk)
+            if size / 1024 > file.size_kb + SPARE_KB:  # an endless answer would keep the thread for ever
+                return f"sizeKb is {file.size_kb:g}, but the file has more"
     if _SHA_256.fullmatch(file.hash) and file.hash.lower() != digest.hexdigest():
         return f"hash is not that of the file, whose SHA-256 is {digest.hexdigest()}"
-    if abs(size / 1024 - file.size_kb) > 1:
+    if abs(size / 1024 - file.size_kb) > SPARE_KB:
         return f"sizeKb is {file.size_kb:g}, but the file has {size / 1024:g} KB"
     return None
 
@@ -109,7 +138,7 @@ def _post(address: str, body: dict[str, Any]) -> int | str:
     content = json.dumps(body).encode()
     request = Request(address, content, {"content-type": "application/json"}, method="POST")  # noqa: S310
     try:
-        with urlopen(request, timeout=5) as response:  # noqa: S310
+        with _http_only().open(request, timeout=5) as response:
             return int(response.status)
     except (OSError, ValueError, HTTPException) as error:
         return str(error)

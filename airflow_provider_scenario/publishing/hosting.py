@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from airflow_provider_scenario.client.errors import InvalidInputError
+from airflow_provider_scenario.client.ids import wrong_with_id
 from airflow_provider_scenario.storage import Location, StorageError
+
+LONGEST_NAME, LONGEST_ID = 220, 200
+"""
+Bytes of a file's or folder's name, and of an id that it begins with. Disks take 255, and to a file's name we add the
+suffix of its note and of the part that is being written. Ids of Scenario have about 30.
+"""
+
+_PORTS = (f"{port}{number}" for port in ("COM", "LPT") for number in range(10))
+_RESERVED = frozenset({"CON", "PRN", "AUX", "NUL", *_PORTS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +78,14 @@ class Hosting:
 
         :param name: path in the folder; always the same content under the same name.
         :param fetch: gives the content, block by block; not called for a file that is there.
+        :raises InvalidInputError: the path could lead out of the folder.
         :raises StorageError: the storage fails.
         """
+        for part in name.split("/"):
+            path_part("name", part, LONGEST_NAME)
         file, note = self._folder.inside(name), self._folder.inside(f"{name}.json")
+        for place in (file, note):
+            self._check_below(place)
         known = _noted(file, note)
         if known is None:
             passing = _Measured(fetch())
@@ -76,8 +94,49 @@ class Hosting:
             note.write([json.dumps(known).encode()])
         return HostedFile(self._address(name, file), known["sha256"], known["size"])
 
+    def _check_below(self, place: Location) -> None:
+        """Refuse what a link puts outside the folder; whoever may make links there could make us write anywhere."""
+        if "://" in self._folder.text:
+            return  # buckets have no links
+        folder, real = (Path(os.path.realpath(text or ".")) for text in (self._folder.text, place.text))
+        if not real.is_relative_to(folder):
+            raise InvalidInputError(
+                f"{place.text!r} leads to {str(real)!r}, outside the storage {str(folder)!r}: remove the link. "
+                "Nothing was written."
+            )
+        if real.exists() and not real.is_file():
+            raise InvalidInputError(f"{place.text!r} is not a regular file: remove it. Nothing was written.")
+
     def _address(self, name: str, file: Location) -> str:
         return file.text if self._public_url is None else f"{self._public_url}/{quote(name)}"
+
+
+def path_part(field: str, value: Any, longest: int = LONGEST_ID) -> str:
+    """
+    Check what the service gave before it becomes the name of a file or folder, or the beginning of one.
+
+    :param field: what the service calls it.
+    :param longest: bytes.
+    :raises InvalidInputError: it is no id, or no name of a single file on every disk.
+    """
+    if wrong := _wrong_with_name(value, longest):
+        raise InvalidInputError(f"{field} {wrong}. It would be part of a path in the storage; nothing was written.")
+    return str(value)
+
+
+def _wrong_with_name(value: Any, longest: int) -> str | None:
+    if isinstance(value, str) and len(value.encode(errors="replace")) > longest:
+        return f"is {value[:50]!r} and so on: it must have at most {longest} bytes"
+    if wrong := wrong_with_id(value):
+        return wrong
+    # Some disks and web servers take a character such as U+FF0F for the plain one that it looks like.
+    if wrong_with_id(unicodedata.normalize("NFKC", value)):
+        return f"is {value!r}, which looks like a path"
+    if value[0] in ".-~":
+        return f"is {value!r}: it must not begin with '.', '-' or '~', which programs take for something else"
+    if value.partition(".")[0].upper() in _RESERVED:
+        return f"is {value!r}, a name that Windows reserves for a device"
+    return None
 
 
 def sendable(address: str, seconds: int) -> str:
@@ -129,7 +188,7 @@ def _noted(file: Location, note: Location) -> dict[str, Any] | None:
         return known if file.measured().size == known["size"] else None
     except StorageError:
         raise
-    except (InvalidInputError, ValueError, KeyError, TypeError):
+    except (InvalidInputError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
 
 

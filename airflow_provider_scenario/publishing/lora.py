@@ -12,11 +12,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_scenario.client.errors import InvalidInputError, ServiceError
 from airflow_provider_scenario.provenance import authors_words
+from airflow_provider_scenario.publishing.hosting import path_part
 
 if TYPE_CHECKING:
     from airflow_provider_scenario.client.scenario import ScenarioClient
     from airflow_provider_scenario.client.schemas import Epoch, Model
     from airflow_provider_scenario.publishing.hosting import HostedFile, Hosting
+
+COVERS = {f"image/{kind}": kind for kind in ("avif", "bmp", "gif", "jpeg", "jpg", "png", "tiff", "webp")}
+"""
+Media type → suffix of a cover. The service names the type: a suffix made of it could be that of a program. No SVG,
+which can hold a script.
+"""
 
 BASE_MODELS = {"sd-1_5-lora": "v1.5", "sd-xl-lora": "vxl_1.0"}
 """Scenario's type → the workshop's base model. Its list has none for what Scenario trains today."""
@@ -141,9 +148,10 @@ class Publisher:
         }
 
     def _lora(self, model: Model, epoch: Epoch) -> HostedFile:
-        packed = _Packed(self._client, model, epoch, self._patience, self._sleep)
         # Its training is part of the path: a model that is trained again has other files, under the same epochs.
-        path = f"{model.id}/{model.job_id or 'model'}/{epoch.epoch}.safetensors"
+        folder = f"{path_part('id of the model', model.id)}/{path_part('jobId', model.job_id or 'model')}"
+        path = f"{folder}/{path_part('epoch', epoch.epoch)}.safetensors"
+        packed = _Packed(self._client, model, epoch, self._patience, self._sleep)
         file = self._persistently(lambda: self._hosting.host(path, packed.blocks))
         done = "is hosted" if packed.job_id else "was hosted already"
         self._log(f"Epoch {epoch.epoch} of {model.id} {done}: {file.size / 1e6:.1f} MB, SHA-256 {file.sha256}.")
@@ -158,12 +166,13 @@ class Publisher:
 
     def _cover(self, model: Model, asset_id: str) -> dict[str, Any] | None:
         asset = self._client.get_asset(asset_id)
-        kind = (asset.mime_type or "").removeprefix("image/")
+        kind = COVERS.get((asset.mime_type or "").lower())
         width, height = (asset.properties.get(side) or asset.metadata.get(side) for side in ("width", "height"))
-        if not (kind.isalnum() and width and height):
-            self._log(f"Sample {asset_id} becomes no cover: Scenario does not tell what and how big it is.")
+        if not (kind and width and height):
+            self._log(f"Sample {asset_id} becomes no cover: Scenario does not say that it is a picture, and its size.")
             return None
-        file = self._hosting.host(f"{model.id}/covers/{asset_id}.{kind}", lambda: self._client.fetch_asset(asset))
+        path = f"{path_part('id of the model', model.id)}/covers/{path_part('assetId', asset_id)}.{kind}"
+        file = self._hosting.host(path, lambda: self._client.fetch_asset(asset))
         return {"cover": file.address, "coverFile": {"width": width, "height": height, "format": kind}}
 
     def _persistently(self, attempt: Callable[[], T]) -> T:

@@ -40,8 +40,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def emulator_process(served: Path) -> Iterator[str]:
-    settings = {"training_seconds": 3, "listing_seconds": 4, "api_token": TOKEN, "files_folder": str(served)}
-    with running_emulator(api_key=KEY, api_secret=SECRET, **settings) as emulator:
+    settings = {"training_seconds": 3, "listing_seconds": 4, "api_token": TOKEN}
+    with running_emulator(api_key=KEY, api_secret=SECRET, files_folder=served, **settings) as emulator:
         yield emulator.url
 
 

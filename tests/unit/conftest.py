@@ -27,8 +27,14 @@ DATASETS = Path(__file__).parents[2] / "example_dags" / "datasets"
 
 
 @pytest.fixture(scope="session")
-def one_emulator() -> Iterator[Witness]:
-    with running_emulator(training_seconds=0.6) as emulator:
+def files_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the emulator serves to everybody under ``/files``."""
+    return tmp_path_factory.mktemp("files")
+
+
+@pytest.fixture(scope="session")
+def one_emulator(files_folder: Path) -> Iterator[Witness]:
+    with running_emulator(training_seconds=0.6, files_folder=files_folder) as emulator:
         yield Witness(emulator.url)
 
 

@@ -21,7 +21,7 @@ def test_the_command_says_one_line_when_it_listens_and_stops_at_once_without_ano
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     line = process.stdout.readline()
     assert line.startswith("Scenario emulator listening on http://127.0.0.1:")
-    assert line.endswith("/v1 (key k, secret s)\n")
+    assert line.endswith("/v1 (key k, secret as given)\n")
     with httpx.Client(auth=("k", "s")) as kept_alive:
         assert kept_alive.get(line.split()[4] + "/models").status_code == 200
         begin = time.monotonic()

@@ -5,12 +5,18 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from airflow_provider_scenario.emulator.server import running_emulator
+
 
 @pytest.fixture
-def folder(emulator, tmp_path):
-    emulator.switch("settings", files_folder=str(tmp_path / "served"))
-    yield tmp_path / "served"
-    emulator.switch("reset")
+def folder(tmp_path):
+    return tmp_path / "not there" / "served"
+
+
+@pytest.fixture
+def emulator(folder):
+    with running_emulator(files_folder=folder) as emulator:
+        yield emulator
 
 
 def get(emulator, path):
@@ -18,7 +24,7 @@ def get(emulator, path):
 
 
 def test_what_lies_in_the_folder_can_be_fetched_by_anybody(emulator, folder):
-    (folder / "a b").mkdir(parents=True)
+    (folder / "a b").mkdir()
     (folder / "a b" / "c.bin").write_bytes(b"content")
     assert get(emulator, "a%20b/c.bin").content == b"content"
 
@@ -29,7 +35,6 @@ def test_what_does_not_is_not_found(emulator, folder):
 
 
 def test_nothing_outside_the_folder_is_served(emulator, folder):
-    folder.mkdir()
     (folder.parent / "secret").write_text("secret")
     (folder / "link").symlink_to(folder.parent / "secret")
     for path in ("../secret", "%2e%2e/secret", "link"):

@@ -30,10 +30,10 @@ def believe(emulator):
 
 
 @pytest.fixture
-def served(emulator, tmp_path):
-    """A folder that is served to everybody, as ``storage`` and ``public_url``."""
-    emulator.set(files_folder=str(tmp_path), listing_seconds=0)
-    return {"storage": str(tmp_path), "public_url": f"{emulator.root}/files"}
+def served(emulator, files_folder, tmp_path):
+    """A folder of this test that is served to everybody, as ``storage`` and ``public_url``."""
+    emulator.set(listing_seconds=0)
+    return {"storage": str(files_folder / tmp_path.name), "public_url": f"{emulator.root}/files/{tmp_path.name}"}
 
 
 def synced(emulator):

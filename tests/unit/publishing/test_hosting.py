@@ -26,9 +26,9 @@ class Source:
 
 
 def test_a_file_is_put_there_with_its_hash_and_size(tmp_path):
-    hosted = Hosting(tmp_path, CDN).host("a b/c.bin", Source())
-    assert hosted == HostedFile(f"{CDN}/a%20b/c.bin", SHA, 11)
-    assert (tmp_path / "a b" / "c.bin").read_bytes() == b"the weights"
+    hosted = Hosting(tmp_path, CDN).host("ä/c.bin", Source())
+    assert hosted == HostedFile(f"{CDN}/%C3%A4/c.bin", SHA, 11)
+    assert (tmp_path / "ä" / "c.bin").read_bytes() == b"the weights"
 
 
 def test_what_is_there_is_not_fetched_again(tmp_path):
