@@ -24,6 +24,7 @@ from airflow_provider_scenario.datasets import metadata
 from airflow_provider_scenario.datasets.images import DatasetImage, list_images
 from airflow_provider_scenario.datasets.media import IMAGES, RECORDINGS
 from airflow_provider_scenario.datasets.settings import FILE_NAMES, Settings, parse_settings
+from airflow_provider_scenario.datasets.templates import refuse_templates
 from airflow_provider_scenario.storage import Location, StorageError, at_once
 
 _UNREAD = ("metadata.csv", "metadata.parquet")
@@ -75,6 +76,7 @@ def read_dataset(source: Any) -> Dataset:
 
 def read_folder(folder: Location) -> Dataset:
     """As :func:`read_dataset`."""
+    refuse_templates("The path of the dataset", folder.text)
     try:
         _, files = folder.listed()
     except StorageError:

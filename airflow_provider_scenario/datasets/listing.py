@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.datasets.folder import read_settings
 from airflow_provider_scenario.datasets.settings import Settings
+from airflow_provider_scenario.datasets.templates import refuse_templates
 from airflow_provider_scenario.storage import Location, StorageError, at_once
+
+log = logging.getLogger(__name__)
 
 
 def list_datasets(path: Any, *, missing_ok: bool = False, **common: Any) -> list[dict[str, Any]]:
@@ -22,7 +26,7 @@ def list_datasets(path: Any, *, missing_ok: bool = False, **common: Any) -> list
     :param common: what all have in common; what a dataset says of itself in its ``training.yaml`` goes before it.
     :return: ``name`` (of the folder, or by ``training.yaml``), ``images`` (the folder), ``common``, and ``type``,
         ``short_description`` and ``preset`` where ``training.yaml`` says so.
-    :raises InvalidInputError: there is no such folder.
+    :raises InvalidInputError: there is no such folder, or the name of a folder in it holds a template.
     :raises StorageError: the storage cannot be reached.
     """
     root = Location.of(path)
@@ -34,6 +38,8 @@ def list_datasets(path: Any, *, missing_ok: bool = False, **common: Any) -> list
         if missing_ok:
             return []
         raise InvalidInputError(f"list_datasets was given {problem}") from None
+    for folder in folders:
+        refuse_templates("list_datasets: the path of a dataset", folder.text)
     settings = at_once(_settings, folders)
     return [
         {"name": folder.name, "images": folder.text, **common, **_said(own)}
@@ -46,8 +52,9 @@ def _settings(folder: Location) -> Settings:
         return read_settings(folder.listed()[1])
     except StorageError:
         raise
-    except InvalidInputError:
-        return Settings()  # told by the task that trains it
+    except InvalidInputError as problem:
+        log.warning("Dataset %r fails the task that trains it: %s", folder.text, problem)
+        return Settings()
 
 
 def _said(settings: Settings) -> dict[str, Any]:

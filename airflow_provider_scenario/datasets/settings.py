@@ -15,6 +15,7 @@ from airflow_provider_scenario.client.trainers import (
     check_short_description,
     check_type,
 )
+from airflow_provider_scenario.datasets.templates import refuse_templates
 
 FILE_NAMES = ("training.yaml", "training.yml", "training.json")
 _OWN = {"name": "name", "type": "type", "shortDescription": "short_description", "preset": "preset"}
@@ -33,7 +34,7 @@ class Settings(NamedTuple):
 
 def parse_settings(file_name: str, text: str) -> Settings:
     """
-    Read the settings of a dataset.
+    Read the settings of a dataset. They hold no templates: ``list_datasets`` passes some of them to templated fields.
 
     :param file_name: one of ``FILE_NAMES``; the suffix says which language it is.
     :raises InvalidInputError: names the file, the key, what is close to it, and what would be right.
@@ -41,7 +42,9 @@ def parse_settings(file_name: str, text: str) -> Settings:
     try:
         own: dict[str, Any] = {}
         parameters: dict[str, Any] = {}
-        for key, value in _spelled(_parsed(file_name, text)).items():
+        values = _parsed(file_name, text)
+        refuse_templates("it", values)
+        for key, value in _spelled(values).items():
             if key in _OWN:
                 own[_OWN[key]] = value
             elif key in PARAMETERS:

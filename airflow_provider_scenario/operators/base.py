@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
-
+from airflow_provider_scenario.airflow_compat.mapping import RendersOnlyDagFile
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.links import ScenarioModelLink
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperatorLink, Context
 
 
-class ScenarioOperator(BaseOperator):
+class ScenarioOperator(RendersOnlyDagFile):
     """
     Base of the operators that act on one model.
 

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
-
 from airflow_provider_scenario.airflow_compat.exceptions import AirflowFailException
+from airflow_provider_scenario.airflow_compat.mapping import RendersOnlyDagFile
 from airflow_provider_scenario.arguments import known, one_of, seconds
 from airflow_provider_scenario.client.errors import InvalidInputError, ScenarioError
 from airflow_provider_scenario.client.ids import check_id
@@ -30,7 +29,7 @@ _SOURCES = ("model", "models", "from_scenario_model")
 _OF_SCENARIO = ("epoch", "storage", "public_url", "name", "description", "trigger_words", "alias_name", "base_model")
 
 
-class AICreationWorkshopSyncModelOperator(BaseOperator):
+class AICreationWorkshopSyncModelOperator(RendersOnlyDagFile):
     """
     Sync models to AI Creation Workshop, which fetches and lists their files in the background.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
+from airflow_provider_scenario.airflow_compat.mapping import RendersOnlyDagFile
 from airflow_provider_scenario.arguments import DEFAULT_TIMEOUT, GRACE, known, seconds
 from airflow_provider_scenario.deferral import ends_in_triggerer, warn_without_triggerer
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.watch.listing import ListingWatch, Workshop
 
 
-class AICreationWorkshopModelListingSensor(BaseSensorOperator):
+class AICreationWorkshopModelListingSensor(RendersOnlyDagFile, BaseSensorOperator):
     """
     Wait until a synced model is listed; fail when its listing has failed.
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from airflow_provider_scenario.airflow_compat.exceptions import AirflowFailException, AirflowSensorTimeout
+from airflow_provider_scenario.airflow_compat.mapping import RendersOnlyDagFile
 from airflow_provider_scenario.arguments import DEFAULT_POKE_INTERVAL, DEFAULT_TIMEOUT, GRACE, known, seconds
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.ids import check_id
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.watch.polling import Poller
 
 
-class ScenarioTrainingSensor(BaseSensorOperator):
+class ScenarioTrainingSensor(RendersOnlyDagFile, BaseSensorOperator):
     """
     Wait until a training has succeeded; fail when it has failed or was cancelled.
 

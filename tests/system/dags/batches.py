@@ -22,3 +22,11 @@ for dag_id, arguments in CASES.items():
             return list_datasets(params["folder"], type="flux.2-dev-lora")
 
         ScenarioTrainLoraOperator.partial(task_id="train", **PACE, **arguments).expand_kwargs(datasets())
+
+with DAG("batch_of_another_task", schedule=None, catchup=False, params={"trainings": Param([], type="array")}):
+
+    @task
+    def trainings(params):
+        return params["trainings"]
+
+    ScenarioTrainLoraOperator.partial(task_id="train", type="flux.2-dev-lora", **PACE).expand_kwargs(trainings())

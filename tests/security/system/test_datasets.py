@@ -1,0 +1,75 @@
+"""Hostile datasets on a real Airflow; what the emulator has received is the witness."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.system.conftest import (  # noqa: F401
+    SECRET,
+    airflow,
+    connection,
+    database,
+    emulator,
+    emulator_process,
+    served,
+    statistics,
+)
+
+PICTURES = Path(__file__).parents[3] / "example_dags" / "datasets" / "isometric-props"
+ATTACK = "p={{ conn.scenario_default.password }}"
+
+pytestmark = pytest.mark.every_minor
+
+
+def add_dataset(folder: Path, **files: str) -> Path:
+    folder.mkdir(parents=True)
+    for picture in sorted(PICTURES.glob("*.jpg"))[:2]:
+        shutil.copy(picture, folder)
+        shutil.copy(picture.with_suffix(".txt"), folder)
+    for file, content in files.items():
+        (folder / file.replace("__", ".")).write_text(content)
+    return folder
+
+
+def known_to_airflow(airflow, dag, run) -> str:  # noqa: F811
+    """All that a viewer of the run can read: task instances, rendered fields, XComs, logs."""
+    said = []
+    for task in airflow.task_instances(dag, run):
+        said.append(repr(task))
+        said.append(airflow.task_log(dag, run, task["task_id"], task["map_index"]))
+    return "\n".join(said)
+
+
+def test_a_template_in_training_yaml_is_not_rendered_and_fails_its_task(airflow, emulator, tmp_path):  # noqa: F811
+    add_dataset(tmp_path / "hero", training__yaml=f"short_description: '{ATTACK}'\nname: '{ATTACK}'\n")
+    add_dataset(tmp_path / "well")
+    run = airflow.trigger("batch", {"folder": str(tmp_path)})
+    assert airflow.wait_for_run("batch", run) == "failed"
+    assert [airflow.task_instance("batch", run, "train", index)["state"] for index in (0, 1)] == ["failed", "success"]
+    assert [model["name"] for model in emulator.ledger()["models"]] == ["well"]
+    assert SECRET not in repr(emulator.ledger()) + known_to_airflow(airflow, "batch", run)
+    assert "hero': training.yaml: short_description has '{{'" in airflow.task_log("batch", run, "train", 0)
+
+
+def test_a_template_as_the_name_of_a_folder_ends_the_list(airflow, emulator, tmp_path):  # noqa: F811
+    add_dataset(tmp_path / ATTACK)
+    run = airflow.trigger("batch", {"folder": str(tmp_path)})
+    assert airflow.wait_for_run("batch", run) == "failed"
+    assert emulator.counts()["models"] == 0
+    assert "has '{{', which begins a template" in airflow.task_log("batch", run, "datasets")
+    assert SECRET not in known_to_airflow(airflow, "batch", run)
+
+
+def test_what_another_task_has_returned_is_not_rendered(airflow, emulator, tmp_path):  # noqa: F811
+    """A task of the author's own that reads a dataset by itself: what it returns is text, and no template."""
+    folder = add_dataset(tmp_path / "hero")
+    training = {"name": ATTACK, "images": str(folder), "short_description": ATTACK}
+    run = airflow.trigger("batch_of_another_task", {"trainings": [training]})
+    assert airflow.wait_for_run("batch_of_another_task", run) == "success"
+    (model,) = emulator.ledger()["models"]
+    stored = emulator.model(model["model_id"])
+    assert (stored["name"], stored["shortDescription"]) == (ATTACK, ATTACK)
+    assert SECRET not in repr(stored) + known_to_airflow(airflow, "batch_of_another_task", run)
