@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Protocol
 
 from airflow_provider_scenario.client.errors import InvalidInputError
 
@@ -64,6 +64,19 @@ class _Account:
         """It halves each minute: other machines may have found their pace, too."""
         relieved: float = self.strain * 0.5 ** (max(0.0, now - self.strained_at) / _RELIEF)
         return max(1.0, relieved)
+
+
+class Budget(Protocol):
+    """What a client asks before each request."""
+
+    def spend(self) -> None:
+        """Count a request that is about to be sent. What it raises keeps the request from being sent."""
+
+    def turn(self) -> float:
+        """Take the next turn to send again after throttling; returns the seconds to wait for it."""
+
+    def throttled(self, wait: float | None) -> None:
+        """The service has throttled a request, and asks to wait so many seconds."""
 
 
 class RequestBudget:

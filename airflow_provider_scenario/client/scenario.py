@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import requests
 
-    from airflow_provider_scenario.client.budget import RequestBudget
+    from airflow_provider_scenario.client.budget import Budget
 
 __all__ = ["DEFAULT_BASE_URL", "UNSET", "ScenarioClient"]
 
@@ -49,7 +49,7 @@ class ScenarioClient(Models, Datasets, Uploads, Trainings, Downloads):
         pool_size: int = 10,
         max_tries: int = 4,
         session: requests.Session | None = None,
-        budget: RequestBudget | None = None,
+        budget: Budget | None = None,
     ) -> Self:
         """Make a client with a transport of its own; the parameters are those of :class:`.Transport`."""
         return cls(

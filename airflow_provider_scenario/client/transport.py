@@ -37,7 +37,7 @@ from airflow_provider_scenario.client.refusals import (
 )
 
 if TYPE_CHECKING:
-    from airflow_provider_scenario.client.budget import RequestBudget
+    from airflow_provider_scenario.client.budget import Budget
 
 CONNECT_TIMEOUT = 5.0
 """Seconds, where one number is given for all timeouts; the vendor's client uses the same."""
@@ -137,7 +137,7 @@ class Transport:
         max_tries: int = 4,
         dialect: Callable[[str, str], Dialect] = ScenarioDialect,
         session: requests.Session | None = None,
-        budget: RequestBudget | None = None,
+        budget: Budget | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.time,
         jitter: Callable[[], float] = random.random,

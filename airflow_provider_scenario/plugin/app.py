@@ -57,7 +57,9 @@ def create_app() -> FastAPI:
 async def _refuse(_: Request, error: Exception) -> Response:
     code = error.status_code if isinstance(error, AnyHTTPError) else 500
     text = str(error.detail) if isinstance(error, AnyHTTPError) else ""
-    return pages.error(code, text)
+    answer = pages.error(code, text)
+    answer.headers.update(getattr(error, "headers", None) or {})  # such as Retry-After
+    return answer
 
 
 async def _misunderstand(_: Request, __: Exception) -> Response:

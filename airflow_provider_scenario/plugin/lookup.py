@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from airflow_provider_scenario.client.budget import DEFAULT_REQUESTS_PER_MINUTE
 from airflow_provider_scenario.client.errors import NotFoundError, RequestRefusedError, ScenarioError
 from airflow_provider_scenario.client.models import BULK
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
+from airflow_provider_scenario.plugin.quota import Metered, NotNowError, Quota
 from airflow_provider_scenario.watch.decision import FINAL_STATUSES
 
 if TYPE_CHECKING:
@@ -34,11 +34,14 @@ log = logging.getLogger(__name__)
 EVERY = 4.0
 """Seconds between two questions about the same model."""
 
-SHARE_OF_BUDGET = 0.5
-"""Of the connection's ``requests_per_minute``, or of the default where that is less: the tasks need theirs."""
-
 AFTER_TROUBLE = 15.0
 """Seconds without a question after one that went wrong."""
+
+RENEW_EVERY = 60.0
+"""Seconds between two requests for new addresses of the same training's pictures; Scenario's last for longer."""
+
+GONE_FOR = 60.0
+"""Seconds without a question about a model that Scenario did not know."""
 
 PATIENCE = 0.5
 """Seconds that a viewer waits for an answer at most; what comes later is there at the next look."""
@@ -107,10 +110,12 @@ class Details:
     model: Model
     job: Job | None = None
     score: DatasetScore | None = None
+    complete: bool = True
+    """False where the page had no request left for the job or the score."""
 
     @property
     def final(self) -> bool:
-        return self.model.status in FINAL_STATUSES
+        return self.complete and self.model.status in FINAL_STATUSES
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +128,7 @@ class Trouble:
 
 
 _Key = tuple[str, str]
-_BULK, _ONE = "in bulk", "one"
+_BULK, _ONE, _RENEWED = "in bulk", "one", "renewed"
 T = TypeVar("T")
 
 
@@ -145,9 +150,9 @@ class Line:
         self._next: dict[_Key, float] = {}
         self._under_way: dict[_Key, Future[None]] = {}
         self._lock, self._connecting = threading.Lock(), threading.Lock()
-        self._client: ScenarioClient | None = None
+        self._clients: tuple[ScenarioClient, ScenarioClient] | None = None
         self._read_connection_at = 0.0
-        self._gap = _seconds_between(DEFAULT_REQUESTS_PER_MINUTE)
+        self._quota = Quota(clock)
         self.trouble: Trouble | None = None
 
     def sights(self, jobs: Mapping[str, str | None], *, patience: float = PATIENCE) -> dict[str, Sight]:
@@ -186,24 +191,46 @@ class Line:
             known, sight = self._details.get(model_id), self._sights.get(model_id)
         return (known is not None and known.final) or (sight is not None and sight.status is None)
 
-    def renewed(self, model_id: str, job_id: str | None) -> Details | None:
-        """The details with addresses of pictures that have not expired. Waits for the answer."""
-        self._read(model_id, job_id)
-        return self._details.get(model_id)
+    def renewed(self, refused: Details, job_id: str | None, *, patience: float = PATIENCE) -> Details | None:
+        """
+        The details with other addresses of the pictures, after asking for them if nobody has done so lately.
+
+        :param refused: the details whose addresses are not accepted any more.
+        """
+        model_id = refused.model.id
+        keys = [(_RENEWED, model_id), (_ONE, model_id), (_BULK, model_id)]  # one answer for all
+        with self._lock:
+            if self._details.get(model_id) is refused and self._is_due(keys[0]):
+                self._begin(keys, partial(self._read, model_id, job_id), RENEW_EVERY)
+        self._wait(keys[:1], patience)
+        details = self._details.get(model_id)
+        return None if details is refused else details
+
+    def is_gone(self, model_id: str) -> bool:
+        """Whether Scenario has said that it does not know the model."""
+        sight = self._sights.get(model_id)
+        return sight is not None and sight.status is None
 
     def client(self) -> ScenarioClient:
-        """A client with short time-outs; a new one where the connection has changed."""
+        """A client with short time-outs for what people want done; a new one where the connection has changed."""
+        return self._connected()[1]
+
+    def _connected(self) -> tuple[ScenarioClient, ScenarioClient]:
+        """Two clients, one to look and one to act: each asks the page's quota before every request."""
         with self._connecting:  # a lock of its own: whoever only looks does not wait for it
             now = self._clock()
-            if self._client is None or now - self._read_connection_at > READ_CONNECTION_EVERY:
-                if self._client is None or self._hook.renew():
-                    self._client = self._hook.connect(timeout=TIMEOUT, max_tries=1)
-                    self._gap = _seconds_between(self._hook.settings["requests_per_minute"])
+            if self._clients is None or now - self._read_connection_at > READ_CONNECTION_EVERY:
+                if self._clients is None or self._hook.renew():
+                    self._clients = self._connect(self._quota.read), self._connect(self._quota.act)
+                    self._quota.allow(self._hook.settings["requests_per_minute"])
                     with self._lock:
                         self._sights.clear()
                         self._details.clear()
                 self._read_connection_at = now
-            return self._client
+            return self._clients
+
+    def _connect(self, allow: Callable[[], None]) -> ScenarioClient:
+        return self._hook.connect(timeout=TIMEOUT, max_tries=1, budget=Metered(self._hook.budget, allow))
 
     @property
     def verify(self) -> bool | str:
@@ -239,10 +266,10 @@ class Line:
         """Seconds until these may be asked for again, in turn with all else that is looked at."""
         recently = self._clock() - 60
         watched = Counter(kind for kind, _ in {*asked, *(key for key, at in self._next.items() if at > recently)})
-        return max(EVERY, self._gap * (math.ceil(watched[_BULK] / BULK) + 2 * watched[_ONE]))
+        return max(EVERY, self._quota.seconds_between_reads * (math.ceil(watched[_BULK] / BULK) + 2 * watched[_ONE]))
 
-    def _begin(self, keys: Iterable[_Key], question: Callable[[], None], pause: float) -> None:
-        future, now = self._threads.submit(self._try, question), self._clock()
+    def _begin(self, keys: Collection[_Key], question: Callable[[], None], pause: float) -> None:
+        future, now = self._threads.submit(self._try, keys, question), self._clock()
         if len(self._next) > KEPT_MODELS:
             self._next = {key: at for key, at in self._next.items() if at > now}
         for key in keys:
@@ -257,9 +284,13 @@ class Line:
         with self._lock:
             self._under_way = {key: future for key, future in self._under_way.items() if not future.done()}
 
-    def _try(self, question: Callable[[], None]) -> None:
+    def _try(self, keys: Collection[_Key], question: Callable[[], None]) -> None:
         try:
             question()
+        except NotNowError as refused:
+            again_at = self._clock() + refused.retry_after
+            with self._lock:
+                self._next.update(dict.fromkeys(keys, again_at))
         except Exception as problem:
             # Airflow's own errors, such as of a connection that is not there, are for people too.
             for_people = isinstance(problem, ScenarioError) or type(problem).__module__.startswith("airflow")
@@ -270,11 +301,13 @@ class Line:
                 if self.trouble is None:
                     log.warning("The Trainings page cannot ask Scenario: %s", text)
                 self.trouble = Trouble(text, since, again_at=now + AFTER_TROUBLE)
+            self._quota.pause_reads(AFTER_TROUBLE)
         else:
             self.trouble = None
+            self._quota.resume_reads()
 
     def _see(self, model_ids: list[str]) -> None:
-        models = self.client().get_models(model_ids)
+        models = self._connected()[0].get_models(model_ids)
         now = self._clock()
         seen = {model_id: Sight(at=now) for model_id in model_ids}
         seen.update({model.id: Sight.of(model, now) for model in models if model.id in seen})
@@ -284,33 +317,34 @@ class Line:
                 self._sights.popitem(last=False)
 
     def _read(self, model_id: str, job_id: str | None) -> None:
-        client, before = self.client(), self._details.get(model_id)
+        client, before = self._connected()[0], self._details.get(model_id)
         try:
             model = client.get_model(model_id)
         except NotFoundError:
             with self._lock:
                 self._sights[model_id] = Sight(at=self._clock())
+                self._details.pop(model_id, None)
+                self._next[_ONE, model_id] = self._clock() + GONE_FOR
             return
         job_id = job_id or model.job_id
-        score = before.score if before else None
-        if score is None and model.training_images:
-            score = _unless_refused(lambda: client.get_dataset_score(model_id))
-        details = Details(
-            at=self._clock(),
-            model=model,
-            job=_unless_refused(lambda: client.get_job(job_id)) if job_id else None,
-            score=score,
-        )
+        job, score = (before.job, before.score) if before else (None, None)
+        if job and job.job_id != job_id:  # of an earlier training of the same model
+            job = None
+        try:
+            if score is None and model.training_images:
+                score = _unless_refused(lambda: client.get_dataset_score(model_id))
+            if job_id:
+                job = _unless_refused(lambda: client.get_job(job_id))
+        except NotNowError:
+            complete = False
+        else:
+            complete = True
+        details = Details(at=self._clock(), model=model, job=job, score=score, complete=complete)
         with self._lock:
             self._details[model_id] = details
             self._sights[model_id] = Sight.of(model, details.at)
             while len(self._details) > KEPT_DETAILS:
                 self._details.popitem(last=False)
-
-
-def _seconds_between(requests_per_minute: float) -> float:
-    """Of two requests for the page, on average."""
-    return 60 / (SHARE_OF_BUDGET * min(requests_per_minute, DEFAULT_REQUESTS_PER_MINUTE))
 
 
 def _unless_refused(question: Callable[[], T]) -> T | None:

@@ -8,6 +8,7 @@ from functools import cache
 from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError
 from urllib.request import HTTPRedirectHandler, HTTPSHandler, OpenerDirector, build_opener
 
 import anyio
@@ -15,7 +16,6 @@ from fastapi import HTTPException as Refusal
 from fastapi import Response, status
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
-from airflow_provider_scenario.client.errors import ScenarioError
 from airflow_provider_scenario.client.images import content_type_of
 
 if TYPE_CHECKING:
@@ -26,8 +26,22 @@ LARGEST = 25_000_000
 """Bytes of a picture."""
 
 TIMEOUT = 10.0
+
+PATIENCE = 2.0
+"""Seconds that a picture waits for what Scenario says of its training."""
+
+RETRY_AFTER = 5.0
+"""Seconds after which a picture that cannot be had now is worth asking for again."""
+
+_EXPIRED = frozenset({400, 401, 403, 404, 410})
+"""What storages answer to a signed address that has expired."""
+
 SHOWN = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif", "image/avif"})
 """What browsers show and what cannot hold a script."""
+
+
+class AddressRefusedError(OSError):
+    """The storage does not accept the signed address: it has expired."""
 
 
 @cache
@@ -38,26 +52,40 @@ def limiter() -> anyio.CapacityLimiter:
 
 def load(line: Line, training: Training, asset_id: str) -> Response:
     """
-    A picture of this training.
+    A picture of this training. Scenario is never asked for a picture that the training does not have.
 
-    :raises Refusal: 404 if it has no such picture, 502 if it cannot be had now.
+    :raises Refusal: 404 if it has no such picture, 502 or 503 if it cannot be had now.
     """
     model_id = str(training.model_id)
-    details = line.details(model_id, training.job_id)
-    content = _fetch(line, details, asset_id)
-    if content is None:
-        # There is no such picture, or its address has expired.
+    details = None if line.is_gone(model_id) else line.details(model_id, training.job_id, patience=PATIENCE)
+    if details is None and not line.is_gone(model_id):
+        raise _not_now("What Scenario says of this training is not known yet.")
+    address = _address(details, asset_id)
+    try:
         try:
-            details = line.renewed(model_id, training.job_id)
-        except ScenarioError as error:
-            raise Refusal(status.HTTP_502_BAD_GATEWAY, "Scenario cannot be asked now.") from error
-        if details is None or asset_id not in addresses(details):
-            raise Refusal(status.HTTP_404_NOT_FOUND, "This training has no such picture.")
-        content = _fetch(line, details, asset_id)
-    content_type = content_type_of(content) if content else None
-    if content is None or content_type not in SHOWN:
+            content = _fetch(line, address)
+        except AddressRefusedError:
+            details = line.renewed(details, training.job_id, patience=PATIENCE) if details else None
+            if details is None:
+                raise _not_now("The picture's address has expired, and Scenario has given no other one yet.") from None
+            content = _fetch(line, _address(details, asset_id))
+    except OSError:
+        content = b""
+    content_type = content_type_of(content)
+    if content_type not in SHOWN:
         raise Refusal(status.HTTP_502_BAD_GATEWAY, "The picture cannot be loaded now.")
     return Response(content, media_type=content_type, headers={"Cache-Control": "private, max-age=86400, immutable"})
+
+
+def _address(details: Details | None, asset_id: str) -> str:
+    address = addresses(details).get(asset_id) if details else None
+    if address is None:
+        raise Refusal(status.HTTP_404_NOT_FOUND, "This training has no such picture.")
+    return address
+
+
+def _not_now(reason: str) -> Refusal:
+    return Refusal(status.HTTP_503_SERVICE_UNAVAILABLE, reason, {"Retry-After": f"{RETRY_AFTER:.0f}"})
 
 
 def addresses(details: Details) -> dict[str, str]:
@@ -68,21 +96,29 @@ def addresses(details: Details) -> dict[str, str]:
     return {asset_id: url for asset_id, url in {**images, **samples}.items() if url}
 
 
-def _fetch(line: Line, details: Details | None, asset_id: str) -> bytes | None:
+def _fetch(line: Line, address: str) -> bytes:
     """
-    The bytes, or None where they cannot be had.
+    The bytes of a picture.
 
     Not with requests: its pool logs every address when Airflow logs at the level DEBUG, and these are signed.
+
+    :raises AddressRefusedError: the storage does not accept the address.
+    :raises OSError: the picture cannot be had for another reason.
     """
-    address = addresses(details).get(asset_id) if details else None
-    if address is None or not address.startswith(("https://", "http://")):
-        return None
+    if not address.startswith(("https://", "http://")):
+        raise OSError("not an http(s) address")
     try:
         with _opener(line.verify).open(address, timeout=TIMEOUT) as answer:
             content: bytes = answer.read(LARGEST + 1)
-    except (OSError, ValueError, HTTPException):
-        return None
-    return content if len(content) <= LARGEST else None
+    except HTTPError as error:
+        if error.code in _EXPIRED:
+            raise AddressRefusedError from None
+        raise
+    except (ValueError, HTTPException):
+        raise OSError("not an answer of a storage") from None
+    if len(content) > LARGEST:
+        raise OSError("too large")
+    return content
 
 
 class _StayThere(HTTPRedirectHandler):

@@ -92,6 +92,10 @@ class TestEpoch:
 
 
 class TestPicture:
+    @pytest.fixture(autouse=True)
+    def patient(self, monkeypatch):
+        monkeypatch.setattr("airflow_provider_scenario.plugin.pictures.PATIENCE", 30.0)  # however busy the machine is
+
     def picture(self, browser, asset_id, **where):
         return browser.get(f"picture?{WHERE}&asset_id={asset_id}")
 
