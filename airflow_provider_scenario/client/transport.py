@@ -28,13 +28,8 @@ from airflow_provider_scenario import __version__
 from airflow_provider_scenario.client.dialect import Dialect, ScenarioDialect
 from airflow_provider_scenario.client.errors import InvalidInputError, ScenarioError, ServiceError, ThrottledError
 from airflow_provider_scenario.client.ids import check_id
-from airflow_provider_scenario.client.refusals import (
-    LOOK_FIRST,
-    Asked,
-    decode,
-    plain,
-    retry_after,
-)
+from airflow_provider_scenario.client.refusals import LOOK_FIRST, Asked, decode, retry_after
+from airflow_provider_scenario.client.texts import Scrubber, plain
 
 if TYPE_CHECKING:
     from airflow_provider_scenario.client.budget import Budget
@@ -74,12 +69,14 @@ class Answer:
     :param json: the decoded object; empty for a 204.
     :param request: method and path of the request.
     :param trace_id: the gateway's id of the request.
+    :param scrub: makes a text of this answer safe to show.
     """
 
     status: int
     json: dict[str, Any] = field(repr=False)
     request: str = ""
     trace_id: str | None = None
+    scrub: Scrubber = field(default=plain, repr=False, compare=False)
 
     @property
     def origin(self) -> dict[str, Any]:
@@ -157,8 +154,7 @@ class Transport:
         self._max_tries = max(1, max_tries)
         self._budget = budget
         self._sleep, self._clock, self._jitter = sleep, clock, jitter
-        # Short ones are made up for tests, and would blacken half of a message.
-        self._secrets = tuple(secret for secret in self._dialect.secrets if len(secret) >= 8)
+        self._scrub = Scrubber(self._dialect.secrets)
         self._headers = {"User-Agent": user_agent, "Accept": self._dialect.media_type}
         self._owns_session = session is None
         self._session = session or _new_session(pool_size)
@@ -329,11 +325,11 @@ class Transport:
         self, call: Asked, address: str, text: str, *, status: int | None = None, may_repeat: bool = False
     ) -> _Failure:
         where = urlsplit(address).netloc.rpartition("@")[2]
-        message = f"Could not {call.phrase}: {plain(text, secrets=self._secrets)} at {where}. {call.fate()}"
+        message = f"Could not {call.phrase}: {self._scrub(text)} at {where}. {call.fate()}"
         return _Failure(ServiceError(message, maybe_done=False, request=call.request, status=status), may_repeat)
 
     def _unanswered(self, call: Asked, trouble: _Trouble) -> _Failure:
-        text = plain(trouble.text, secrets=self._secrets)
+        text = self._scrub(trouble.text)
         if trouble.nothing_sent:
             nothing = self._dialect.nothing_happened
             message = f"Could not {call.phrase}: {text} at {self.host}. {nothing} {trouble.advice}"
@@ -344,20 +340,19 @@ class Transport:
         )
         return _Failure(error, may_repeat=not trouble.hopeless and (call.repeatable or trouble.nothing_sent))
 
-    def _without_secrets(self, content: bytes) -> bytes:
-        for secret in self._secrets:
-            content = content.replace(secret.encode(), b"***")
-        return content
-
     def _read(self, call: Asked, response: requests.Response, accept: Collection[int]) -> Answer | _Failure:
-        status, headers = response.status_code, response.headers
-        content = response.content if response.ok else self._without_secrets(response.content)
+        status, content = response.status_code, response.content
+        if not 200 <= status < 300:
+            content = self._scrub.masked(content.decode("utf-8", "replace")).encode()
+            for name, value in response.headers.items():
+                response.headers[name] = self._scrub.masked(value)
+        headers = response.headers
         body = {} if status == 204 else decode(content)
         trace = self._dialect.trace_id(headers, body)
         origin: dict[str, Any] = {"request": call.request, "status": status, "trace_id": trace, "body": body}
         if (200 <= status < 300 or status in accept) and isinstance(body, dict):
             refused = self._dialect.refusal_in_success(call, body, origin)
-            return _Failure(refused) if refused else Answer(status, body, call.request, trace)
+            return _Failure(refused) if refused else Answer(status, body, call.request, trace, self._scrub)
         if 200 <= status < 300:
             return _Failure(
                 ServiceError(
@@ -370,7 +365,7 @@ class Transport:
                 may_repeat=call.repeatable and content.startswith(b"{"),
             )
         if 300 <= status < 400:
-            target = plain(headers.get("location", ""), secrets=self._secrets) or "somewhere else"
+            target = self._scrub(headers.get("location", "")) or "somewhere else"
             return _Failure(
                 ServiceError(
                     f"Could not {call.phrase}: {self.host} redirects to {target}, and the key is not sent after it. "
