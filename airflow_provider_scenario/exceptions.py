@@ -21,6 +21,10 @@ class TrainingNotStartedError(AirflowFailException):
     """Scenario refused to start the training for good. Nothing was paid."""
 
 
+class SecretChangedError(AirflowException):
+    """The connection's secret was changed while a task with secret parameters waited for a slot. Nothing was paid."""
+
+
 class TrainingTimeoutError(AirflowException):
     """The training was not over at the task's deadline. The text says whether it was cancelled or goes on."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, Unpack
 
 from airflow_provider_scenario.client.endpoints import Endpoints, filters_of, given, many
 from airflow_provider_scenario.client.schemas import Description, Model, TagChange, tell_once
+from airflow_provider_scenario.client.secret_text import revealed
 from airflow_provider_scenario.client.trainers import TrainingParameters, camel_keys, check_concepts
 from airflow_provider_scenario.client.transport import path
 
@@ -147,7 +148,7 @@ class Models(Endpoints):
         if not isinstance(concepts, Unset) and concepts is not None:
             concepts = check_concepts(concepts)
         if not isinstance(parameters, Unset) and parameters is not None:
-            parameters = camel_keys(parameters, "parameters")
+            parameters = revealed(camel_keys(parameters, "parameters"))
         fields = {
             "classSlug": class_slug,
             "concepts": concepts,

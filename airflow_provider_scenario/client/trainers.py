@@ -12,7 +12,7 @@ Imported while DAG files are parsed: nothing but the standard library, and littl
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from airflow_provider_scenario.client.errors import InvalidInputError
@@ -23,6 +23,7 @@ from airflow_provider_scenario.client.parameters import (
     TrainerName,
     TrainingParameters,
 )
+from airflow_provider_scenario.client.secret_text import SecretText, revealed
 
 __all__ = [
     "MAX_IMAGES",
@@ -141,15 +142,47 @@ def camel_case(name: str) -> str:
     return first + "".join(other[:1].upper() + other[1:] for other in others)
 
 
-def is_secret(name: str) -> bool:
-    """Whether a training parameter must not be shown or kept; its name is in either spelling."""
+def is_secret(name: object) -> bool:
+    """
+    Whether a training parameter must not be shown or kept.
+
+    :param name: in either spelling, or in a wrong one: a misspelt ``WANDB_API_KEY`` is refused, and not shown.
+    """
+    if not isinstance(name, str):
+        return False
     parameter = PARAMETERS.get(camel_case(name))
-    return parameter is not None and parameter.secret
+    return (parameter is not None and parameter.secret) or "wandb" in name.lower()
 
 
 def without_secrets(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Training parameters as they may be shown and kept."""
-    return {name: value for name, value in parameters.items() if not is_secret(name)}
+    return {name: with_hidden_secrets(value) for name, value in parameters.items() if not is_secret(name)}
+
+
+def only_secrets(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """What :func:`without_secrets` leaves out."""
+    return {name: value for name, value in parameters.items() if is_secret(name)}
+
+
+def with_hidden_secrets(value: Any, found: Callable[[str], None] = lambda _: None) -> Any:
+    """
+    The same value with each secret in it as a :class:`~.secret_text.SecretText`.
+
+    :param value: training parameters, or lists and dictionaries that hold some.
+    :param found: is told each secret.
+    """
+    if isinstance(value, list):
+        return [with_hidden_secrets(item, found) for item in value]
+    if not isinstance(value, dict):
+        return value
+    hidden = {}
+    for name, item in value.items():
+        if not is_secret(name) or item is None:
+            hidden[name] = with_hidden_secrets(item, found)
+            continue
+        hidden[name] = item if isinstance(item, SecretText) else SecretText(str(item))
+        found(revealed(hidden[name]))
+    return hidden
 
 
 def camel_keys(values: Mapping[str, Any] | None, what: str) -> dict[str, Any]:
@@ -165,7 +198,7 @@ def camel_keys(values: Mapping[str, Any] | None, what: str) -> dict[str, Any]:
     if not isinstance(values, Mapping):
         hint = " A template gives text unless the DAG has render_template_as_native_obj=True."
         raise InvalidInputError(
-            f"{what} must be a dictionary, not {_shown(values)}.{hint if isinstance(values, str) else ''}"
+            f"{what} must be a dictionary, not {shown(values)}.{hint if isinstance(values, str) else ''}"
         )
     spelled: dict[str, Any] = {}
     for key, value in values.items():
@@ -218,11 +251,14 @@ def check_parameters(
         parameter = PARAMETERS.get(name)
         if parameter is None:
             raise InvalidInputError(
-                f"parameters: there is no {name!r} (given: {_shown(value)}).{_did_you_mean(name, PARAMETERS)} "
+                f"parameters: there is no {name!r} (given: {_shown(value, secret=is_secret(name))})."
+                f"{_did_you_mean(name, PARAMETERS)} "
                 f"Known: {', '.join(PARAMETERS)}."
             )
         warnings += _check_trainer(parameter, trainer, model_type)
         checked[name] = _of_kind(parameter, value)
+        if parameter.secret:
+            checked[name] = SecretText(checked[name])
         warnings += _check_value(parameter, checked[name], trainer)
     warnings += _check_together(checked, trainer, model_type)
     return checked, warnings
@@ -282,9 +318,10 @@ def _check_value(parameter: Parameter, value: Any, trainer: Trainer | None) -> l
     if isinstance(value, bool | list):
         return []
     if isinstance(value, str):
-        if parameter.max_length is not None and len(value) > parameter.max_length:
+        length = len(revealed(value))
+        if parameter.max_length is not None and length > parameter.max_length:
             raise InvalidInputError(
-                f"parameters: {name} has {len(value)} characters; Scenario takes at most {parameter.max_length}."
+                f"parameters: {name} has {length} characters; Scenario takes at most {parameter.max_length}."
             )
         if parameter.choices and value not in parameter.choices:
             if value in parameter.rumoured:
@@ -464,6 +501,11 @@ def _did_you_mean(name: str, known: Iterable[str]) -> str:
     spelled = {candidate.lower(): candidate for candidate in known}
     close = get_close_matches(name.lower(), spelled, n=1, cutoff=0.7)
     return f" Did you mean {spelled[close[0]]!r}?" if close else ""
+
+
+def shown(value: object) -> str:
+    """A value of the wrong kind, cut; only its type where a secret may be in it."""
+    return _shown(value, secret=is_secret(repr(value)))
 
 
 def _shown(value: object, *, secret: bool = False) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 from airflow_provider_scenario.client.endpoints import Endpoints, filters_of
 from airflow_provider_scenario.client.errors import RequestRefusedError, ServiceError
 from airflow_provider_scenario.client.schemas import Job, Model, Quote, StartedTraining
+from airflow_provider_scenario.client.secret_text import revealed
 from airflow_provider_scenario.client.trainers import TrainingParameters, check_parameters
 from airflow_provider_scenario.client.transport import Answer, path
 
@@ -127,7 +128,7 @@ class Trainings(Endpoints):
 
 
 def _parameters(parameters: Mapping[str, Any] | TrainingParameters | None) -> dict[str, Any]:
-    return {} if parameters is None else {"parameters": check_parameters(parameters)[0]}
+    return {} if parameters is None else {"parameters": revealed(check_parameters(parameters)[0])}
 
 
 def _job_id(answer: Answer) -> str | None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk.log import mask_secret
+
 from airflow_provider_scenario.airflow_compat.mapping import RendersOnlyDagFile
+from airflow_provider_scenario.arguments import known
+from airflow_provider_scenario.client.errors import InvalidInputError
+from airflow_provider_scenario.client.trainers import is_secret, with_hidden_secrets
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.links import ScenarioModelLink
 
@@ -13,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from airflow.sdk import BaseOperatorLink, Context
+
+    from airflow_provider_scenario.airflow_compat.types import OperatorPartial
 
 
 class ScenarioOperator(RendersOnlyDagFile):
@@ -28,10 +36,30 @@ class ScenarioOperator(RendersOnlyDagFile):
         super().__init__(**kwargs)
         self.scenario_conn_id = scenario_conn_id
 
+    @classmethod
+    def partial(cls, **kwargs: Any) -> OperatorPartial:
+        """Look for secrets here too: Airflow makes the operator itself of it only when the task runs."""
+        refuse_secrets_in_dag_file(kwargs.get("parameters"))
+        return super().partial(**kwargs)
+
     @cached_property
     def hook(self) -> ScenarioHook:
         """One hook, and so one connection look-up and one HTTP session, for the life of the task."""
         return ScenarioHook(self.scenario_conn_id)
+
+    def render_template(self, content: Any, *arguments: Any, **options: Any) -> Any:
+        """
+        Render a field, and hide the secrets in it from whoever may see the task.
+
+        Airflow stores what is rendered right afterwards, in clear text: it masks a Variable only where its name sounds
+        secret, an XCom never, and on 3.1 not even a connection's password. It calls this for each field of a task,
+        mapped or not.
+        """
+        return self.as_given(super().render_template(content, *arguments, **options))
+
+    def as_given(self, value: Any) -> Any:
+        """Hide the secrets also in what is not rendered, because another task has returned it."""
+        return with_hidden_secrets(value, found=mask_secret)
 
     def show_model(self, context: Context, model_id: str) -> None:
         """Make the model known at once, before anything else can go wrong: XCom ``model_id`` and the link button."""
@@ -41,3 +69,19 @@ class ScenarioOperator(RendersOnlyDagFile):
         self.operator_extra_links = tuple(
             link for link in self.operator_extra_links if not isinstance(link, ScenarioModelLink)
         )
+
+
+def refuse_secrets_in_dag_file(parameters: Mapping[str, Any] | None) -> None:
+    """
+    Keep a Weights & Biases key out of the serialised DAG, which Airflow stores in clear text.
+
+    :raises InvalidInputError: ``wandbKey`` stands in the DAG file.
+    """
+    if not isinstance(parameters, Mapping):
+        return
+    for name, value in parameters.items():
+        if is_secret(name) and isinstance(value, str) and known(value):
+            raise InvalidInputError(
+                f"parameters[{name!r}] is a secret and must not stand in a DAG file (Airflow stores DAGs in its "
+                "database); give a template such as '{{ conn.wandb.password }}'."
+            )

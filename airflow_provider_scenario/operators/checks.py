@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_scenario.client.errors import InvalidInputError, ScenarioError
-from airflow_provider_scenario.client.trainers import check_parameters, check_ready
+from airflow_provider_scenario.client.trainers import check_parameters, check_ready, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -58,7 +58,7 @@ def check_before_paying(
     for warning in warnings:
         log.warning("%s", warning)
     if limit is not None:
-        price = client.quote_training(model.id, checked).creative_units_cost
+        price = client.quote_training(model.id, without_secrets(checked)).creative_units_cost
         if price is None or price > limit:
             quoted = "an unknown number of" if price is None else f"{price:g}"
             raise InvalidInputError(

@@ -23,11 +23,12 @@ from airflow_provider_scenario.client.trainers import (
     check_dataset_size,
     check_parameters,
     check_type,
+    shown,
+    without_secrets,
 )
 from airflow_provider_scenario.datasets import read_dataset
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
-from airflow_provider_scenario.operators.base import ScenarioOperator
-from airflow_provider_scenario.operators.training import refuse_secrets_in_dag_file
+from airflow_provider_scenario.operators.base import ScenarioOperator, refuse_secrets_in_dag_file
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
 
 TEMPORARY_NAME = "cost estimate (Airflow)"
 _READ = ("name", "type", "images", "parameters", "pairs", "concepts", "model_id")
-# A secret, and ids of images that may not be uploaded yet. Neither has a price.
-_NOT_SENT = ("wandbKey", "sampleSourceImages")
+# Ids of images that may not be uploaded yet have no price.
+_NOT_SENT = ("sampleSourceImages",)
 # ``on_kill`` has about five seconds until SIGKILL.
 _KILL_TIMEOUT = (1.0, 3.0)
 
@@ -137,7 +138,7 @@ class ScenarioEstimateTrainingCostOperator(ScenarioOperator):
         """All of them, before anything is asked; whatever is wrong is told in one go."""
         if isinstance(self.trainings, str | Mapping) or not isinstance(self.trainings, Iterable):
             raise InvalidInputError(
-                f"trainings is {self.trainings!r:.200}; give a list of dictionaries. A template gives text unless the "
+                f"trainings is {shown(self.trainings)}; give a list of dictionaries. A template gives text unless the "
                 "DAG has render_template_as_native_obj=True."
             )
         trainings, problems, warnings = [], [], dict[str, None]()
@@ -187,7 +188,7 @@ class ScenarioEstimateTrainingCostOperator(ScenarioOperator):
             name=name or f"training {place}",
             type=model_type,
             images=images,
-            parameters={key: value for key, value in checked.items() if key not in _NOT_SENT},
+            parameters={key: value for key, value in without_secrets(checked).items() if key not in _NOT_SENT},
             concepts=check_concepts(item["concepts"]) if item.get("concepts") else None,
             model_id=item.get("model_id"),
         )
@@ -245,7 +246,7 @@ def check_training(item: Any) -> None:
     :raises InvalidInputError: it says what would be right.
     """
     if not isinstance(item, Mapping):
-        raise InvalidInputError(f"it is {item!r:.100}; give a dictionary with 'type' and 'images', or 'model_id'.")
+        raise InvalidInputError(f"it is {shown(item)}; give a dictionary with 'type' and 'images', or 'model_id'.")
     for key in item:
         _check_spelling(key)
     model_type, images, concepts = item.get("type"), item.get("images"), item.get("concepts")

@@ -20,7 +20,7 @@ from airflow_provider_scenario.client.trainers import (
 from airflow_provider_scenario.datasets import attach, check_preset, list_images, read_dataset
 from airflow_provider_scenario.datasets.upload import check_threads
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
-from airflow_provider_scenario.operators.base import ScenarioOperator
+from airflow_provider_scenario.operators.base import ScenarioOperator, refuse_secrets_in_dag_file
 from airflow_provider_scenario.operators.memory import Memory
 from airflow_provider_scenario.operators.once import CREATABLE, create_once, describe
 
@@ -196,6 +196,7 @@ class ScenarioUpdateModelOperator(ScenarioOperator):
         self.add_tags = add_tags
         self.delete_tags = delete_tags
         self.unset = unset
+        refuse_secrets_in_dag_file(parameters)
         self._check(only_known=True)
 
     def execute(self, context: Context) -> str:

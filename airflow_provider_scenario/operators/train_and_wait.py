@@ -22,7 +22,7 @@ from airflow_provider_scenario.arguments import (
 )
 from airflow_provider_scenario.assets import tell_outlets
 from airflow_provider_scenario.client.errors import PlanCeilingError, ScenarioError
-from airflow_provider_scenario.client.trainers import without_secrets
+from airflow_provider_scenario.client.trainers import only_secrets, without_secrets
 from airflow_provider_scenario.deferral import ends_in_triggerer, warn_without_triggerer
 from airflow_provider_scenario.exceptions import TrainingTimeoutError, permanent_errors_do_not_retry
 from airflow_provider_scenario.operators.base import ScenarioOperator
@@ -256,7 +256,8 @@ class TrainingOperator(ScenarioOperator):
             self._defer(
                 deadline,
                 ScenarioTrainingSlotTrigger(
-                    parameters=parameters,
+                    parameters=without_secrets(parameters),
+                    encrypted=self._encrypted(only_secrets(parameters)),
                     previous_job_id=model.job_id,
                     since=time.time(),
                     wait_for_completion=self.wait_for_completion,
@@ -281,6 +282,11 @@ class TrainingOperator(ScenarioOperator):
                 if error.money == "unknown":
                     fate = "The last request to start it may have been carried out; a retry finds out."
         raise TrainingTimeoutError(f"No slot to train {model.id} was free in time. {fate}")
+
+    def _encrypted(self, secrets: Mapping[str, Any]) -> str | None:
+        from airflow_provider_scenario.watch.encryption import encrypt
+
+        return encrypt(secrets, self.hook.settings["api_secret"]) if secrets else None
 
     def _wait(self, context: Context, started: Started, training: StoppableTraining, deadline: float) -> dict[str, Any]:
         adopted_at = time.time() if started.adopted and training.is_ours else None

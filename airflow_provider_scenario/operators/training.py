@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_scenario.arguments import DEFAULT_POKE_INTERVAL, DEFAULT_TIMEOUT, known
-from airflow_provider_scenario.client.errors import InvalidInputError, ScenarioError
+from airflow_provider_scenario.client.errors import ScenarioError
 from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.trainers import (
     camel_keys,
@@ -17,12 +17,11 @@ from airflow_provider_scenario.client.trainers import (
     check_ready,
     check_short_description,
     check_type,
-    is_secret,
     without_secrets,
 )
 from airflow_provider_scenario.datasets import attach, check_preset, list_images, read_dataset
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
-from airflow_provider_scenario.operators.base import ScenarioOperator
+from airflow_provider_scenario.operators.base import ScenarioOperator, refuse_secrets_in_dag_file
 from airflow_provider_scenario.operators.memory import Memory, marker_stays
 from airflow_provider_scenario.operators.once import create_marked, describe, find_earlier
 from airflow_provider_scenario.operators.train_and_wait import TrainingOperator
@@ -342,19 +341,3 @@ class ScenarioCancelTrainingOperator(ScenarioOperator):
             time.sleep(2)
             model = self.hook.client.get_model(self.model_id)
         return model
-
-
-def refuse_secrets_in_dag_file(parameters: Mapping[str, Any] | None) -> None:
-    """
-    Keep a Weights & Biases key out of the serialised DAG, which Airflow stores in clear text.
-
-    :raises InvalidInputError: ``wandbKey`` stands in the DAG file.
-    """
-    if not isinstance(parameters, Mapping):
-        return
-    for name, value in parameters.items():
-        if is_secret(name) and isinstance(value, str) and known(value):
-            raise InvalidInputError(
-                f"parameters[{name!r}] is a secret and must not stand in a DAG file (Airflow stores DAGs in its "
-                "database); give a template such as '{{ conn.wandb.password }}'."
-            )

@@ -9,24 +9,28 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow.sdk.log import mask_secret
+
 from airflow_provider_scenario.airflow_compat.attempt import Attempt
 from airflow_provider_scenario.airflow_compat.triggers import has_on_kill, on_kill_is_certain
 from airflow_provider_scenario.client.errors import PlanCeilingError, ScenarioError
+from airflow_provider_scenario.client.secret_text import revealed
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.triggers.base import EndingTrigger
 from airflow_provider_scenario.watch.cancelling import IN_TRIGGERER, StoppableTraining
 from airflow_provider_scenario.watch.decision import TrainingWatch
+from airflow_provider_scenario.watch.encryption import CannotDecryptError, decrypt
 from airflow_provider_scenario.watch.ending import Ending
 from airflow_provider_scenario.watch.polling import sighting
 from airflow_provider_scenario.watch.shared import SharedPoller, in_thread, shared_poller
 from airflow_provider_scenario.watch.slots import waiting_for_slot
-from airflow_provider_scenario.watch.start import Started, start_or_adopt
+from airflow_provider_scenario.watch.start import Started, start_or_adopt, started_before
 
 if TYPE_CHECKING:
     from airflow.triggers.base import TriggerEvent
 
 
-_OVER = ("trained", "failed", "canceled", "not-started")
+_OVER = ("trained", "failed", "canceled", "not-started", "secret-changed")
 """Outcomes after which there is nothing to cancel."""
 
 
@@ -180,7 +184,9 @@ class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
     First come first served among those that wait in one triggerer; only the first of them asks.
 
     :param model_id: the model to train.
-    :param parameters: training parameters, checked, in the API's spelling.
+    :param parameters: training parameters, checked, in the API's spelling. Without secrets, since Airflow stores and
+        logs them; an earlier version of this provider had stored those too.
+    :param encrypted: the secret ones, see :mod:`~..watch.encryption`. None: there are none.
     :param previous_job_id: the job that had trained the model before. If by now another one has, that is the training:
         started by this trigger, in a triggerer that died.
     :param since: when the waiting began, as a Unix time in seconds.
@@ -191,6 +197,7 @@ class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
         # The job is known only once the training has started, and then read from the model.
         *(name for name in ScenarioTrainingTrigger.stored if name != "job_id"),
         "parameters",
+        "encrypted",
         "previous_job_id",
         "since",
         "wait_for_completion",
@@ -201,6 +208,7 @@ class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
         *,
         model_id: str,
         parameters: dict[str, Any],
+        encrypted: str | None = None,
         previous_job_id: str | None = None,
         since: float,
         wait_for_completion: bool = True,
@@ -208,6 +216,7 @@ class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
     ) -> None:
         super().__init__(model_id=model_id, **options)
         self.parameters = parameters
+        self.encrypted = encrypted
         self.previous_job_id = previous_job_id
         self.since = since
         self.wait_for_completion = wait_for_completion
@@ -237,6 +246,8 @@ class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
                     try:
                         # Shielded: a paid request that is under way is seen to its end, so that a kill can cancel it.
                         return await asyncio.shield(self._starting)
+                    except CannotDecryptError:
+                        return Ending(outcome="secret-changed", model_id=self.model_id)
                     except ScenarioError as error:
                         if error.permanent and not (isinstance(error, PlanCeilingError) and error.frees_up):
                             return Ending(outcome="not-started", model_id=self.model_id, error=str(error))
@@ -248,7 +259,19 @@ class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
     def _try_to_start(self, shared: SharedPoller) -> Started:
         client = shared.poller.client
         model = client.get_model(str(self.model_id))
-        return start_or_adopt(client, model, self.parameters, previous_job_id=self.previous_job_id)
+        earlier = started_before(model, self.previous_job_id)
+        return earlier or start_or_adopt(
+            client, model, {**self.parameters, **self._secrets()}, previous_job_id=self.previous_job_id
+        )
+
+    def _secrets(self) -> dict[str, Any]:
+        """Decrypt the secret parameters; where that fails a worker renders their templates anew."""
+        if self.encrypted is None:
+            return {}
+        secrets = decrypt(self.encrypted, ScenarioHook(self.scenario_conn_id).settings["api_secret"])
+        for secret in secrets.values():
+            mask_secret(revealed(secret))
+        return secrets
 
     async def _cancel_if_killed(self) -> None:
         """Let a start that is under way come to its end, then cancel it."""

@@ -14,10 +14,11 @@ from airflow_provider_scenario.client.errors import ScenarioError, ThrottledErro
 if TYPE_CHECKING:
     from airflow_provider_scenario.client.schemas import Job, Model
 
-Outcome = Literal["started", "not-started", "trained", "failed", "canceled", "timed-out", "refused"]
+Outcome = Literal["started", "not-started", "secret-changed", "trained", "failed", "canceled", "timed-out", "refused"]
 """
-``started``: for who does not wait for the end; ``not-started``: refused when a slot was free at last; ``timed-out``:
-not over at the deadline; ``refused``: Scenario does not let us look any more.
+``started``: for who does not wait for the end; ``not-started``: refused when a slot was free at last;
+``secret-changed``: not started, since the parameters can no longer be decrypted; ``timed-out``: not over at the
+deadline; ``refused``: Scenario does not let us look any more.
 """
 
 FINAL_STATUSES: dict[str, Outcome] = {"trained": "trained", "failed": "failed", "training-canceled": "canceled"}

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, get_args
 
 from airflow_provider_scenario.exceptions import (
+    SecretChangedError,
     TrainingCanceledError,
     TrainingFailedError,
     TrainingNotStartedError,
@@ -93,6 +94,7 @@ class Ending:
         What the task returns.
 
         :raises TrainingNotStartedError: Scenario refused to start it.
+        :raises SecretChangedError: its secret parameters could not be decrypted; it was not started.
         :raises TrainingFailedError: the service reports that the training has failed; carries its error and hint.
         :raises TrainingCanceledError: somebody cancelled it.
         :raises TrainingTimeoutError: it was not over at the deadline.
@@ -119,6 +121,12 @@ class Ending:
                 ).result()
             case "not-started":
                 raise TrainingNotStartedError(str(self.error))
+            case "secret-changed":
+                raise SecretChangedError(
+                    f"The secret of the connection was changed while {self.model_id} waited for a slot, and the "
+                    "training's own secrets were encrypted with it. Nothing was started or billed. A retry goes on; "
+                    "without retries, clear the task."
+                )
             case "failed":
                 raise TrainingFailedError(f"Training {self.what} failed: {reason}.{hint}{cost}")
             case "canceled":

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_scenario.client.errors import AlreadyTrainingError
+from airflow_provider_scenario.client.errors import AlreadyTrainingError, ScenarioError
+from airflow_provider_scenario.client.secret_text import revealed
+from airflow_provider_scenario.client.trainers import only_secrets
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow_provider_scenario.client.scenario import ScenarioClient
     from airflow_provider_scenario.client.schemas import Model
 
@@ -44,6 +48,18 @@ class Started:
         return f"Training of {self.model_id} has started as {self.job_id} for {cost} creative units."
 
 
+def started_before(model: Model, previous_job_id: str | None) -> Started | None:
+    """
+    Return the training that runs or has run since the caller last looked.
+
+    :param model: as just read.
+    :param previous_job_id: see :func:`start_or_adopt`.
+    """
+    if model.status == "training" or (model.job_id and previous_job_id != model.job_id):
+        return Started(model_id=model.id, job_id=model.job_id, adopted=True)
+    return None
+
+
 def start_or_adopt(
     client: ScenarioClient, model: Model, parameters: dict[str, Any], *, previous_job_id: str | None = None
 ) -> Started:
@@ -55,10 +71,20 @@ def start_or_adopt(
         then is the training that is wanted: started by us, its answer lost.
     :raises PlanCeilingError: no slot is free (``frees_up``), or the plan allows no more.
     """
-    if model.status == "training" or (model.job_id and previous_job_id != model.job_id):
-        return Started(model_id=model.id, job_id=model.job_id, adopted=True)
+    if earlier := started_before(model, previous_job_id):
+        return earlier
     try:
         started = client.train(model.id, parameters)
     except AlreadyTrainingError:
         return Started(model_id=model.id, job_id=client.get_model(model.id).job_id, adopted=True, refused=True)
+    except ScenarioError as error:
+        # Scenario may quote what it refuses. In a trigger's event the text reaches Airflow's database.
+        error.args = tuple(_without(only_secrets(parameters), text) for text in error.args)
+        raise
     return Started(model_id=model.id, job_id=started.job.job_id, creative_units_cost=started.creative_units_cost)
+
+
+def _without(secrets: Mapping[str, Any], text: str) -> str:
+    for secret in revealed(dict(secrets)).values():
+        text = text.replace(secret, "***") if secret else text
+    return text

@@ -1,0 +1,57 @@
+"""
+The secrets of a task that waits in the triggerer.
+
+Airflow keeps the arguments of a trigger in its database, in clear text where no Fernet key is set, and logs them at
+DEBUG. Worker and triggerer share one secret that is in neither place: that of the connection.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_scenario.client.secret_text import SecretText, revealed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cryptography.fernet import Fernet
+
+_PURPOSE = b"airflow-provider-scenario: secret training parameters of a task that waits for a slot"
+
+
+class CannotDecryptError(Exception):
+    """It was encrypted with another secret."""
+
+
+def encrypt(secrets: Mapping[str, Any], api_secret: str) -> str:
+    """
+    Return parameters as text that only who has the connection's secret can read.
+
+    :param secrets: name → text.
+    """
+    return _fernet(api_secret).encrypt(json.dumps(revealed(dict(secrets))).encode()).decode()
+
+
+def decrypt(encrypted: str, api_secret: str) -> dict[str, Any]:
+    """
+    Undo :func:`encrypt`.
+
+    :raises CannotDecryptError: the secret is another one by now.
+    """
+    from cryptography.fernet import InvalidToken
+
+    try:
+        secrets = json.loads(_fernet(api_secret).decrypt(encrypted.encode()))
+    except InvalidToken:
+        raise CannotDecryptError from None
+    return {name: SecretText(secret) for name, secret in secrets.items()}
+
+
+def _fernet(api_secret: str) -> Fernet:
+    from cryptography.fernet import Fernet  # not at module level: it takes 30 ms, and few trainings have a secret
+
+    # No slow key derivation: the secret is long and random, since Scenario makes it.
+    return Fernet(base64.urlsafe_b64encode(hmac.digest(api_secret.encode(), _PURPOSE, "sha256")))
