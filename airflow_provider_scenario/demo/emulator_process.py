@@ -52,10 +52,13 @@ class EmulatorProcess:
         :raises ProcessDiedError: it has ended, or has not said in time where it listens.
         """
         self._log.unlink(missing_ok=True)
-        options = ["--port", "0", "--training-seconds", f"{self._training_seconds:g}", "--api-key", KEY]
+        options = ["--port", "0", "--training-seconds", f"{self._training_seconds:g}"]
         options += ["--files", str(self._files)] if self._files else []
-        command = [*EMULATOR, *options, "--api-secret", SECRET]
-        self._process = Guarded("The emulator", command, log=self._log, env={**os.environ, "PYTHONUNBUFFERED": "1"})
+        # Every user of this machine can read a command line, and only this one the environment.
+        secrets = {"API_KEY": KEY, "API_SECRET": SECRET, "API_TOKEN": TOKEN}
+        env = {f"SCENARIO_EMULATOR_{name}": value for name, value in secrets.items()}
+        env = {**os.environ, **env, "PYTHONUNBUFFERED": "1"}
+        self._process = Guarded("The emulator", [*EMULATOR, *options], log=self._log, env=env)
         try:
             self.url = self._wait_for_url(self._process, timeout)
         except BaseException:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from airflow_provider_scenario.demo.processes import Guarded, stop_all
+from airflow_provider_scenario.demo.processes import ONLY_OWNER, Guarded, stop_all
 from airflow_provider_scenario.demo.rest import AirflowError, AirflowRest
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ class LocalAirflow(AirflowRest):
         """
         command = [*AIRFLOW, *arguments]
         done = subprocess.run(  # noqa: S603 - our own command
-            command, env=self.env, check=False, capture_output=True, text=True, timeout=timeout
+            command, env=self.env, check=False, capture_output=True, text=True, timeout=timeout, umask=ONLY_OWNER
         )
         if done.returncode:
             said = f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
@@ -234,10 +234,14 @@ class LocalAirflow(AirflowRest):
 
         The guards hold the lock too: a second start right after a killed first one waits until the first is gone.
         """
-        self.home.mkdir(parents=True, exist_ok=True)
+        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = self.home / LOCK_NAME
         if not lock.exists() and any(self.home.iterdir()):
             raise AirflowError(f"{self.home} is not empty and was not made by a LocalAirflow: choose another folder.")
+        try:
+            self.home.chmod(0o700)  # keys, passwords and logs lie here
+        except PermissionError:
+            raise AirflowError(f"{self.home} belongs to another user: choose another folder.") from None
         self._lock = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
         deadline = time.monotonic() + patience
         while not _locked(self._lock):
@@ -249,7 +253,9 @@ class LocalAirflow(AirflowRest):
                 shutil.rmtree(entry)
             elif entry.name != LOCK_NAME:
                 entry.unlink()
-        (self.home / "passwords.json").write_text(json.dumps({self.username: self.password}), encoding="utf-8")
+        passwords = self.home / "passwords.json"
+        passwords.touch(mode=0o600)
+        passwords.write_text(json.dumps({self.username: self.password}), encoding="utf-8")
 
     def _make_database(self, timeout: float) -> None:
         migrate = self._run("db-migrate", [*AIRFLOW, "db", "migrate"], self.env)

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+ONLY_OWNER = 0o077
+"""File mode creation mask: what processes write (configuration, keys, logs, database) only their user may read."""
+
+
 class ProcessDiedError(RuntimeError):
     """A process ended that was expected to stay; carries the end of what it had printed."""
 
@@ -50,6 +54,7 @@ class Guarded:
             env=env,
             cwd=cwd,
             start_new_session=True,
+            umask=ONLY_OWNER,
             pass_fds=tuple(keep_open),
         )
         assert self._guard.stdout is not None  # noqa: S101 - for the type checker: a pipe was asked for
