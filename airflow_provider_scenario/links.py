@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_scenario.airflow_compat.types import TaskInstanceKey
 
+_MODEL_PAGE = re.compile(r"https?://[^\s?#\\]+/models/[^\s/?#\\]+")
 DEFAULT_APP_URL = "https://app.scenario.com"
 
 
@@ -32,5 +34,10 @@ class ScenarioModelLink(BaseOperatorLink):
         context["ti"].xcom_push(key=self.xcom_key, value=url)
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002
-        """Return what :meth:`persist` has stored, or nothing."""
-        return stored_xcom(ti_key, self.xcom_key) or ""
+        """
+        Return what :meth:`persist` has stored, or nothing.
+
+        Anybody who may write XComs may have stored something else. Airflow's UI reads the XCom by itself, without this.
+        """
+        stored = stored_xcom(ti_key, self.xcom_key)
+        return stored if isinstance(stored, str) and _MODEL_PAGE.fullmatch(stored) else ""

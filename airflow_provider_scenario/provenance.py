@@ -1,18 +1,89 @@
-"""Which task has made a model: what the model's short description says of that."""
+"""
+Which task has made a model: what the model's short description says of that, and what the task itself has sealed.
+
+XComs prove nothing: whoever may write to a DAG in Airflow's REST API may write them, and the task state (3.3) too.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from airflow_provider_scenario.airflow_compat.attempt import Attempt
 
 _MADE_BY = "Made by Airflow:"
+
+SEALED = "scenario_model"
+"""Key of the XCom in which a task says which model is its own, see :class:`Claim`."""
+
+
+class Place(NamedTuple):
+    """
+    Tells a task instance from all others; the same for all its attempts.
+
+    :param iteration: of the loop that the task is in (3.4); None outside a loop.
+    """
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+    iteration: int | None = None
+
+    @classmethod
+    def of(cls, attempt: Attempt) -> Place:
+        return cls(attempt.dag_id, attempt.run_id, attempt.task_id, attempt.map_index, attempt.iteration)
+
+    @property
+    def digest(self) -> str:
+        """As a :class:`Marker` has it."""
+        return digest([part for part in self if part is not None], 16)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """
+    What a worker says of the model of its task.
+
+    It is sealed with the API secret of the task's connection: who may write XComs, but cannot read connections, can
+    neither make it up nor move it from one task to another.
+
+    :param job_id: of the training, as soon as it has started.
+    :param is_ours: whether the task has made the model or started the training; False: it only waits for it.
+    """
+
+    model_id: str
+    job_id: str | None = None
+    is_ours: bool = False
+
+    def sealed(self, place: Place, secret: str) -> dict[str, Any]:
+        """As JSON, with its seal."""
+        return {**asdict(self), "seal": self._seal(place, secret)}
+
+    @classmethod
+    def read(cls, stored: Any, place: Place, secret: str) -> Claim | None:
+        """Return the claim of this task; None for anything else."""
+        match stored:
+            case {
+                "model_id": str(model_id),
+                "job_id": str() | None as job_id,
+                "is_ours": bool(is_ours),
+                "seal": str(seal),
+            }:
+                claim = cls(model_id=model_id, job_id=job_id, is_ours=is_ours)
+                expected = claim._seal(place, secret)
+                return claim if hmac.compare_digest(seal.encode(errors="replace"), expected.encode()) else None
+        return None
+
+    def _seal(self, place: Place, secret: str) -> str:
+        said = json.dumps(["scenario model", *place, asdict(self)], sort_keys=True)
+        return hmac.new(secret.encode(), said.encode(), hashlib.sha256).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +107,9 @@ class Marker:
 
         A clear raises ``max_tries``, or lets Airflow make the task instance anew, in another region (3.4).
         """
-        place: list[Any] = [attempt.dag_id, attempt.run_id, task_id, attempt.map_index]
-        if attempt.iteration is not None:
-            place.append(attempt.iteration)
+        place = Place.of(attempt)._replace(task_id=task_id)
         region = f"-{digest(attempt.region_id, 6)}" if attempt.region_id else ""
-        return cls(task=digest(place, 16), clearing=f"{attempt.max_tries}{region}", inputs=digest(inputs, 8))
+        return cls(task=place.digest, clearing=f"{attempt.max_tries}{region}", inputs=digest(inputs, 8))
 
     @classmethod
     def find(cls, text: str | None) -> Marker | None:

@@ -22,8 +22,8 @@ def refuse_templates(what: str, value: Any) -> None:
         for marker in MARKERS:
             if marker in value:
                 raise InvalidInputError(
-                    f"{what} has {marker!r}, which begins a template. A dataset must not hold templates: a rendered one "
-                    f"can read every connection. Remove it; templates belong in the DAG file. It is {value!r:.100}"
+                    f"{what} has {marker!r}, which begins a template. A dataset must not hold templates: rendering one "
+                    f"can read every connection. Remove it; templates belong in the DAG file. It is {_shown(value)}."
                 )
     elif isinstance(value, Mapping):
         for key, item in value.items():
@@ -32,3 +32,8 @@ def refuse_templates(what: str, value: Any) -> None:
     elif isinstance(value, list | tuple | set):
         for item in value:
             refuse_templates(what, item)
+
+
+def _shown(value: str) -> str:
+    """The end of a long text: of a path that is the part which somebody has named."""
+    return repr(value if len(value) <= 200 else f"…{value[-200:]}")

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.log import mask_secret
 
+from airflow_provider_scenario.airflow_compat.attempt import Attempt
 from airflow_provider_scenario.client.budget import DEFAULT_REQUESTS_PER_MINUTE
 from airflow_provider_scenario.client.errors import ScenarioError
 from airflow_provider_scenario.hooks.base import ConnectionHook
 from airflow_provider_scenario.hooks.connection_form import SCENARIO_FORM
-from airflow_provider_scenario.links import DEFAULT_APP_URL
+from airflow_provider_scenario.links import DEFAULT_APP_URL, ScenarioModelLink
+from airflow_provider_scenario.provenance import SEALED, Claim, Place
 
 if TYPE_CHECKING:
-    from airflow.sdk import Connection
+    from airflow.sdk import Connection, Context
 
     from airflow_provider_scenario.client.scenario import ScenarioClient
 
@@ -60,6 +62,18 @@ class ScenarioHook(ConnectionHook["ScenarioClient"]):
     def app_url(self) -> str:
         """Where Scenario's web app is; ``app_url`` in the connection's extra."""
         return str(self.settings["app_url"])
+
+    def show_model(self, context: Context, model_id: str, *, job_id: str | None = None, is_ours: bool = False) -> None:
+        """
+        Make the task's model known: the link button, and for the page a sealed :class:`~..provenance.Claim`.
+
+        :param job_id: of the training, once it has started.
+        :param is_ours: whether the task has made the model or started the training.
+        """
+        ScenarioModelLink().persist(context, model_id=model_id, app_url=self.app_url)
+        claim = Claim(model_id=model_id, job_id=job_id, is_ours=is_ours)
+        sealed = claim.sealed(Place.of(Attempt.of_context(context)), self.settings["api_secret"])
+        context["ti"].xcom_push(key=SEALED, value=sealed)
 
     def test_connection(self) -> tuple[bool, str]:
         """Make one cheap authenticated request; say which project answered."""

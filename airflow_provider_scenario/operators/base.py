@@ -61,10 +61,14 @@ class ScenarioOperator(RendersOnlyDagFile):
         """Hide the secrets also in what is not rendered, because another task has returned it."""
         return with_hidden_secrets(value, found=mask_secret)
 
-    def show_model(self, context: Context, model_id: str) -> None:
-        """Make the model known at once, before anything else can go wrong: XCom ``model_id`` and the link button."""
+    def show_model(self, context: Context, model_id: str, *, is_ours: bool = False) -> None:
+        """
+        Make the model known at once, before anything else can go wrong: XCom ``model_id``, the link button, the page.
+
+        :param is_ours: whether this task has made the model.
+        """
         context["ti"].xcom_push(key="model_id", value=model_id)
-        ScenarioModelLink().persist(context, model_id=model_id, app_url=self.hook.app_url)
+        self.hook.show_model(context, model_id, is_ours=is_ours)
         # Airflow would read what is stored now, and store it again.
         self.operator_extra_links = tuple(
             link for link in self.operator_extra_links if not isinstance(link, ScenarioModelLink)

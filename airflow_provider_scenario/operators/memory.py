@@ -107,6 +107,10 @@ class Memory:
         """Whether an attempt of this task instance has left the marker, also before a person cleared it."""
         return marker is not None and marker.task == self.marker.task
 
+    def has_made(self, model: Model) -> bool:
+        """Whether the model itself says that this task has made it. The marker is there until the task is over."""
+        return self.is_of_this_task(Marker.find(model.short_description))
+
     def is_mine(self, marker: Marker | None, recorded: Record | None = None) -> bool:
         """
         Whether an attempt from which this one goes on has left the marker.
@@ -181,7 +185,7 @@ class Memory:
             return True
         if self._all_is_recorded:
             return False
-        if model and self.is_of_this_task(Marker.find(model.short_description)):
+        if model and self.has_made(model):
             return True
         return self._is_of_this_run(client, job_id)
 

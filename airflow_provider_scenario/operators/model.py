@@ -102,7 +102,7 @@ class ScenarioCreateModelOperator(ScenarioOperator):
             fields = {field: getattr(self, field) or None for field in CREATABLE}
             memory = Memory(context, self.task_id, {**fields, "short_description": None}, retries=self.retries)
             model = create_once(client, memory, fields)
-            self.show_model(context, model.id)
+            self.show_model(context, model.id, is_ours=memory.has_made(model))
             describe(client, context, model.id, self.short_description, on_clear="retrain")
             self.log.info("Created model %r (%s) as %s.", model.name, model.type, model.id)
             return model.id

@@ -176,7 +176,7 @@ class AICreationWorkshopSyncModelOperator(RendersOnlyDagFile):
         hosting = Hosting(self.storage, self.public_url or None)
         hosting.check_addresses()
         scenario = ScenarioHook(self.scenario_conn_id)
-        ScenarioModelLink().persist(context, model_id=model_id, app_url=scenario.app_url)
+        scenario.show_model(context, model_id)
         with scenario.client as client:
             model = client.get_model(model_id)
             publisher = Publisher(

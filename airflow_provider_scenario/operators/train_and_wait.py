@@ -194,7 +194,7 @@ class TrainingOperator(ScenarioOperator):
         from airflow_provider_scenario.watch.polling import ending
 
         self.log.info("An earlier attempt has trained %s: nothing new is started or paid.", model.id)
-        return self.conclude(context, ending(self.hook.client, "trained", model, model.id, model.job_id))
+        return self.conclude(context, ending(self.hook.client, "trained", model, model.id, model.job_id), is_ours=True)
 
     def conclude(
         self,
@@ -221,6 +221,8 @@ class TrainingOperator(ScenarioOperator):
             value = getattr(ending, key)
             if value is not None and value != pushed.get(key):
                 context["ti"].xcom_push(key=key, value=value)
+        if is_ours and ending.model_id and ending.job_id != pushed.get("job_id"):
+            self.hook.show_model(context, ending.model_id, job_id=ending.job_id, is_ours=True)
         result = ending.result()
         tell_outlets(context, self.outlets, result)
         return result
@@ -241,6 +243,7 @@ class TrainingOperator(ScenarioOperator):
         self.log.info("%s", started)
         if not training.is_ours and self.cancel_on_kill:
             self.log.info("Somebody else has started it: it goes on if this task is killed.")
+        self.hook.show_model(context, started.model_id, job_id=started.job_id, is_ours=training.is_ours)
         for key, value in _pushed_at_start(started).items():
             context["ti"].xcom_push(key=key, value=value)
 
@@ -252,6 +255,7 @@ class TrainingOperator(ScenarioOperator):
             from airflow_provider_scenario.triggers.training import ScenarioTrainingSlotTrigger
 
             memory.record(model_id=model.id, previous_job_id=model.job_id, requested=True)
+            self.hook.show_model(context, model.id, is_ours=True)  # nobody trains it now; the trigger is going to
             training = StoppableTraining(model_id=model.id, cancel_on_kill=self.cancel_on_kill)
             self._defer(
                 deadline,

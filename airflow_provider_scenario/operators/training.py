@@ -241,7 +241,7 @@ class ScenarioTrainLoraOperator(TrainingOperator):
             model = find_earlier(client, memory)
             self.cancel_left_behind(memory)
             model = model or create_marked(client, memory, fields)
-            self.show_model(context, model.id)
+            self.show_model(context, model.id, is_ours=memory.has_made(model))
             if model.status == "trained":
                 return self.result_of(context, model)
             if model.status != "training":

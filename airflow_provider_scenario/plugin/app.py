@@ -21,6 +21,7 @@ from airflow_provider_scenario.plugin import access, actions, pictures, training
 from airflow_provider_scenario.plugin.headers import StrictHeaders
 from airflow_provider_scenario.plugin.lookup import Lines
 from airflow_provider_scenario.plugin.pages import Pages
+from airflow_provider_scenario.plugin.proof import CANNOT_ACT
 from airflow_provider_scenario.plugin.standing import STATES, Batch, Standing
 
 if TYPE_CHECKING:
@@ -155,14 +156,15 @@ def run_page(request: Request, dag_id: Text, run_id: RunId) -> HTMLResponse:
 def training_page(request: Request, may_edit: access.MayEdit, key: Key) -> HTMLResponse:
     """One training; of a task in a loop that of its latest iteration, with ways to the others."""
     found = _read(trainings.of_task, key)
-    if not found:
+    proven = _ours(request, found[-1:])
+    if not proven:
         return pages.render("not_ours.html")
-    training, iterations = found[-1], found if len(found) > 1 else []
+    training, iterations = proven[0], found if len(found) > 1 else []
     if key.region_id:
         iterations = _read(trainings.of_task, key._replace(region_id=None, region_index=None))
     lines = _lines(request)
     details = lines.details(training)
-    (standing,) = _standings(request, [training])
+    (standing,) = _stand(request, [training])
     return pages.training(
         standing,
         details,
@@ -171,7 +173,7 @@ def training_page(request: Request, may_edit: access.MayEdit, key: Key) -> HTMLR
         troubles=_troubles(request, [standing]),
         asking=lines.asking,
         calls=lines.calls,
-        may_edit=may_edit and lines.calls,
+        may_edit=may_edit and lines.calls and training.may_act,
         token=access.form_token(request),
     )
 
@@ -181,7 +183,7 @@ async def picture(request: Request, key: Key, asset_id: Text) -> Response:
     """A training image or a sample of one training."""
 
     def load() -> Response:
-        training = _training(key)
+        training = _training(request, key)
         return pictures.load(_line(request, training), training, asset_id)
 
     return await anyio.to_thread.run_sync(load, limiter=pictures.limiter())
@@ -190,7 +192,7 @@ async def picture(request: Request, key: Key, asset_id: Text) -> Response:
 @routes.post("/cancel", dependencies=[MAY_EDIT_DAG, access.FROM_OWN_PAGE, AUDITED])
 def cancel_training(request: Request, key: Key) -> HTMLResponse:
     """Cancel one training."""
-    training = _training(key)
+    training = _training(request, key, to_act=True)
     line = _line(request, training)
     return pages.outcome(training, lambda: actions.cancel(line, training))
 
@@ -198,7 +200,7 @@ def cancel_training(request: Request, key: Key) -> HTMLResponse:
 @routes.post("/epoch", dependencies=[MAY_EDIT_DAG, access.FROM_OWN_PAGE, AUDITED])
 def choose_epoch(request: Request, key: Key, epoch: Annotated[str, Form(max_length=50)]) -> HTMLResponse:
     """Choose the epoch that a trained model uses."""
-    training = _training(key)
+    training = _training(request, key, to_act=True)
     line = _line(request, training)
     return pages.outcome(training, lambda: actions.choose_epoch(line, training, epoch))
 
@@ -219,8 +221,6 @@ def _lines(request: Request) -> Lines:
 
 def _line(request: Request, training: Training) -> Line:
     """The line over which a training's connection leads to Scenario."""
-    if not _lines(request).calls:
-        raise HTTPException(status.HTTP_409_CONFLICT, f"This page does not call Scenario here: {NO_CALLS}.")
     return _lines(request)[training.conn_id]
 
 
@@ -230,17 +230,39 @@ def _read(question: Callable[..., T], *arguments: object, **options: object) -> 
         return question(session, *arguments, **options)
 
 
-def _training(key: TaskKey) -> Training:
+def _training(request: Request, key: TaskKey, *, to_act: bool = False) -> Training:
+    """
+    The training of a task, whose model is proven to be the task's.
+
+    :param to_act: whether something is to be changed, not only shown.
+    :raises HTTPException: 400, 404 or 409 with the reason; Scenario was asked for nothing but whose the model is.
+    """
+    if not _lines(request).calls:
+        raise HTTPException(status.HTTP_409_CONFLICT, f"This page does not call Scenario here: {NO_CALLS}.")
     found = _read(trainings.of_task, key)
     if len(found) > 1:
         detail = "This task is in a loop; the address does not say which iteration."
         raise HTTPException(status.HTTP_400_BAD_REQUEST, detail)
-    if not found or found[0].model_id is None:
+    training = next(iter(_ours(request, found)), None)
+    if training and training.refusal:
+        raise HTTPException(status.HTTP_409_CONFLICT, training.refusal)
+    if training is None or training.model_id is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, "This task trains nothing, or nothing yet.")
-    return found[0]
+    if to_act and not training.may_act:
+        raise HTTPException(status.HTTP_409_CONFLICT, CANNOT_ACT.format(model_id=training.model_id))
+    return training
+
+
+def _ours(request: Request, found: Iterable[Training]) -> list[Training]:
+    """Those of our operators, each with its model where that is proven to be its own."""
+    return [training for training in _lines(request).prove(found) if training.is_ours]
 
 
 def _standings(request: Request, found: Iterable[Training]) -> list[Standing]:
+    return _stand(request, _ours(request, found))
+
+
+def _stand(request: Request, found: Iterable[Training]) -> list[Standing]:
     found = list(found)
     sights, now = _lines(request).sights(found), time.time()
     standings = []

@@ -14,14 +14,16 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from airflow_provider_scenario.client.errors import NotFoundError, RequestRefusedError, ScenarioError
 from airflow_provider_scenario.client.models import BULK
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
+from airflow_provider_scenario.plugin import proof
 from airflow_provider_scenario.plugin.quota import Metered, NotNowError, Quota
+from airflow_provider_scenario.provenance import Marker
 from airflow_provider_scenario.watch.decision import FINAL_STATUSES
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ class Sight:
     :param stage: of the training, while it runs.
     :param position: trainings in the queue before it.
     :param seconds_left: from ``at`` on.
+    :param made_by: the task that the model says has made it, as a :class:`Marker` has it.
     """
 
     at: float
@@ -74,9 +77,11 @@ class Sight:
     position: int | None = None
     seconds_left: float | None = None
     trouble: str | None = None
+    made_by: str | None = None
 
     @classmethod
     def of(cls, model: Model, at: float) -> Sight:
+        marker = Marker.find(model.short_description)
         progress = model.training_progress
         running = progress if model.status == "training" else None
         left = running.remaining_time_ms if running else None
@@ -91,6 +96,7 @@ class Sight:
             position=running.position if running else None,
             seconds_left=left / 1000 if left is not None else None,
             trouble=running.retryable_error if running else None,
+            made_by=marker.task if marker else None,
         )
 
     def is_of(self, job_id: str | None) -> bool:
@@ -129,6 +135,7 @@ class Trouble:
 
 _Key = tuple[str, str]
 _BULK, _ONE, _RENEWED = "in bulk", "one", "renewed"
+_CONNECTION: _Key = ("connection", "")
 T = TypeVar("T")
 
 
@@ -146,7 +153,7 @@ class Line:
         self._threads = threads
         self._clock = clock
         self._sights: OrderedDict[str, Sight] = OrderedDict()
-        self._details: OrderedDict[str, Details] = OrderedDict()
+        self._details: OrderedDict[tuple[str, str | None], Details] = OrderedDict()
         self._next: dict[_Key, float] = {}
         self._under_way: dict[_Key, Future[None]] = {}
         self._lock, self._connecting = threading.Lock(), threading.Lock()
@@ -178,17 +185,17 @@ class Line:
         """All that is known of one training, after asking for what may have changed."""
         keys = [(_ONE, model_id), (_BULK, model_id)]  # one answer for both
         with self._lock:
-            known = self._details.get(model_id)
+            known = self._details.get((model_id, job_id))
             settled = known is not None and known.final and self._is_settled(model_id, job_id)
             if not settled and self._is_due(keys[0]):
                 self._begin(keys, partial(self._read, model_id, job_id), self._pause(keys[:1]))
         self._wait(keys[:1], patience)
-        return self._details.get(model_id)
+        return self._details.get((model_id, job_id))
 
-    def has_told_all(self, model_id: str) -> bool:
+    def has_told_all(self, model_id: str, job_id: str | None) -> bool:
         """Whether the details are those of the end, or the model is gone: no later look shows more of this training."""
         with self._lock:
-            known, sight = self._details.get(model_id), self._sights.get(model_id)
+            known, sight = self._details.get((model_id, job_id)), self._sights.get(model_id)
         return (known is not None and known.final) or (sight is not None and sight.status is None)
 
     def renewed(self, refused: Details, job_id: str | None, *, patience: float = PATIENCE) -> Details | None:
@@ -200,10 +207,10 @@ class Line:
         model_id = refused.model.id
         keys = [(_RENEWED, model_id), (_ONE, model_id), (_BULK, model_id)]  # one answer for all
         with self._lock:
-            if self._details.get(model_id) is refused and self._is_due(keys[0]):
+            if self._details.get((model_id, job_id)) is refused and self._is_due(keys[0]):
                 self._begin(keys, partial(self._read, model_id, job_id), RENEW_EVERY)
         self._wait(keys[:1], patience)
-        details = self._details.get(model_id)
+        details = self._details.get((model_id, job_id))
         return None if details is refused else details
 
     def is_gone(self, model_id: str) -> bool:
@@ -232,6 +239,15 @@ class Line:
     def _connect(self, allow: Callable[[], None]) -> ScenarioClient:
         return self._hook.connect(timeout=TIMEOUT, max_tries=1, budget=Metered(self._hook.budget, allow))
 
+    def secret(self, *, patience: float = PATIENCE) -> str | None:
+        """The connection's API secret, which seals what its tasks claim; None while it cannot be read."""
+        with self._lock:
+            stale = self._clock() - self._read_connection_at > READ_CONNECTION_EVERY
+            if (self._clients is None or stale) and self._is_due(_CONNECTION):
+                self._begin([_CONNECTION], self._read_connection, EVERY)
+        self._wait({_CONNECTION}, patience)
+        return str(self._hook.settings["api_secret"]) if self._clients else None
+
     @property
     def verify(self) -> bool | str:
         """Which certificates are trusted."""
@@ -250,7 +266,8 @@ class Line:
             for key in ((_BULK, model_id), (_ONE, model_id)):
                 self._next.pop(key, None)
             self._sights.pop(model_id, None)
-            self._details.pop(model_id, None)
+            for of in [of for of in self._details if of[0] == model_id]:
+                del self._details[of]
 
     def _is_settled(self, model_id: str, job_id: str | None) -> bool:
         sight = self._sights.get(model_id)
@@ -267,6 +284,9 @@ class Line:
         recently = self._clock() - 60
         watched = Counter(kind for kind, _ in {*asked, *(key for key, at in self._next.items() if at > recently)})
         return max(EVERY, self._quota.seconds_between_reads * (math.ceil(watched[_BULK] / BULK) + 2 * watched[_ONE]))
+
+    def _read_connection(self) -> None:
+        self._connected()
 
     def _begin(self, keys: Collection[_Key], question: Callable[[], None], pause: float) -> None:
         future, now = self._threads.submit(self._try, keys, question), self._clock()
@@ -303,8 +323,9 @@ class Line:
                 self.trouble = Trouble(text, since, again_at=now + AFTER_TROUBLE)
             self._quota.pause_reads(AFTER_TROUBLE)
         else:
-            self.trouble = None
-            self._quota.resume_reads()
+            if question != self._read_connection:  # which asks Airflow, not Scenario
+                self.trouble = None
+                self._quota.resume_reads()
 
     def _see(self, model_ids: list[str]) -> None:
         models = self._connected()[0].get_models(model_ids)
@@ -317,13 +338,14 @@ class Line:
                 self._sights.popitem(last=False)
 
     def _read(self, model_id: str, job_id: str | None) -> None:
-        client, before = self._connected()[0], self._details.get(model_id)
+        client, of = self._connected()[0], (model_id, job_id)
+        before = self._details.get(of)
         try:
             model = client.get_model(model_id)
         except NotFoundError:
             with self._lock:
                 self._sights[model_id] = Sight(at=self._clock())
-                self._details.pop(model_id, None)
+                self._details.pop(of, None)
                 self._next[_ONE, model_id] = self._clock() + GONE_FOR
             return
         job_id = job_id or model.job_id
@@ -341,7 +363,7 @@ class Line:
             complete = True
         details = Details(at=self._clock(), model=model, job=job, score=score, complete=complete)
         with self._lock:
-            self._details[model_id] = details
+            self._details[of] = details
             self._sights[model_id] = Sight.of(model, details.at)
             while len(self._details) > KEPT_DETAILS:
                 self._details.popitem(last=False)
@@ -370,6 +392,22 @@ class Lines:
     def __getitem__(self, conn_id: str) -> Line:
         return self._lines.setdefault(conn_id, Line(conn_id, self._threads))
 
+    def prove(self, trainings: Iterable[Training]) -> list[Training]:
+        """
+        Let each training have its model where that is proven to be its own; every look at a model comes after this.
+
+        Where Airflow proves nothing the model is asked for, in bulk, which task has made it.
+        """
+        found = list(trainings)
+        if not self.calls:
+            return [proof.by_airflow(training, None) for training in found]
+        connections = {training.conn_id for training in found if training.sealed}
+        secrets = {conn_id: self[conn_id].secret(patience=PATIENCE / len(connections)) for conn_id in connections}
+        found = [proof.by_airflow(training, secrets.get(training.conn_id)) for training in found]
+        unproven = [replace(each, model_id=each.pushed_model_id, status=None) for each in found if not each.model_id]
+        sights = self.sights(unproven)
+        return [proof.by_marker(each, sights.get((each.conn_id, each.pushed_model_id or ""))) for each in found]
+
     def sights(self, trainings: Iterable[Training]) -> dict[tuple[str, str], Sight]:
         """What is known of these trainings, by connection and model; what a task has returned is not asked for."""
         wanted: dict[str, dict[str, str | None]] = {}
@@ -390,7 +428,9 @@ class Lines:
 
     def has_told_all(self, training: Training) -> bool:
         """Whether no later look shows more of this training."""
-        return not (self.calls and training.model_id) or self[training.conn_id].has_told_all(training.model_id)
+        return not (self.calls and training.model_id) or self[training.conn_id].has_told_all(
+            training.model_id, training.job_id
+        )
 
     @property
     def asking(self) -> bool:

@@ -60,12 +60,12 @@ class Standing:
             case None | "scheduled" | "queued":
                 return "waiting"
             case "failed":
-                return "failed" if self.training.job_id else "not started"
+                return "failed" if self.training.has_started else "not started"
             case "skipped" | "upstream_failed" | "removed":
                 return "not started"
             case "success":
                 return "unknown"
-        return "training" if self.training.job_id else "preparing"
+        return "training" if self.training.has_started else "preparing"
 
     @property
     def name(self) -> str:

@@ -14,6 +14,7 @@ from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.trainers import without_secrets
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.links import ScenarioModelLink
+from airflow_provider_scenario.provenance import SEALED, Place
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -26,7 +27,7 @@ ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"}
 """States of a task that does nothing any more."""
 
 _LINK = ScenarioModelLink().xcom_key
-_KEYS = PushedKeys(model=_LINK, job="job_id", others=("creative_units_cost", "return_value"))
+_KEYS = PushedKeys(model=_LINK, job="job_id", others=("creative_units_cost", "return_value", SEALED))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +39,15 @@ class Training:
     :param label: what tells it from its siblings: the rendered map index.
     :param state: of the task; None before Airflow has looked at it.
     :param conn_id: the connection that the task uses.
-    :param model_id: as soon as the task has told it, checked to be no more than an id.
+    :param pushed_model_id: as an XCom says, which proves nothing; checked to be no more than an id.
+    :param pushed_job_id: the same.
+    :param given_model_id: what the worker has rendered the task's ``model_id`` to.
+    :param given_job_id: the same of its ``job_id``.
+    :param sealed: what :meth:`Claim.read` reads.
+    :param model_id: once :mod:`.proof` has found it proven. Only such a model is asked for, shown and changed.
+    :param job_id: the training's, where that is proven; None: whichever trains the model.
+    :param may_act: whether the task has made the model or started its training, so that the page may change it.
+    :param refusal: why the page does not show the model, for people.
     :param cost: creative units, as soon as the training has started.
     :param status: of the model, in the API's words, where the task has returned it.
     """
@@ -57,8 +66,16 @@ class Training:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     conn_id: str = ScenarioHook.default_conn_name
+    pushed_model_id: str | None = None
+    pushed_job_id: str | None = None
+    given_model_id: str | None = None
+    given_job_id: str | None = None
+    sealed: Any = None
     model_id: str | None = None
     job_id: str | None = None
+    may_act: bool = False
+    refusal: str | None = None
+    has_our_field: bool = False
     cost: float | None = None
     name: str | None = None
     type: str | None = None
@@ -71,8 +88,18 @@ class Training:
 
     @property
     def is_ours(self) -> bool:
-        """Whether it is of one of our operators, or has told its model as they do."""
-        return self.model_id is not None or self.operator in (*TRAINING_OPERATORS, SENSOR)
+        """Whether it is of one of our operators, or of a subclass: they alone have our fields or a proven model."""
+        return self.has_our_field or self.model_id is not None or self.operator in (*TRAINING_OPERATORS, SENSOR)
+
+    @property
+    def place(self) -> Place:
+        """As the worker knows the task."""
+        return Place(self.dag_id, self.run_id, self.task_id, self.map_index, self.iteration)
+
+    @property
+    def has_started(self) -> bool:
+        """Whether there is a training, as far as Airflow knows. Only for the words of the page."""
+        return bool(self.job_id or self.pushed_job_id)
 
     @property
     def address(self) -> dict[str, str]:
@@ -94,13 +121,13 @@ class Training:
 
 
 def newest(session: Session, dag_ids: Collection[str], *, limit: int, offset: int = 0) -> list[Training]:
-    """The trainings of these DAGs whose model is known, the newest first."""
+    """The tasks of these DAGs that have pushed a model, the newest first; see :attr:`Training.is_ours`."""
     rows = tables().newest(session, dag_ids, TRAINING_OPERATORS, _KEYS, limit=limit, offset=offset)
     return [_training(row) for row in rows]
 
 
 def of_run(session: Session, dag_id: str, run_id: str) -> list[Training]:
-    """All trainings of a run, also those that have not begun."""
+    """All trainings of a run, also those that have not begun; see :attr:`Training.is_ours`."""
     return [_training(row) for row in tables().of_run(session, dag_id, run_id, TRAINING_OPERATORS, _KEYS)]
 
 
@@ -108,10 +135,9 @@ def of_task(session: Session, key: TaskKey) -> list[Training]:
     """
     What one task trains or waits for: one training, or several where it is in a loop and ``key`` names no iteration.
 
-    Empty for a task that is not ours.
+    Of a task that is not ours too; see :attr:`Training.is_ours`.
     """
-    found = [_training(row) for row in tables().of_task(session, key, _KEYS)]
-    return [training for training in found if training.is_ours]
+    return [_training(row) for row in tables().of_task(session, key, _KEYS)]
 
 
 def _training(row: TaskRow) -> Training:
@@ -129,8 +155,12 @@ def _training(row: TaskRow) -> Training:
         started_at=row.start_date,
         ended_at=row.end_date,
         conn_id=fields.get("scenario_conn_id") or ScenarioHook.default_conn_name,
-        model_id=_id(_model_of(xcoms.get(_LINK))),
-        job_id=_id(xcoms.get("job_id")) or _id(result.get("job_id")),
+        pushed_model_id=_id(_model_of(xcoms.get(_LINK))),
+        pushed_job_id=_id(xcoms.get("job_id")) or _id(result.get("job_id")),
+        given_model_id=_id(fields.get("model_id")),
+        given_job_id=_id(fields.get("job_id")),
+        sealed=xcoms.get(SEALED),
+        has_our_field=bool(fields.get("scenario_conn_id")),
         cost=_number(xcoms.get("creative_units_cost", result.get("creative_units_cost"))),
         name=_text(result.get("name")) or fields.get("name"),
         type=_text(result.get("type")) or fields.get("type"),

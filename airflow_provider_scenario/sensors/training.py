@@ -105,7 +105,7 @@ class ScenarioTrainingSensor(RendersOnlyDagFile, BaseSensorOperator):
         with permanent_errors_do_not_retry():
             self._check()
             if self.model_id:
-                ScenarioModelLink().persist(context, model_id=self.model_id, app_url=self.hook.app_url)
+                self.hook.show_model(context, self.model_id, job_id=self.job_id)
             if not self.deferrable:
                 return super().execute(context)
             now = self.poke(context)

@@ -10,6 +10,7 @@ from airflow_provider_scenario.operators.model import (
     ScenarioUpdateModelOperator,
 )
 from airflow_provider_scenario.operators.training import ScenarioTrainModelOperator
+from airflow_provider_scenario.provenance import Claim, Place
 
 
 def create(context, **fields):
@@ -30,7 +31,9 @@ class TestCreate:
 
     def test_the_id_and_the_link_are_known_at_once(self, emulator, context):
         model_id = create(context)
+        claim = Claim(model_id=model_id, is_ours=True)
         assert context["ti"].xcoms == {
+            "scenario_model": claim.sealed(Place("a_dag", "a_run", "a_task", -1), "demo"),
             "model_id": model_id,
             "_link_ScenarioModelLink": f"https://app.scenario.com/models/{model_id}",
         }

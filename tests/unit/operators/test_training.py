@@ -11,6 +11,7 @@ from airflow_provider_scenario.exceptions import TrainingCanceledError, Training
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.operators.model import ScenarioAddTrainingImagesOperator, ScenarioCreateModelOperator
 from airflow_provider_scenario.operators.training import ScenarioCancelTrainingOperator, ScenarioTrainModelOperator
+from airflow_provider_scenario.provenance import Claim, Place
 from tests.airflow_versions import TaskDeferred
 
 
@@ -84,7 +85,9 @@ class TestStart:
     def test_ids_link_and_cost_are_known_as_soon_as_it_has_started(self, emulator, context, model_id):
         deferred(train(model_id, deferrable=True), context)
         training = emulator.ledger()["trainings"][0]
+        claim = Claim(model_id=model_id, job_id=training["job_id"], is_ours=True)
         assert context["ti"].xcoms == {
+            "scenario_model": claim.sealed(Place("a_dag", "a_run", "a_task", -1), "demo"),
             "model_id": model_id,
             "_link_ScenarioModelLink": f"https://app.scenario.com/models/{model_id}",
             "job_id": training["job_id"],

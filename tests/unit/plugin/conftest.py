@@ -31,6 +31,7 @@ from sqlalchemy.orm import scoped_session, sessionmaker
 
 from airflow_provider_scenario.client.scenario import ScenarioClient
 from airflow_provider_scenario.plugin.app import create_app
+from airflow_provider_scenario.provenance import SEALED, Claim, Place
 from tests.airflow_versions import AIRFLOW
 from tests.witness import Witness  # noqa: TC001 - as other tests have it
 
@@ -114,18 +115,24 @@ class Database:
         fields: dict[str, Any] | None = None,
         iteration: int | None = None,
         before_3_4: bool = False,
+        sealed: bool = True,
         **xcoms: Any,
     ) -> dict[str, Any]:
         """
         Put in a task instance with its rendered fields and XComs; returns what leads to it.
 
         :param iteration: of a loop, on Airflow 3.4.
+        :param sealed: whether a worker has sealed which model is the task's own.
         :param before_3_4: leave fields and XComs where an upgrade to 3.4 leaves those from before.
         """
         run, address = self._run(dag_id, run_id), {"dag_id": dag_id, "run_id": run_id, "task_id": task_id}
         address["map_index"] = map_index
         id_ = TaskInstance.__table__.c.id.type.python_type(str(uuid.uuid4()))  # text below Airflow 3.2
         if "model_id" in xcoms:
+            if sealed:
+                claim = Claim(model_id=xcoms["model_id"], job_id=xcoms.get("job_id"), is_ours="Sensor" not in operator)
+                place = Place(dag_id, run_id, task_id, map_index, iteration)
+                xcoms[SEALED] = claim.sealed(place, "demo")
             xcoms["_link_ScenarioModelLink"] = LINK + xcoms.pop("model_id")
         self._put(
             TaskInstance,
