@@ -7,11 +7,13 @@ Making a :class:`Location` touches nothing and imports nothing heavy, so that DA
 from __future__ import annotations
 
 import os
+import stat
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from operator import itemgetter
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -31,10 +33,28 @@ PART = 8 * 1024 * 1024
 """Bytes that go into a bucket at once: a part of S3 has 5 MB or more, and a file 10 000 parts or fewer."""
 
 
+MAX_ENTRIES = 10_000
+"""Files and folders in one folder: a dataset has some hundred, and a list of them is kept in memory."""
+
+MAX_TEXT = 64 * 1024
+"""Bytes of a small file of text, where whoever reads it says nothing else."""
+
+FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK  # without the last, a FIFO waits for its writer
+FOLDER = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
+
+
 class StorageError(InvalidInputError):
     """The storage failed or could not be reached: unlike a wrong dataset, trying again may help."""
 
     permanent = False
+
+
+class MissingError(InvalidInputError):
+    """There is no such file or folder."""
+
+
+class OutsideError(InvalidInputError):
+    """A link leads out of the folder that may be read."""
 
 
 class NewFile(Protocol):
@@ -52,6 +72,9 @@ class NewFile(Protocol):
 
 class Storage(Protocol):
     """As much of a file system as we need."""
+
+    def within(self, folder: str) -> Storage:
+        """The same storage, which reads nothing that lies outside of a folder, wherever links lead."""
 
     def entries(self, path: str) -> Iterable[tuple[str, int | None, bool]]:
         """Name, size in bytes where it is known, and whether it is a folder, of everything in a folder."""
@@ -89,28 +112,98 @@ class _DiskFile:
 
 
 class _Disk:
-    """The file system of this machine."""
+    """
+    The file system of this machine. What a path leads to is the choice of whoever wrote it; links are followed.
+
+    Only regular files are read: a FIFO may never have anything to read, and a device may never end.
+    """
+
+    def within(self, folder: str) -> Storage:
+        return _DiskFolder(folder, self)
+
+    def opened(self, path: str, flags: int) -> AbstractContextManager[int]:
+        """A descriptor of a file or folder, with the flags of ``os.open``."""
+        return _opened(path, flags)
 
     def entries(self, path: str) -> Iterator[tuple[str, int | None, bool]]:
-        with os.scandir(path) as entries:
+        with self.opened(path, FOLDER) as folder, os.scandir(folder) as entries:
             for entry in entries:
-                is_folder = entry.is_dir()
-                measurable = entry.is_file()  # not: a link to nothing
-                yield entry.name, entry.stat().st_size if measurable else None, is_folder
+                yield entry.name, *_size_and_kind(entry)
 
     def size(self, path: str) -> int | None:
-        return None if Path(path).is_dir() else Path(path).stat().st_size
+        with self.opened(path, FILE) as file:
+            found = os.fstat(file)
+            return None if stat.S_ISDIR(found.st_mode) else _regular(path, found).st_size
 
     def read(self, path: str, start: int, end: int | None) -> bytes:
-        with Path(path).open("rb") as file:
+        with self.opened(path, FILE) as descriptor, open(descriptor, "rb", closefd=False) as file:
+            size = _regular(path, os.fstat(descriptor)).st_size
             file.seek(start)
-            return file.read(-1 if end is None else end - start)
+            return file.read(max(0, (size if end is None else end) - start))
 
     def create(self, path: str) -> _DiskFile:
         return _DiskFile(Path(path))
 
     def sign(self, path: str, seconds: int) -> str:  # noqa: ARG002
         raise InvalidInputError(f"{path!r} is a file on this machine, which has no address that others could fetch.")
+
+
+class _DiskFolder(_Disk):
+    """
+    A folder of this machine that others may write into: what leads out of it, through links, is refused.
+
+    The path is resolved first; then each part of it is opened in the one before, without following links, so that
+    nobody can put a link there in between.
+
+    :param folder: its own path may hold links.
+    :param around: what the folder itself is opened with.
+    """
+
+    def __init__(self, folder: str, around: _Disk) -> None:
+        self._folder = folder or "."
+        self._around = around
+
+    @contextmanager
+    def opened(self, path: str, flags: int) -> Iterator[int]:
+        top, target = Path(os.path.realpath(self._folder)), Path(os.path.realpath(path or "."))
+        if not target.is_relative_to(top):
+            raise OutsideError(
+                f"{path!r} leads out of {self._folder!r}, by a link, and is not read: a link could show any file "
+                "of this machine. Put the file or folder itself there."
+            )
+        parts = target.relative_to(top).parts
+        with ExitStack() as opened:
+            found = opened.enter_context(self._around.opened(self._folder, FOLDER if parts else flags))
+            for number, part in enumerate(parts, start=1):
+                how = FOLDER if number < len(parts) else flags
+                found = opened.enter_context(_opened(part, how | os.O_NOFOLLOW, found))
+            yield found
+
+
+@contextmanager
+def _opened(path: str, flags: int, folder: int | None = None) -> Iterator[int]:
+    descriptor = os.open(path, flags, dir_fd=folder)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _size_and_kind(entry: os.DirEntry[str]) -> tuple[int | None, bool]:
+    """A link is measured where it is opened; one that cannot be followed counts as a file, which says so when read."""
+    try:
+        if entry.is_symlink() or not entry.is_file():
+            return None, entry.is_dir()
+        return entry.stat().st_size, False
+    except OSError:
+        return None, False
+
+
+def _regular(path: str, found: os.stat_result) -> os.stat_result:
+    if not stat.S_ISREG(found.st_mode):
+        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a special file (FIFO, device or socket)"
+        raise InvalidInputError(f"{path!r} is not a file but {kind}.")
+    return found
 
 
 class _BucketFile:
@@ -134,6 +227,9 @@ class _Bucket:
 
     def __init__(self, opened: Callable[[], AbstractFileSystem]) -> None:
         self._opened = opened
+
+    def within(self, folder: str) -> Storage:  # noqa: ARG002 - a bucket has no links
+        return self
 
     def entries(self, path: str) -> Iterator[tuple[str, int | None, bool]]:
         fs = self._opened()
@@ -226,23 +322,43 @@ class Location:
         return Location(_joined(self.text, name), size, self._storage, _joined(self._path, name))
 
     def beside(self, name: str) -> Location:
-        """A file in the same folder."""
-        text, path = (whole[: len(whole) - len(self.name)] + name for whole in (self.text, self._path))
-        return Location(text, None, self._storage, path)
+        """A file in the same folder, which must really lie in it: the author did not name it."""
+        text, folder = (whole[: len(whole) - len(self.name)] for whole in (self.text, self._path))
+        return Location(text + name, None, self._storage.within(folder), folder + name)
+
+    def below(self, chosen: str) -> Location:
+        """
+        A folder in this folder that somebody else has chosen, such as who triggers a DAG; or this folder itself.
+
+        :param chosen: a path below it, or a whole path or URL that begins with it.
+        :raises InvalidInputError: it is anything else.
+        """
+        inside = chosen
+        if chosen == self.text or chosen.startswith(f"{self.text.rstrip('/')}/"):
+            inside = chosen[len(self.text) :].lstrip("/")
+        parts = [part for part in inside.split("/") if part not in ("", ".")]
+        if inside.startswith("/") or ".." in parts or "://" in inside:
+            raise InvalidInputError(f"{chosen!r:.300} does not lie in {self.text!r}; give the path of a folder in it.")
+        storage, name = self._storage.within(self._path), "/".join(parts)
+        text, path = (_joined(whole, name) if name else whole for whole in (self.text, self._path))
+        return Location(text, None, storage, path)
 
     def listed(self) -> tuple[list[Location], list[Location]]:
         """
-        The folders and the files in a folder, by name, without hidden ones.
+        The folders and the files in a folder, by name, without hidden ones. All of them must really lie in it.
 
-        :raises InvalidInputError: there is no such folder.
+        :raises InvalidInputError: there is no such folder, or there is too much in it.
         :raises StorageError: it cannot be listed.
         """
         with told(self, "folder"):
-            entries = sorted(self._storage.entries(self._path or "."), key=itemgetter(0))
-        shown = [entry for entry in entries if entry[0] and not entry[0].startswith(".")]
+            entries = list(islice(self._storage.entries(self._path or "."), MAX_ENTRIES + 1))
+        if len(entries) > MAX_ENTRIES:
+            raise InvalidInputError(f"{self.text!r}, which has more than {MAX_ENTRIES} files and folders in it.")
+        shown = [entry for entry in sorted(entries, key=itemgetter(0)) if entry[0] and not entry[0].startswith(".")]
+        folder = Location(self.text, None, self._storage.within(self._path), self._path)
         return (
-            [self.inside(name, None) for name, _, is_folder in shown if is_folder],
-            [self.inside(name, size) for name, size, is_folder in shown if not is_folder],
+            [folder.inside(name, None) for name, _, is_folder in shown if is_folder],
+            [folder.inside(name, size) for name, size, is_folder in shown if not is_folder],
         )
 
     def measured(self) -> Location:
@@ -264,14 +380,13 @@ class Location:
         """
         Whether there is such a file.
 
+        :raises InvalidInputError: there is something else of that name.
         :raises StorageError: nobody can tell.
         """
         try:
             with told(self, "file"):
                 return self._storage.size(self._path) is not None
-        except StorageError:
-            raise
-        except InvalidInputError:
+        except MissingError:
             return False
 
     def read(self, start: int = 0, end: int | None = None) -> bytes:
@@ -284,15 +399,20 @@ class Location:
         with told(self, "file"):
             return self._storage.read(self._path, start, end)
 
-    def read_text(self) -> str:
+    def read_text(self, limit: int = MAX_TEXT) -> str:
         """
         Read a small file of UTF-8 text.
 
-        :raises InvalidInputError: there is no such file, or it is no UTF-8 text.
+        :param limit: bytes; no more than one byte beyond is read, whatever size a listing has told.
+        :raises InvalidInputError: there is no such file, it has more bytes, or it is no UTF-8 text.
         :raises StorageError: it cannot be read.
         """
+        file = self.measured()
+        content = file.read(0, limit + 1) if file.size else b""
+        if len(content) > limit or (file.size or 0) > limit:
+            raise InvalidInputError(f"{self.text!r} has more than {limit} bytes, which is the most that is read of it.")
         try:
-            return self.read().decode("utf-8-sig")
+            return content.decode("utf-8-sig")
         except UnicodeDecodeError:
             raise InvalidInputError(f"{self.text!r} is no UTF-8 text.") from None
 
@@ -335,12 +455,12 @@ def told(location: Location, kind: str, doing: str = "read") -> Iterator[None]:
     except InvalidInputError:
         raise
     except NotADirectoryError:
-        raise InvalidInputError(f"{location.text!r}, which is no folder here.") from None
+        raise MissingError(f"{location.text!r}, which is no folder here.") from None
     except FileNotFoundError:
         missing = "which is no folder here" if kind == "folder" else "there is no such file"
         if doing == "written":
             missing = "it cannot be written there; is the bucket there?"
-        raise InvalidInputError(f"{location.text!r}{',' if kind == 'folder' else ':'} {missing}.") from None
+        raise MissingError(f"{location.text!r}{',' if kind == 'folder' else ':'} {missing}.") from None
     except Exception as problem:
         wrong = _in_one_line(problem)
     else:

@@ -23,8 +23,8 @@ from airflow_provider_scenario.client.trainers import MAX_IMAGES
 from airflow_provider_scenario.datasets import metadata
 from airflow_provider_scenario.datasets.images import DatasetImage, list_images
 from airflow_provider_scenario.datasets.media import IMAGES, RECORDINGS
-from airflow_provider_scenario.datasets.settings import FILE_NAMES, Settings, parse_settings
-from airflow_provider_scenario.datasets.templates import refuse_templates
+from airflow_provider_scenario.datasets.settings import FILE_NAMES, MAX_BYTES, Settings, parse_settings
+from airflow_provider_scenario.datasets.values import check_text, refuse_templates
 from airflow_provider_scenario.storage import Location, StorageError, at_once
 
 _UNREAD = ("metadata.csv", "metadata.parquet")
@@ -99,7 +99,7 @@ def read_settings(files: Iterable[Location]) -> Settings:
     found = [file for file in files if file.name in FILE_NAMES]
     if len(found) > 1:
         raise InvalidInputError(f"there are {' and '.join(file.name for file in found)}; keep one.")
-    return parse_settings(found[0].name, found[0].read_text()) if found else Settings()
+    return parse_settings(found[0].name, found[0].read_text(MAX_BYTES)) if found else Settings()
 
 
 def _read(folder: Location, files: list[Location]) -> Dataset:
@@ -112,7 +112,8 @@ def _read(folder: Location, files: list[Location]) -> Dataset:
     settings = read_settings(files)
     notes = metadata.Metadata({}, None)
     if metadata.FILE_NAME in named:
-        notes = metadata.parse_metadata(named[metadata.FILE_NAME].read_text(), (image.name for image in images))
+        text = named[metadata.FILE_NAME].read_text(metadata.MAX_BYTES)
+        notes = metadata.parse_metadata(text, (image.name for image in images))
     captions = dict(zip(texts, at_once(_caption_in, texts.values()), strict=True))
     checked = at_once(
         DatasetImage.checked,
@@ -145,6 +146,7 @@ def _images(files: list[Location]) -> list[Location]:
         raise InvalidInputError(f"it has {len(images)} images; a dataset takes at most {MAX_IMAGES}.")
     stems: dict[str, str] = {}
     for image in images:
+        check_text("the name of an image", image.name)
         if image.stem in stems:
             raise InvalidInputError(
                 f"{stems[image.stem]!r} and {image.name!r} have the same stem: a caption could be either's. Rename one."
@@ -171,7 +173,7 @@ def _texts(files: list[Location], images: list[Location]) -> dict[str, Location]
 
 
 def _caption_in(text: Location) -> str | None:
-    return text.read_text().strip() or None
+    return metadata.check_caption(repr(text.name), text.read_text(metadata.MAX_CAPTION))
 
 
 def _one_caption(image: Location, texts: dict[str, str | None], noted: dict[str, str | None]) -> str | None:

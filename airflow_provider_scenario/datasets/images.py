@@ -12,7 +12,7 @@ from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.images import MAX_FILE
 from airflow_provider_scenario.client.trainers import MAX_IMAGES
 from airflow_provider_scenario.datasets.media import HEAD, TAIL, check_media
-from airflow_provider_scenario.storage import Location
+from airflow_provider_scenario.storage import Location, StorageError
 
 _FIELDS = ("path", "asset_id", "name", "caption")
 
@@ -65,13 +65,16 @@ class DatasetImage:
 
     def read(self) -> bytes:
         """
-        Read the whole file.
+        Read the whole file, one that is not big.
 
         :raises InvalidInputError: it is missing, empty, no image, or cut off, perhaps only since it was checked.
+        :raises StorageError: it has grown since.
         """
         if self.path is None:
             raise InvalidInputError(f"Training image {self.name!r} is an asset: there is no file to read.")
-        data = self.path.read()
+        data = self.path.read(0, MAX_FILE + 1)
+        if len(data) > MAX_FILE:
+            raise StorageError(f"Training image {self.name!r} has grown since it was checked.")
         check_media(self.path.name, len(data), data[:HEAD], data[-TAIL:])
         return data
 

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from io import StringIO
 from typing import Any, NamedTuple
 
 from airflow_provider_scenario.client.errors import InvalidInputError
+from airflow_provider_scenario.datasets.values import check_text, cut
 
 FILE_NAME = "metadata.jsonl"
+MAX_BYTES = 2 * 1024 * 1024
+"""Of the file: long captions of 50 images take some 50 KB, those of 2000 recordings some 500 KB."""
+
+MAX_CAPTION = 16 * 1024
+"""Bytes of one caption, here or in a file of its own: some 2500 words, and text encoders read 500 or fewer."""
+
 _SIDES = {"source": ("source", "source_file_name"), "target": ("target", "target_file_name")}
 
 
@@ -40,17 +48,17 @@ def parse_metadata(text: str, names: Iterable[str]) -> Metadata:
         name, caption = _caption(where, line)
         _check_there(where, "file_name", name, there)
         if name in captions and captions[name] != caption:
-            raise InvalidInputError(f"{where}: {name!r} has another caption on an earlier line; keep one of them.")
+            raise InvalidInputError(f"{where}: {_shown(name)} has another caption on an earlier line; keep one.")
         captions[name] = caption
     return Metadata(captions, pairs or None)
 
 
 def _lines(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
     # Not splitlines(): a caption may hold a U+2028, which JSON leaves as it is.
-    for number, line in enumerate(text.split("\n"), start=1):
-        where = f"{FILE_NAME}, line {number}"
+    for number, line in enumerate(StringIO(text, newline="\n"), start=1):
         if not line.strip():
             continue
+        where = f"{FILE_NAME}, line {number}"
         try:
             value = json.loads(line)
         except (ValueError, RecursionError) as problem:
@@ -72,7 +80,20 @@ def _caption(where: str, line: Mapping[str, Any]) -> tuple[str, str | None]:
         raise InvalidInputError(f"{where} has the text {_shown(caption)}; give text.")
     if "text" not in line and len(line) > 1:
         raise InvalidInputError(f"{where} has {_keys(line)} and no 'text', which is the key of the caption.")
-    return name, (caption or "").strip() or None
+    return name, check_caption(f"{where} has a text that", caption or "")
+
+
+def check_caption(what: str, caption: str) -> str | None:
+    """
+    Check what a file says of an image; None if it says nothing.
+
+    :param what: what the caption is called in a message.
+    :raises InvalidInputError: it is too long, or no text.
+    """
+    check_text(what, caption)
+    if len(caption.encode()) > MAX_CAPTION:
+        raise InvalidInputError(f"{what} has more than {MAX_CAPTION} bytes, which is the most of one caption.")
+    return caption.strip() or None
 
 
 def _pair(where: str, line: Mapping[str, Any], there: set[str]) -> dict[str, str]:
@@ -86,12 +107,12 @@ def _pair(where: str, line: Mapping[str, Any], there: set[str]) -> dict[str, str
     instruction = line.get("instruction")
     if not isinstance(instruction, str) or not instruction.strip():
         raise InvalidInputError(f"{where} has the instruction {_shown(instruction)}; say what changes.")
-    return {**pair, "instruction": instruction.strip()}
+    return {**pair, "instruction": check_caption(f"{where} has an instruction that", instruction) or ""}
 
 
 def _check_there(where: str, key: str, name: str, there: set[str]) -> None:
     if name not in there:
-        raise InvalidInputError(f"{where} has {key} {name!r}, and there is no such image in the folder.")
+        raise InvalidInputError(f"{where} has {key} {_shown(name)}, and there is no such image in the folder.")
 
 
 def resolve_pairs(pairs: Any, ids: Mapping[str, str]) -> list[dict[str, str]]:
@@ -128,7 +149,7 @@ def resolve_pairs(pairs: Any, ids: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 def _keys(line: Mapping[str, Any]) -> str:
-    return ", ".join(map(repr, line)) or "nothing"
+    return cut(", ".join(map(repr, line)), 300) or "nothing"
 
 
 def _shown(value: object) -> str:

@@ -15,9 +15,12 @@ from airflow_provider_scenario.client.trainers import (
     check_short_description,
     check_type,
 )
-from airflow_provider_scenario.datasets.templates import refuse_templates
+from airflow_provider_scenario.datasets.values import check_values, cut
 
 FILE_NAMES = ("training.yaml", "training.yml", "training.json")
+MAX_BYTES = 64 * 1024
+"""Of the file: all parameters there are, with long prompts, take some 5 KB."""
+
 _OWN = {"name": "name", "type": "type", "shortDescription": "short_description", "preset": "preset"}
 PRESETS = ("default", "style", "subject")
 
@@ -43,7 +46,7 @@ def parse_settings(file_name: str, text: str) -> Settings:
         own: dict[str, Any] = {}
         parameters: dict[str, Any] = {}
         values = _parsed(file_name, text)
-        refuse_templates("it", values)
+        check_values("it", values)
         for key, value in _spelled(values).items():
             if key in _OWN:
                 own[_OWN[key]] = value
@@ -57,7 +60,7 @@ def parse_settings(file_name: str, text: str) -> Settings:
         wrong = str(problem)
     else:
         return settings
-    raise InvalidInputError(f"{file_name}: {wrong}")
+    raise InvalidInputError(f"{file_name}: {cut(wrong)}")
 
 
 def check_preset(preset: str | None) -> None:
@@ -92,8 +95,10 @@ def _spelled(values: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def _parsed(file_name: str, text: str) -> Mapping[Any, Any]:
+    from airflow_provider_scenario.datasets.plain_yaml import plain_yaml
+
     try:
-        values = json.loads(text) if file_name.endswith(".json") else _yaml(text)
+        values = json.loads(text) if file_name.endswith(".json") else plain_yaml(text)
     except (ValueError, RecursionError) as problem:
         raise InvalidInputError(f"cannot be read: {' '.join(str(problem).split())[:300]}.") from None
     if values is None:
@@ -101,17 +106,6 @@ def _parsed(file_name: str, text: str) -> Mapping[Any, Any]:
     if not isinstance(values, dict):
         raise InvalidInputError(f"holds {type(values).__name__}; give keys and values.")
     return values
-
-
-def _yaml(text: str) -> Any:
-    import yaml
-
-    try:
-        return yaml.safe_load(text)
-    except ValueError:
-        raise
-    except (yaml.YAMLError, TypeError, AttributeError, OverflowError, LookupError) as problem:
-        raise ValueError(str(problem)) from None
 
 
 def _did_you_mean(key: str) -> str:
