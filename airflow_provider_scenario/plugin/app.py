@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 from urllib.parse import urlencode
 
-import anyio
 from fastapi import APIRouter, Depends, FastAPI, Form, HTTPException, Query, Request, status
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, Response
 from starlette.exceptions import HTTPException as AnyHTTPError
@@ -21,6 +21,7 @@ from airflow_provider_scenario.plugin import access, actions, pictures, training
 from airflow_provider_scenario.plugin.headers import StrictHeaders
 from airflow_provider_scenario.plugin.lookup import Lines
 from airflow_provider_scenario.plugin.pages import Pages
+from airflow_provider_scenario.plugin.slots import Slots
 from airflow_provider_scenario.plugin.standing import STATES, Batch, Standing
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ def create_app() -> FastAPI:
     """Make the application; its state, what Scenario has said, is its own."""
     app = FastAPI(title="Scenario trainings", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.lines = Lines(calls=conf().getboolean("scenario", "page_calls_scenario", fallback=True))
+    app.state.picture_slots = pictures.slots()
+    app.state.action_slots = Slots(each=8, altogether=32)  # none waits: who presses a button hears at once
     app.include_router(routes)
     app.add_middleware(StrictHeaders)
     app.add_exception_handler(AnyHTTPError, _refuse)
@@ -179,28 +182,29 @@ def training_page(request: Request, may_edit: access.MayEdit, key: Key) -> HTMLR
 @routes.get("/picture", dependencies=[MAY_SEE_DAG])
 async def picture(request: Request, key: Key, asset_id: Text) -> Response:
     """A training image or a sample of one training."""
-
-    def load() -> Response:
-        training = _training(key)
-        return pictures.load(_line(request, training), training, asset_id)
-
-    return await anyio.to_thread.run_sync(load, limiter=pictures.limiter())
+    training = await run_in_threadpool(_training, key)
+    line = _line(request, training)
+    slots: Slots = request.app.state.picture_slots
+    return await slots.run(training.conn_id, lambda: pictures.load(line, training, asset_id))
 
 
 @routes.post("/cancel", dependencies=[MAY_EDIT_DAG, access.FROM_OWN_PAGE, AUDITED])
-def cancel_training(request: Request, key: Key) -> HTMLResponse:
+async def cancel_training(request: Request, key: Key) -> HTMLResponse:
     """Cancel one training."""
-    training = _training(key)
-    line = _line(request, training)
-    return pages.outcome(training, lambda: actions.cancel(line, training))
+    return await _act(request, key, actions.cancel)
 
 
 @routes.post("/epoch", dependencies=[MAY_EDIT_DAG, access.FROM_OWN_PAGE, AUDITED])
-def choose_epoch(request: Request, key: Key, epoch: Annotated[str, Form(max_length=50)]) -> HTMLResponse:
+async def choose_epoch(request: Request, key: Key, epoch: Annotated[str, Form(max_length=50)]) -> HTMLResponse:
     """Choose the epoch that a trained model uses."""
-    training = _training(key)
+    return await _act(request, key, lambda line, training: actions.choose_epoch(line, training, epoch))
+
+
+async def _act(request: Request, key: TaskKey, act: Callable[[Line, Training], str]) -> HTMLResponse:
+    training = await run_in_threadpool(_training, key)
     line = _line(request, training)
-    return pages.outcome(training, lambda: actions.choose_epoch(line, training, epoch))
+    slots: Slots = request.app.state.action_slots
+    return await slots.run(training.conn_id, lambda: pages.outcome(training, lambda: act(line, training)))
 
 
 @routes.get("/static/{name}", dependencies=[LOGGED_IN])
