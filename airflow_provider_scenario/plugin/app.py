@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 from urllib.parse import urlencode
 
-import anyio
 from fastapi import APIRouter, Depends, FastAPI, Form, HTTPException, Query, Request, status
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, Response
 from starlette.exceptions import HTTPException as AnyHTTPError
@@ -22,6 +22,7 @@ from airflow_provider_scenario.plugin.headers import StrictHeaders
 from airflow_provider_scenario.plugin.lookup import Lines
 from airflow_provider_scenario.plugin.pages import Pages
 from airflow_provider_scenario.plugin.proof import CANNOT_ACT
+from airflow_provider_scenario.plugin.slots import Slots
 from airflow_provider_scenario.plugin.standing import STATES, Batch, Standing
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.plugin.lookup import Line, Trouble
     from airflow_provider_scenario.plugin.trainings import Training
 
+NO_TRAINING = "This task trains nothing, or nothing yet."
 NO_CALLS = "[scenario] page_calls_scenario is False in Airflow's configuration"
 
 STATIC = Path(__file__).parent / "static"
@@ -47,6 +49,8 @@ def create_app() -> FastAPI:
     """Make the application; its state, what Scenario has said, is its own."""
     app = FastAPI(title="Scenario trainings", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.lines = Lines(calls=conf().getboolean("scenario", "page_calls_scenario", fallback=True))
+    app.state.picture_slots = pictures.slots()
+    app.state.action_slots = Slots(each=8, altogether=32)  # none waits: who presses a button hears at once
     app.include_router(routes)
     app.add_middleware(StrictHeaders)
     app.add_exception_handler(AnyHTTPError, _refuse)
@@ -181,28 +185,37 @@ def training_page(request: Request, may_edit: access.MayEdit, key: Key) -> HTMLR
 @routes.get("/picture", dependencies=[MAY_SEE_DAG])
 async def picture(request: Request, key: Key, asset_id: Text) -> Response:
     """A training image or a sample of one training."""
+    stored = await run_in_threadpool(_stored, request, key)
 
     def load() -> Response:
-        training = _training(request, key)
+        training = _proven(request, stored)
         return pictures.load(_line(request, training), training, asset_id)
 
-    return await anyio.to_thread.run_sync(load, limiter=pictures.limiter())
+    slots: Slots = request.app.state.picture_slots
+    return await slots.run(stored.conn_id, load)
 
 
 @routes.post("/cancel", dependencies=[MAY_EDIT_DAG, access.FROM_OWN_PAGE, AUDITED])
-def cancel_training(request: Request, key: Key) -> HTMLResponse:
+async def cancel_training(request: Request, key: Key) -> HTMLResponse:
     """Cancel one training."""
-    training = _training(request, key, to_act=True)
-    line = _line(request, training)
-    return pages.outcome(training, lambda: actions.cancel(line, training))
+    return await _act(request, key, actions.cancel)
 
 
 @routes.post("/epoch", dependencies=[MAY_EDIT_DAG, access.FROM_OWN_PAGE, AUDITED])
-def choose_epoch(request: Request, key: Key, epoch: Annotated[str, Form(max_length=50)]) -> HTMLResponse:
+async def choose_epoch(request: Request, key: Key, epoch: Annotated[str, Form(max_length=50)]) -> HTMLResponse:
     """Choose the epoch that a trained model uses."""
-    training = _training(request, key, to_act=True)
-    line = _line(request, training)
-    return pages.outcome(training, lambda: actions.choose_epoch(line, training, epoch))
+    return await _act(request, key, lambda line, training: actions.choose_epoch(line, training, epoch))
+
+
+async def _act(request: Request, key: TaskKey, act: Callable[[Line, Training], str]) -> HTMLResponse:
+    stored = await run_in_threadpool(_stored, request, key)
+
+    def act_on_own() -> HTMLResponse:
+        training = _proven(request, stored, to_act=True)
+        return pages.outcome(training, lambda: act(_line(request, training), training))
+
+    slots: Slots = request.app.state.action_slots
+    return await slots.run(stored.conn_id, act_on_own)
 
 
 @routes.get("/static/{name}", dependencies=[LOGGED_IN])
@@ -230,12 +243,11 @@ def _read(question: Callable[..., T], *arguments: object, **options: object) -> 
         return question(session, *arguments, **options)
 
 
-def _training(request: Request, key: TaskKey, *, to_act: bool = False) -> Training:
+def _stored(request: Request, key: TaskKey) -> Training:
     """
-    The training of a task, whose model is proven to be the task's.
+    What Airflow has stored of one task; its model is not proven yet.
 
-    :param to_act: whether something is to be changed, not only shown.
-    :raises HTTPException: 400, 404 or 409 with the reason; Scenario was asked for nothing but whose the model is.
+    :raises HTTPException: 400, 404 or 409 with the reason.
     """
     if not _lines(request).calls:
         raise HTTPException(status.HTTP_409_CONFLICT, f"This page does not call Scenario here: {NO_CALLS}.")
@@ -243,11 +255,23 @@ def _training(request: Request, key: TaskKey, *, to_act: bool = False) -> Traini
     if len(found) > 1:
         detail = "This task is in a loop; the address does not say which iteration."
         raise HTTPException(status.HTTP_400_BAD_REQUEST, detail)
-    training = next(iter(_ours(request, found)), None)
+    if not found:
+        raise HTTPException(status.HTTP_404_NOT_FOUND, NO_TRAINING)
+    return found[0]
+
+
+def _proven(request: Request, stored: Training, *, to_act: bool = False) -> Training:
+    """
+    The training of a task, whose model is proven to be the task's.
+
+    :param to_act: whether something is to be changed, not only shown.
+    :raises HTTPException: 404 or 409 with the reason; Scenario was asked for nothing but whose the model is.
+    """
+    training = next(iter(_ours(request, [stored])), None)
     if training and training.refusal:
         raise HTTPException(status.HTTP_409_CONFLICT, training.refusal)
     if training is None or training.model_id is None:
-        raise HTTPException(status.HTTP_404_NOT_FOUND, "This task trains nothing, or nothing yet.")
+        raise HTTPException(status.HTTP_404_NOT_FOUND, NO_TRAINING)
     if to_act and not training.may_act:
         raise HTTPException(status.HTTP_409_CONFLICT, CANNOT_ACT.format(model_id=training.model_id))
     return training

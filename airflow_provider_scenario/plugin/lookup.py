@@ -17,6 +17,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
 
 from airflow_provider_scenario.client.errors import NotFoundError, RequestRefusedError, ScenarioError
 from airflow_provider_scenario.client.models import BULK
@@ -253,6 +254,12 @@ class Line:
         """Which certificates are trusted."""
         verify: bool | str = self._hook.settings["verify"]
         return verify
+
+    @property
+    def http_host(self) -> str | None:
+        """The host of the connection where it is reached without TLS, such as the emulator's."""
+        base = urlsplit(self._hook.settings.get("base_url", ""))
+        return base.hostname if base.scheme == "http" else None
 
     @property
     def asking(self) -> bool:
