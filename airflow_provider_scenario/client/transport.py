@@ -37,7 +37,7 @@ from airflow_provider_scenario.client.dialect import Dialect, ScenarioDialect
 from airflow_provider_scenario.client.errors import InvalidInputError, ScenarioError, ServiceError, ThrottledError
 from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.refusals import LOOK_FIRST, Asked, decode, retry_after, said_by
-from airflow_provider_scenario.client.texts import Scrubber, plain
+from airflow_provider_scenario.client.texts import Scrubber, is_http, plain
 
 if TYPE_CHECKING:
     from airflow_provider_scenario.client.budget import RequestBudget
@@ -334,7 +334,7 @@ class Transport:
         self, call: Asked, method: str, address: str, content: bytes | None = None
     ) -> requests.Response | _Failure:
         """Ask once. The error of requests ends here: it holds the address with its signature."""
-        if not _is_http(address):
+        if not is_http(address):
             return self._storage_failed(call, address, "Scenario gave an address that is not an http(s) one")
         said = b""
         try:
@@ -367,7 +367,7 @@ class Transport:
     def _storage_failed(
         self, call: Asked, address: str, text: str, *, status: int | None = None, may_repeat: bool = False
     ) -> _Failure:
-        where = f" at {urlsplit(address).netloc.rpartition('@')[2][:_LONGEST_HOST]}" if _is_http(address) else ""
+        where = f" at {urlsplit(address).netloc.rpartition('@')[2][:_LONGEST_HOST]}" if is_http(address) else ""
         message = f"Could not {call.phrase}: {self._scrub(text)}{where}. {call.fate()}"
         return _Failure(ServiceError(message, maybe_done=False, request=call.request, status=status), may_repeat)
 
@@ -569,14 +569,6 @@ def _beginning(response: requests.Response, limit: int) -> bytes:
     return b"".join(parts)[:limit]
 
 
-def _is_http(address: str) -> bool:
-    try:
-        parts = urlsplit(address)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-
-
 def encoded(body: Json) -> bytes:
     """
     A body as it goes over the wire.
@@ -606,7 +598,7 @@ def _query_value(value: object) -> str:
 
 
 def _checked_base_url(base_url: str, example: str) -> str:
-    if not _is_http(base_url):
+    if not is_http(base_url):
         shown = "" if "@" in str(base_url) else f" {plain(str(base_url))!r}"
         raise InvalidInputError(f"The base URL{shown} must be an http(s) address, such as {example}.")
     parts = urlsplit(base_url)
