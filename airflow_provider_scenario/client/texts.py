@@ -11,7 +11,7 @@ import base64
 import itertools
 import re
 from collections.abc import Iterable, Iterator
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 MAX_SERVICE_TEXT = 400
 """Characters of the service's own words that a message repeats."""
@@ -88,6 +88,15 @@ class Scrubber:
                 parts += [text[done:start], "***"]
             done = max(done, end)
         return "".join([*parts, text[done:]])
+
+
+def is_http(address: str) -> bool:
+    """Whether it is an http(s) address that can be asked."""
+    try:
+        parts = urlsplit(address)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _found(needles: Iterable[str], text: str) -> Iterator[tuple[int, int]]:
