@@ -27,18 +27,24 @@ one; how `sign` is made; where the address is registered (ask the support). So t
 
 `AIRFLOW_URL`, `AIRFLOW_USER`, `AIRFLOW_PASSWORD` (of a user who may create asset events), `EVENT_SECRET` (long and
 random; the address to register is `https://<host>/<EVENT_SECRET>`), `EVENT_PORT` (default 8322).
+
+It speaks plain HTTP, on all interfaces: put a web server in front that speaks TLS and limits requests by address.
 """
 
 from __future__ import annotations
 
 import hmac
+import io
 import json
 import logging
 import os
+import sys
+import threading
+import time
 from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from airflow.sdk import DAG, Asset, task
 
@@ -46,6 +52,15 @@ log = logging.getLogger(__name__)
 
 LISTINGS = Asset("ai-creation-workshop://listings")
 RECOGNISED = ("modelId", "modelVersionId", "modelFileId", "status")
+
+AT_ONCE = 32
+"""Connections, each with a thread. Further ones get 503 at once, and the workshop sends the event again."""
+SECONDS = 5.0
+"""For a request to arrive, however many pieces it comes in. The workshop waits no longer for an answer."""
+LARGEST_BODY = 1_000_000
+"""Bytes. The ids in an event have a few hundred."""
+LONGEST_VALUE = 200
+"""Characters of a value that is passed on. An id has about 30."""
 
 with DAG(dag_id="listing_events", schedule=[LISTINGS], catchup=False, doc_md=__doc__, tags=["scenario", "example"]):
 
@@ -89,20 +104,56 @@ class Airflow:
         return answer.json()
 
 
+class UntilDeadline(io.RawIOBase):
+    """
+    Reads a connection for so many seconds in all; after that it raises ``TimeoutError``, which ends the request.
+
+    The timeout of a socket starts anew with each byte, so that a slow sender could hold its thread for days.
+    """
+
+    def __init__(self, connection: Any, seconds: float) -> None:
+        self.connection, self.deadline = connection, time.monotonic() + seconds
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self.connection.settimeout(left)
+        return int(self.connection.recv_into(buffer))
+
+
 class Receiver(BaseHTTPRequestHandler):
     """Answers 404 to who does not know the secret, 502 while Airflow cannot be told, else 204."""
 
     airflow: Airflow
     secret: str
+    server_version, sys_version = "receiver", ""
+
+    def setup(self) -> None:
+        super().setup()
+        self.rfile = io.BufferedReader(UntilDeadline(self.connection, SECONDS))
 
     def do_POST(self) -> None:
-        address = urlsplit(self.path)
-        content = self.rfile.read(min(int(self.headers.get("content-length") or 0), 1_000_000))
-        if not hmac.compare_digest(address.path.encode(), f"/{self.secret}".encode()):
+        length = self.headers.get("content-length", "0")
+        if "transfer-encoding" in self.headers:
+            self.answer(411)  # we read no chunks
+            return
+        if not (length.isascii() and length.isdigit()):
+            self.answer(400)
+            return
+        if len(length) > 10 or int(length) > LARGEST_BODY:
+            self.answer(413)
+            return
+        content = self.rfile.read(int(length))
+        path, _, query = self.path.partition("?")
+        if not hmac.compare_digest(path.encode(), f"/{self.secret}".encode()):
             self.answer(404)
             return
         try:
-            self.airflow.tell(recognised(dict(parse_qsl(address.query)), content))
+            self.airflow.tell(recognised(dict(parse_qsl(query)), content))
         except Exception as problem:
             log.warning("Airflow could not be told, the workshop will try again: %s", type(problem).__name__)
             self.answer(502)
@@ -113,6 +164,10 @@ class Receiver(BaseHTTPRequestHandler):
         self.send_response(status)
         self.end_headers()
 
+    def send_error(self, code: int, *_: Any) -> None:
+        """Answer what is no HTTP without repeating it, as the method of the base class does."""
+        self.answer(code)
+
     def log_message(self, *_: Any) -> None:
         """Write nothing: the path holds the secret, the token and the signature."""
 
@@ -121,17 +176,51 @@ def recognised(query: dict[str, str], content: bytes) -> dict[str, Any]:
     """What of an event may be kept: neither token nor signature, and of the body what we know the meaning of."""
     try:
         body = json.loads(content or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         body = {}
-    known = {name: body[name] for name in RECOGNISED if name in body} if isinstance(body, dict) else {}
-    return {**known, "bizType": query.get("bizType"), "invokeId": query.get("invokeId")}
+    known = {name: body[name] for name in RECOGNISED if fit(body.get(name))} if isinstance(body, dict) else {}
+    return {**known, **{name: query[name] if fit(query.get(name)) else None for name in ("bizType", "invokeId")}}
 
 
-def serve(airflow: Airflow, secret: str, port: int) -> ThreadingHTTPServer:
+def fit(value: Any) -> bool:
+    """Whether Airflow can keep a value: its database takes neither NaN nor half a character."""
+    return isinstance(value, str | int) and len(text := str(value)) <= LONGEST_VALUE and text.isprintable()
+
+
+class Server(ThreadingHTTPServer):
+    """Answers :data:`AT_ONCE` connections at once, and refuses further ones without a thread."""
+
+    def __init__(self, *arguments: Any) -> None:
+        self.free = threading.BoundedSemaphore(AT_ONCE)
+        super().__init__(*arguments)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if not self.free.acquire(blocking=False):
+            request.send(b"HTTP/1.0 503 Service Unavailable\r\n\r\n")
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except BaseException:  # no thread could be started
+            self.free.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self.free.release()
+
+    def handle_error(self, *_: Any) -> None:
+        """Say what went wrong without the request, which holds the secret."""
+        log.warning("A request has broken off: %s", getattr(sys.exc_info()[0], "__name__", None))
+
+
+def serve(airflow: Airflow, secret: str, port: int) -> Server:
     if not secret:
         raise ValueError("EVENT_SECRET is empty: then anybody could send events.")
     handler = type("ThisReceiver", (Receiver,), {"airflow": airflow, "secret": secret})
-    return ThreadingHTTPServer(("", port), handler)
+    return Server(("", port), handler)
 
 
 if __name__ == "__main__":

@@ -183,7 +183,7 @@ def subjects(call: Call) -> list[str]:
     if call.raw and not ids:
         try:
             body = json.loads(call.raw)
-        except ValueError:
+        except (ValueError, RecursionError):
             body = None
         if isinstance(body, dict):
             ids += [item for item in body.get("modelIds") or [] if isinstance(item, str)]

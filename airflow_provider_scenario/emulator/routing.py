@@ -36,7 +36,7 @@ class Call:
             pass  # it is stricter about half an emoji than the service
         try:
             return json.loads(self.raw, parse_constant=_no_number)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise Refusal(400, "Invalid JSON in the request body") from None
 
     def body(self) -> dict[str, Any]:

@@ -11,6 +11,9 @@ from airflow_provider_scenario.emulator.lifecycle import settle
 from airflow_provider_scenario.emulator.settings import Fault, Outcome, Settings
 from airflow_provider_scenario.emulator.state import State
 
+CENTURY = 100 * 365 * 24 * 3600.0
+"""Seconds. Dates beyond the year 9999 cannot be written."""
+
 SECRETS = {"api_secret", "api_token"}
 """Settings that are not shown: whoever may read the settings need not know them."""
 
@@ -100,7 +103,7 @@ def switches(state: State) -> APIRouter:
         return {"deleted": True}
 
     @router.post("/advance")
-    async def advance(seconds: Annotated[float, Body(embed=True, ge=0)]) -> dict[str, float]:
+    async def advance(seconds: Annotated[float, Body(embed=True, ge=0, le=CENTURY)]) -> dict[str, float]:
         """Move the emulator's clock on: {"seconds": 3600}. Trainings, cool-downs and signed URLs all live by it."""
         state.clock_offset += seconds
         return {"seconds": seconds, "clock_offset": state.clock_offset}

@@ -15,6 +15,7 @@ import time
 from airflow_provider_scenario.emulator.access import WINDOW_SECONDS
 from airflow_provider_scenario.emulator.gateway import Gateway, request_id
 from airflow_provider_scenario.emulator.routing import Answer, Call, Refusal
+from airflow_provider_scenario.emulator.signing import LONGEST_TIME
 
 TOLERANCE = 15 * 60.0
 UNSIGNED = frozenset({"x-ca-signature", "x-ca-signature-headers", "accept", "content-md5", "content-type", "date"})
@@ -82,7 +83,7 @@ def string_to_sign(call: Call) -> str:
 def _check_time(timestamp: str | None, now: float) -> None:
     if timestamp is None:
         return
-    if not (timestamp.isascii() and timestamp.isdigit()):
+    if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= LONGEST_TIME):
         raise HeaderRefusal(400, "Invalid Timestamp")
     if abs(int(timestamp) / 1000 - now) > TOLERANCE:
         raise HeaderRefusal(400, "Timestamp Expired")

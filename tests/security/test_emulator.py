@@ -334,3 +334,35 @@ class TestCommand:
         said = capsys.readouterr().out
         assert "to-keep" not in said
         assert "~/.cache/scenario-emulator-files" in " ".join(said.split())
+
+
+LOGIN = "Basic " + base64.b64encode(b"demo:demo").decode()
+DIGITS = "9" * 5000
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "headers", "expected"),
+    [
+        ("GET", f"/cdn/assets/x?Signature=a&Expires={DIGITS}", None, {}, 403),
+        ("GET", "/cdn/assets/x?Signature=%C3%A9&Expires=9999999999", None, {}, 403),
+        (
+            "POST",
+            "/scc/spQueryToken",
+            b"{}",
+            {"x_ca_key": "demo", "x_ca_signature": "x", "x_ca_timestamp": DIGITS},
+            400,
+        ),
+        ("POST", "/v1/models", b"[" * 100_000, {"authorization": LOGIN}, 400),
+        ("POST", "/emulator/settings", b"[" * 100_000, {"content_type": "application/json"}, 400),
+    ],
+    ids=["long time", "odd signature", "long timestamp", "deep", "deep switch"],
+)
+def test_odd_values_are_refused_and_break_nothing(emulator, method, path, body, headers, expected):
+    assert status(emulator, method, path, body, **headers) == expected
+
+
+@pytest.mark.parametrize("seconds", ["1e999", "NaN", "1e300", "-1"])
+def test_a_clock_that_could_not_be_shown_is_not_set(emulator, seconds):
+    body = f'{{"seconds": {seconds}}}'.encode()
+    assert status(emulator, "POST", "/emulator/advance", body, content_type="application/json") >= 400
+    assert emulator.state.clock_offset == 0
