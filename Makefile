@@ -25,11 +25,12 @@ test: lint ## Check style, types and imports, then run the tests
 	@# The system tests run also where a unit test has failed. Each of three processes has an Airflow of its own, and
 	@# mostly waits for it.
 	@failed=0; \
-	$(TESTING) $(BIN)/python -m pytest -m "not full" -n 3 tests/unit tests/contract || failed=1; \
-	$(TESTING) $(BIN)/python -m pytest -m "not full" -n 3 --dist worksteal tests/system || failed=1; \
+	$(TESTING) $(BIN)/python -m pytest -m "not full" -n 3 tests/unit tests/contract tests/security \
+		--ignore tests/security/system || failed=1; \
+	$(TESTING) $(BIN)/python -m pytest -m "not full" -n 3 --dist worksteal tests/system tests/security/system || failed=1; \
 	exit $$failed
 
-test-full: $(VENV)/test ## Run the tests that need PostgreSQL, Redis, Chromium or many minutes, and other Airflows
+test-full: $(VENV)/test $(VENV)/fab ## Run the tests that need PostgreSQL, Redis, Chromium or many minutes, and other Airflows
 	@$(TESTING) $(BIN)/python -m pytest -m "full and not alone" -n 2 --dist worksteal
 	@$(TESTING) $(BIN)/python -m pytest -m "full and alone"
 	@# Airflow 3.3 is the one of all other tests.
@@ -62,3 +63,10 @@ $(VENV)/test: $(PINS) | $(BIN)/python
 	@echo "Installing Airflow, this provider and the test tools into $(VENV), which takes a minute or two ..."
 	@$(INSTALL) -e ".[test]"
 	@touch $@ $(VENV)/demo
+
+# FAB's auth manager, for the tests of rights per DAG only: see tests/security/system/fab.py.
+$(VENV)/fab: .ci/fab-3.3.txt $(VENV)/test
+	@echo "Installing FAB's auth manager into $@ ..."
+	@rm -rf $@
+	@$(BIN)/uv pip install --quiet --no-deps --python $(BIN)/python --target $@ -r .ci/fab-3.3.txt
+	@touch $@

@@ -23,6 +23,9 @@ NOT_OF_AIRFLOW = (
     "tests/unit/emulator",
     "tests/unit/test_example_dags.py",  # with executors' packages and our own tools, which only `make test` installs
     "tests/unit/test_import_contracts.py",
+    "tests/security/test_client_connection.py",
+    "tests/security/test_client_limits.py",
+    "tests/security/system",
 )
 
 NOTHING_TO_RUN = 5
@@ -41,6 +44,6 @@ for path in sorted(Path(".ci").glob("constraints-*.txt")):
             pytest(*session.posargs)
             return
         left_out = [argument for path in NOT_OF_AIRFLOW for argument in ("--ignore", path)]
-        pytest("-m", "not full", "-n", "4", "tests/unit", "tests/contract", *left_out)
+        pytest("-m", "not full", "-n", "4", "tests/unit", "tests/contract", "tests/security", *left_out)
         pytest("-m", "every_minor and not alone", "-n", "3", "--dist", "worksteal", "tests/system")
         pytest("-m", "every_minor and alone", "tests/system", success_codes=(0, NOTHING_TO_RUN))
