@@ -6,6 +6,7 @@ Making a :class:`Location` touches nothing and imports nothing heavy, so that DA
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import uuid
@@ -41,6 +42,14 @@ MAX_TEXT = 64 * 1024
 
 FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK  # without the last, a FIFO waits for its writer
 FOLDER = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
+
+
+NEVER_READ = {
+    errno.ELOOP: "its links lead in a circle",
+    errno.ENAMETOOLONG: "its name is too long",
+    errno.ENXIO: "it is a special file (FIFO, device or socket)",
+}
+"""Errors of a disk that stay, however often it is tried."""
 
 
 class StorageError(InvalidInputError):
@@ -333,9 +342,8 @@ class Location:
         :param chosen: a path below it, or a whole path or URL that begins with it.
         :raises InvalidInputError: it is anything else.
         """
-        inside = chosen
-        if chosen == self.text or chosen.startswith(f"{self.text.rstrip('/')}/"):
-            inside = chosen[len(self.text) :].lstrip("/")
+        top = self.text.rstrip("/")
+        inside = chosen[len(top) :].lstrip("/") if f"{chosen}/".startswith(f"{top}/") else chosen
         parts = [part for part in inside.split("/") if part not in ("", ".")]
         if inside.startswith("/") or ".." in parts or "://" in inside:
             raise InvalidInputError(f"{chosen!r:.300} does not lie in {self.text!r}; give the path of a folder in it.")
@@ -462,6 +470,8 @@ def told(location: Location, kind: str, doing: str = "read") -> Iterator[None]:
             missing = "it cannot be written there; is the bucket there?"
         raise MissingError(f"{location.text!r}{',' if kind == 'folder' else ':'} {missing}.") from None
     except Exception as problem:
+        if isinstance(problem, OSError) and problem.errno in NEVER_READ:
+            raise InvalidInputError(f"{location.text!r}: {NEVER_READ[problem.errno]}.") from None
         wrong = _in_one_line(problem)
     else:
         return

@@ -21,8 +21,9 @@ trained models of its name than the day's others.
 It comes paused. Unpause it for the days to come, and for a backfill too, whose runs wait otherwise.
 
 To use it: set up a connection `scenario_default` (type *Scenario*), copy this file, and give it the folder of your
-days, a local path or a bucket (`s3://conn_id@bucket/incoming`): as `LORA_ROOT` in the environment, as a param of the
-run, or with `--dag-run-conf '{"root": "…"}'`. `--max-active-runs` says how many days are trained at once.
+days, a local path or a bucket (`s3://conn_id@bucket/incoming`), as `LORA_ROOT` in the environment. A folder in that one
+may be chosen as a param of the run, or with `--dag-run-conf '{"root": "…"}'`, no other: who starts a run shall not read
+the worker's disk. `--max-active-runs` says how many days are trained at once.
 """
 
 from __future__ import annotations
@@ -53,13 +54,13 @@ with DAG(
     is_paused_upon_creation=True,  # it costs money every day: a person starts it
     doc_md=__doc__,
     tags=["scenario", "example"],
-    params={"root": Param(ROOT, type="string", description="The folder of the days")},
+    params={"root": Param(ROOT, type="string", description="The folder of the days, or one in it")},
 ):
 
     @task
     def datasets(ds: str, params: dict[str, Any], ti: Any) -> list[dict[str, Any]]:
         day = f"{params['root'].rstrip('/')}/{ds}"
-        found = list_datasets(day, missing_ok=True, type="flux.2-dev-lora")
+        found = list_datasets(day, inside=ROOT, missing_ok=True, type="flux.2-dev-lora")
         if not found:
             raise AirflowSkipException(f"{ds} brought nothing: there are no datasets in {day}.")
         found = [{**dataset, "name": f"{dataset['name']} {ds}"} for dataset in found]

@@ -17,7 +17,8 @@ datasets ─ estimate ─ is_it_dear ┬ approve ┐
    that fails fails alone: clear that one, and it is trained again, and no other.
 5. **summary** runs when all are trained.
 
-To use it: set up a connection `scenario_default` (type *Scenario*), copy this file, trigger it with your `folder`.
+To use it: set up a connection `scenario_default` (type *Scenario*), copy this file, and say where your datasets are: as
+`LORA_DATASETS` in the environment, a local path or a bucket. Who triggers it may choose a `folder` in there, no other.
 
 How many train at once: give them a pool, which counts waiting trainings too only if it is told to:
 
@@ -46,7 +47,8 @@ from airflow_provider_scenario.operators.training import ScenarioTrainLoraOperat
 
 log = logging.getLogger(__name__)
 
-DATASETS = Path(__file__).parent / "datasets"
+# Who triggers the DAG may choose this folder or one in it, and nothing else of the worker's disk or the network.
+DATASETS = os.environ.get("LORA_DATASETS", str(Path(__file__).parent / "datasets"))
 PARAMETERS = {"nb_epochs": 4, "sample_prompts": ["a lighthouse in a storm"]}  # for those that name none of their own
 
 with DAG(
@@ -56,14 +58,14 @@ with DAG(
     doc_md=__doc__,
     tags=["scenario", "example"],
     params={
-        "folder": Param(str(DATASETS), type="string", description="The folder of the datasets"),
+        "folder": Param(DATASETS, type="string", description="The folder of the datasets, or one in it"),
         "ask_above": Param(10_000, type="number", description="Ask a person above that many creative units"),
     },
 ):
 
     @task
     def datasets(params: dict[str, Any]) -> list[dict[str, Any]]:
-        return list_datasets(params["folder"], type="flux.2-dev-lora")
+        return list_datasets(params["folder"], inside=DATASETS, type="flux.2-dev-lora")
 
     @task.branch
     def is_it_dear(creative_units: float, params: dict[str, Any]) -> str:

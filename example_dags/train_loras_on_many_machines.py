@@ -18,8 +18,9 @@ what this file asks of the executor is meant for those short starts only.
 
 `retries` are for machines that die: the next try finds the model and the training of the one before, and pays nothing.
 
-To use it: set up a connection `scenario_default` (type *Scenario*), copy this file, trigger it with your `folder`: a
-bucket, such as `s3://conn_id@bucket/characters`, since every worker must reach it. As it stands, it runs anywhere.
+To use it: set up a connection `scenario_default` (type *Scenario*), copy this file, and say where your datasets are: as
+`LORA_DATASETS` in the environment, a bucket such as `s3://conn_id@bucket/characters`, since every worker must reach it.
+Who triggers it may choose a `folder` in there, no other. As it stands, it runs anywhere.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ from airflow.sdk import DAG, Param, task
 from airflow_provider_scenario.datasets import list_datasets
 from airflow_provider_scenario.operators.training import ScenarioTrainLoraOperator
 
-DATASETS = Path(__file__).parent / "datasets"
+# Who triggers the DAG may choose this folder or one in it, and nothing else of the worker's disk or the network.
+DATASETS = os.environ.get("LORA_DATASETS", str(Path(__file__).parent / "datasets"))
 
 
 def pod_override() -> dict[str, Any]:
@@ -53,13 +55,13 @@ with DAG(
     catchup=False,
     doc_md=__doc__,
     tags=["scenario", "example"],
-    params={"folder": Param(str(DATASETS), type="string", description="The folder of the datasets")},
+    params={"folder": Param(DATASETS, type="string", description="The folder of the datasets, or one in it")},
     max_active_tasks=1000,  # of this DAG at once; the pool and the number of workers are the limits that count
 ):
 
     @task
     def datasets(params: dict[str, Any]) -> list[dict[str, Any]]:
-        return list_datasets(params["folder"], type="flux.2-dev-lora")
+        return list_datasets(params["folder"], inside=DATASETS, type="flux.2-dev-lora")
 
     ScenarioTrainLoraOperator.partial(
         task_id="train",

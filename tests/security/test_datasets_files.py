@@ -102,7 +102,9 @@ class TestLinks:
 
     def test_links_in_a_circle_are_an_error_of_ours(self, hero):
         (hero / "a.txt").symlink_to("a.txt")
-        refused(hero, "a.txt")
+        refused(hero, "a.txt", "circle")
+        (hero / "training.yaml").symlink_to("training.yaml")
+        assert list_datasets(hero.parent) == [{"name": "hero", "images": str(hero)}]
 
     def test_the_caption_beside_a_picture_of_a_list_is_not_the_authors_choice(self, hero, secret):
         (hero / "a.txt").symlink_to(secret)
@@ -205,7 +207,7 @@ class TestSpecialFiles:
         monkeypatch.chdir(hero)  # the path of a socket is short
         with socket.socket(socket.AF_UNIX) as unix:
             unix.bind("a.txt")
-            refused(hero, "a.txt")
+            refused(hero, "a.txt", "special file")
 
     def test_a_folder_in_the_place_of_a_file_is_none(self, hero):
         (hero / "training.yaml").mkdir()
@@ -366,6 +368,7 @@ class TestWhereSomebodyElseChooses:
     @pytest.mark.parametrize("chosen", ["", ".", "./", "{root}", "{root}/"])
     def test_the_folder_itself_may_be_chosen(self, hero, chosen):
         listed = list_datasets(chosen.format(root=hero.parent), inside=hero.parent)
+        assert listed == list_datasets(str(hero.parent), inside=f"{hero.parent}/")
         assert listed == [{"name": "hero", "images": str(hero)}]
 
     @pytest.mark.parametrize("chosen", ["root", "root/", "./root", "{root}/root"])

@@ -117,6 +117,8 @@ def airflow(
             },
         },
         env={
+            "LORA_DATASETS": str(tmp_path_factory.getbasetemp()),
+            "LORA_ROOT": str(tmp_path_factory.getbasetemp()),
             "LORA_STORAGE": str(served),
             "LORA_PUBLIC_URL": f"{emulator_process.removesuffix('/v1')}/files",
             "PYTHONWARNINGS": "default::DeprecationWarning,default::PendingDeprecationWarning,default::FutureWarning",

@@ -104,7 +104,7 @@ def wait_for_first_run(airflow, dag_id, patience=60):
 
 
 def test_train_loras_on_many_machines_trains_each_dataset_where_there_is_one_machine_too(airflow, emulator):
-    run = airflow.trigger("train_loras_on_many_machines")
+    run = airflow.trigger("train_loras_on_many_machines", {"folder": str(airflow.dags / "datasets")})
     assert airflow.wait_for_run("train_loras_on_many_machines", run) == "success"
 
     assert emulator.counts() == {"models": 3, "images": 34, "trainings": 3, "canceled": 0}

@@ -73,3 +73,26 @@ def test_what_another_task_has_returned_is_not_rendered(airflow, emulator, tmp_p
     stored = emulator.model(model["model_id"])
     assert (stored["name"], stored["shortDescription"]) == (ATTACK, ATTACK)
     assert SECRET not in repr(stored) + known_to_airflow(airflow, "batch_of_another_task", run)
+
+
+@pytest.mark.parametrize("folder", ["/", "../..", "http://127.0.0.1:1/", "file:///etc"])
+def test_who_triggers_the_example_lists_neither_the_worker_nor_an_address(airflow, emulator, folder):  # noqa: F811
+    run = airflow.trigger("train_lora_batch", {"folder": folder, "ask_above": 0})
+    assert airflow.wait_for_run("train_lora_batch", run) == "failed"
+    assert f"{folder!r} does not lie in" in airflow.task_log("train_lora_batch", run, "datasets")
+    assert emulator.counts()["models"] == 0
+
+
+def test_a_link_to_a_file_of_the_worker_fails_its_task_and_is_not_sent(airflow, emulator, tmp_path):  # noqa: F811
+    secret = tmp_path / "worker-secret.cfg"
+    secret.write_text(SECRET)
+    hero = add_dataset(tmp_path / "root" / "hero")
+    caption = next(hero.glob("*.txt"))
+    caption.unlink()
+    caption.symlink_to(secret)
+    add_dataset(tmp_path / "root" / "well")
+    run = airflow.trigger("batch", {"folder": str(tmp_path / "root")})
+    assert airflow.wait_for_run("batch", run) == "failed"
+    assert [airflow.task_instance("batch", run, "train", index)["state"] for index in (0, 1)] == ["failed", "success"]
+    assert f"{caption}' leads out of" in airflow.task_log("batch", run, "train", 0)
+    assert SECRET not in repr(emulator.ledger()) + known_to_airflow(airflow, "batch", run)
