@@ -11,12 +11,12 @@ import logging
 import math
 import threading
 import time
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from airflow_provider_scenario.client.errors import NotFoundError, RequestRefusedError, ScenarioError
@@ -50,7 +50,9 @@ PATIENCE = 0.5
 """Seconds that a viewer waits for an answer at most; what comes later is there at the next look."""
 
 TIMEOUT = (2.0, 8.0)
-THREADS = 8
+THREADS, THREADS_EACH = 16, 4
+"""For all connections, and of those for one: a service that hangs leaves the rest to the others."""
+
 KEPT_MODELS, KEPT_DETAILS = 20_000, 200
 READ_CONNECTION_EVERY = 60.0
 
@@ -384,6 +386,43 @@ def _unless_refused(question: Callable[[], T]) -> T | None:
         return None
 
 
+class Share(Executor):
+    """
+    Some of the threads of a pool.
+
+    :param pool: that others use, too.
+    :param most: threads that are used at once; what is submitted beyond waits.
+    """
+
+    def __init__(self, pool: Executor, most: int) -> None:
+        self._pool, self._free = pool, most
+        self._lock = threading.Lock()
+        self._waiting: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        future: Future[T] = Future()
+        with self._lock:
+            self._waiting.append((future, partial(fn, *args, **kwargs)))
+            if not self._free:
+                return future
+            self._free -= 1
+        self._pool.submit(self._work)
+        return future
+
+    def _work(self) -> None:
+        """Do one thing, then queue up again behind the others who use the pool."""
+        with self._lock:
+            if not self._waiting:
+                self._free += 1
+                return
+            future, work = self._waiting.popleft()
+        try:
+            future.set_result(work())
+        except BaseException as problem:  # as the pool itself does
+            future.set_exception(problem)
+        self._pool.submit(self._work)
+
+
 class Lines:
     """
     One line for each connection, for the life of the process.
@@ -397,7 +436,7 @@ class Lines:
         self._lines: dict[str, Line] = {}
 
     def __getitem__(self, conn_id: str) -> Line:
-        return self._lines.setdefault(conn_id, Line(conn_id, self._threads))
+        return self._lines.setdefault(conn_id, Line(conn_id, Share(self._threads, THREADS_EACH)))
 
     def prove(self, trainings: Iterable[Training]) -> list[Training]:
         """

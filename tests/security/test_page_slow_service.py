@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlencode, urlsplit
@@ -18,7 +19,7 @@ from fastapi.responses import PlainTextResponse
 
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.plugin import lookup, pictures
-from airflow_provider_scenario.plugin.lookup import Line
+from airflow_provider_scenario.plugin.lookup import Line, Lines
 from airflow_provider_scenario.plugin.slots import Slots
 from tests.unit.conftest import connection
 from tests.unit.plugin.test_access import token_of
@@ -180,6 +181,37 @@ class TestConnectionLookUp:
         assert answer.status_code == 503
         assert answer.headers["Retry-After"] == "5"
         assert answer.headers["Cache-Control"] == "no-store"
+
+
+class TestLookUps:
+    def test_those_of_one_connection_leave_threads_to_the_others(self, emulator, train, released, monkeypatch):
+        lines = Lines()
+        hang_for("slow", released, monkeypatch)
+        for number in range(40):
+            lines["slow"].details(f"model_{number}", None, patience=0.0)
+        made = train()
+        assert lines["scenario_default"].details(made["model_id"], made["job_id"], patience=SURELY) is not None
+
+    def test_what_waits_for_a_thread_is_done_in_turn(self, released):
+        with ThreadPoolExecutor(4) as pool:
+            share, at_once, most = lookup.Share(pool, 2), [], []
+
+            def work(number):
+                at_once.append(number)
+                most.append(len(at_once))
+                if number < 2:
+                    released.wait(SURELY)
+                at_once.remove(number)
+                return number
+
+            futures = [share.submit(work, number) for number in range(50)]
+            assert pool.submit(lambda: "another").result(SURELY) == "another"
+            released.set()
+            assert [future.result(SURELY) for future in futures] == list(range(50))
+            assert max(most) <= 2
+            with pytest.raises(ZeroDivisionError):
+                share.submit(lambda: 1 / 0).result(SURELY)
+            assert share.submit(lambda: "as before").result(SURELY) == "as before"
 
 
 class TestSlowPictures:
