@@ -359,7 +359,7 @@ def at_once(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
 
 
 def _in_one_line(problem: Exception) -> str:
-    from airflow_provider_scenario.client.refusals import plain
+    from airflow_provider_scenario.client.texts import plain
 
     text = problem.strerror if isinstance(problem, OSError) and problem.strerror else str(problem)
     return plain(f"{type(problem).__name__}: {text}" if text else type(problem).__name__).rstrip(".")

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
+from pydantic_core import from_json
+
 from airflow_provider_scenario.client.errors import (
     AlreadyTrainingError,
     AlreadyTrainingImageError,
@@ -26,19 +28,30 @@ from airflow_provider_scenario.client.errors import (
     ServiceError,
     ThrottledError,
 )
+from airflow_provider_scenario.client.texts import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MAX_SERVICE_TEXT = 400
-"""Characters of the service's own words that an error repeats; the rest is in ``error.body``."""
+DEEPEST_ANSWER = 200
+"""Objects and lists within each other in an answer. Scenario's own are below 10."""
+
+LONGEST_WHOLE_NUMBER = 400
+"""Digits of a whole number in an answer: more than any float has."""
+
+LONGEST_WAIT_ASKED = 24 * 3600.0
+"""Seconds that the service may ask to wait: a daily quota is free again by then. More counts as this."""
+
+_PAGE = 20_000
+"""Characters of an answer that is not JSON which are kept: a proxy's page says what is wrong at its beginning."""
+
+_DEEPEST_REASON = 8
+"""Objects within each other that are searched for the service's own words."""
 
 NOTHING_HAPPENED = "Nothing was started or billed."
 LOOK_FIRST = "It may have been carried out, and billed where it costs anything: look before asking again."
 
-_SIGNED_ADDRESS = re.compile(r"""(https?://)(?:[^\s/@"'<>]*@)?([^\s?#"'<>]+)([?#][^\s"'<>]*)?""", re.IGNORECASE)
-_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
-_TAG = re.compile(r"<(style|script)\b.*?</\1>|<[^>]*>", re.IGNORECASE | re.DOTALL)
+_TITLE, _TITLE_END = (re.compile(tag, re.IGNORECASE) for tag in ("<title", "</title"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,21 +84,40 @@ class Asked:
         return "Asking again is safe. Try again later." if self.repeatable else self.if_lost
 
 
-def plain(text: str, *, secrets: tuple[str, ...] = ()) -> str:
-    """Foreign text made fit for a message: one line, of bounded length, without signed addresses or secrets."""
-    for secret in secrets:
-        text = text.replace(secret, "***")
-    text = _SIGNED_ADDRESS.sub(lambda found: found[1] + found[2] + ("?…" if found[3] else ""), text)
-    text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    return text if len(text) <= MAX_SERVICE_TEXT else text[: MAX_SERVICE_TEXT - 1].rstrip() + "…"
-
-
 def decode(content: bytes) -> Any:
-    """The JSON in ``content``; text that is no JSON comes back as text, nothing as None."""
+    """
+    The JSON in ``content``; text that is no JSON comes back as text, nothing as None.
+
+    Whatever comes back can be written as JSON again, as UTF-8 and into a database: numbers are finite except a float
+    like ``1e999``, texts have no lone surrogates and no NUL, and nothing is nested deeper than :data:`DEEPEST_ANSWER`.
+    """
+    if b"\\u0000" not in content:
+        try:
+            return from_json(content, allow_inf_nan=False)  # faster, and it refuses what json takes
+        except ValueError:
+            pass
     try:
-        return json.loads(content)
+        return _repaired(json.loads(content, parse_constant=lambda _: None, parse_int=_whole_number), 0)
     except (ValueError, RecursionError):
-        return content[:20_000].decode("utf-8", "replace").strip() or None
+        return content[:_PAGE].decode("utf-8", "replace").strip() or None
+
+
+def _repaired(value: Any, depth: int) -> Any:
+    """One odd text or number must not make the rest of an answer unreadable."""
+    if depth > DEEPEST_ANSWER:
+        raise RecursionError
+    match value:
+        case str():
+            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")
+        case list():
+            return [_repaired(item, depth + 1) for item in value]
+        case dict():
+            return {_repaired(name, depth + 1): _repaired(item, depth + 1) for name, item in value.items()}
+    return value
+
+
+def _whole_number(digits: str) -> int | None:
+    return int(digits) if len(digits) <= LONGEST_WHOLE_NUMBER else None
 
 
 def refusal(asked: Asked, status: int, headers: Mapping[str, str], body: Any, *, now: float) -> ScenarioError:
@@ -222,26 +254,55 @@ def _plan_ceiling(refused: str, said: str, details: Mapping[str, Any], origin: d
     )
 
 
-def said_by(body: Any) -> str:
+def said_by(body: Any, depth: int = 0) -> str:
     """
     The service's own words, from any shape of error body.
 
     ``reason``, ``message``, ``Message`` and ``error`` in this order; nested objects and lists are searched, a page of
     HTML gives its title.
     """
+    if depth > _DEEPEST_REASON:
+        return ""
     match body:
         case str():
-            title = _TITLE.search(body)
-            return title[1] if title and title[1].strip() else _TAG.sub(" ", body)
+            page = body[:_PAGE]
+            return _title(page) or _without_tags(page)
         case list():
-            return "; ".join(filter(None, map(said_by, body[:5])))
+            return "; ".join(filter(None, (said_by(item, depth + 1) for item in body[:5])))
         case dict():
             for key in ("reason", "message", "Message", "error", "errors", "detail"):
-                if text := said_by(body.get(key)):
+                if text := said_by(body.get(key), depth + 1):
                     return text
             name = body.get("name") or body.get("code")
             return name if isinstance(name, str) else ""
     return ""
+
+
+def _title(page: str) -> str:
+    start = _TITLE.search(page)
+    opened = page.find(">", start.end()) if start else -1
+    end = _TITLE_END.search(page, opened) if opened >= 0 else None
+    title = page[opened + 1 : end.start()] if end else ""
+    return title if title.strip() else ""
+
+
+def _without_tags(page: str) -> str:
+    """
+    A page's text: without tags, scripts and styles.
+
+    Not with a regular expression: ``<[^>]*>`` takes quadratic time on a text of nothing but ``<``.
+    """
+    first, *pieces = page.split("<")
+    texts, skipped = [first], ""
+    for piece in pieces:
+        tag, closed, rest = piece.partition(">")
+        name = tag[:7].lower()
+        if skipped and not name.startswith(f"/{skipped}"):
+            continue
+        skipped = next((kind for kind in ("script", "style") if name.startswith(kind)), "")
+        if not skipped:
+            texts.append(rest if closed else f"<{piece}")
+    return " ".join(texts)
 
 
 def trace_id(headers: Mapping[str, str], body: Any) -> str | None:
@@ -268,7 +329,8 @@ def retry_after(headers: Mapping[str, str], body: Any, *, now: float) -> float |
     if header and asked[1] is None:
         with contextlib.suppress(ValueError, TypeError, OverflowError):
             asked.append(max(0.0, parsedate_to_datetime(header).timestamp() - now))
-    return max((seconds for seconds in asked if seconds is not None and seconds >= 0), default=None)
+    waits = [min(seconds, LONGEST_WAIT_ASKED) for seconds in asked if seconds is not None and seconds >= 0]
+    return max(waits, default=None)
 
 
 def _details(body: Any) -> Mapping[str, Any]:

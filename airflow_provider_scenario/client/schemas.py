@@ -5,6 +5,10 @@ The service grows, so everything here bends: unknown fields are kept, unknown va
 logged once, an optional field of the wrong shape counts as absent and is logged once. What cannot be missing (an id,
 the members of a dataset) is required, and an object without it is *unreadable*: a typed error, not a traceback.
 Addresses of files are signed and expire: they are kept out of every ``repr``. Store ids, not addresses.
+
+A service may be wrong or hostile. Whatever is read here is sane: numbers are finite and in a range that can be shown,
+texts are of bounded length, dates can be converted to any time zone, and text that is for people (:data:`ServiceText`)
+holds neither our secrets nor signed addresses. :func:`.refusals.decode` sees to it that texts can be written as UTF-8.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -27,6 +32,8 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from airflow_provider_scenario.client.errors import ServiceError
+from airflow_provider_scenario.client.refusals import DEEPEST_ANSWER
+from airflow_provider_scenario.client.texts import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,13 +52,39 @@ JOB_STATUSES = frozenset(
 
 UPLOAD_STATUSES = frozenset({"pending", "complete", "validating", "validated", "imported", "failed"})
 
+LONGEST_NAME = 1_000
+"""Characters of a name; Scenario's own form takes 100."""
+
+LONGEST_ID = 200
+"""Characters of an id, a status and whatever else is one word; Scenario's are below 40."""
+
+LONGEST_TEXT = 100_000
+"""Characters of a caption, a description or a page: far above what people write."""
+
+LONGEST_ADDRESS = 20_000
+"""Characters of an address; signed ones have about 1 000, and servers refuse more than 8 000."""
+
+LARGEST_NUMBER = 1e15
+"""Of any number: exact as a float, and short enough to be shown."""
+
+LONGEST_TIME = 10 * 365 * 24 * 3600.0
+"""Seconds: ten years."""
+
+_MOST_WARNINGS = 1_000
+"""Different warnings a process gives about odd values: the service chooses how many there are."""
+
+_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
+"""Between them a date can be converted to any time zone."""
+
+_IN_NO_ID = frozenset("/\\?#% ")
+
 _told: set[tuple[str, str]] = set()
 
 
 def tell_once(field: str, value: object, message: str) -> None:
     """Log ``message`` once a process for this field and value; polls would repeat it for hours."""
     key = (field, repr(value)[:200])
-    if key not in _told:
+    if key not in _told and len(_told) < _MOST_WARNINGS:
         _told.add(key)
         log.warning("%s", message)
 
@@ -59,7 +92,7 @@ def tell_once(field: str, value: object, message: str) -> None:
 def _one_of(field: str, known: frozenset[str]) -> AfterValidator:
     def check(value: str) -> str:
         if value not in known:
-            tell_once(field, value, f"Scenario sent a {field} this provider does not know: {value[:100]!r}.")
+            tell_once(field, value, f"Scenario sent a {field} this provider does not know: {plain(value)!r}.")
         return value
 
     return AfterValidator(check)
@@ -69,17 +102,87 @@ def _share(value: float) -> float:
     return 0.0 if math.isnan(value) else min(1.0, max(0.0, value))
 
 
+def _no_boolean(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("a boolean is not a number")  # noqa: TRY004
+    return value
+
+
 def _in_utc(value: datetime) -> datetime:
-    return value if value.tzinfo else value.replace(tzinfo=UTC)
+    moment = value if value.tzinfo else value.replace(tzinfo=UTC)
+    # Compared in its own time zone: converting year 1 or 9999 overflows.
+    if not _FIRST <= moment <= _LAST:
+        raise ValueError("not a date that can be converted to any time zone")
+    return moment
 
 
-Share = Annotated[float, AfterValidator(_share)]
+def _one_word(value: str) -> str:
+    if not value.isprintable() or len(value) > LONGEST_ID:
+        raise ValueError("not one word")
+    return value
+
+
+def _one_segment(value: str) -> str:
+    # As client.ids has it, without a loop over each character: this runs thousands of times a poll.
+    if value in (".", "..") or len(value) > LONGEST_ID or not value.isprintable() or not _IN_NO_ID.isdisjoint(value):
+        raise ValueError("not an id")
+    return value
+
+
+def _safe_to_show(value: str, info: ValidationInfo) -> str:
+    scrub = (info.context or {}).get("scrub", plain)
+    return str(scrub(value))
+
+
+def _without_oddities(value: Any, depth: int = 0) -> Any:
+    """What the service may put in freely is shown, and written as JSON."""
+    if depth > DEEPEST_ANSWER:
+        raise ValueError("nested too deep")
+    match value:
+        case float() if not math.isfinite(value):
+            return None
+        case dict():
+            return {name: _without_oddities(item, depth + 1) for name, item in value.items()}
+        case list():
+            return [_without_oddities(item, depth + 1) for item in value]
+    return value
+
+
+Number = Annotated[
+    float, BeforeValidator(_no_boolean), Field(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER, allow_inf_nan=False)
+]
+
+Count = Annotated[int, BeforeValidator(_no_boolean), Field(ge=0, le=int(LARGEST_NUMBER))]
+
+Seconds = Annotated[float, BeforeValidator(_no_boolean), Field(ge=0, le=LONGEST_TIME, allow_inf_nan=False)]
+
+Milliseconds = Annotated[float, BeforeValidator(_no_boolean), Field(ge=0, le=LONGEST_TIME * 1000, allow_inf_nan=False)]
+
+Share = Annotated[float, BeforeValidator(_no_boolean), AfterValidator(_share)]
 """0..1; the service has been seen to send 1.02."""
 
-Moment = Annotated[datetime, AfterValidator(_in_utc)]
+Moment = Annotated[datetime, BeforeValidator(_no_boolean), AfterValidator(_in_utc)]
 """From an ISO string or from milliseconds since 1970, always with a time zone."""
 
-Text = Annotated[str, Field(min_length=1)]
+Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
+"""As it is, for comparing and for editing."""
+
+Name = Annotated[str, Field(max_length=LONGEST_NAME)]
+
+Word = Annotated[str, AfterValidator(_one_word)]
+"""A status, a type, a kind."""
+
+Id = Annotated[str, Field(min_length=1), AfterValidator(_one_segment)]
+"""One segment of a path, here and where files are named after it."""
+
+Address = Annotated[str, Field(min_length=1, max_length=LONGEST_ADDRESS)]
+"""Of a file, signed: never shown."""
+
+ServiceText = Annotated[str, AfterValidator(_safe_to_show)]
+"""The service's own words, for people: see :mod:`.texts`."""
+
+Free = Annotated[dict[str, Any], BeforeValidator(_without_oddities)]
+"""Whatever the service puts in."""
 
 
 class Schema(BaseModel):
@@ -129,12 +232,12 @@ class Schema(BaseModel):
         :raises ServiceError: the object cannot be read: something it must have is missing or has another shape.
         """
         try:
-            return cls.model_validate(data)
+            return cls.model_validate(data, context={"scrub": answer.scrub if answer else plain})
         except ValidationError as problem:
             wrong = ", ".join(sorted({".".join(map(str, error["loc"])) or "everything" for error in problem.errors()}))
         raise ServiceError(
             f"Asked Scenario to {asked}; the {cls.__name__} in its answer is unreadable (missing or of another shape: "
-            f"{wrong[:200]}).",
+            f"{plain(wrong)[:200]}).",
             maybe_done=maybe_done,
             **(answer.origin if answer else {}),
         )
@@ -153,15 +256,15 @@ class TrainingProgress(Schema):
     :param retryable_error: what went wrong and is tried again.
     """
 
-    stage: Annotated[str, _one_of("training stage", TRAINING_STAGES)] | None = None
+    stage: Annotated[Word, _one_of("training stage", TRAINING_STAGES)] | None = None
     progress: Share | None = None
-    position: int | None = None
-    remaining_time_ms: float | None = None
+    position: Count | None = None
+    remaining_time_ms: Milliseconds | None = None
     started_at: Moment | None = None
     updated_at: Moment | None = None
-    retryable_error: str | None = None
-    retry_count: int | None = None
-    captcha_image_url: str | None = Field(default=None, repr=False)
+    retryable_error: ServiceText | None = None
+    retry_count: Count | None = None
+    captcha_image_url: Address | None = Field(default=None, repr=False)
 
 
 class TrainingStats(Schema):
@@ -169,59 +272,59 @@ class TrainingStats(Schema):
 
     started_at: Moment | None = None
     ended_at: Moment | None = None
-    queue_duration: float | None = None
-    train_duration: float | None = None
+    queue_duration: Seconds | None = None
+    train_duration: Seconds | None = None
 
 
 class TrainingImage(Schema):
     """One member of a dataset. Its id is the id of the asset, its caption the asset's description."""
 
-    id: Text
-    name: str | None = None
-    description: str | None = None
-    automatic_captioning: str | None = None
-    download_url: str | None = Field(default=None, repr=False)
+    id: Id
+    name: Name | None = None
+    description: Text | None = None
+    automatic_captioning: Text | None = None
+    download_url: Address | None = Field(default=None, repr=False)
     created_at: Moment | None = None
 
 
 class TrainingImagePair(Schema):
     """What an edit model learns from: source, target, and how one becomes the other. The ids are asset ids."""
 
-    source_id: str | None = None
-    target_id: str | None = None
-    instruction: str | None = None
+    source_id: Id | None = None
+    target_id: Id | None = None
+    instruction: Text | None = None
 
 
 class EpochAsset(Schema):
     """A sample image of an epoch."""
 
-    asset_id: Text
-    url: str | None = Field(default=None, repr=False)
+    asset_id: Id
+    url: Address | None = Field(default=None, repr=False)
 
 
 class Epoch(Schema):
     """A checkpoint, with sample images where the training had sample prompts. ``epoch`` is text such as ``000001``."""
 
-    epoch: Text
+    epoch: Id
     assets: list[EpochAsset] = []
 
 
 class Concept(Schema):
     """A LoRA in a composition; ``scale`` from -2 to 2."""
 
-    model_id: Text
-    scale: float | None = None
-    model_epoch: str | None = None
+    model_id: Id
+    scale: Number | None = None
+    model_epoch: Id | None = None
 
 
 class Thumbnail(Schema):
-    asset_id: str | None = None
-    url: str | None = Field(default=None, repr=False)
+    asset_id: Id | None = None
+    url: Address | None = Field(default=None, repr=False)
 
 
 class ModelClass(Schema):
-    slug: str | None = None
-    name: str | None = None
+    slug: Word | None = None
+    name: Name | None = None
 
 
 class Model(Schema):
@@ -236,30 +339,30 @@ class Model(Schema):
 
     required_if_present: ClassVar[frozenset[str]] = frozenset({"training_images", "training_image_pairs"})
 
-    id: Text
-    name: str | None = None
-    status: Annotated[str, _one_of("model status", MODEL_STATUSES)] | None = None
-    type: str | None = None
-    short_description: str | None = None
-    job_id: str | None = None
-    parameters: dict[str, Any] = Field(default={}, repr=False)
+    id: Id
+    name: Name | None = None
+    status: Annotated[Word, _one_of("model status", MODEL_STATUSES)] | None = None
+    type: Word | None = None
+    short_description: Text | None = None
+    job_id: Id | None = None
+    parameters: Free = Field(default={}, repr=False)
     training_images: list[TrainingImage] = []
     training_image_pairs: list[TrainingImagePair] = []
-    training_images_number: int | None = None
+    training_images_number: Count | None = None
     training_progress: TrainingProgress | None = None
     training_stats: TrainingStats | None = None
     epochs: list[Epoch] = []
-    epoch: str | None = None
+    epoch: Id | None = None
     concepts: list[Concept] = []
     thumbnail: Thumbnail | None = None
-    tags: list[str] = []
-    collection_ids: list[str] = []
-    capabilities: list[str] = Field(default=[], repr=False)
-    privacy: str | None = None
-    source: str | None = None
-    owner_id: str | None = None
-    author_id: str | None = None
-    parent_model_id: str | None = None
+    tags: list[Name] = []
+    collection_ids: list[Id] = []
+    capabilities: list[Word] = Field(default=[], repr=False)
+    privacy: Word | None = None
+    source: Word | None = None
+    owner_id: Id | None = None
+    author_id: Id | None = None
+    parent_model_id: Id | None = None
     model_class: ModelClass | None = Field(default=None, alias="class")
     created_at: Moment | None = None
     updated_at: Moment | None = None
@@ -279,39 +382,39 @@ class JobMetadata(Schema):
     :param hint: what the service advises to do about it.
     """
 
-    error: str | None = None
-    hint: str | None = None
-    input: dict[str, Any] | None = Field(default=None, repr=False)
-    output: dict[str, Any] | None = Field(default=None, repr=False)
-    asset_ids: list[str] = []
-    output_model_id: str | None = None
+    error: ServiceText | None = None
+    hint: ServiceText | None = None
+    input: Free | None = Field(default=None, repr=False)
+    output: Free | None = Field(default=None, repr=False)
+    asset_ids: list[Id] = []
+    output_model_id: Id | None = None
 
 
 class Billing(Schema):
     """In creative units. ``cu_cost`` stays what was charged, even where a failed job was refunded."""
 
-    cu_cost: float | None = None
-    cu_discount: float | None = None
-    cu_cost_details: dict[str, float] = {}
+    cu_cost: Number | None = None
+    cu_discount: Number | None = None
+    cu_cost_details: dict[Word, Number] = {}
 
 
 class JobStatusChange(Schema):
-    status: str | None = None
+    status: Word | None = None
     date: Moment | None = None
 
 
 class Job(Schema):
     """Something the service works on. Final statuses: ``success``, ``failure``, ``canceled``."""
 
-    job_id: Text
-    job_type: str | None = None
-    status: Annotated[str, _one_of("job status", JOB_STATUSES)] | None = None
+    job_id: Id
+    job_type: Word | None = None
+    status: Annotated[Word, _one_of("job status", JOB_STATUSES)] | None = None
     progress: Share | None = None
     metadata: JobMetadata = Field(default_factory=JobMetadata)
     billing: Billing | None = None
     status_history: list[JobStatusChange] = Field(default=[], repr=False)
-    author_id: str | None = None
-    owner_id: str | None = None
+    author_id: Id | None = None
+    owner_id: Id | None = None
     created_at: Moment | None = None
     updated_at: Moment | None = None
 
@@ -328,25 +431,25 @@ class StartedTraining(Schema):
 
     job: Job
     model: Model | None = None
-    creative_units_cost: float | None = None
-    creative_units_discount: float | None = None
-    cost_details: dict[str, float] = {}
-    ip_detection: dict[str, Any] | None = Field(default=None, repr=False)
+    creative_units_cost: Number | None = None
+    creative_units_discount: Number | None = None
+    cost_details: dict[Word, Number] = {}
+    ip_detection: Free | None = Field(default=None, repr=False)
 
 
 class Quote(Schema):
     """What a training would cost, in creative units."""
 
-    creative_units_cost: float
-    creative_units_discount: float | None = None
-    cost_details: dict[str, float] = {}
+    creative_units_cost: Number
+    creative_units_discount: Number | None = None
+    cost_details: dict[Word, Number] = {}
 
 
 class UploadPart(Schema):
     """Where one part of a file goes; ``number`` counts from 1."""
 
-    number: int
-    url: Text = Field(repr=False)
+    number: Count
+    url: Address = Field(repr=False)
 
 
 class Upload(Schema):
@@ -357,64 +460,64 @@ class Upload(Schema):
     :param parts: only while it is ``pending``.
     """
 
-    id: Text
-    status: Annotated[str, _one_of("upload status", UPLOAD_STATUSES)] | None = None
-    file_name: str | None = None
-    entity_id: str | None = None
-    error_message: str | None = None
-    job_id: str | None = None
+    id: Id
+    status: Annotated[Word, _one_of("upload status", UPLOAD_STATUSES)] | None = None
+    file_name: Name | None = None
+    entity_id: Id | None = None
+    error_message: ServiceText | None = None
+    job_id: Id | None = None
     parts: list[UploadPart] = Field(default=[], repr=False)
 
 
 class Asset(Schema):
     """A file in a project. The description of a training image is its caption."""
 
-    id: Text
-    description: str | None = None
-    automatic_captioning: str | None = None
-    mime_type: str | None = None
-    kind: str | None = None
-    status: str | None = None
-    properties: dict[str, Any] = Field(default={}, repr=False)
-    metadata: dict[str, Any] = Field(default={}, repr=False)
-    tags: list[str] = []
-    collection_ids: list[str] = []
-    owner_id: str | None = None
-    url: str | None = Field(default=None, repr=False)
+    id: Id
+    description: Text | None = None
+    automatic_captioning: Text | None = None
+    mime_type: Word | None = None
+    kind: Word | None = None
+    status: Word | None = None
+    properties: Free = Field(default={}, repr=False)
+    metadata: Free = Field(default={}, repr=False)
+    tags: list[Name] = []
+    collection_ids: list[Id] = []
+    owner_id: Id | None = None
+    url: Address | None = Field(default=None, repr=False)
     created_at: Moment | None = None
     updated_at: Moment | None = None
 
 
 class Project(Schema):
-    id: Text
-    name: str | None = None
+    id: Id
+    name: Name | None = None
 
 
 class TagChange(Schema):
     """The tags that were added and deleted: without ``strict`` those that were (not) there are not among them."""
 
-    added: list[str] = []
-    deleted: list[str] = []
+    added: list[Name] = []
+    deleted: list[Name] = []
 
 
 class Description(Schema):
     """The page of a model: markdown, with ``{asset:…}`` and ``{model:…}`` for references. Empty if there is none."""
 
-    value: str = ""
+    value: Text = ""
 
 
 class AssetWarning(Schema):
     """What the service holds against one training image, such as ``Missing caption``."""
 
-    asset_id: str | None = None
-    message: list[str] = []
+    asset_id: Id | None = None
+    message: list[ServiceText] = []
 
 
 class AssetCoupleWarning(Schema):
     """What it holds against two of them together, such as ``Captions are identical``."""
 
-    couple: list[str] = []
-    message: list[str] = []
+    couple: list[Id] = []
+    message: list[ServiceText] = []
 
 
 class DatasetScore(Schema):
@@ -426,17 +529,17 @@ class DatasetScore(Schema):
     :param details: what the score is made of, in the API's spelling.
     """
 
-    model_id: str | None = None
+    model_id: Id | None = None
     score: Share | None = None
-    status: str | None = None
+    status: Word | None = None
     assets_warnings: list[AssetWarning] = []
     asset_couples_warnings: list[AssetCoupleWarning] = []
-    details: dict[str, Any] = Field(default={}, repr=False)
+    details: Free = Field(default={}, repr=False)
 
 
 class Download(Schema):
     """The archive a download job makes; the address is there when the job has ended, is signed, and expires."""
 
-    job_id: Text
-    job_status: str | None = None
-    download_url: str | None = Field(default=None, repr=False)
+    job_id: Id
+    job_status: Word | None = None
+    download_url: Address | None = Field(default=None, repr=False)

@@ -12,6 +12,7 @@ import json
 import random
 import ssl
 import time
+import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,19 +23,21 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import requests
 import urllib3.exceptions
-from requests.adapters import HTTPAdapter
 
 from airflow_provider_scenario import __version__
+from airflow_provider_scenario.client.connections import (
+    AnswerLimitError,
+    BrokenAnswerError,
+    Limits,
+    limited,
+    new_session,
+    too_large,
+)
 from airflow_provider_scenario.client.dialect import Dialect, ScenarioDialect
 from airflow_provider_scenario.client.errors import InvalidInputError, ScenarioError, ServiceError, ThrottledError
 from airflow_provider_scenario.client.ids import check_id
-from airflow_provider_scenario.client.refusals import (
-    LOOK_FIRST,
-    Asked,
-    decode,
-    plain,
-    retry_after,
-)
+from airflow_provider_scenario.client.refusals import LOOK_FIRST, Asked, decode, retry_after, said_by
+from airflow_provider_scenario.client.texts import Scrubber, is_http, plain
 
 if TYPE_CHECKING:
     from airflow_provider_scenario.client.budget import RequestBudget
@@ -50,6 +53,23 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
 
 BLOCK = 1024 * 1024
 """Bytes of a file that are in memory at once."""
+
+LARGEST_ANSWER = 32 * 1024 * 1024
+"""Bytes of an answer in JSON, unpacked. The largest that we ask for, 50 models with 50 images each, has 3 MB."""
+
+LARGEST_REFUSAL = 64 * 1024
+"""Bytes that are read of an answer that is no success: its reason comes first."""
+
+LARGEST_FILE = 100 * 1000**3
+"""Bytes of a file that is fetched. A LoRA has up to a few GB, a whole model with all its epochs up to some 50."""
+
+LONGEST_ANSWER = 5
+"""How many times the timeout for one read a whole answer may take: with the default of 60 s, 5 minutes."""
+
+SLOWEST_FILE = 20_000.0
+"""Bytes a second below which a file that is fetched takes too long, once the time for an answer is over."""
+
+_LONGEST_HOST = 255
 
 _FIELDS = {
     "models": "model_id",
@@ -74,12 +94,14 @@ class Answer:
     :param json: the decoded object; empty for a 204.
     :param request: method and path of the request.
     :param trace_id: the gateway's id of the request.
+    :param scrub: makes a text of this answer safe to show.
     """
 
     status: int
     json: dict[str, Any] = field(repr=False)
     request: str = ""
     trace_id: str | None = None
+    scrub: Scrubber = field(default=plain, repr=False, compare=False)
 
     @property
     def origin(self) -> dict[str, Any]:
@@ -157,9 +179,12 @@ class Transport:
         self._max_tries = max(1, max_tries)
         self._budget = budget
         self._sleep, self._clock, self._jitter = sleep, clock, jitter
-        # Short ones are made up for tests, and would blacken half of a message.
-        self._secrets = tuple(secret for secret in self._dialect.secrets if len(secret) >= 8)
-        self._headers = {"User-Agent": user_agent, "Accept": self._dialect.media_type}
+        self._scrub = Scrubber(self._dialect.secrets)
+        # Not what requests adds by itself: gzip alone is unpacked here, within a limit.
+        self._headers = {"User-Agent": user_agent, "Accept": self._dialect.media_type, "Accept-Encoding": "gzip"}
+        longest = self.timeout[1] * LONGEST_ANSWER
+        self._answer_limits = Limits(seconds=longest, size=2 * LARGEST_ANSWER)  # twice: framing takes up some
+        self._file_limits = Limits(seconds=longest, size=2 * LARGEST_FILE, slowest=SLOWEST_FILE)
         self._owns_session = session is None
         self._session = session or _new_session(pool_size)
 
@@ -223,7 +248,9 @@ class Transport:
 
         def send() -> Answer | _Failure:
             response = self._at_signed(call, "PUT", address, content)
-            return response if isinstance(response, _Failure) else Answer(response.status_code, {}, call.request)
+            if isinstance(response, _Failure):
+                return response
+            return Answer(response.status_code, {}, call.request)
 
         self._until_answered(send)
 
@@ -236,12 +263,12 @@ class Transport:
         :raises ServiceError: the storage refuses it or cannot be reached, or the file breaks off, after some blocks.
         """
         call = Asked(asked, "GET from a signed address", repeatable=True, reads=True)
-        response = self._at_signed(call, "GET", address, stream=True)
+        response = self._at_signed(call, "GET", address)
         if isinstance(response, _Failure):
             raise response.error
         with response:
             try:
-                yield from response.iter_content(BLOCK)
+                yield from _unpacked(response, LARGEST_FILE, BLOCK)
             except (OSError, urllib3.exceptions.HTTPError) as problem:
                 trouble = _understand(problem, self.timeout)
             else:
@@ -281,59 +308,71 @@ class Transport:
         if self._budget:
             self._budget.spend()
         try:
-            response = self._session.request(
-                method,
-                address,
-                data=content,
-                headers=self._headers | ({"Content-Type": self._dialect.media_type} if content is not None else {}),
-                auth=self._dialect.auth,
-                timeout=self.timeout,
-                verify=self._verify,
-                allow_redirects=False,
-            )
+            with (
+                limited(self._answer_limits),
+                self._session.request(
+                    method,
+                    address,
+                    data=content,
+                    headers=self._headers | ({"Content-Type": self._dialect.media_type} if content is not None else {}),
+                    auth=self._dialect.auth,
+                    timeout=self.timeout,
+                    verify=self._verify,
+                    allow_redirects=False,
+                    stream=True,
+                ) as response,
+            ):
+                is_answer = 200 <= response.status_code < 300 or response.status_code in accept
+                body = _whole(response, LARGEST_ANSWER) if is_answer else _beginning(response, LARGEST_REFUSAL)
         except (OSError, urllib3.exceptions.HTTPError) as problem:
             trouble = _understand(problem, self.timeout)
         else:
-            return self._read(call, response, accept)
+            return self._read(call, response, body, accept)
         return self._unanswered(call, trouble)
 
     def _at_signed(
-        self, call: Asked, method: str, address: str, content: bytes | None = None, *, stream: bool = False
+        self, call: Asked, method: str, address: str, content: bytes | None = None
     ) -> requests.Response | _Failure:
         """Ask once. The error of requests ends here: it holds the address with its signature."""
+        if not is_http(address):
+            return self._storage_failed(call, address, "Scenario gave an address that is not an http(s) one")
+        said = b""
         try:
-            response = self._session.request(
-                method,
-                address,
-                data=content,
-                headers={"User-Agent": self._headers["User-Agent"], "Accept-Encoding": "identity"},
-                auth=_without_key,
-                timeout=self.timeout,
-                verify=self._verify,
-                allow_redirects=False,
-                stream=stream,
-            )
+            with limited(self._file_limits):
+                response = self._session.request(
+                    method,
+                    address,
+                    data=content,
+                    headers={"User-Agent": self._headers["User-Agent"], "Accept-Encoding": "identity"},
+                    auth=_without_key,
+                    timeout=self.timeout,
+                    verify=self._verify,
+                    allow_redirects=False,
+                    stream=True,
+                )
+            if method == "PUT" or not 200 <= response.status_code < 300:
+                with response:
+                    said = _beginning(response, LARGEST_REFUSAL)
         except (OSError, urllib3.exceptions.HTTPError) as problem:
             trouble = _understand(problem, self.timeout)
         else:
             status = response.status_code
             if 200 <= status < 300:
                 return response
-            with response:
-                said = decode(next(response.iter_content(2000), b""))
-            text, may_repeat = f"the storage answered {status} ({said or ''})", status in (408, 429) or status >= 500
+            words = said_by(decode(said))
+            text, may_repeat = f"the storage answered {status} ({words})", status in (408, 429) or status >= 500
             return self._storage_failed(call, address, text, status=status, may_repeat=may_repeat)
         return self._storage_failed(call, address, trouble.text, may_repeat=not trouble.hopeless)
 
     def _storage_failed(
         self, call: Asked, address: str, text: str, *, status: int | None = None, may_repeat: bool = False
     ) -> _Failure:
-        where = urlsplit(address).netloc.rpartition("@")[2]
-        message = f"Could not {call.phrase}: {plain(text, secrets=self._secrets)} at {where}. {call.fate()}"
+        where = f" at {urlsplit(address).netloc.rpartition('@')[2][:_LONGEST_HOST]}" if is_http(address) else ""
+        message = f"Could not {call.phrase}: {self._scrub(text)}{where}. {call.fate()}"
         return _Failure(ServiceError(message, maybe_done=False, request=call.request, status=status), may_repeat)
 
     def _unanswered(self, call: Asked, trouble: _Trouble) -> _Failure:
-        text = plain(trouble.text, secrets=self._secrets)
+        text = self._scrub(trouble.text)
         if trouble.nothing_sent:
             nothing = self._dialect.nothing_happened
             message = f"Could not {call.phrase}: {text} at {self.host}. {nothing} {trouble.advice}"
@@ -344,20 +383,21 @@ class Transport:
         )
         return _Failure(error, may_repeat=not trouble.hopeless and (call.repeatable or trouble.nothing_sent))
 
-    def _without_secrets(self, content: bytes) -> bytes:
-        for secret in self._secrets:
-            content = content.replace(secret.encode(), b"***")
-        return content
-
-    def _read(self, call: Asked, response: requests.Response, accept: Collection[int]) -> Answer | _Failure:
-        status, headers = response.status_code, response.headers
-        content = response.content if response.ok else self._without_secrets(response.content)
+    def _read(
+        self, call: Asked, response: requests.Response, content: bytes, accept: Collection[int]
+    ) -> Answer | _Failure:
+        status = response.status_code
+        if not 200 <= status < 300:
+            content = self._scrub.masked(content.decode("utf-8", "replace")).encode()
+            for name, value in response.headers.items():
+                response.headers[name] = self._scrub.masked(value)
+        headers = response.headers
         body = {} if status == 204 else decode(content)
         trace = self._dialect.trace_id(headers, body)
         origin: dict[str, Any] = {"request": call.request, "status": status, "trace_id": trace, "body": body}
         if (200 <= status < 300 or status in accept) and isinstance(body, dict):
             refused = self._dialect.refusal_in_success(call, body, origin)
-            return _Failure(refused) if refused else Answer(status, body, call.request, trace)
+            return _Failure(refused) if refused else Answer(status, body, call.request, trace, self._scrub)
         if 200 <= status < 300:
             return _Failure(
                 ServiceError(
@@ -370,7 +410,7 @@ class Transport:
                 may_repeat=call.repeatable and content.startswith(b"{"),
             )
         if 300 <= status < 400:
-            target = plain(headers.get("location", ""), secrets=self._secrets) or "somewhere else"
+            target = self._scrub(headers.get("location", "")) or "somewhere else"
             return _Failure(
                 ServiceError(
                     f"Could not {call.phrase}: {self.host} redirects to {target}, and the key is not sent after it. "
@@ -423,6 +463,13 @@ def _understand(problem: Exception, timeout: tuple[float, float]) -> _Trouble:
     def find(*kinds: type[BaseException]) -> BaseException | None:
         return next((cause for cause in causes if isinstance(cause, kinds)), None)
 
+    if beyond := find(AnswerLimitError):
+        return _Trouble(str(beyond), hopeless=True)
+    if find(BrokenAnswerError, urllib3.exceptions.IncompleteRead, urllib3.exceptions.InvalidChunkLength):
+        return _Trouble("the answer broke off")
+    if find(urllib3.exceptions.InvalidHeader):
+        # Of the answer. Requests raises its ValueError for it, which otherwise says that nothing was sent.
+        return _Trouble("an answer that is not HTTP came")
     if find(ssl.SSLCertVerificationError):
         return _Trouble(
             "the certificate is not trusted",
@@ -436,8 +483,6 @@ def _understand(problem: Exception, timeout: tuple[float, float]) -> _Trouble:
         return _Trouble(f"no connection within {timeout[0]:g} s", nothing_sent=True)
     if find(requests.exceptions.Timeout, urllib3.exceptions.TimeoutError):
         return _Trouble(f"no answer came within {timeout[1]:g} s")
-    if find(requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError):
-        return _Trouble("the answer broke off")
     if isinstance(problem, ValueError) or not isinstance(
         problem, requests.exceptions.RequestException | urllib3.exceptions.HTTPError
     ):
@@ -455,7 +500,12 @@ def _causes(problem: BaseException) -> Iterator[BaseException]:
             continue
         seen.add(id(cause))
         yield cause
-        inside = (*cause.args, getattr(cause, "reason", None), getattr(cause, "original_error", None))
+        inside = (
+            *cause.args,
+            getattr(cause, "reason", None),
+            getattr(cause, "original_error", None),
+            cause.__context__,
+        )
         pending.extend(wrapped for wrapped in inside if isinstance(wrapped, BaseException))
 
 
@@ -465,12 +515,58 @@ def _without_key(request: requests.PreparedRequest) -> requests.PreparedRequest:
 
 
 def _new_session(pool_size: int) -> requests.Session:
-    session = requests.Session()
+    session = new_session(pool_size)
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    adapter = HTTPAdapter(pool_connections=1, pool_maxsize=pool_size, max_retries=0)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
     return session
+
+
+def _unpacked(response: requests.Response, limit: int, block: int = 64 * 1024) -> Iterator[bytes]:
+    """
+    The body, block by block.
+
+    Not as requests and urllib3 unpack it: for them a small block may become any number of bytes, and a body may be
+    packed many times over. What is packed otherwise than with gzip, which was not asked for, comes as it is.
+
+    :raises AnswerLimitError: it is larger than the limit.
+    :raises BrokenAnswerError: it is not packed as it says.
+    """
+    packed = response.headers.get("content-encoding", "").strip().lower() in ("gzip", "x-gzip")
+    pieces: Iterator[bytes] = response.raw.stream(block, decode_content=False)
+    size = 0
+    for content in _gunzipped(pieces, block) if packed else pieces:
+        size += len(content)
+        if size > limit:
+            raise AnswerLimitError(too_large(limit))
+        yield content
+
+
+def _gunzipped(pieces: Iterator[bytes], block: int) -> Iterator[bytes]:
+    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    try:
+        for piece in pieces:
+            waiting = piece
+            while waiting:
+                yield unpacker.decompress(waiting, block)
+                waiting = unpacker.unconsumed_tail
+    except zlib.error as problem:
+        raise BrokenAnswerError("not packed with gzip") from problem
+    if not unpacker.eof:
+        raise BrokenAnswerError("ends too early")
+
+
+def _whole(response: requests.Response, limit: int) -> bytes:
+    return b"".join(_unpacked(response, limit))
+
+
+def _beginning(response: requests.Response, limit: int) -> bytes:
+    """At most so many bytes; the connection is not used again if there are more."""
+    parts, size = list[bytes](), 0
+    for part in _unpacked(response, limit + 64 * 1024, block=16 * 1024):
+        parts.append(part)
+        size += len(part)
+        if size >= limit:
+            break
+    return b"".join(parts)[:limit]
 
 
 def encoded(body: Json) -> bytes:
@@ -502,14 +598,10 @@ def _query_value(value: object) -> str:
 
 
 def _checked_base_url(base_url: str, example: str) -> str:
-    try:
-        parts = urlsplit(base_url)
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        valid = False
-    if not valid:
+    if not is_http(base_url):
         shown = "" if "@" in str(base_url) else f" {plain(str(base_url))!r}"
         raise InvalidInputError(f"The base URL{shown} must be an http(s) address, such as {example}.")
+    parts = urlsplit(base_url)
     if parts.username or parts.password or parts.query or parts.fragment:
         raise InvalidInputError("The base URL must hold no credentials, query or fragment: use login and password.")
     return base_url.rstrip("/")

@@ -8,7 +8,7 @@ service behind it refuse in an envelope around ``data``, with any HTTP status, 2
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -24,7 +24,8 @@ from airflow_provider_scenario.client.errors import (
     ThrottledError,
     WorkshopRefusalError,
 )
-from airflow_provider_scenario.client.refusals import Asked, plain, retry_after, said_by
+from airflow_provider_scenario.client.refusals import Asked, retry_after, said_by
+from airflow_provider_scenario.client.texts import Scrubber, plain
 from airflow_provider_scenario.client.workshop_signing import DigestAuth, string_to_sign
 
 if TYPE_CHECKING:
@@ -42,6 +43,13 @@ _CREDENTIALS = ("Invalid AppKey", "Invalid AppSecret", "Empty Signature", "Unaut
 _TIME = ("Timestamp Expired", "Invalid Timestamp")
 _ROUTE = ("Invalid Url", "Invalid Domain", "Invalid HttpMethod", "API Not Found")
 _PASSING = ("Nonce Used",)
+_LARGEST_REFUSAL = 64 * 1024
+"""Characters of a refusal that are kept in the error; of a longer one only what says no."""
+
+_LONGEST_SIGNED = 2_000
+"""Characters of the gateway's string to sign that are shown."""
+
+_NAMES = ("errCode", "errMessage", "subErrCode", "subErrMessage", "apiInvokeId")
 _LINE_BREAKS = str.maketrans("", "", "\r\n#`")
 
 
@@ -57,13 +65,17 @@ class Envelope:
     invoke_id: str | None = None
 
     @classmethod
-    def of(cls, body: Any) -> Self:
+    def of(cls, body: Any, shown: Callable[[str], str] = plain) -> Self:
+        """
+        Read it.
+
+        :param shown: makes its texts safe to show.
+        """
         if not isinstance(body, Mapping):
             return cls()
         status = str(body.get("status"))
-        names = ("errCode", "errMessage", "subErrCode", "subErrMessage", "apiInvokeId")
-        texts = [None if body.get(name) in (None, "") else plain(str(body[name])) for name in names]
-        return cls(int(status) if status.isascii() and status.isdigit() else None, *texts)
+        texts = [None if body.get(name) in (None, "") else shown(str(body[name])) for name in _NAMES]
+        return cls(int(status) if status.isascii() and status.isdigit() and len(status) < 10 else None, *texts)
 
     @property
     def refuses(self) -> bool:
@@ -100,16 +112,21 @@ class WorkshopDialect:
         self.auth: AuthBase = DigestAuth(app_key, app_secret)
         self._app_key = app_key
         self._tokens = _spellings(api_token)
-        self.secrets: tuple[str, ...] = (*_spellings(app_secret), *self._tokens, *_spellings(app_key))
+        self.secrets: tuple[str, ...] = (app_secret, api_token, app_key)
+        self._scrub = Scrubber(self.secrets)
 
     def trace_id(self, headers: Mapping[str, str], body: Any) -> str | None:
-        found = Envelope.of(body).invoke_id or headers.get("x-ca-request-id")
-        return plain(found)[:120] if found else None
+        found = Envelope.of(body, self._shown).invoke_id or headers.get("x-ca-request-id")
+        return self._shown(found)[:120] if found else None
 
     def refusal(self, asked: Asked, response: requests.Response, body: Any, *, now: float) -> ScenarioError:
         status, headers = response.status_code, response.headers
         gateway = self.hidden(headers.get("x-ca-error-message", "")).strip()
-        said = plain(gateway.partition(", Server StringToSign")[0]) or Envelope.of(body).said or plain(said_by(body))
+        said = (
+            self._shown(gateway.partition(", Server StringToSign")[0])
+            or Envelope.of(body, self._shown).said
+            or self._shown(said_by(body))
+        )
         origin: dict[str, Any] = {
             "request": asked.request,
             "status": status,
@@ -152,19 +169,29 @@ class WorkshopDialect:
         return RequestRefusedError, "Change what is asked: the same again cannot succeed."
 
     def refusal_in_success(self, asked: Asked, body: dict[str, Any], origin: dict[str, Any]) -> ScenarioError | None:
-        if not Envelope.of(body).refuses:
+        envelope = Envelope.of(body, self._shown)
+        if not envelope.refuses:
             return None
-        # Before anything is cut off, or half a secret would stay.
-        body = json.loads(self.hidden(json.dumps(body)))
-        envelope = Envelope.of(body)
         said = envelope.said or f"status {envelope.status} and no reason"
         return WorkshopRefusalError(
             f"{self.service} refused to {asked.phrase}: {said}. {self.nothing_happened} What its codes mean is not "
             "published: check the token and what was sent; asking again is safe.",
             err_code=envelope.err_code,
             sub_err_code=envelope.sub_err_code,
-            **{**origin, "body": body},
+            **{**origin, "body": self._kept(body)},
         )
+
+    def _shown(self, text: str) -> str:
+        """Text of the service, safe to show."""
+        return self._scrub(self._hidden_where_named(text[:_LARGEST_REFUSAL]))
+
+    def _kept(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The body without secrets; of a large one only what says no."""
+        text = json.dumps(body)
+        if len(text) > _LARGEST_REFUSAL:
+            return {name: self._shown(str(body[name])) for name in ("status", *_NAMES) if name in body}
+        kept: dict[str, Any] = json.loads(self.hidden(text))
+        return kept
 
     def hidden(self, text: str) -> str:
         """
@@ -172,11 +199,12 @@ class WorkshopDialect:
 
         Key and token are masked at any length where they are named, and everywhere if they are long.
         """
+        return self._scrub.masked(self._hidden_where_named(text))
+
+    def _hidden_where_named(self, text: str) -> str:
         text = text.replace(f"x-ca-key:{self._app_key}", "x-ca-key:***")
         for token in self._tokens:
             text = text.replace(f"apiToken={token}", "apiToken=***")
-        for secret in self.secrets:
-            text = text.replace(secret, "***") if len(secret) >= 8 else text
         return text
 
     def _two_strings(self, gateway: str, request: requests.PreparedRequest) -> str:
@@ -191,7 +219,7 @@ class WorkshopDialect:
             )
         else:
             verdict = "They differ: something on the way has changed the request, such as a proxy."
-        shown = "".join(char if char.isprintable() else " " for char in theirs)
+        shown = "".join(char if char.isprintable() else " " for char in theirs[:_LONGEST_SIGNED])
         return f"The gateway's string to sign is {shown!r}, ours {ours.replace(chr(10), '#')!r}. {verdict}"
 
 

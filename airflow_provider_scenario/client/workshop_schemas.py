@@ -19,7 +19,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from airflow_provider_scenario.client.errors import InvalidInputError
-from airflow_provider_scenario.client.refusals import plain
+from airflow_provider_scenario.client.texts import plain
 
 BASE_MODELS = (
     *("v1.4", "v1.5", "v2.0", "v2.1", "vxl_0.9", "vxl_1.0", "vxl_distilled"),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
+import logging
 from abc import abstractmethod
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from urllib.parse import urlsplit
 
 from airflow.sdk import BaseHook
 from airflow.sdk.log import mask_secret
@@ -12,6 +15,7 @@ from asgiref.sync import sync_to_async
 
 from airflow_provider_scenario import metrics
 from airflow_provider_scenario.client.errors import InvalidInputError
+from airflow_provider_scenario.client.texts import is_http, plain
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -20,6 +24,10 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.hooks.connection_form import ConnectionForm
 
 C = TypeVar("C")
+
+log = logging.getLogger(__name__)
+
+_warned: set[tuple[str, str]] = set()
 
 
 class ConnectionHook(BaseHook, Generic[C]):
@@ -132,12 +140,28 @@ class ConnectionHook(BaseHook, Generic[C]):
         if "://" not in url:
             port = f":{connection.port}" if connection.port else ""
             url = f"https://{url}{port}/{connection.schema or ''}"
-        if not url.startswith(("https://", "http://")):
+        if not is_http(url):
+            # A URL may hold a password before the '@'.
+            shown = "" if "@" in url else f" {plain(connection.host)!r}"
             raise InvalidInputError(
-                f"Connection {self.conn_id!r}: host {connection.host!r} is no base URL; "
+                f"Connection {self.conn_id!r}: host{shown} is no base URL; "
                 f"leave it empty or give one like {self.form.placeholders['host']}."
             )
+        self._warn_of_plain_http(url)
         return {"base_url": url.rstrip("/")}
+
+    def _warn_of_plain_http(self, url: str) -> None:
+        """Once a process: without TLS everybody on the way can read the key, the secret and what is sent."""
+        host = urlsplit(url).hostname or ""
+        if url.lower().startswith("https://") or _is_loopback(host) or (self.conn_id, host) in _warned:
+            return
+        _warned.add((self.conn_id, host))
+        log.warning(
+            "Connection %r: its base URL begins with http://, so the key and the secret travel to %s unencrypted. "
+            "Use https://.",
+            self.conn_id,
+            plain(host),
+        )
 
     def _above_zero(self, extra: dict[str, Any], name: str, default: float, unit: str) -> float:
         value = extra.get(name)
@@ -172,3 +196,10 @@ class ConnectionHook(BaseHook, Generic[C]):
     def get_connection_form_widgets(cls) -> dict[str, Any]:
         """For Airflow 3.1, which does not read the form from the provider's info."""
         return cls.form.widgets()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

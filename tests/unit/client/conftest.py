@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import requests
 from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
+from urllib3 import HTTPResponse
 
 from airflow_provider_scenario.client.scenario import ScenarioClient
 from airflow_provider_scenario.client.transport import Transport
@@ -55,7 +57,8 @@ class ScriptedService(BaseAdapter):
         response = requests.Response()
         response.status_code = status
         response.headers = CaseInsensitiveDict(headers)
-        response._content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        response.raw = HTTPResponse(io.BytesIO(content), headers=headers, status=status, preload_content=False)
         response.url = str(request.url)
         response.request = request
         return response

@@ -13,7 +13,8 @@ from airflow_provider_scenario.client.errors import (
     ServiceError,
     ThrottledError,
 )
-from airflow_provider_scenario.client.refusals import MAX_SERVICE_TEXT, Asked, decode, plain, refusal, said_by
+from airflow_provider_scenario.client.refusals import Asked, decode, refusal, said_by
+from airflow_provider_scenario.client.texts import MAX_SERVICE_TEXT, plain
 
 TRAIN = Asked("train model model_8Xk", "PUT /models/model_8Xk/train", repeatable=False)
 

@@ -1,0 +1,217 @@
+"""
+Connections that log no query of an address, and do not wait or read without an end.
+
+urllib3 logs the path and query of every request at the level DEBUG, of a retry at WARNING, and repeats them in its
+exceptions. Signed addresses are as good as a password, and AI Creation Workshop's token may stand in a query. A filter
+on urllib3's logger would miss what it logs through other loggers, and Airflow's logging may be configured again at any
+time. Here urllib3 never gets the query: the adapter keeps it back, and the connection adds it when the request line is
+written.
+
+Time and size of an answer are limited where its bytes come from the socket: this holds for status line, headers and
+body, however slowly they drip and however they are framed.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from http.client import HTTPResponse
+from typing import TYPE_CHECKING, Any
+
+import requests
+from requests.adapters import HTTPAdapter
+
+if TYPE_CHECKING:
+    import socket
+
+_LONGEST_LINE = 65_536
+"""Bytes of a line of an answer's frame; the standard library has the same bound for headers."""
+
+
+class AnswerLimitError(OSError):
+    """An answer takes too long or is too large. The text says so in the words of a message."""
+
+
+class BrokenAnswerError(OSError):
+    """An answer ends too early, or is not packed as it says."""
+
+
+_LARGEST_HEAD = 1_000_000
+"""Bytes of status line and headers, with those of interim answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """
+    What an answer may take.
+
+    :param seconds: from the end of the request to the end of the answer.
+    :param size: bytes that come from the socket.
+    :param slowest: bytes a second that give it more time: for files of any size. Default: none do.
+    """
+
+    seconds: float = math.inf
+    size: float = math.inf
+    slowest: float = math.inf
+
+
+class _Request(threading.local):
+    """What belongs to the request of this thread; requests and urllib3 have no place for it."""
+
+    query = ""
+    limits = Limits()
+
+
+_current = _Request()
+
+
+@contextmanager
+def limited(limits: Limits) -> Iterator[None]:
+    """Requests of this thread, from here on to the end of the block, get answers within these limits."""
+    before, _current.limits = _current.limits, limits
+    try:
+        yield
+    finally:
+        _current.limits = before
+
+
+def new_session(pool_size: int) -> requests.Session:
+    """A session over such connections that follows no redirect."""
+    session = _Session()
+    adapter = _Adapter(pool_connections=1, pool_maxsize=pool_size, max_retries=0)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, _: requests.Response) -> None:
+        """None: where redirects are not followed, requests still reads the whole body of one."""
+
+
+class _Adapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        _make_quiet(self.poolmanager)
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        return _make_quiet(super().proxy_manager_for(*args, **kwargs))
+
+    def request_url(self, *args: Any, **kwargs: Any) -> str:
+        """The address for urllib3, without the query."""
+        url, mark, query = super().request_url(*args, **kwargs).partition("?")
+        _current.query = mark + query
+        return url
+
+    def send(self, *args: Any, **kwargs: Any) -> requests.Response:
+        try:
+            return super().send(*args, **kwargs)
+        finally:
+            _current.query = ""
+
+
+def _make_quiet(manager: Any) -> Any:
+    """``pool_classes_by_scheme`` is where urllib3 documents that own pools go."""
+    manager.pool_classes_by_scheme = {
+        scheme: _quiet_pool(pool) for scheme, pool in manager.pool_classes_by_scheme.items()
+    }
+    return manager
+
+
+@cache
+def _quiet_pool(pool: Any) -> Any:
+    """Of whatever kind it is: plain, with TLS, through a SOCKS proxy."""
+    if issubclass(pool.ConnectionCls, _Connection):
+        return pool
+    connection = type(f"Quiet{pool.ConnectionCls.__name__}", (_Connection, pool.ConnectionCls), {})
+    return type(f"Quiet{pool.__name__}", (pool,), {"ConnectionCls": connection})
+
+
+class _Connection:
+    """What the connections of such a pool have in common."""
+
+    debuglevel = 0  # else http.client prints whole requests, should somebody switch that on for all connections
+
+    def putrequest(self, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
+        return super().putrequest(method, url + _current.query, *args, **kwargs)  # type: ignore[misc]
+
+    class response_class(HTTPResponse):  # noqa: N801 - http.client's name
+        def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
+            self._file = _LimitedFile(sock, _current.limits)
+            super().__init__(self._file, *args, **kwargs)  # type: ignore[arg-type]
+
+        def begin(self) -> None:
+            """Read status line and headers; any number of interim answers may come before them."""
+            self._file.size = _LARGEST_HEAD
+            super().begin()
+            self._file.size = _current.limits.size
+
+
+class _Reader(io.BufferedReader):
+    """Old versions of urllib3 read lines of any length, and a chunk of length -1 to its end."""
+
+    def readline(self, size: int | None = -1) -> bytes:
+        return super().readline(_LONGEST_LINE if size is None or size < 0 else size)
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is None or size < 0:
+            raise OSError("an answer is not read without a limit")
+        return super().read(size)
+
+
+class _LimitedFile(io.RawIOBase):
+    """Reads from a socket within limits. Is given to http.client's response in place of the socket."""
+
+    def __init__(self, sock: socket.socket, limits: Limits) -> None:
+        self._sock, self._limits = sock, limits
+        self.size = limits.size
+        self._file: Any = sock.makefile("rb", buffering=0)
+        self._patience = self._timeout = sock.gettimeout() or math.inf
+        self._began, self._received = time.monotonic(), 0
+
+    def makefile(self, _: str) -> io.BufferedReader:
+        return _Reader(self)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._left()
+        if left <= 0:
+            raise self._too_slow()
+        if self._timeout != (timeout := min(left, self._patience)):
+            self._sock.settimeout(timeout)
+            self._timeout = timeout
+        try:
+            count: int | None = self._file.readinto(buffer)
+        except TimeoutError:
+            if self._left() <= 0:
+                raise self._too_slow() from None
+            raise
+        self._received += count or 0
+        if self._received > self.size:
+            raise AnswerLimitError(too_large(self.size))
+        return count
+
+    def close(self) -> None:
+        if not self.closed:
+            self._file.close()
+        super().close()
+
+    def _left(self) -> float:
+        more = self._received / self._limits.slowest
+        return self._began + self._limits.seconds + more - time.monotonic()
+
+    def _too_slow(self) -> AnswerLimitError:
+        return AnswerLimitError(f"no whole answer came within {self._limits.seconds:.0f} s")
+
+
+def too_large(size: float) -> str:
+    """In the words of a message."""
+    return f"an answer larger than the limit of {size / 1e6:,.3g} MB came"
