@@ -1,10 +1,11 @@
 from __future__ import annotations
 
-import base64
-
 import pytest
 
-from tests.system.conftest import KEY, SECRET, TOKEN
+from tests.leaks import leaks
+from tests.system.conftest import SECRET, TOKEN
+
+SECRETS = {"secret": SECRET, "token": TOKEN, "wrong secret": "another-secret-not-in-any-log"}
 
 
 @pytest.mark.every_minor
@@ -13,12 +14,4 @@ def test_no_secret_is_in_any_log_or_in_the_metadata_database(airflow, emulator):
     dags = ("operator_deferred", "operator_blocking", "wrong_secret", "train_and_publish")
     for dag, run in [(dag, airflow.trigger(dag)) for dag in dags]:
         airflow.wait_for_run(dag, run)
-    basic = base64.b64encode(f"{KEY}:{SECRET}".encode())
-    leaks = [
-        (str(path.relative_to(airflow.home)), secret)
-        for path in airflow.home.rglob("*")
-        if path.is_file()
-        for secret in (SECRET.encode(), TOKEN.encode(), basic, b"another-secret-not-in-any-log")
-        if secret in path.read_bytes()
-    ]
-    assert leaks == []
+    assert leaks(airflow.home, SECRETS) == {}

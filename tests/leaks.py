@@ -1,0 +1,78 @@
+"""Where secrets have got to: every spelling of each, in every file and every table that Airflow keeps."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import html
+import json
+import re
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from urllib.parse import quote, quote_plus
+
+SIGNED = re.compile(rb"(?:[Ss]ignature|Credential|Security-Token)(?:=|%3[Dd]|%253[Dd])[\w%+/-]{8}")
+"""What makes an address a signed one, with its value: a masked one does not count."""
+
+
+def spellings(secret: str) -> set[bytes]:
+    """A secret as it may stand in a log, an address, a header, a page or a table."""
+    once = {quote(secret, safe=""), quote(secret), quote_plus(secret)}
+    encoded = {*once, *(quote(each, safe="") for each in once)}
+    lower = {re.sub("%[0-9A-F]{2}", lambda escape: escape[0].lower(), each) for each in encoded}
+    in_json = json.dumps(secret)[1:-1]
+    quoted = {in_json, json.dumps(in_json)[1:-1], repr(secret)[1:-1], repr(repr(secret)[1:-1])[1:-1]}
+    # What Python's html makes of quotes, and what Jinja makes of them.
+    shown = {html.escape(secret), html.escape(secret).replace("&quot;", "&#34;").replace("&#x27;", "&#39;")}
+    raw = secret.encode()
+    return {each.encode() for each in {secret, raw.hex()} | encoded | lower | quoted | shown} | set(_base64(raw))
+
+
+def _base64(raw: bytes) -> Iterator[bytes]:
+    """In the middle of a text it starts at one of three places in a group; what surrounds it changes the edges."""
+    for before in range(3):
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            text = encode(bytes(before) + raw)
+            yield text[(0, 2, 3)[before] : len(text) // 4 * 4 - 4]
+
+
+def leaks(
+    home: Path, secrets: Mapping[str, str], *, allowed: Iterable[tuple[str, str]] = (), pages: Mapping[str, str] = {}
+) -> dict[tuple[str, str], bytes]:
+    """
+    Look through all that an Airflow has written: logs of its parts and of tasks, its database, whatever else.
+
+    :param home: ``AIRFLOW_HOME``, with an SQLite database or none: its file is read, and its rows too, since a long
+        value is spread over pages of the file.
+    :param secrets: name → secret. Signed addresses are looked for, too.
+    :param allowed: place and name of what may be there.
+    :param pages: name → text that somebody was shown.
+    :return: place and name of what is there and may not → the first text around it.
+    """
+    needles = {name: [re.escape(each) for each in spellings(secret)] for name, secret in secrets.items()}
+    patterns = {name: re.compile(b"|".join(spelled)) for name, spelled in needles.items()} | {"signed address": SIGNED}
+    found = {}
+    for place, content in _contents(home, pages):
+        for name, pattern in patterns.items():
+            if (place, name) not in set(allowed) and (match := pattern.search(content)):
+                found[place, name] = content[max(0, match.start() - 150) : match.end() + 20]
+    return found
+
+
+def _contents(home: Path, pages: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
+    for path in home.rglob("*"):
+        if path.is_file():
+            yield str(path.relative_to(home)), path.read_bytes()
+    for name, text in pages.items():
+        yield f"page {name}", text.encode()
+    if (home / "airflow.db").exists():
+        with contextlib.closing(sqlite3.connect(home / "airflow.db", timeout=30)) as database:
+            database.text_factory = bytes
+            for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+                rows = database.execute(f'SELECT * FROM "{name.decode()}"')
+                yield f"table {name.decode()}", b"\n".join(b"\t".join(map(_cell, row)) for row in rows)
+
+
+def _cell(value: object) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode()
