@@ -26,9 +26,9 @@ def a_training(task_id: str, caption: str, prompt: str, names: list[str]) -> Sce
 
 with DAG("mine", schedule=None, catchup=False, default_args=PACE):
     EmptyOperator(task_id="nothing")
-    # The first stays, the second fails, and each of the others is for one test.
-    names = [f"shown {SCRIPT}", f"fails {SCRIPT}", "of forms", "of xcoms", "of the audit log"]
-    train = a_training("train", SCRIPT + IMAGE, IMAGE + SCRIPT, names)
+    # The first goes on, the second fails, the third ends well, and each of the others is for one test.
+    names = [f"shown {SCRIPT}", f"fails {SCRIPT}", f"ends {SCRIPT}", "of forms", "of xcoms", "of the audit log"]
+    train = a_training("own_task", SCRIPT + IMAGE, IMAGE + SCRIPT, names)
     later = ScenarioTrainModelOperator(task_id="later", model_id="model_of_nobody", trigger_rule="all_done")
     train >> later
 
