@@ -9,6 +9,10 @@ A dataset: a folder with images, their captions, pairs of them, and how they wan
 ``training.yaml``         (``.yml``, ``.json``) training parameters in either spelling, and ``name``, ``type``,
                           ``short_description``, ``preset``
 ========================  ==============================================================================================
+
+Others than the author of the DAG may write into such a folder, so nothing in it is trusted: only regular files are read
+that really lie in it, wherever links lead; text files have a size limit; YAML has no anchors, aliases or merge keys;
+``training.yaml`` and the path of the folder hold no templates, because Airflow could render them.
 """
 
 from __future__ import annotations

@@ -132,8 +132,9 @@ class ScenarioTrainLoraOperator(TrainingOperator):
     """
     Train one LoRA, from its dataset to the trained model, in one task: create, attach, check, train, wait.
 
-    Made for ``.expand_kwargs(list_datasets("s3://bucket/characters"))``: one mapped task a dataset. Everything is
-    checked before anything is created. A retry finds the model of an earlier try, uploads only what is missing, and
+    Made for ``.expand_kwargs(list_datasets("s3://bucket/characters"))``: one mapped task a dataset. What another task
+    returns for it is not rendered, only templates in the DAG file are: give those to ``partial``. Everything is checked
+    before anything is created. A retry finds the model of an earlier try, uploads only what is missing, and
     waits for a training that runs; where that training has ended well meanwhile, it returns its result. Clearing a
     finished task trains a new model.
 
