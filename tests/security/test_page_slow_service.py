@@ -137,6 +137,7 @@ class TestActions:
         database.task(task_id="slow", model_id="model_x", fields={"scenario_conn_id": "slow"})
         database.task(**train())
         slots = admin.app.routes[-1].app.state.action_slots
+        admin.app.routes[-1].app.state.lines["scenario_default"].client()  # as in TestLookUps
         hang_for("slow", released, monkeypatch)
         form = {"token": token_of(admin)}
         async with browser_of(admin) as browser:
@@ -186,6 +187,7 @@ class TestConnectionLookUp:
 class TestLookUps:
     def test_those_of_one_connection_leave_threads_to_the_others(self, emulator, train, released, monkeypatch):
         lines = Lines()
+        lines["scenario_default"].client()  # Python 3.11 computes cached properties of all hooks one after another
         hang_for("slow", released, monkeypatch)
         for number in range(40):
             lines["slow"].details(f"model_{number}", None, patience=0.0)
