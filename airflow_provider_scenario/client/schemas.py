@@ -196,6 +196,9 @@ class Schema(BaseModel):
         str_strip_whitespace=False,
     )
 
+    service: ClassVar[str] = "Scenario"
+    """Who sends it, in messages."""
+
     required_if_present: ClassVar[frozenset[str]] = frozenset()
     """Optional fields that make the whole object unreadable when they are there and cannot be read."""
 
@@ -210,7 +213,7 @@ class Schema(BaseModel):
                 raise
             if value is not None:
                 name = f"{cls.__name__}.{info.field_name}"
-                tell_once(name, type(value), f"Scenario sent a {name} of an unknown shape; it counts as absent.")
+                tell_once(name, type(value), f"{cls.service} sent a {name} of an unknown shape; it counts as absent.")
             return field.get_default(call_default_factory=True)
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:

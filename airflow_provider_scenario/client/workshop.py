@@ -8,15 +8,15 @@ the documents leave only the same sync again, which is why it is safe to repeat.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from airflow_provider_scenario.client.endpoints import Client
 from airflow_provider_scenario.client.errors import InvalidInputError, ServiceError
+from airflow_provider_scenario.client.schemas import Moment, Schema, Seconds, ServiceText
 from airflow_provider_scenario.client.texts import plain
 from airflow_provider_scenario.client.transport import Answer, Transport, path
 from airflow_provider_scenario.client.workshop_refusals import Envelope, WorkshopDialect
@@ -38,7 +38,8 @@ STATES: Mapping[int, State] = {0: "not-listed", 5: "in-progress", 10: "listed", 
 _FURTHEST: tuple[State, ...] = ("failed", "unknown", "not-listed", "in-progress", "listed")
 
 
-class _Data(BaseModel):
+class _Data(Schema):
+    service = "AI Creation Workshop"
     model_config = ConfigDict(
         alias_generator=to_camel,
         populate_by_name=True,
@@ -60,11 +61,11 @@ class Listing(_Data):
         advanced speaks for all.
     """
 
-    model_id: str | None = None
-    model_version_id: str | None = None
-    model_file_id: str | None = None
-    status: int
-    invoke_id: str | None = None
+    model_id: ServiceText | None = None
+    model_version_id: ServiceText | None = None
+    model_file_id: ServiceText | None = None
+    status: Annotated[int, Field(ge=-1_000_000, le=1_000_000)]
+    invoke_id: ServiceText | None = None
     parts: tuple[Listing, ...] = ()
 
     @property
@@ -80,8 +81,8 @@ class Token(_Data):
     :param used_session_time_in_seconds: what it has used.
     """
 
-    token_expired_at: datetime | None = None
-    used_session_time_in_seconds: float | None = None
+    token_expired_at: Moment | None = None
+    used_session_time_in_seconds: Seconds | None = None
 
 
 D = TypeVar("D", bound=_Data)
@@ -178,7 +179,9 @@ class WorkshopClient(Client):
         rows = [_read(Listing, row, answer, asked) for row in (data if isinstance(data, list) and data else [data])]
         slowest = min(rows, key=lambda row: _FURTHEST.index(row.state))
         parts = tuple(rows) if isinstance(data, list) else ()
-        return slowest.model_copy(update={"invoke_id": Envelope.of(answer.json).invoke_id, "parts": parts})
+        return slowest.model_copy(
+            update={"invoke_id": Envelope.of(answer.json, answer.scrub).invoke_id, "parts": parts}
+        )
 
     def check(self) -> Token:
         """
@@ -197,12 +200,12 @@ class WorkshopClient(Client):
 
 def _read(schema: type[D], data: Any, answer: Answer, asked: str) -> D:
     try:
-        return schema.model_validate(data)
+        return schema.model_validate(data, context={"scrub": answer.scrub})
     except ValidationError as problem:
         wrong = ", ".join(sorted({".".join(map(str, error["loc"])) or "data" for error in problem.errors()}))
     raise ServiceError(
         f"Asked AI Creation Workshop to {asked}; its answer is unreadable (missing or of another shape: "
-        f"{wrong[:200]}). Asking again is safe.",
+        f"{plain(wrong)[:200]}). Asking again is safe.",
         maybe_done=False,
         **answer.origin,
     )

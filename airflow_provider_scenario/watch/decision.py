@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from airflow_provider_scenario.client.errors import ScenarioError, ThrottledError
+from airflow_provider_scenario.client.texts import plain
 
 if TYPE_CHECKING:
     from airflow_provider_scenario.client.schemas import Job, Model
@@ -137,7 +138,7 @@ class TrainingWatch:
         self._failures = 0
         self.pause = self._pace(seen)
         if seen.model_name:
-            self.what = f"{seen.model_name!r} ({seen.model_id})"
+            self.what = f"{plain(seen.model_name)!r} ({seen.model_id})"
         shown = _worth_a_line(seen)
         if shown != self._shown:
             self._shown = shown

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, get_args
 
+from airflow_provider_scenario.client.texts import plain
 from airflow_provider_scenario.exceptions import (
     SecretChangedError,
     TrainingCanceledError,
@@ -86,7 +87,7 @@ class Ending:
     @property
     def what(self) -> str:
         """Name and ids, for people."""
-        name = f"{self.model_name!r} " if self.model_name else ""
+        name = f"{plain(self.model_name)!r} " if self.model_name else ""
         return f"{name}({self.model_id or 'model unknown'}, {self.job_id or 'job unknown'})"
 
     def result(self) -> dict[str, Any]:
