@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 from urllib.parse import unquote
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.base_auth_manager import COOKIE_NAME_JWT_TOKEN
-from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 from airflow.api_fastapi.core_api.security import GetUserDep, get_user, requires_access_dag
 from airflow.api_fastapi.logging.decorators import action_logging
+from airflow.models.dag import DagModel
 from fastapi import Depends, HTTPException, Request, status
 
 LOGGED_IN: Any = Depends(get_user)
@@ -79,6 +81,22 @@ def may_edit(request: Request, user: GetUserDep) -> bool:
 def readable_dags(user: GetUserDep) -> set[str]:
     """The DAGs that the viewer may see. Relies on ``get_authorized_dag_ids`` of the auth manager (3.1)."""
     return get_auth_manager().get_authorized_dag_ids(user=user, method="GET")
+
+
+def task_reader(user: GetUserDep) -> Callable[[str], bool]:
+    """
+    Whether the viewer may see the tasks of a DAG, asked once for each: who may see a DAG may not always see those.
+
+    Relies on ``is_authorized_dag`` of the auth manager and ``DagModel.get_team_name`` (3.1).
+    """
+
+    @cache
+    def may_see_tasks(dag_id: str) -> bool:
+        details = DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id))
+        access, entity = get_auth_manager(), DagAccessEntity.TASK_INSTANCE
+        return access.is_authorized_dag(method="GET", access_entity=entity, details=details, user=user)
+
+    return may_see_tasks
 
 
 def login_cookie(request: Request) -> str:

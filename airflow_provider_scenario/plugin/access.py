@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Callable
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Form, HTTPException, Request, status
 
 from airflow_provider_scenario.airflow_compat.configuration import conf
-from airflow_provider_scenario.airflow_compat.web import login_cookie, may_edit, readable_dags
+from airflow_provider_scenario.airflow_compat.web import login_cookie, may_edit, readable_dags, task_reader
 
 ReadableDags = Annotated[set[str], Depends(readable_dags)]
+MaySeeTasks = Annotated[Callable[[str], bool], Depends(task_reader)]
 MayEdit = Annotated[bool, Depends(may_edit)]
 
 FORM = "application/x-www-form-urlencoded"

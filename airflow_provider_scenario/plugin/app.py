@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 from urllib.parse import urlencode
@@ -109,20 +110,22 @@ Key = Annotated[TaskKey, Depends(task_key)]
 def list_page(
     request: Request,
     readable: access.ReadableDags,
+    may_see_tasks: access.MaySeeTasks,
     dag_id: Text = "",
     state: Text = "",
     type: Text = "",  # noqa: A002 - the page's word
     text: Text = "",
     page: Annotated[int, Query(ge=1, le=1000)] = 1,
 ) -> HTMLResponse:
-    """All trainings of the DAGs that the viewer may see."""
+    """All trainings of the DAGs whose tasks the viewer may see."""
     dags = {dag_id} & readable if dag_id else readable
+    newest = partial(_newest, may_see_tasks, dags)
     offset = (page - 1) * PAGE_SIZE
     if state or type or text:
-        found = _standings(request, _read(trainings.newest, dags, limit=WINDOW))
+        found = _standings(request, newest(limit=WINDOW))
         rest = [each for each in found if _matches(each, state, type, text)][offset:]
     else:
-        rest = _standings(request, _read(trainings.newest, dags, limit=PAGE_SIZE + 1, offset=offset))
+        rest = _standings(request, newest(limit=PAGE_SIZE + 1, offset=offset))
     asked = {"dag_id": dag_id, "state": state, "type": type, "text": text}
     filters = {name: value for name, value in asked.items() if value}
     return pages.render(
@@ -184,7 +187,9 @@ def training_page(request: Request, may_edit: access.MayEdit, key: Key) -> HTMLR
 
 @routes.get("/picture", dependencies=[MAY_SEE_DAG])
 async def picture(request: Request, key: Key, asset_id: Text) -> Response:
-    """A training image or a sample of one training."""
+    """A training image or a sample of one training; a browser that has it asks again whether it may show it."""
+    if request.headers.get("if-none-match") == pictures.tag(asset_id):
+        return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=pictures.kept(asset_id))
     stored = await run_in_threadpool(_stored, request, key)
 
     def load() -> Response:
@@ -241,6 +246,16 @@ def _read(question: Callable[..., T], *arguments: object, **options: object) -> 
     """Ask the database, and give its connection back before anybody waits for Scenario."""
     with database_session() as session:
         return question(session, *arguments, **options)
+
+
+def _newest(may_see_tasks: Callable[[str], bool], dags: set[str], **page: int) -> list[Training]:
+    """The newest trainings of these DAGs, without those whose tasks the viewer may not see."""
+    while True:
+        found: list[Training] = _read(trainings.newest, dags, **page)
+        closed = {dag_id for dag_id in {training.dag_id for training in found} if not may_see_tasks(dag_id)}
+        if not closed:
+            return found
+        dags = dags - closed
 
 
 def _stored(request: Request, key: TaskKey) -> Training:

@@ -24,6 +24,7 @@ from airflow_provider_scenario.client.models import BULK
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.plugin import proof
 from airflow_provider_scenario.plugin.quota import Metered, NotNowError, Quota
+from airflow_provider_scenario.plugin.values import SHORT, cannot_show, number, text
 from airflow_provider_scenario.provenance import Marker
 from airflow_provider_scenario.watch.decision import FINAL_STATUSES
 
@@ -84,21 +85,22 @@ class Sight:
 
     @classmethod
     def of(cls, model: Model, at: float) -> Sight:
-        marker = Marker.find(model.short_description)
+        marker = Marker.find(text(model.short_description))
         progress = model.training_progress
         running = progress if model.status == "training" else None
-        left = running.remaining_time_ms if running else None
+        left = number(running.remaining_time_ms) if running else None
+        position = number(running.position) if running else None
         return cls(
             at=at,
             status=model.status,
-            name=model.name,
-            type=model.type,
+            name=text(model.name, SHORT),
+            type=text(model.type, SHORT),
             job_id=model.job_id,
-            stage=running.stage if running else None,
-            progress=running.progress if running else None,
-            position=running.position if running else None,
+            stage=text(running.stage, SHORT) if running else None,
+            progress=number(running.progress) if running else None,
+            position=int(position) if position is not None else None,
             seconds_left=left / 1000 if left is not None else None,
-            trouble=running.retryable_error if running else None,
+            trouble=text(running.retryable_error) if running else None,
             made_by=marker.task if marker else None,
         )
 
@@ -340,7 +342,13 @@ class Line:
         models = self._connected()[0].get_models(model_ids)
         now = self._clock()
         seen = {model_id: Sight(at=now) for model_id in model_ids}
-        seen.update({model.id: Sight.of(model, now) for model in models if model.id in seen})
+        for model in models:
+            if model.id in seen:
+                try:
+                    seen[model.id] = Sight.of(model, now)
+                except Exception as problem:  # one odd model must not keep the others away
+                    cannot_show(model.id, problem)
+                    del seen[model.id]
         with self._lock:
             self._sights.update(seen)
             while len(self._sights) > KEPT_MODELS:

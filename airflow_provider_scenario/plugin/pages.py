@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import time
-from datetime import UTC, datetime
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from airflow_provider_scenario.client.errors import ScenarioError
 from airflow_provider_scenario.client.trainers import without_secrets
+from airflow_provider_scenario.plugin import values as safe
 from airflow_provider_scenario.plugin.actions import can_choose_epoch
 from airflow_provider_scenario.plugin.lookup import EVERY
 from airflow_provider_scenario.watch.cancelling import is_anothers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
 
     from airflow_provider_scenario.client.schemas import DatasetScore
     from airflow_provider_scenario.plugin.lookup import Details
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 REFRESH, SOON = EVERY + 1, 1.0
 """Seconds between two looks of an open page; while an answer is on its way."""
+
+MOST_SHOWN = 500
+"""Images, epochs, prompts, parameters, warnings or statuses of a training. Scenario trains with up to some hundred."""
 
 _REASONS = {
     400: "This page cannot be shown",
@@ -52,6 +56,7 @@ class Pages:
             loader=FileSystemLoader(Path(__file__).parent / "templates"),
             autoescape=select_autoescape(default=True),
             undefined=StrictUndefined,
+            finalize=_clean,
             trim_blocks=True,
             lstrip_blocks=True,
         )
@@ -64,7 +69,9 @@ class Pages:
             "number": number,
             "percent": percent,
             "plain": plain,
+            "row": self._row,
         }
+        environment.globals |= {"most": MOST_SHOWN}
         return environment
 
     def render(self, template: str, status: int = 200, *, asking: bool = False, **values: Any) -> HTMLResponse:
@@ -74,15 +81,38 @@ class Pages:
         :param asking: whether an answer is on its way.
         """
         values |= {"now": time.time(), "refresh": SOON if asking else REFRESH}
-        return HTMLResponse(self._templates.get_template(template).render(values), status)
+        page = self._templates.get_template(template).render(values)
+        return HTMLResponse(page.encode(errors="replace"), status)
+
+    def _row(self, standing: Standing, now: float, *, with_dag: bool) -> Markup:
+        """A row of the table; where it cannot be shown one that says so, for the sake of the others."""
+        parts: Any = self._templates.get_template("parts.html").module
+        training, row = standing.training, None
+        try:
+            if not training.unreadable:
+                row = parts.row(standing, now, with_dag)
+        except Exception as problem:
+            safe.cannot_show(training.address, problem)
+        found: Markup = row or parts.bad_row(standing.task, training.dag_id, training.run_id, with_dag)
+        return found
 
     def training(self, standing: Standing, details: Details | None, **values: Any) -> HTMLResponse:
-        """The page of one training."""
+        """The page of one training; where what Scenario says of it cannot be shown, without that."""
+        try:
+            return self._training(standing, details, **values)
+        except Exception as problem:
+            if details is None:
+                raise
+            safe.cannot_show(standing.training.address, problem)
+            return self._training(standing, None, **{**values, "unreadable": True})
+
+    def _training(self, standing: Standing, details: Details | None, **values: Any) -> HTMLResponse:
         model = details.model if details else None
         given = model.parameters if model and model.parameters else standing.training.parameters
-        parameters = without_secrets(given)
+        parameters = dict(islice(without_secrets(given).items(), MOST_SHOWN))
         prompts = parameters.pop("samplePrompts", None) or parameters.pop("sample_prompts", None) or []
         job = details.job if details else None
+        values.setdefault("unreadable", standing.training.unreadable)
         return self.render(
             "training.html",
             standing=standing,
@@ -92,7 +122,9 @@ class Pages:
             job=job,
             cost=job.billing.cu_cost if job and job.billing else standing.training.cost,
             parameters=parameters,
-            prompts=[text for text in prompts if isinstance(text, str)] if isinstance(prompts, list) else [],
+            prompts=[text for text in prompts[:MOST_SHOWN] if isinstance(text, str)]
+            if isinstance(prompts, list)
+            else [],
             warnings=dataset_warnings(details.score if details else None),
             can_choose_epoch=can_choose_epoch(standing.type) and standing.state == "trained",
             **values,
@@ -117,23 +149,25 @@ def dataset_warnings(score: DatasetScore | None) -> Mapping[str, Sequence[str]]:
     """What Scenario holds against the dataset: warning → the images it is about."""
     found: dict[str, list[str]] = {}
     if score:
-        for warning in score.assets_warnings:
-            for message in warning.message:
+        for warning in score.assets_warnings[:MOST_SHOWN]:
+            for message in warning.message[:MOST_SHOWN]:
                 found.setdefault(message, []).append(warning.asset_id or "")
-        for couple in score.asset_couples_warnings:
-            for message in couple.message:
+        for couple in score.asset_couples_warnings[:MOST_SHOWN]:
+            for message in couple.message[:MOST_SHOWN]:
                 found.setdefault(message, []).extend(couple.couple)
-    return found
+    return dict(islice(found.items(), MOST_SHOWN))
 
 
-def address(training: Training, page: str, **more: str) -> str:
+def address(training: Training, page: str, **more: str) -> Markup:
     """Where a page of this training is, from another of our pages."""
-    return f"{page}?{urlencode({**training.address, **more}, quote_via=quote)}"
+    fields = {name: safe.text(value, safe.SHORT) or "" for name, value in {**training.address, **more}.items()}
+    return escape(f"{page}?{urlencode(fields, quote_via=quote)}")
 
 
 def log_address(training: Training) -> str:
     """Where Airflow's own API has the task's log; it asks whether the viewer may read it."""
-    dag_id, run_id, task_id = (quote(part, safe="") for part in (training.dag_id, training.run_id, training.task_id))
+    parts = (training.dag_id, training.run_id, training.task_id)
+    dag_id, run_id, task_id = (quote(part, safe="", errors="replace") for part in parts)
     task = f"../api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
     place = training.region or {"map_index": str(training.map_index)}
     return f"{task}/logs/{max(1, training.try_number)}?{urlencode(place)}"
@@ -146,6 +180,7 @@ def ago(then: float, now: float) -> str:
 
 def duration(seconds: float | None) -> str:
     """Such as ``40 s``, ``12 min``, ``2 h 5 min``."""
+    seconds = safe.number(seconds)
     if seconds is None:
         return "–"
     if seconds < 100:
@@ -156,9 +191,9 @@ def duration(seconds: float | None) -> str:
 
 def moment(when: datetime | None) -> Markup:
     """A time that the script puts into the viewer's zone; in UTC without it."""
+    when = safe.moment(when)
     if when is None:
         return Markup("–")
-    when = when.astimezone(UTC)
     return Markup('<time datetime="{}">{}</time>').format(
         when.isoformat(timespec="seconds").replace("+00:00", "Z"), when.strftime("%Y-%m-%d %H:%M:%S UTC")
     )
@@ -166,14 +201,21 @@ def moment(when: datetime | None) -> Markup:
 
 def number(value: float | None) -> str:
     """Creative units."""
+    value = safe.number(value)
     return "–" if value is None else f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"
 
 
 def percent(share: float) -> str:
     """Whole percents, and 100 only for what is complete."""
+    share = safe.number(share) or 0.0
     return f"{min(int(share * 100), 99 if share < 1 else 100)} %"
 
 
 def plain(value: Any) -> str:
     """A parameter as text."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) else safe.as_json(value)
+
+
+def _clean(value: Any) -> Any:
+    """Whatever a template puts out: text is cut and cleaned; markup is made of what came through here before."""
+    return safe.text(value) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import ssl
 from functools import cache, partial
@@ -82,7 +83,17 @@ def load(line: Line, training: Training, asset_id: str) -> Response:
     content_type = content_type_of(content)
     if content_type not in SHOWN:
         raise Refusal(status.HTTP_502_BAD_GATEWAY, "The picture cannot be loaded now.")
-    return Response(content, media_type=content_type, headers={"Cache-Control": "private, max-age=86400, immutable"})
+    return Response(content, media_type=content_type, headers=kept(asset_id))
+
+
+def tag(asset_id: str) -> str:
+    """Names the content for a browser that has it: at Scenario an asset never changes."""
+    return f'"{hashlib.sha256(asset_id.encode()).hexdigest()[:32]}"'
+
+
+def kept(asset_id: str) -> dict[str, str]:
+    """Lets a browser keep the picture, but show it only where we say so: not after a logout."""
+    return {"Cache-Control": "private, no-cache", "ETag": tag(asset_id)}
 
 
 def _address(details: Details | None, asset_id: str) -> str:

@@ -14,6 +14,7 @@ from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.trainers import without_secrets
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.links import ScenarioModelLink
+from airflow_provider_scenario.plugin.values import SHORT, cannot_show, number, text
 from airflow_provider_scenario.provenance import SEALED, Place
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class Training:
     :param model_id: once :mod:`.proof` has found it proven. Only such a model is asked for, shown and changed.
     :param job_id: the training's, where that is proven; None: whichever trains the model.
     :param may_act: whether the task has made the model or started its training, so that the page may change it.
+    :param has_our_field: whether the worker has rendered a field that only our operators have.
+    :param unreadable: whether what the task has pushed cannot be read, so that only its place is known.
     :param refusal: why the page does not show the model, for people.
     :param cost: creative units, as soon as the training has started.
     :param status: of the model, in the API's words, where the task has returned it.
@@ -76,6 +79,7 @@ class Training:
     may_act: bool = False
     refusal: str | None = None
     has_our_field: bool = False
+    unreadable: bool = False
     cost: float | None = None
     name: str | None = None
     type: str | None = None
@@ -141,6 +145,14 @@ def of_task(session: Session, key: TaskKey) -> list[Training]:
 
 
 def _training(row: TaskRow) -> Training:
+    try:
+        return _read(row)
+    except Exception as problem:
+        cannot_show(row.key, problem)
+        return Training(**row.key._asdict(), iteration=row.iteration, operator=row.operator, unreadable=True)
+
+
+def _read(row: TaskRow) -> Training:
     xcoms, fields = row.xcoms, row.rendered
     result = xcoms.get("return_value")
     result = result if isinstance(result, dict) and "model_id" in result and "status" in result else {}
@@ -148,41 +160,35 @@ def _training(row: TaskRow) -> Training:
     return Training(
         **row.key._asdict(),
         iteration=row.iteration,
-        label=row.label,
+        label=text(row.label, SHORT),
         operator=row.operator,
         state=row.state,
         try_number=row.try_number,
         started_at=row.start_date,
         ended_at=row.end_date,
-        conn_id=fields.get("scenario_conn_id") or ScenarioHook.default_conn_name,
+        conn_id=text(fields.get("scenario_conn_id"), SHORT) or ScenarioHook.default_conn_name,
         pushed_model_id=_id(_model_of(xcoms.get(_LINK))),
         pushed_job_id=_id(xcoms.get("job_id")) or _id(result.get("job_id")),
         given_model_id=_id(fields.get("model_id")),
         given_job_id=_id(fields.get("job_id")),
         sealed=xcoms.get(SEALED),
         has_our_field=bool(fields.get("scenario_conn_id")),
-        cost=_number(xcoms.get("creative_units_cost", result.get("creative_units_cost"))),
-        name=_text(result.get("name")) or fields.get("name"),
-        type=_text(result.get("type")) or fields.get("type"),
+        cost=number(xcoms.get("creative_units_cost", result.get("creative_units_cost"))),
+        name=text(result.get("name"), SHORT) or text(fields.get("name"), SHORT),
+        type=text(result.get("type"), SHORT) or text(fields.get("type"), SHORT),
         status="trained" if result.get("status") == "trained" else None,
         parameters=without_secrets(parameters) if isinstance(parameters, dict) else {},
     )
 
 
 def _model_of(link: Any) -> str | None:
-    return unquote(link.rpartition("/")[2]) if isinstance(link, str) else None
+    return unquote(link.rpartition("/")[2][: 9 * SHORT]) if isinstance(link, str) else None
 
 
 def _id(value: Any) -> str | None:
     try:
-        return check_id("id", value)
+        return check_id("id", value) if len(value) <= SHORT else None
+    except TypeError:
+        return None
     except InvalidInputError:
         return None
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -17,10 +17,11 @@ from sqlalchemy.orm import aliased
 
 from airflow_provider_scenario.airflow_compat.tables.rows import (
     TASK_COLUMNS,
+    Columns,
     Tables,
     TaskKey,
-    rendered_columns,
     require,
+    xcom_column,
 )
 
 if TYPE_CHECKING:
@@ -60,13 +61,15 @@ class Adapter(Tables):
         return (TaskInstance.map_index,)
 
     def _xcoms(self, session: Session, tasks: Sequence[Any], keys: Collection[str]) -> Iterable[tuple[Any, str, Any]]:
-        columns = (*_place(XComModel), XComModel.key, XComModel.value)
+        columns = (*_place(XComModel), XComModel.key, xcom_column(XComModel.value))
         statement = select(*columns).where(_is_of(tasks, XComModel), XComModel.key.in_(keys))
         return ((tuple(place), key, value) for *place, key, value in session.execute(statement))
 
-    def _rendered(self, session: Session, tasks: Sequence[Any]) -> Iterable[tuple[Any, dict[str, Any]]]:
+    def _rendered(
+        self, session: Session, tasks: Sequence[Any], columns: Columns
+    ) -> Iterable[tuple[Any, dict[str, Any]]]:
         model = RenderedTaskInstanceFields
-        statement = select(*_place(model), *rendered_columns(model.rendered_fields)).where(_is_of(tasks, model))
+        statement = select(*_place(model), *columns(model.rendered_fields)).where(_is_of(tasks, model))
         return ((tuple(row[:4]), dict(row._mapping)) for row in session.execute(statement))
 
     def _owner(self, task: Any) -> Any:

@@ -29,10 +29,11 @@ from sqlalchemy import and_, case, exists, or_, select
 
 from airflow_provider_scenario.airflow_compat.tables.rows import (
     TASK_COLUMNS,
+    Columns,
     Tables,
     TaskKey,
-    rendered_columns,
     require,
+    xcom_column,
 )
 
 if TYPE_CHECKING:
@@ -117,27 +118,27 @@ class Adapter(Tables):
     def _xcoms(self, session: Session, tasks: Sequence[Any], keys: Collection[str]) -> Iterable[tuple[Any, str, Any]]:
         ids = [task.id for task in tasks]
         old = (
-            select(_old.task_instance_id, XComModelV1.key, XComModelV1.value)
+            select(_old.task_instance_id, XComModelV1.key, xcom_column(XComModelV1.value))
             .join(XComModelV1, _same_place(XComModelV1))
             .where(_old.task_instance_id.in_(ids), XComModelV1.key.in_(keys))
         )
-        new = select(XComModelV2.task_instance_id, XComModelV2.key, XComModelV2.value).where(
+        new = select(XComModelV2.task_instance_id, XComModelV2.key, xcom_column(XComModelV2.value)).where(
             XComModelV2.task_instance_id.in_(ids), XComModelV2.key.in_(keys)
         )
         return ((owner, key, value) for owner, key, value in session.execute(old.union_all(new)))
 
-    def _rendered(self, session: Session, tasks: Sequence[Any]) -> Iterable[tuple[Any, dict[str, Any]]]:
+    def _rendered(
+        self, session: Session, tasks: Sequence[Any], columns: Columns
+    ) -> Iterable[tuple[Any, dict[str, Any]]]:
         ids = [task.id for task in tasks]
         before: Any = LegacyRenderedTaskInstanceFields
         since: Any = RenderedTaskInstanceFields
         old = (
-            select(_old.task_instance_id, *rendered_columns(before.rendered_fields))
+            select(_old.task_instance_id, *columns(before.rendered_fields))
             .join(before, _same_place(before))
             .where(_old.task_instance_id.in_(ids))
         )
-        new = select(since.task_instance_id, *rendered_columns(since.rendered_fields)).where(
-            since.task_instance_id.in_(ids)
-        )
+        new = select(since.task_instance_id, *columns(since.rendered_fields)).where(since.task_instance_id.in_(ids))
         return ((row[0], dict(row._mapping)) for row in session.execute(old.union_all(new)))
 
     def _owner(self, task: Any) -> Any:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import JSON, and_, or_, type_coerce
+from sqlalchemy import JSON, Text, and_, cast, func, or_, type_coerce
+from sqlalchemy.exc import DBAPIError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -19,6 +20,16 @@ if TYPE_CHECKING:
 
 RENDERED_TEXTS = ("scenario_conn_id", "name", "type", "model_id", "job_id")
 """Rendered fields that are read as text, beside ``parameters``."""
+
+
+LARGEST_VALUE = 100_000
+"""
+Characters of an XCom or a rendered field. A longer one counts as absent, and never leaves the database: a training's
+result has some thousands, and Airflow itself cuts rendered fields at 4,096.
+"""
+
+
+Columns = Callable[[Any], tuple[Any, ...]]
 
 
 class TablesChangedError(Exception):
@@ -63,8 +74,8 @@ class TaskRow:
 
     :param label: its rendered map index.
     :param iteration: of the loop that it is in (3.4).
-    :param xcoms: key → value, as they were pushed.
-    :param rendered: rendered fields.
+    :param xcoms: key → value, as they were pushed. Anybody may have: it is any JSON, and proves nothing.
+    :param rendered: rendered fields: texts, and ``parameters`` as JSON.
     """
 
     key: TaskKey
@@ -132,10 +143,27 @@ class Tables(ABC):
         xcoms: dict[Any, dict[str, Any]] = {}
         for owner, key, value in self._xcoms(session, found, wanted):
             xcoms.setdefault(owner, {})[key] = _decoded(value)
-        rendered = dict(self._rendered(session, found))
+        rendered = self._rendered_of(session, found)
         return [self._row(task, xcoms, rendered) for task in found]
 
-    def _row(self, task: Any, xcoms: Mapping[Any, dict[str, Any]], rendered: Mapping[Any, dict[str, Any]]) -> TaskRow:
+    def _rendered_of(self, session: Session, tasks: Sequence[Any]) -> dict[Any, Mapping[str, Any]]:
+        """
+        The rendered fields of each task.
+
+        A database looks into the JSON only as long as it can read all of it: PostgreSQL fails at a NUL or half a
+        surrogate, such as in the name of a folder that is not UTF-8, SQLite at a NaN too. Then it gives the whole.
+        """
+        try:
+            found = dict(self._rendered(session, tasks, rendered_columns))
+        except DBAPIError:
+            session.rollback()
+            whole = dict(self._rendered(session, tasks, _whole_column))
+            return {owner: _fields_of(_decoded(columns["whole"])) for owner, columns in whole.items()}
+        return {owner: {**columns, "parameters": _decoded(columns["parameters"])} for owner, columns in found.items()}
+
+    def _row(
+        self, task: Any, xcoms: Mapping[Any, dict[str, Any]], rendered: Mapping[Any, Mapping[str, Any]]
+    ) -> TaskRow:
         owner = self._owner(task)
         return TaskRow(
             key=self._key(task),
@@ -200,8 +228,14 @@ class Tables(ABC):
         """Owner, key and value of what these tasks have pushed; of some others too, which does no harm."""
 
     @abstractmethod
-    def _rendered(self, session: Session, tasks: Sequence[Any]) -> Iterable[tuple[Any, dict[str, Any]]]:
-        """Owner and rendered fields of these tasks; of some others too, which does no harm."""
+    def _rendered(
+        self, session: Session, tasks: Sequence[Any], columns: Columns
+    ) -> Iterable[tuple[Any, dict[str, Any]]]:
+        """
+        Owner and rendered fields of these tasks; of some others too, which does no harm.
+
+        :param columns: what to select of the column that holds all fields.
+        """
 
     @abstractmethod
     def _owner(self, task: Any) -> Any:
@@ -225,18 +259,47 @@ def require(model: Any, *columns: str) -> None:
 
 
 def rendered_columns(rendered_fields: Any) -> tuple[Any, ...]:
-    """The columns to select of rendered fields, whatever type this Airflow gives the whole of them."""
+    """The columns to select of rendered fields as text, whatever type this Airflow gives the whole of them."""
     fields = type_coerce(rendered_fields, JSON)
-    texts = (fields[name].as_string().label(name) for name in RENDERED_TEXTS)
-    return (*texts, fields["parameters"].label("parameters"))
+    return tuple(_cut(fields[name].as_string()).label(name) for name in (*RENDERED_TEXTS, "parameters"))
 
 
-def _decoded(value: Any) -> Any:
-    """An XCom as it was pushed: what Airflow itself stores is JSON inside of JSON, what a task pushes is not."""
+def _whole_column(rendered_fields: Any) -> tuple[Any, ...]:
+    return (_cut(cast(rendered_fields, Text)).label("whole"),)
+
+
+def _fields_of(rendered: Any) -> dict[str, Any]:
+    """What :func:`rendered_columns` selects, from all rendered fields."""
+    known = rendered if isinstance(rendered, dict) else {}
+    texts = {name: value for name in RENDERED_TEXTS if isinstance(value := known.get(name), str)}
+    return {**texts, "parameters": known.get("parameters")}
+
+
+def xcom_column(value: Any) -> ColumnElement[str]:
+    """The column to select of an XCom as text: a driver that decodes it fails for all rows at the first odd one."""
+    return _cut(cast(value, Text))
+
+
+def _cut(text: ColumnElement[str]) -> ColumnElement[str]:
+    return func.substr(text, 1, LARGEST_VALUE + 1)
+
+
+def _decoded(text: Any) -> Any:
+    """
+    An XCom as it was pushed, from its column as text; None where it cannot be read.
+
+    What Airflow itself stores is JSON inside of JSON, what a task pushes is not.
+    """
+    value: Any = None
     try:
-        return json.loads(value) if isinstance(value, str) else value
-    except ValueError:
-        return value
+        if isinstance(text, str) and len(text) <= LARGEST_VALUE:
+            value = json.loads(text)
+            value = json.loads(value) if isinstance(value, str) else value
+    except ValueError:  # a text that a task has pushed, or no JSON at all
+        pass
+    except RecursionError:  # nested too deeply
+        value = None
+    return value
 
 
 def database_session() -> AbstractContextManager[Session]:
