@@ -1,6 +1,14 @@
-from __future__ import annotations
+"""The fixtures of the unit tests: the emulator, and the page with Airflow's models in a database and its own login."""
 
-from tests.unit.conftest import _own_budget, datasets, emulator, one_emulator  # noqa: F401
+from tests.unit.conftest import (  # noqa: F401
+    _own_budget,
+    another_task,
+    context,
+    datasets,
+    emulator,
+    files_folder,
+    one_emulator,
+)
 from tests.unit.plugin.conftest import (  # noqa: F401
     admin,
     database,
