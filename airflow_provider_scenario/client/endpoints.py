@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.client.schemas import S
     from airflow_provider_scenario.client.transport import Answer, Transport
 
+_LONGEST_TOKEN = 8_000
+"""Characters of a pagination token: it becomes part of an address, and servers refuse longer ones."""
+
 
 class Client:
     """
@@ -45,7 +48,9 @@ class Endpoints(Client):
     def _read(self, schema: type[S], answer: Answer, name: str, asked: str, *, maybe_done: bool = False) -> S:
         return schema.read(answer.json.get(name), asked=asked, maybe_done=maybe_done, answer=answer)
 
-    def _read_list(self, schema: type[S], answer: Answer, name: str, asked: str) -> list[S]:
+    def _read_list(
+        self, schema: type[S], answer: Answer, name: str, asked: str, *, skip_unreadable: bool = False
+    ) -> list[S]:
         rows = answer.json.get(name)
         if not isinstance(rows, list):
             raise ServiceError(
@@ -53,7 +58,14 @@ class Endpoints(Client):
                 maybe_done=False,
                 **answer.origin,
             )
-        return [schema.read(row, asked=asked, answer=answer) for row in rows]
+        found = []
+        for row in rows:
+            try:
+                found.append(schema.read(row, asked=asked, answer=answer))
+            except ServiceError:
+                if not skip_unreadable:
+                    raise
+        return found
 
     def _pages(
         self,
@@ -85,6 +97,12 @@ class Endpoints(Client):
             token = answer.json.get("nextPaginationToken")
             if not token:
                 return
+            if not isinstance(token, str) or len(token) > _LONGEST_TOKEN or not token.isprintable():
+                raise ServiceError(
+                    f"Asked Scenario to {asked}; page {number} does not say where the next one is.",
+                    maybe_done=False,
+                    **answer.origin,
+                )
             if token in seen:
                 raise ServiceError(
                     f"Asked Scenario to {asked}; page {number} leads back to an earlier one, so the list has no end.",

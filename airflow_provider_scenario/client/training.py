@@ -149,8 +149,9 @@ def _price(answer: Mapping[str, Any]) -> float | None:
 
 
 def _started_by_a_quote(answer: Answer, asked: str) -> ServiceError:
+    job_id = answer.scrub(str(_job_id(answer)))
     error = ServiceError(
-        f"Asked Scenario to {asked}, and it has started job {_job_id(answer)} instead, which is billed. Cancel the "
+        f"Asked Scenario to {asked}, and it has started job {job_id} instead, which is billed. Cancel the "
         "training or wait for it, and tell Scenario's support.",
         maybe_done=True,
         **answer.origin,
@@ -162,9 +163,10 @@ def _started_by_a_quote(answer: Answer, asked: str) -> ServiceError:
 def _not_launched(answer: Answer, asked: str) -> RequestRefusedError | ServiceError:
     checked = answer.json.get("ipDetection")
     if isinstance(checked, dict) and checked.get("action") == "blocked":
+        charged = answer.scrub(str(checked.get("creativeUnitsCharged", "?")))
         return RequestRefusedError(
             f"Scenario refused to {asked}: the team's copyright check has blocked it. No training was started; the "
-            f"check itself may be billed ({checked.get('creativeUnitsCharged', '?')} creative units). Look at its "
+            f"check itself may be billed ({charged} creative units). Look at its "
             "findings in Scenario, and change the dataset.",
             **answer.origin,
         )

@@ -10,6 +10,7 @@ from airflow.sdk.log import mask_secret
 from airflow_provider_scenario.airflow_compat.attempt import Attempt
 from airflow_provider_scenario.client.budget import DEFAULT_REQUESTS_PER_MINUTE
 from airflow_provider_scenario.client.errors import ScenarioError
+from airflow_provider_scenario.client.texts import plain
 from airflow_provider_scenario.hooks.base import ConnectionHook
 from airflow_provider_scenario.hooks.connection_form import SCENARIO_FORM
 from airflow_provider_scenario.links import DEFAULT_APP_URL, ScenarioModelLink
@@ -81,11 +82,9 @@ class ScenarioHook(ConnectionHook["ScenarioClient"]):
             with self.connect(timeout=10.0, max_tries=1) as client:
                 project_id = self.settings["project_id"]
                 if project_id:
-                    return (
-                        True,
-                        f"Connected to Scenario, project {client.get_project(project_id).name!r} ({project_id})",
-                    )
-                names = ", ".join(f"{project.name!r} ({project.id})" for project in client.list_projects())
+                    name = plain(client.get_project(project_id).name or "")
+                    return True, f"Connected to Scenario, project {name!r} ({project_id})"
+                names = ", ".join(f"{plain(project.name or '')!r} ({project.id})" for project in client.list_projects())
                 return True, f"Connected to Scenario, project {names or 'unknown'}"
         except ScenarioError as error:
             return False, str(error)

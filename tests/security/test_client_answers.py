@@ -241,3 +241,20 @@ def test_what_is_nested_too_deep_is_text(content):
     began = time.thread_time()
     assert isinstance(decode(content), str)
     assert time.thread_time() - began < 1
+
+
+@pytest.mark.parametrize("token", [{"a": 1}, ["a"], 5, True, "x" * 10_000, "a\r\nb"])
+def test_an_odd_pagination_token_is_a_typed_error(token):
+    body = json.dumps({"models": [], "nextPaginationToken": token}).encode()
+    with (
+        hostile(lambda: [http(200, body)]) as server,
+        client_of(server.root) as client,
+        pytest.raises(ServiceError, match="does not say where the next one is"),
+    ):
+        list(client.list_models())
+
+
+def test_one_model_that_cannot_be_read_does_not_hide_the_others():
+    body = json.dumps({"models": [{"id": "model_1"}, {"id": "../x"}, {"id": None}, 5, {"id": "model_2"}]}).encode()
+    with hostile(lambda: [http(200, body)]) as server, client_of(server.root) as client:
+        assert [model.id for model in client.get_models(["model_1", "x", "y", "model_2"])] == ["model_1", "model_2"]
