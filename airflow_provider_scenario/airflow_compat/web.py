@@ -13,7 +13,7 @@ from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessE
 from airflow.api_fastapi.core_api.security import GetUserDep, get_user, requires_access_dag
 from airflow.api_fastapi.logging.decorators import action_logging
 from airflow.models.dag import DagModel
-from fastapi import Depends, HTTPException, Request, status
+from fastapi import Depends, HTTPException, Request
 
 LOGGED_IN: Any = Depends(get_user)
 """401 without a login. Relies on ``get_user`` (3.1)."""
@@ -37,7 +37,7 @@ def _name_task_in_path(request: Request) -> None:
         if name in request.query_params:
             path[name] = request.query_params[name]
             if "\0" in path[name]:  # the check asks the database for the DAG, and PostgreSQL takes no NUL
-                raise HTTPException(status.HTTP_400_BAD_REQUEST, f"{name} has a NUL character. No id has one.")
+                raise HTTPException(400, f"{name} has a NUL character. No id has one.")
     path["run_id"] = path["dag_run_id"] = run_id(request)
 
 

@@ -125,7 +125,7 @@ def airflow(
         },
         config={
             "core.default_task_retry_delay": "1",
-            "core.simple_auth_manager_users": "admin:admin,viewer:viewer",
+            "core.simple_auth_manager_users": "admin:admin,op:op,user:user,viewer:viewer",
             # The DAGs stay as they are: parsing them all again and again would take half of two cores.
             "dag_processor.min_file_process_interval": "3600",
             "metrics.statsd_on": "True",

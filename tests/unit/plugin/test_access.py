@@ -79,6 +79,7 @@ def test_who_may_only_read_cannot_act(log_in, database, train, action, emulator)
         {"headers": {"Sec-Fetch-Site": "same-site"}},
         {"headers": {"Origin": "https://evil.example"}},
         {"headers": {"Origin": "null"}},
+        {"headers": {"Content-Type": "application/x-www-form-urlencoded; also=application/json"}},
     ],
 )
 def test_another_site_cannot_make_a_browser_cancel(admin, database, train, emulator, forged):
@@ -94,6 +95,13 @@ def test_the_token_of_another_login_is_refused(log_in, database, train, emulator
     answer = log_in("admin").post(f"cancel?{WHERE.format(dag='a_dag')}", data={"token": token_of(log_in("user"))})
     assert answer.status_code == 403
     assert emulator.counts()["canceled"] == 0
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_an_id_with_a_nul_which_postgresql_does_not_take_is_refused(log_in, page):
+    answer = log_in("viewer").get(page.format(dag="a_dag%00"))
+    assert answer.status_code == 400
+    assert "dag_id has a NUL character" in answer.text
 
 
 @pytest.mark.parametrize("page", ["trainings", "run", "static/page.css", "no-such-page"])
