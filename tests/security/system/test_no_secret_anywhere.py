@@ -17,11 +17,11 @@ from airflow_provider_scenario.demo.local_airflow import LocalAirflow
 from airflow_provider_scenario.demo.rest import AirflowError
 from airflow_provider_scenario.emulator.server import running_emulator
 from tests.leaks import leaks
-from tests.system.test_waiting import eventually
+from tests.system.loops import eventually
 from tests.witness import Witness
 
 ROOT = Path(__file__).parents[3]
-ODD = "/+=%&'\"\\"
+ODD = "/+=%&'\""
 """Characters that each spelling writes in its own way."""
 
 
@@ -131,7 +131,7 @@ def test_no_secret_and_no_signed_address_is_in_a_log_a_table_or_on_a_page(airflo
     pages["all"] = airflow.page("/scenario/trainings")
     see_a_picture(airflow, pages.values())
     for password in (SECRET, WRONG):
-        answer = airflow.call("POST", "/connections/test", json=tested(scenario, password))
+        answer = airflow.call("POST", "/connections/test", json=form(scenario, password))
         assert answer["status"] is (password == SECRET), answer
         pages[f"test of a connection {answer['status']}"] = str(answer)
 
@@ -143,7 +143,7 @@ ALLOWED = {("passwords.json", "password")}
 """SimpleAuthManager's own file. Connections and Variables of this Airflow live in the environment of its parts."""
 
 
-def tested(scenario, password):
+def form(scenario, password):
     return {**scenario, "password": password, "connection_id": "tested", "extra": '{"project_id": "proj_emulator"}'}
 
 
