@@ -6,7 +6,7 @@ import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Depends, FastAPI, Form, HTTPException, Query, Request, status
 from fastapi.concurrency import run_in_threadpool
@@ -23,6 +23,7 @@ from airflow_provider_scenario.plugin.headers import StrictHeaders
 from airflow_provider_scenario.plugin.lookup import Lines
 from airflow_provider_scenario.plugin.pages import Pages
 from airflow_provider_scenario.plugin.proof import CANNOT_ACT
+from airflow_provider_scenario.plugin.sharing import Shared
 from airflow_provider_scenario.plugin.slots import Slots
 from airflow_provider_scenario.plugin.standing import STATES, Batch, Standing
 
@@ -37,6 +38,9 @@ NO_CALLS = "[scenario] page_calls_scenario is False in Airflow's configuration"
 
 STATIC = Path(__file__).parent / "static"
 PAGE_SIZE = 50
+RUN_PAGE_SIZE = 500
+"""Rows of a run; its sums are of all its trainings."""
+
 WINDOW = 500
 """How many of the newest trainings are looked through for a state, a type or a text."""
 
@@ -52,6 +56,7 @@ def create_app() -> FastAPI:
     app.state.lines = Lines(calls=conf().getboolean("scenario", "page_calls_scenario", fallback=True))
     app.state.picture_slots = pictures.slots()
     app.state.action_slots = Slots(each=8, altogether=32)  # none waits: who presses a button hears at once
+    app.state.runs = Shared[Batch]()
     app.include_router(routes)
     app.add_middleware(StrictHeaders)
     app.add_exception_handler(AnyHTTPError, _refuse)
@@ -145,13 +150,20 @@ def list_page(
 
 
 @routes.get("/run", dependencies=[MAY_SEE_DAG])
-def run_page(request: Request, dag_id: Text, run_id: RunId) -> HTMLResponse:
-    """The batch of one DAG run."""
-    standings = _standings(request, _read(trainings.of_run, dag_id, run_id))
-    lines, troubles = _lines(request), _troubles(request, standings)
+def run_page(
+    request: Request, dag_id: Text, run_id: RunId, page: Annotated[int, Query(ge=1, le=1000)] = 1
+) -> HTMLResponse:
+    """The batch of one DAG run: all of it summed up, some of it in rows."""
+    runs: Shared[Batch] = request.app.state.runs
+    batch = runs.get((dag_id, run_id), lambda: Batch(_standings(request, _read(trainings.of_run, dag_id, run_id))))
+    lines, troubles = _lines(request), _troubles(request, batch.standings)
+    end, address = page * RUN_PAGE_SIZE, {"dag_id": dag_id, "run_id": run_id}
     return pages.render(
         "run.html",
-        batch=Batch(standings),
+        batch=batch,
+        shown=Batch(batch.standings[end - RUN_PAGE_SIZE : end]),
+        previous=urlencode({**address, "page": page - 1}, quote_via=quote) if page > 1 else None,
+        following=urlencode({**address, "page": page + 1}, quote_via=quote) if len(batch.standings) > end else None,
         run_id=run_id,
         troubles=troubles,
         asking=lines.asking,

@@ -161,12 +161,13 @@ def pages_with(found: dict[str, Any]) -> str:
     odd = Standing(training, sight, 2.0)
     details = Details(at=1.0, model=found["Model"], job=found["Job"], score=found["DatasetScore"])
     common = {"troubles": [], "calls": True}
+    of_run = {"run_id": "a_run", "previous": None, "following": None}
     more = {**common, "iterations": [], "more_to_come": False, "may_edit": True, "token": "x"}
     other = Standing(Training(**{**WHERE, "map_index": 1}, name="the other", cost=120.0), None, 2.0)
     batch = Batch([odd, other])
     began = time.thread_time()
     one = PAGES.training(odd, details, **more)
-    run = PAGES.render("run.html", batch=batch, run_id="a_run", **common)
+    run = PAGES.render("run.html", batch=batch, shown=batch, **of_run, **common)
     assert time.thread_time() - began < BOUND
     assert (one.status_code, run.status_code) == (200, 200)
     assert len(one.body) + len(run.body) < 1_000_000
@@ -229,7 +230,8 @@ def test_one_odd_model_keeps_no_other_away(emulator, admin, database, train, mon
 @pytest.mark.parametrize("when", DATES)
 def test_an_odd_date_of_a_task(when):
     training = Training(**WHERE, started_at=when, ended_at=when, state="success")
-    page = PAGES.render("run.html", batch=Batch([Standing(training, None, 1.0)]), run_id="r", troubles=[], calls=True)
+    batch, of_run = Batch([Standing(training, None, 1.0)]), {"run_id": "r", "previous": None, "following": None}
+    page = PAGES.render("run.html", batch=batch, shown=batch, troubles=[], calls=True, **of_run)
     assert page.status_code == 200
     assert "cannot be shown" not in page.body.decode()
 
