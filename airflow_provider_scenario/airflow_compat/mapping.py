@@ -35,15 +35,10 @@ class RendersOnlyDagFile(BaseOperator):
         seen_oids: set[int],
     ) -> None:
         if parent is self and (mapped := _mapped_over_xcom(self, context)) is not None:
-            fields = list(template_fields)
-            template_fields = [field for field in fields if _is_of_dag_file(mapped, field, getattr(self, field))]
-            for field in set(fields).difference(template_fields):
-                setattr(self, field, self.as_given(getattr(self, field)))
+            template_fields = [
+                field for field in template_fields if _is_of_dag_file(mapped, field, getattr(self, field))
+            ]
         super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
-
-    def as_given(self, value: Any) -> Any:
-        """What a field that is not rendered becomes before Airflow stores it."""
-        return value
 
 
 def _mapped_over_xcom(task: BaseOperator, context: Context) -> Any | None:

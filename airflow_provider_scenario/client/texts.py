@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+import json
 import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote, urlsplit
@@ -81,9 +82,11 @@ class Scrubber:
     def masked(self, text: str) -> str:
         """The whole text with the secrets masked, and nothing else changed."""
         unescaped, starts, ends = _unescaped(text)
+        found = list(_found(self._needles, text))
+        if starts:
+            found += [(starts[first], ends[after - 1]) for first, after in _found(self._needles, unescaped)]
         parts, done = [], 0
-        for first, after in sorted(_found(self._needles, unescaped)):
-            start, end = (starts[first], ends[after - 1]) if starts else (first, after)
+        for start, end in sorted(found):
             if start >= done:
                 parts += [text[done:start], "***"]
             done = max(done, end)
@@ -133,6 +136,11 @@ def _spellings(secret: str) -> Iterator[str]:
     # As an unescaped text holds it: percent-encoding is of bytes.
     yield content.decode("latin-1")
     yield quote(secret, safe="", errors="replace")
+    # A backslash of the secret looks like the beginning of an escape, which other escapes leave as it is.
+    escaped = doubled = secret
+    for _ in range(2):
+        escaped, doubled = json.dumps(escaped)[1:-1], doubled.replace("\\", "\\\\")
+        yield from (escaped, escaped.replace("/", "\\/"), doubled)
     for before in range(3):
         # What base64 makes of the secret depends on where in a text it begins; these characters do not depend on more.
         whole = base64.b64encode(bytes(before) + content[: len(content) - (before + len(content)) % 3]).decode()

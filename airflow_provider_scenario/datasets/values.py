@@ -31,7 +31,7 @@ def refuse_templates(what: str, text: str) -> None:
         if marker in text:
             raise InvalidInputError(
                 f"{what} has {marker!r}, which begins a template. A dataset must hold no templates: a rendered one "
-                f"can read every connection. Remove it; templates belong in the DAG file. It is {text!r:.100}"
+                f"can read every connection. Remove it; templates belong in the DAG file. It is {_end_of(text)!r}"
             )
 
 
@@ -75,3 +75,8 @@ def check_values(what: str, value: Any, depth: int = 0) -> None:
 def cut(text: str, length: int = MAX_SHOWN) -> str:
     """The text, or its beginning where it is long."""
     return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def _end_of(text: str, length: int = 200) -> str:
+    """The text, or its end where it is long: of a path that is the part which somebody has just named."""
+    return text if len(text) <= length else "…" + text[1 - length :]

@@ -55,11 +55,7 @@ class ScenarioOperator(RendersOnlyDagFile):
         secret, an XCom never, and on 3.1 not even a connection's password. It calls this for each field of a task,
         mapped or not.
         """
-        return self.as_given(super().render_template(content, *arguments, **options))
-
-    def as_given(self, value: Any) -> Any:
-        """Hide the secrets also in what is not rendered, because another task has returned it."""
-        return with_hidden_secrets(value, found=mask_secret)
+        return with_hidden_secrets(super().render_template(content, *arguments, **options), found=mask_secret)
 
     def show_model(self, context: Context, model_id: str, *, is_ours: bool = False) -> None:
         """

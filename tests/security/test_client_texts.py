@@ -207,3 +207,12 @@ def test_no_text_takes_long(junk):
     scrub.masked(text[:65_536])
     said_by(decode(text.encode()))
     assert time.thread_time() - began < 2
+
+
+@pytest.mark.parametrize("secret", ["secret\\0123456789abcdef", "a\\b/c+d=e%f&g\"h'i\\"])
+def test_a_secret_with_backslashes_and_quotes_is_masked_in_every_spelling(secret):
+    twice = {"JSON, twice": json.dumps(json.dumps(secret)[1:-1])[1:-1], "repr": repr(secret)[1:-1]}
+    for kind, spelled in {**spellings(secret), **twice}.items():
+        if kind != "basic":
+            masked = Scrubber([secret]).masked(f"said {spelled} now")
+            assert (kind, spelled[2:-2] in masked) == (kind, False), masked

@@ -21,7 +21,7 @@ from tests.system.loops import eventually
 from tests.witness import Witness
 
 ROOT = Path(__file__).parents[3]
-ODD = "/+=%&'\""
+ODD = "/+=%&'\"\\"
 """Characters that each spelling writes in its own way."""
 
 
