@@ -39,7 +39,7 @@ def known_to_airflow(airflow, dag, run) -> str:  # noqa: F811
     said = []
     for task in airflow.task_instances(dag, run):
         said.append(repr(task))
-        if task["start_date"]:  # what has never run has no log
+        if task["state"] in ("success", "failed"):  # what has never run has no log
             said.append(airflow.task_log(dag, run, task["task_id"], task["map_index"]))
     return "\n".join(said)
 
