@@ -23,9 +23,12 @@ NOT_OF_AIRFLOW = (
     "tests/unit/emulator",
     "tests/unit/test_example_dags.py",  # with executors' packages and our own tools, which only `make test` installs
     "tests/unit/test_import_contracts.py",
-    "tests/security/test_client_connection.py",
-    "tests/security/test_client_limits.py",
-    "tests/security/system",
+    *map(str, sorted(Path("tests/security").glob("test_client_*.py"))),
+    "tests/security/test_demo_files.py",
+    "tests/security/test_emulator.py",
+    "tests/security/test_hostile_service.py",
+    "tests/security/test_listing_events.py",
+    "tests/security/system",  # below
 )
 
 NOTHING_TO_RUN = 5
@@ -43,7 +46,8 @@ for path in sorted(Path(".ci").glob("constraints-*.txt")):
         if session.posargs:
             pytest(*session.posargs)
             return
+        system = ("tests/system", "tests/security/system")
         left_out = [argument for path in NOT_OF_AIRFLOW for argument in ("--ignore", path)]
         pytest("-m", "not full", "-n", "4", "tests/unit", "tests/contract", "tests/security", *left_out)
-        pytest("-m", "every_minor and not alone", "-n", "3", "--dist", "worksteal", "tests/system")
+        pytest("-m", "every_minor and not alone", "-n", "3", "--dist", "worksteal", *system)
         pytest("-m", "every_minor and alone", "tests/system", success_codes=(0, NOTHING_TO_RUN))

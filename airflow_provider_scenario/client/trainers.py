@@ -134,6 +134,10 @@ UNTRAINABLE_TYPES = frozenset(
 _IRREGULAR = {"num_unet_train_steps": "numUNetTrainSteps"}
 
 
+_DEEPEST = 50
+"""Lists and dictionaries within each other; training parameters have three."""
+
+
 def camel_case(name: str) -> str:
     """The API's spelling of a name in snake case; what is no snake case stays as it is."""
     if name in _IRREGULAR:
@@ -164,21 +168,23 @@ def only_secrets(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in parameters.items() if is_secret(name)}
 
 
-def with_hidden_secrets(value: Any, found: Callable[[str], None] = lambda _: None) -> Any:
+def with_hidden_secrets(value: Any, found: Callable[[str], None] = lambda _: None, depth: int = 0) -> Any:
     """
     The same value with each secret in it as a :class:`~.secret_text.SecretText`.
 
     :param value: training parameters, or lists and dictionaries that hold some.
     :param found: is told each secret.
     """
-    if isinstance(value, list):
-        return [with_hidden_secrets(item, found) for item in value]
-    if not isinstance(value, dict):
+    if not isinstance(value, list | dict):
         return value
+    if depth > _DEEPEST:
+        return "***"  # no parameter is nested so deep, and Python cannot look into it
+    if isinstance(value, list):
+        return [with_hidden_secrets(item, found, depth + 1) for item in value]
     hidden = {}
     for name, item in value.items():
         if not is_secret(name) or item is None:
-            hidden[name] = with_hidden_secrets(item, found)
+            hidden[name] = with_hidden_secrets(item, found, depth + 1)
             continue
         hidden[name] = item if isinstance(item, SecretText) else SecretText(str(item))
         found(revealed(hidden[name]))

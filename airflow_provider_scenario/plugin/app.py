@@ -24,7 +24,7 @@ from airflow_provider_scenario.plugin.lookup import Lines
 from airflow_provider_scenario.plugin.pages import Pages
 from airflow_provider_scenario.plugin.proof import CANNOT_ACT
 from airflow_provider_scenario.plugin.sharing import Shared
-from airflow_provider_scenario.plugin.slots import Slots
+from airflow_provider_scenario.plugin.slots import Slots, not_now
 from airflow_provider_scenario.plugin.standing import STATES, Batch, Standing
 
 if TYPE_CHECKING:
@@ -292,11 +292,15 @@ def _proven(request: Request, stored: Training, *, to_act: bool = False) -> Trai
     The training of a task, whose model is proven to be the task's.
 
     :param to_act: whether something is to be changed, not only shown.
-    :raises HTTPException: 404 or 409 with the reason; Scenario was asked for nothing but whose the model is.
+    :raises HTTPException: 404, 409 or 503 with the reason; Scenario was asked for nothing but whose the model is.
     """
     training = next(iter(_ours(request, [stored])), None)
     if training and training.refusal:
-        raise HTTPException(status.HTTP_409_CONFLICT, training.refusal)
+        raise (
+            not_now(training.refusal)
+            if training.undecided
+            else HTTPException(status.HTTP_409_CONFLICT, training.refusal)
+        )
     if training is None or training.model_id is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, NO_TRAINING)
     if to_act and not training.may_act:

@@ -60,7 +60,7 @@ def by_marker(training: Training, sight: Sight | None) -> Training:
     if sight and sight.made_by == training.place.digest:
         return replace(training, model_id=training.pushed_model_id, may_act=True)
     reason = NO_PROOF if sight else NOT_KNOWN
-    return replace(training, refusal=reason.format(model_id=training.pushed_model_id))
+    return replace(training, refusal=reason.format(model_id=training.pushed_model_id), undecided=sight is None)
 
 
 def _is_id(value: str) -> bool:

@@ -50,7 +50,8 @@ class Training:
     :param may_act: whether the task has made the model or started its training, so that the page may change it.
     :param has_our_field: whether the worker has rendered a field that only our operators have.
     :param unreadable: whether what the task has pushed cannot be read, so that only its place is known.
-    :param refusal: why the page does not show the model, for people.
+    :param refusal: why the page does not show the model, for people; a later look may find otherwise if it is
+        ``undecided``.
     :param cost: creative units, as soon as the training has started.
     :param status: of the model, in the API's words, where the task has returned it.
     """
@@ -78,6 +79,7 @@ class Training:
     job_id: str | None = None
     may_act: bool = False
     refusal: str | None = None
+    undecided: bool = False
     has_our_field: bool = False
     unreadable: bool = False
     cost: float | None = None

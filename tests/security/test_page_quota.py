@@ -238,10 +238,10 @@ class TestEverythingTogether:
         early = line.details(of.model_id, of.job_id, patience=SURELY)
         assert early.model.status == "failed"
         assert early.job is None
-        assert not line.has_told_all(of.model_id)
+        assert not line.has_told_all(of.model_id, of.job_id)
         clock.now += 300
         assert line.details(of.model_id, of.job_id, patience=SURELY).job is not None
-        assert line.has_told_all(of.model_id)
+        assert line.has_told_all(of.model_id, of.job_id)
 
     def test_a_clock_that_is_set_back_stops_nothing(self, line, clock, train):
         of = training(**train(images=1))

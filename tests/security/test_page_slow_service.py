@@ -229,6 +229,7 @@ class TestSlowPictures:
             return PlainTextResponse(training.conn_id)
 
         monkeypatch.setattr(pictures, "load", load)
+        monkeypatch.setenv("AIRFLOW_CONN_SLOW", connection(host=emulator.url))
         database.task(task_id="slow", model_id="model_x", fields={"scenario_conn_id": "slow"})
         database.task(model_id="model_y", job_id="job_y")
         async with browser_of(admin) as browser:

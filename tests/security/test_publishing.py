@@ -8,7 +8,7 @@ import os
 import pytest
 
 from airflow_provider_scenario.client.errors import InvalidInputError
-from airflow_provider_scenario.client.schemas import Asset, Download, Model
+from airflow_provider_scenario.client.schemas import Asset, Download, Epoch, EpochAsset, Model
 from airflow_provider_scenario.publishing.hosting import LONGEST_ID, Hosting, path_part
 from airflow_provider_scenario.publishing.lora import Publisher, Words, chosen_epochs
 
@@ -29,11 +29,13 @@ class HostileService:
     """As much of a client as publishing needs; it gives what it was made with."""
 
     def __init__(self, **fields):
-        model = {"id": "model_1", "status": "trained", "type": "flux.1-lora", "jobId": "job_1", "thumbnail": None}
-        epochs = [{"epoch": fields.pop("epoch", "000001"), "assets": fields.pop("assets", [])}]
         self.mime_type = fields.pop("mimeType", "image/png")
-        # Past the checks of the schema: they may miss what a service sends.
-        self.model = Model.model_validate({**model, "epochs": epochs, **fields})
+        # Past the checks of the schemas, which may miss what a service sends.
+        assets = [EpochAsset.model_construct(asset_id=each["assetId"]) for each in fields.pop("assets", [])]
+        epochs = [Epoch.model_construct(epoch=fields.pop("epoch", "000001"), assets=assets)]
+        model = {"id": "model_1", "status": "trained", "type": "flux.1-lora", "jobId": "job_1", "thumbnail": None}
+        changed = {"id": fields.pop("id", "model_1"), "job_id": fields.pop("jobId", "job_1"), "epochs": epochs}
+        self.model = Model.model_validate({**model, **fields}).model_copy(update=changed)
         self.fetched = []
 
     def download_model(self, model_id, *, epoch):
