@@ -25,8 +25,7 @@ test: lint ## Check style, types and imports, then run the tests
 	@# The system tests run also where a unit test has failed. Each of three processes has an Airflow of its own, and
 	@# mostly waits for it.
 	@failed=0; \
-	$(TESTING) $(BIN)/python -m pytest -m "not full" -n 3 tests/unit tests/contract tests/security \
-		--ignore tests/security/system || failed=1; \
+	$(TESTING) $(BIN)/python -m pytest -m "not full" -n 3 tests/unit tests/contract tests/security/unit || failed=1; \
 	$(TESTING) $(BIN)/python -m pytest -m "not full" -n 3 --dist worksteal tests/system tests/security/system || failed=1; \
 	exit $$failed
 

@@ -23,12 +23,11 @@ NOT_OF_AIRFLOW = (
     "tests/unit/emulator",
     "tests/unit/test_example_dags.py",  # with executors' packages and our own tools, which only `make test` installs
     "tests/unit/test_import_contracts.py",
-    *map(str, sorted(Path("tests/security").glob("test_client_*.py"))),
-    "tests/security/test_demo_files.py",
-    "tests/security/test_emulator.py",
-    "tests/security/test_hostile_service.py",
-    "tests/security/test_listing_events.py",
-    "tests/security/system",  # below
+    *map(str, sorted(Path("tests/security/unit").glob("test_client_*.py"))),
+    "tests/security/unit/test_demo_files.py",
+    "tests/security/unit/test_emulator.py",
+    "tests/security/unit/test_hostile_service.py",
+    "tests/security/unit/test_listing_events.py",
 )
 
 NOTHING_TO_RUN = 5
@@ -48,6 +47,6 @@ for path in sorted(Path(".ci").glob("constraints-*.txt")):
             return
         system = ("tests/system", "tests/security/system")
         left_out = [argument for path in NOT_OF_AIRFLOW for argument in ("--ignore", path)]
-        pytest("-m", "not full", "-n", "4", "tests/unit", "tests/contract", "tests/security", *left_out)
+        pytest("-m", "not full", "-n", "4", "tests/unit", "tests/contract", "tests/security/unit", *left_out)
         pytest("-m", "every_minor and not alone", "-n", "3", "--dist", "worksteal", *system)
         pytest("-m", "every_minor and alone", "tests/system", success_codes=(0, NOTHING_TO_RUN))

@@ -8,6 +8,9 @@ from packaging.version import Version
 # Airflow's examples come with a listener, and a task with listeners needs a worker at its end.
 os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
 
+# Not a conftest.py of tests/system: tests/security/system uses them too, and each process starts one Airflow.
+pytest_plugins = ["tests.system.fixtures"]
+
 
 def pytest_collection_modifyitems(config, items):
     """Leave out what this Airflow does not have yet: marked with ``since("3.4")``."""

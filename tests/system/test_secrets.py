@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tests.leaks import leaks
-from tests.system.conftest import SECRET, TOKEN
+from tests.system.fixtures import SECRET, TOKEN
 
 SECRETS = {"secret": SECRET, "token": TOKEN, "wrong secret": "another-secret-not-in-any-log"}
 

@@ -7,16 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.conftest import (  # noqa: F401
-    SECRET,
-    airflow,
-    connection,
-    database,
-    emulator,
-    emulator_process,
-    served,
-    statistics,
-)
+from tests.system.fixtures import SECRET
 
 PICTURES = Path(__file__).parents[3] / "example_dags" / "datasets" / "isometric-props"
 ATTACK = "p={{ conn.scenario_default.password }}"
@@ -34,7 +25,7 @@ def add_dataset(folder: Path, **files: str) -> Path:
     return folder
 
 
-def known_to_airflow(airflow, dag, run) -> str:  # noqa: F811
+def known_to_airflow(airflow, dag, run) -> str:
     """All that a viewer of the run can read: task instances, rendered fields, XComs, logs."""
     said = []
     for task in airflow.task_instances(dag, run):
@@ -44,7 +35,7 @@ def known_to_airflow(airflow, dag, run) -> str:  # noqa: F811
     return "\n".join(said)
 
 
-def test_a_template_in_training_yaml_is_not_rendered_and_fails_its_task(airflow, emulator, tmp_path):  # noqa: F811
+def test_a_template_in_training_yaml_is_not_rendered_and_fails_its_task(airflow, emulator, tmp_path):
     add_dataset(tmp_path / "hero", training__yaml=f"short_description: '{ATTACK}'\nname: '{ATTACK}'\n")
     add_dataset(tmp_path / "well")
     run = airflow.trigger("batch", {"folder": str(tmp_path)})
@@ -55,7 +46,7 @@ def test_a_template_in_training_yaml_is_not_rendered_and_fails_its_task(airflow,
     assert "hero': training.yaml: short_description has '{{'" in airflow.task_log("batch", run, "train", 0)
 
 
-def test_a_template_as_the_name_of_a_folder_ends_the_list(airflow, emulator, tmp_path):  # noqa: F811
+def test_a_template_as_the_name_of_a_folder_ends_the_list(airflow, emulator, tmp_path):
     add_dataset(tmp_path / ATTACK)
     run = airflow.trigger("batch", {"folder": str(tmp_path)})
     assert airflow.wait_for_run("batch", run) == "failed"
@@ -64,7 +55,7 @@ def test_a_template_as_the_name_of_a_folder_ends_the_list(airflow, emulator, tmp
     assert SECRET not in known_to_airflow(airflow, "batch", run)
 
 
-def test_what_another_task_has_returned_is_not_rendered(airflow, emulator, tmp_path):  # noqa: F811
+def test_what_another_task_has_returned_is_not_rendered(airflow, emulator, tmp_path):
     """A task of the author's own that reads a dataset by itself: what it returns is text, and no template."""
     folder = add_dataset(tmp_path / "hero")
     training = {"name": ATTACK, "images": str(folder), "short_description": ATTACK}
@@ -77,14 +68,14 @@ def test_what_another_task_has_returned_is_not_rendered(airflow, emulator, tmp_p
 
 
 @pytest.mark.parametrize("folder", ["/", "../..", "http://127.0.0.1:1/", "file:///etc"])
-def test_who_triggers_the_example_lists_neither_the_worker_nor_an_address(airflow, emulator, folder):  # noqa: F811
+def test_who_triggers_the_example_lists_neither_the_worker_nor_an_address(airflow, emulator, folder):
     run = airflow.trigger("train_lora_batch", {"folder": folder, "ask_above": 0})
     assert airflow.wait_for_run("train_lora_batch", run) == "failed"
     assert f"{folder!r} does not lie in" in airflow.task_log("train_lora_batch", run, "datasets")
     assert emulator.counts()["models"] == 0
 
 
-def test_a_link_to_a_file_of_the_worker_fails_its_task_and_is_not_sent(airflow, emulator, tmp_path):  # noqa: F811
+def test_a_link_to_a_file_of_the_worker_fails_its_task_and_is_not_sent(airflow, emulator, tmp_path):
     secret = tmp_path / "worker-secret.cfg"
     secret.write_text(SECRET)
     hero = add_dataset(tmp_path / "root" / "hero")

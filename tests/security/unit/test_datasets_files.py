@@ -19,7 +19,7 @@ from airflow_provider_scenario.client.images import MAX_FILE
 from airflow_provider_scenario.datasets import list_datasets, metadata, read_dataset, settings
 from airflow_provider_scenario.storage import Location, StorageError
 
-PICTURE = Path(__file__).parents[2] / "example_dags" / "datasets" / "ink-style" / "01-mountains.jpg"
+PICTURE = Path(__file__).parents[3] / "example_dags" / "datasets" / "ink-style" / "01-mountains.jpg"
 SECRET = "the-fernet-key-of-this-worker"
 
 

@@ -18,7 +18,7 @@ PATIENCE = 20  # seconds; a guard against hangs, never waited for
 
 @pytest.fixture
 def example():
-    file = Path(__file__).parents[2] / "example_dags" / "listing_events.py"
+    file = Path(__file__).parents[3] / "example_dags" / "listing_events.py"
     spec = importlib.util.spec_from_file_location("listing_events", file)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -18,7 +18,7 @@ from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.datasets import Dataset, list_datasets, read_dataset
 from airflow_provider_scenario.storage import Location
 
-PICTURE = (Path(__file__).parents[2] / "example_dags" / "datasets" / "ink-style" / "01-mountains.jpg").read_bytes()
+PICTURE = (Path(__file__).parents[3] / "example_dags" / "datasets" / "ink-style" / "01-mountains.jpg").read_bytes()
 SECRET = "the-fernet-key-of-this-worker"
 CPU_SECONDS, MEGABYTES, MESSAGE = 10.0, 16, 5000
 """Of one dataset. Measured: 0.6 s and 2 MB."""

@@ -136,7 +136,7 @@ class TestTemplatesOfTheAuthor:
 
 @pytest.fixture
 def pictures():
-    return Path(__file__).parents[2] / "example_dags" / "datasets" / "ink-style"
+    return Path(__file__).parents[3] / "example_dags" / "datasets" / "ink-style"
 
 
 @pytest.fixture

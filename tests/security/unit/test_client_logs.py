@@ -17,7 +17,7 @@ from airflow_provider_scenario.client.transport import Transport
 from airflow_provider_scenario.client.workshop import WorkshopClient
 from tests.security.hostile import hostile
 from tests.security.hostile import http as answer
-from tests.security.test_client_texts import spellings
+from tests.security.unit.test_client_texts import spellings
 
 KEY, SECRET, TOKEN = "key-to-keep-1", "secret/to+keep=1", "token/of+the=user"
 QUERY = "?Policy='x'&Signature=signed-part%2F1&Key-Pair-Id=K"
