@@ -33,11 +33,14 @@ NOT_OF_AIRFLOW = (
 NOTHING_TO_RUN = 5
 """Pytest's exit code; below 3.3 there is none of the long tests."""
 
-for path in sorted(Path(".ci").glob("constraints-*.txt")):
+MINORS = sorted(Path(".ci").glob("constraints-*.txt"))
+
+for path in MINORS:
 
     @nox.session(name=path.stem.removeprefix("constraints-"))
     def one_minor(session: nox.Session, constraints: Path = path) -> None:
         """Unit and contract tests, and what of the system tests an Airflow may matter to; or what pytest is told."""
+        marked = "(every_minor or lowest_and_newest)" if constraints in (MINORS[0], MINORS[-1]) else "every_minor"
         session.install("--editable", ".[minors]", "--constraint", str(constraints))
         # Importing Airflow writes a configuration file, and takes no relative path.
         home = {"AIRFLOW_HOME": str(Path(session.create_tmp()).resolve())}
@@ -48,5 +51,5 @@ for path in sorted(Path(".ci").glob("constraints-*.txt")):
         system = ("tests/system", "tests/security/system")
         left_out = [argument for path in NOT_OF_AIRFLOW for argument in ("--ignore", path)]
         pytest("-m", "not full", "-n", "4", "tests/unit", "tests/contract", "tests/security/unit", *left_out)
-        pytest("-m", "every_minor and not alone", "-n", "3", "--dist", "worksteal", *system)
+        pytest("-m", f"{marked} and not alone", "-n", "3", "--dist", "worksteal", *system)
         pytest("-m", "every_minor and alone", "tests/system", success_codes=(0, NOTHING_TO_RUN))
