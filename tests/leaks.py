@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
+from sqlalchemy import create_engine, inspect
+
 SIGNED = re.compile(rb"(?:[Ss]ignature|Credential|Security-Token)(?:=|%3[Dd]|%253[Dd])[\w%+/-]{8}")
 """What makes an address a signed one, with its value: a masked one does not count."""
 
@@ -38,7 +40,12 @@ def _base64(raw: bytes) -> Iterator[bytes]:
 
 
 def leaks(
-    home: Path, secrets: Mapping[str, str], *, allowed: Iterable[tuple[str, str]] = (), pages: Mapping[str, str] = {}
+    home: Path,
+    secrets: Mapping[str, str],
+    *,
+    allowed: Iterable[tuple[str, str]] = (),
+    pages: Mapping[str, str] = {},
+    postgres: str | None = None,
 ) -> dict[tuple[str, str], bytes]:
     """
     Look through all that an Airflow has written: logs of its parts and of tasks, its database, whatever else.
@@ -48,12 +55,13 @@ def leaks(
     :param secrets: name → secret. Signed addresses are looked for, too.
     :param allowed: place and name of what may be there.
     :param pages: name → text that somebody was shown.
+    :param postgres: address of the database where it is not SQLite.
     :return: place and name of what is there and may not → the first text around it.
     """
     needles = {name: [re.escape(each) for each in spellings(secret)] for name, secret in secrets.items()}
     patterns = {name: re.compile(b"|".join(spelled)) for name, spelled in needles.items()} | {"signed address": SIGNED}
     found = {}
-    for place, content in _contents(home, pages):
+    for place, content in (*_contents(home, pages), *_tables(postgres)):
         for name, pattern in patterns.items():
             if (place, name) not in set(allowed) and (match := pattern.search(content)):
                 found[place, name] = content[max(0, match.start() - 150) : match.end() + 20]
@@ -74,5 +82,16 @@ def _contents(home: Path, pages: Mapping[str, str]) -> Iterator[tuple[str, bytes
                 yield f"table {name.decode()}", b"\n".join(b"\t".join(map(_cell, row)) for row in rows)
 
 
+def _tables(postgres: str | None) -> Iterator[tuple[str, bytes]]:
+    if postgres is None:
+        return
+    engine = create_engine(postgres)
+    with engine.connect() as connection:
+        for name in inspect(engine).get_table_names():
+            rows = connection.exec_driver_sql(f'SELECT * FROM "{name}"')
+            yield f"table {name}", b"\n".join(b"\t".join(map(_cell, row)) for row in rows)
+    engine.dispose()
+
+
 def _cell(value: object) -> bytes:
-    return value if isinstance(value, bytes) else str(value).encode()
+    return bytes(value) if isinstance(value, bytes | memoryview) else str(value).encode()

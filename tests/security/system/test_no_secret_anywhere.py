@@ -14,6 +14,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from airflow_provider_scenario.demo.local_airflow import LocalAirflow
+from airflow_provider_scenario.demo.postgres import own_database
 from airflow_provider_scenario.demo.rest import AirflowError
 from airflow_provider_scenario.emulator.server import running_emulator
 from tests.leaks import leaks
@@ -48,7 +49,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def emulator(folders):
-    settings = {"training_seconds": 2, "listing_seconds": 1, "api_token": TOKEN, "files_folder": str(folders["served"])}
+    settings = {"training_seconds": 2, "listing_seconds": 1, "api_token": TOKEN, "files_folder": folders["served"]}
     with running_emulator(api_key=KEY, api_secret=SECRET, **settings) as emulator:
         yield Witness(emulator.url, KEY, SECRET)
 
@@ -65,11 +66,18 @@ def scenario(emulator):
 
 
 @pytest.fixture(scope="module")
-def airflow(emulator, scenario, folders):
+def database():
+    with own_database() as database:
+        yield database
+
+
+@pytest.fixture(scope="module")
+def airflow(emulator, scenario, folders, database):
     workshop = {"conn_type": "ai_creation_workshop", "login": KEY, "password": SECRET, "host": emulator.root}
     with LocalAirflow(
         folders["airflow"] / "home",
         Path(__file__).parent / "dags",
+        sql_alchemy_conn=database,
         connections={
             "scenario_default": scenario,
             "wrong_secret": {**scenario, "password": WRONG},
@@ -95,7 +103,7 @@ def airflow(emulator, scenario, folders):
 
 
 @pytest.mark.full
-def test_no_secret_and_no_signed_address_is_in_a_log_a_table_or_on_a_page(airflow, emulator, scenario):
+def test_no_secret_and_no_signed_address_is_in_a_log_a_table_or_on_a_page(airflow, emulator, scenario, database):
     emulator.set(parallel_training=1, training_seconds=600)
     emulator.fault(kind="close", method="PUT", route="/models/*/train", when="after")
     runs = {"scan_publish": airflow.trigger("scan_publish", {"name": "first"})}
@@ -104,7 +112,7 @@ def test_no_secret_and_no_signed_address_is_in_a_log_a_table_or_on_a_page(airflo
     runs |= {"scan_mapped": airflow.trigger("scan_mapped")}
     airflow.wait_for_task("scan_mapped", runs["scan_mapped"], "train", ["deferred"], map_index=0)
     pages = {"all while one waits": airflow.page("/scenario/trainings")}
-    found = leaks(airflow.home, SECRETS, pages=pages)  # the row of the trigger is gone later
+    found = leaks(airflow.home, SECRETS, pages=pages, postgres=database)  # the row of the trigger is gone later
 
     emulator.outcome(model="doomed", fail_at=0.5, error=f"Cannot read {SIGNED}", hint=f"{KEY}:{SECRET} {SECRET}")
     refusal = {"reason": f"wandbKey {WANDB} of {KEY} {SECRET} at {SIGNED}"}
@@ -135,7 +143,8 @@ def test_no_secret_and_no_signed_address_is_in_a_log_a_table_or_on_a_page(airflo
         assert answer["status"] is (password == SECRET), answer
         pages[f"test of a connection {answer['status']}"] = str(answer)
 
-    found |= leaks(airflow.home, {**SECRETS, "password": airflow.password}, allowed=ALLOWED, pages=pages)
+    everything = {**SECRETS, "password": airflow.password}
+    found |= leaks(airflow.home, everything, allowed=ALLOWED, pages=pages, postgres=database)
     assert found == {}
 
 
