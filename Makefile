@@ -67,5 +67,5 @@ $(VENV)/test: $(PINS) | $(BIN)/python
 $(VENV)/fab: .ci/fab-3.3.txt $(VENV)/test
 	@echo "Installing FAB's auth manager into $@ ..."
 	@rm -rf $@
-	@$(BIN)/uv pip install --quiet --no-deps --python $(BIN)/python --target $@ -r .ci/fab-3.3.txt
+	@$(INSTALL) --no-deps --target $@ -r .ci/fab-3.3.txt
 	@touch $@
