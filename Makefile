@@ -66,6 +66,6 @@ $(VENV)/test: $(PINS) | $(BIN)/python
 # FAB's auth manager, for the tests of rights per DAG only: see tests/security/system/fab.py.
 $(VENV)/fab: .ci/fab-3.3.txt $(VENV)/test
 	@echo "Installing FAB's auth manager into $@ ..."
-	@rm -rf $@
-	@$(INSTALL) --no-deps --target $@ -r .ci/fab-3.3.txt
-	@touch $@
+	@rm -rf $@ $@.new
+	@$(INSTALL) --no-deps --target $@.new -r .ci/fab-3.3.txt
+	@mv $@.new $@
