@@ -9,6 +9,7 @@ PINS := pyproject.toml .ci/constraints-3.3.txt
 # Options of the demo, for example: make demo ARGS="--training-seconds 60"
 ARGS ?=
 
+NOX := $(BIN)/nox --reuse-existing-virtualenvs --envdir $(VENV)/nox --session 3.1 3.2 3.4
 # Importing Airflow writes a configuration file: not into the home of whoever runs the tests.
 TESTING := AIRFLOW_HOME="$(CURDIR)/$(VENV)/airflow"
 
@@ -31,9 +32,12 @@ test: lint ## Check style, types and imports, then run the tests
 
 test-full: $(VENV)/test $(VENV)/fab ## Run the tests that need PostgreSQL, Redis, Chromium or many minutes, and other Airflows
 	@$(TESTING) $(BIN)/python -m pytest -m "full and not alone" -n 2 --dist worksteal
-	@$(TESTING) $(BIN)/python -m pytest -m "full and alone"
+	@# Those that run alone mostly wait: unit tests on other Airflows take what they leave of the cores, and no more.
 	@# Airflow 3.3 is the one of all other tests.
-	@$(TESTING) $(BIN)/nox --envdir $(VENV)/nox --session 3.1 3.2 3.4
+	@nice -n 19 $(NOX) -- unit > $(VENV)/nox-unit.log 2>&1 & unit=$$!; failed=0; \
+	$(TESTING) $(BIN)/python -m pytest -m "full and alone" || failed=1; \
+	wait $$unit || failed=1; cat $(VENV)/nox-unit.log; exit $$failed
+	@$(NOX) -- system
 
 lint: $(VENV)/test ## Check style, types and who imports whom only
 	@$(BIN)/ruff check .

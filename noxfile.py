@@ -39,17 +39,23 @@ for path in MINORS:
 
     @nox.session(name=path.stem.removeprefix("constraints-"))
     def one_minor(session: nox.Session, constraints: Path = path) -> None:
-        """Unit and contract tests, and what of the system tests an Airflow may matter to; or what pytest is told."""
+        """
+        Unit and contract tests, and what of the system tests an Airflow may matter to; or what pytest is told.
+
+        ``-- unit`` and ``-- system`` run one of the two.
+        """
         marked = "(every_minor or lowest_and_newest)" if constraints in (MINORS[0], MINORS[-1]) else "every_minor"
         session.install("--editable", ".[minors]", "--constraint", str(constraints))
         # Importing Airflow writes a configuration file, and takes no relative path.
         home = {"AIRFLOW_HOME": str(Path(session.create_tmp()).resolve())}
         pytest = partial(session.run, "python", "-m", "pytest", "-p", "no:cacheprovider", env=home)
-        if session.posargs:
+        if session.posargs not in ([], ["unit"], ["system"]):
             pytest(*session.posargs)
             return
-        system = ("tests/system", "tests/security/system")
-        left_out = [argument for path in NOT_OF_AIRFLOW for argument in ("--ignore", path)]
-        pytest("-m", "not full", "-n", "4", "tests/unit", "tests/contract", "tests/security/unit", *left_out)
-        pytest("-m", f"{marked} and not alone", "-n", "3", "--dist", "worksteal", *system)
-        pytest("-m", "every_minor and alone", "tests/system", success_codes=(0, NOTHING_TO_RUN))
+        if session.posargs != ["system"]:
+            left_out = [argument for path in NOT_OF_AIRFLOW for argument in ("--ignore", path)]
+            pytest("-m", "not full", "-n", "4", "tests/unit", "tests/contract", "tests/security/unit", *left_out)
+        if session.posargs != ["unit"]:
+            folders = ("tests/system", "tests/security/system")
+            pytest("-m", f"{marked} and not alone", "-n", "3", "--dist", "worksteal", *folders)
+            pytest("-m", "every_minor and alone", "tests/system", success_codes=(0, NOTHING_TO_RUN))

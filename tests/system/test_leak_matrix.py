@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import psutil
 import pytest
 
-from tests.airflow_versions import KEEP_TASK_STATE
+from tests.airflow_versions import DISCARD_TASK_STATE
 from tests.system.leak_cases import (
     AGAIN,
     CANCELED,
@@ -422,7 +422,7 @@ CLEARINGS = [
 
 @pytest.mark.every_minor
 @pytest.mark.since("3.3")  # what holds before, test_every_minor shows
-@pytest.mark.parametrize("keeps", KEEP_TASK_STATE)
+@pytest.mark.parametrize("keeps", DISCARD_TASK_STATE)
 def test_a_cleared_task_ends_with_one_training(airflow, emulator, table, keeps):
     seconds = Seconds(emulator)
     options = {} if keeps is None else {"keep_task_state": keeps}
