@@ -44,7 +44,6 @@ for path in MINORS:
 
         ``-- unit`` and ``-- system`` run one of the two.
         """
-        marked = "(every_minor or lowest_and_newest)" if constraints in (MINORS[0], MINORS[-1]) else "every_minor"
         session.install("--editable", ".[minors]", "--constraint", str(constraints))
         # Importing Airflow writes a configuration file, and takes no relative path.
         home = {"AIRFLOW_HOME": str(Path(session.create_tmp()).resolve())}
@@ -55,7 +54,11 @@ for path in MINORS:
         if session.posargs != ["system"]:
             left_out = [argument for path in NOT_OF_AIRFLOW for argument in ("--ignore", path)]
             pytest("-m", "not full", "-n", "4", "tests/unit", "tests/contract", "tests/security/unit", *left_out)
-        if session.posargs != ["unit"]:
-            folders = ("tests/system", "tests/security/system")
-            pytest("-m", f"{marked} and not alone", "-n", "3", "--dist", "worksteal", *folders)
-            pytest("-m", "every_minor and alone", "tests/system", success_codes=(0, NOTHING_TO_RUN))
+        if session.posargs == ["unit"]:
+            return
+        if constraints not in (MINORS[0], MINORS[-1]):
+            pytest("-k", "pages", "tests/system/test_every_minor.py")  # one run; the others are shown on either side
+            return
+        folders = ("tests/system", "tests/security/system")
+        pytest("-m", "every_minor and not alone", "-n", "3", "--dist", "worksteal", *folders)
+        pytest("-m", "every_minor and alone", "tests/system", success_codes=(0, NOTHING_TO_RUN))

@@ -10,7 +10,7 @@ import pytest
 
 from tests.system.test_waiting import TO_RETURN, WORKER_STARTS
 
-pytestmark = pytest.mark.lowest_and_newest
+pytestmark = pytest.mark.every_minor
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from tests.system.fixtures import SECRET
 PICTURES = Path(__file__).parents[3] / "example_dags" / "datasets" / "isometric-props"
 ATTACK = "p={{ conn.scenario_default.password }}"
 
-pytestmark = pytest.mark.lowest_and_newest
+pytestmark = pytest.mark.every_minor
 
 
 def add_dataset(folder: Path, **files: str) -> Path:
