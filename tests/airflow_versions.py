@@ -10,13 +10,10 @@ try:
 except ImportError:  # Airflow 3.1
     from airflow.exceptions import AirflowSkipException, TaskDeferred
 
-__all__ = ["AIRFLOW", "DISCARD_TASK_STATE", "KEEP_TASK_STATE", "AirflowSkipException", "TaskDeferred"]
+__all__ = ["AIRFLOW", "KEEP_TASK_STATE", "AirflowSkipException", "TaskDeferred"]
 
 AIRFLOW = Version(Version(__version__).base_version)
 """The release, or the one that a pre-release comes before."""
 
 KEEP_TASK_STATE = [False, True] if Version("3.4") <= AIRFLOW else [None]
 """Whether whoever clears asks to keep the task's state: only from 3.4 on can one choose."""
-
-DISCARD_TASK_STATE = KEEP_TASK_STATE[:1]
-"""The same for the matrices: where the state is kept, 3.4 does as 3.3, whose matrices show that."""

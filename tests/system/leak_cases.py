@@ -35,16 +35,10 @@ numbers = itertools.count(1)
 
 
 class Case:
-    """
-    One run of a DAG with one task, and what the ledger says of its training.
+    """One run of a DAG with one task, and what the ledger says of its training."""
 
-    :param clearing: what whoever clears the task asks for.
-    """
-
-    def __init__(
-        self, airflow: Any, emulator: Any, column: str, variant: str = "plain", name: str = "", **clearing: Any
-    ) -> None:
-        self.airflow, self.emulator, self.column, self.clearing = airflow, emulator, column, clearing
+    def __init__(self, airflow: Any, emulator: Any, column: str, variant: str = "plain", name: str = "") -> None:
+        self.airflow, self.emulator, self.column = airflow, emulator, column
         self.operator, self.mode = column.split()
         self.name = f"{re.sub('[^a-z]+', '-', name.lower())}-{next(numbers)}"
         self.dag = f"leak_{self.operator}_{self.mode}_{variant}"
@@ -96,7 +90,7 @@ class Case:
         return self.airflow.task_instance(*self.at)["try_number"]
 
     def clear(self) -> None:
-        self.airflow.clear(*self.at, **self.clearing)
+        self.airflow.clear(*self.at)
 
     def log(self, try_number: int = 1) -> str:
         """Read from its files: a frozen triggerer would be asked for them too."""

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import psutil
 import pytest
 
-from tests.airflow_versions import DISCARD_TASK_STATE
 from tests.system.leak_cases import (
     AGAIN,
     CANCELED,
@@ -420,14 +419,11 @@ CLEARINGS = [
 ]
 
 
-@pytest.mark.every_minor
-@pytest.mark.since("3.3")  # what holds before, test_every_minor shows
-@pytest.mark.parametrize("keeps", DISCARD_TASK_STATE)
-def test_a_cleared_task_ends_with_one_training(airflow, emulator, table, keeps):
+def test_a_cleared_task_ends_with_one_training(airflow, emulator, table):
+    """On other minors: test_every_minor."""
     seconds = Seconds(emulator)
-    options = {} if keeps is None else {"keep_task_state": keeps}
     cells = [
-        (clearing, Case(airflow, emulator, column, clearing.variant, clearing.what, **options))
+        (clearing, Case(airflow, emulator, column, clearing.variant, clearing.what))
         for clearing in CLEARINGS
         for column in clearing.columns.split(", ")
     ]
