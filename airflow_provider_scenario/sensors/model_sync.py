@@ -107,12 +107,21 @@ class AICreationWorkshopModelListingSensor(RendersOnlyDagFile, BaseSensorOperato
             self._check()
             if not self.deferrable:
                 return super().execute(context)
-            now = self.poke(context)
-            return now.xcom_value if now else self._defer(context)
+            end = self._look()
+            if not end:
+                return self._defer(context)
+            # As after a deferral, for that is where Airflow keeps soft_fail and never_fail.
+            return self.resume_execution("execute_complete", {"event": end}, context)
 
     def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002
         """One request; the end of the listing is the end of the sensor."""
-        from airflow_provider_scenario.watch.listing import ending, result
+        from airflow_provider_scenario.watch.listing import result
+
+        end = self._look()
+        return PokeReturnValue(is_done=bool(end), xcom_value=result(end, self._what) if end else None)
+
+    def _look(self) -> dict[str, Any] | None:
+        from airflow_provider_scenario.watch.listing import ending
 
         time.sleep(self._workshop.turn())
         seen = self._workshop.look(self._tree, self.session)
@@ -121,8 +130,8 @@ class AICreationWorkshopModelListingSensor(RendersOnlyDagFile, BaseSensorOperato
             self.log.info("%s", self._watch.news)
         if outcome in (None, "timed-out"):
             # Time is up for Airflow's own sensor loop to say.
-            return PokeReturnValue(is_done=False)
-        return PokeReturnValue(is_done=True, xcom_value=result(ending(outcome, seen), self._what))
+            return None
+        return ending(outcome, seen)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
         """Go on after the trigger has seen the end."""

@@ -108,11 +108,18 @@ class ScenarioTrainingSensor(RendersOnlyDagFile, BaseSensorOperator):
                 self.hook.show_model(context, self.model_id, job_id=self.job_id)
             if not self.deferrable:
                 return super().execute(context)
-            now = self.poke(context)
-            return now.xcom_value if now else self._defer(context)
+            end = self._look()
+            if not end:
+                return self._defer(context)
+            # As after a deferral, for that is where Airflow keeps soft_fail and never_fail.
+            return self.resume_execution("execute_complete", {"event": end.to_event()}, context)
 
     def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002
         """One request; the end of the training is the end of the sensor."""
+        end = self._look()
+        return PokeReturnValue(is_done=bool(end), xcom_value=_result(end) if end else None)
+
+    def _look(self) -> Ending | None:
         from airflow_provider_scenario.watch.polling import sighting
 
         seen = self._poller.poll(self.model_id, self.job_id)
@@ -121,10 +128,8 @@ class ScenarioTrainingSensor(RendersOnlyDagFile, BaseSensorOperator):
             self.log.info("%s", self._watch.news)
         if outcome in (None, "timed-out"):
             # Time is up for Airflow's own sensor loop to say.
-            return PokeReturnValue(is_done=False)
-        return PokeReturnValue(
-            is_done=True, xcom_value=_result(self._poller.ending(outcome, seen, self.model_id, self.job_id))
-        )
+            return None
+        return self._poller.ending(outcome, seen, self.model_id, self.job_id)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
         """Go on after the trigger has seen the end."""

@@ -95,6 +95,14 @@ async def test_soft_fail_skips_it(emulator, context, deferrable):
 
 
 @BOTH
+@pytest.mark.parametrize("flag", ["soft_fail", "never_fail"])
+def test_soft_fail_skips_it_when_the_first_look_sees_the_end(emulator, context, deferrable, flag):
+    emulator.outcome(of="listing", fail_at=0)
+    with pytest.raises(AirflowSkipException):
+        wait(deferrable=deferrable, **{flag: True}).execute(context)
+
+
+@BOTH
 async def test_out_of_time_it_fails(emulator, context, deferrable):
     emulator.set(listing_seconds=600)
     with pytest.raises(AirflowSensorTimeout):

@@ -72,6 +72,16 @@ async def test_soft_fail_skips_it(emulator, context, training, deferrable):
 
 
 @BOTH
+@pytest.mark.parametrize("flag", ["soft_fail", "never_fail"])
+def test_soft_fail_skips_it_when_the_first_look_sees_the_end(emulator, context, training, deferrable, flag):
+    emulator.outcome(fail_at=0.5)
+    ids = training()
+    emulator.advance(900)
+    with pytest.raises(AirflowSkipException):
+        wait(**ids, deferrable=deferrable, **{flag: True}).execute(context)
+
+
+@BOTH
 async def test_out_of_time_it_fails_and_cancels_nothing(emulator, context, training, deferrable):
     ids = training(training_seconds=600)
     with pytest.raises(AirflowSensorTimeout):
