@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from types import SimpleNamespace
 
 import pytest
@@ -41,19 +40,30 @@ class TestHold:
         monkeypatch.setattr(triggers, "MARGIN", 0.1)
         monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "0.2")
 
-    async def took(self, deferred_at, task_instance="a task"):
-        began = time.monotonic()
-        await wait_until_worker_has_gone(SimpleNamespace(task_instance=task_instance), deferred_at)
-        return time.monotonic() - began
+    @pytest.fixture
+    def held(self, monkeypatch):
+        """For how long an event is held back, with the clock at 1000."""
+        pauses = []
 
-    async def test_an_event_right_after_the_deferral_is_held_back(self):
-        assert 0.2 < await self.took(time.time()) < 5
+        async def sleep(seconds):
+            pauses.append(seconds)
 
-    async def test_one_that_comes_later_is_not(self):
-        assert await self.took(time.time() - 1) < 0.1
+        async def wait(deferred_at, task_instance="a task"):
+            await wait_until_worker_has_gone(SimpleNamespace(task_instance=task_instance), deferred_at)
+            return sum(pauses)
 
-    async def test_nor_is_one_of_which_nobody_knows_when_it_was_deferred(self):
-        assert await self.took(None) < 0.1
+        monkeypatch.setattr(triggers, "asyncio", SimpleNamespace(sleep=sleep))
+        monkeypatch.setattr(triggers, "time", SimpleNamespace(time=lambda: 1000.0))
+        return wait
 
-    async def test_nor_is_one_in_dag_test(self):
-        assert await self.took(time.time(), task_instance=None) < 0.1
+    async def test_an_event_right_after_the_deferral_is_held_back(self, held):
+        assert await held(1000.0) == pytest.approx(0.3)
+
+    async def test_one_that_comes_later_is_not(self, held):
+        assert await held(999.0) == 0
+
+    async def test_nor_is_one_of_which_nobody_knows_when_it_was_deferred(self, held):
+        assert await held(None) == 0
+
+    async def test_nor_is_one_in_dag_test(self, held):
+        assert await held(1000.0, task_instance=None) == 0

@@ -77,12 +77,12 @@ def test_a_slow_request_acts_and_answers_in_the_end(api):
 
 
 def test_a_slow_request_does_not_hold_up_the_others(api):
-    api.emulator.switch("faults", kind="hang", seconds=5, route="/jobs")
+    api.emulator.switch("faults", kind="hang", seconds=60, route="/jobs")
     with pytest.raises(httpx.ReadTimeout):
         api.http.get("/jobs", timeout=0.1)
     begin = time.monotonic()
     assert api.call("GET", "/models").status_code == 200
-    assert time.monotonic() - begin < 1
+    assert time.monotonic() - begin < 30
 
 
 @pytest.mark.parametrize(
