@@ -54,6 +54,10 @@ class Witness:
     def clear_faults(self) -> None:
         self._call("DELETE", "faults")
 
+    def fault_has_hit(self) -> bool:
+        """Whether a request has met a fault by now."""
+        return any(fault["hits"] for fault in self._call("GET", "faults"))
+
     def fail_at_random(self, share: float) -> None:
         """Let that share of all requests go wrong, in every way there is, until :meth:`calm_down`."""
         for seed, (part, fault) in enumerate(BAD_DAY):

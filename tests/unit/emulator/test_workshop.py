@@ -65,7 +65,7 @@ def elsewhere() -> Iterator[Elsewhere]:
     server.server_close()
 
 
-def until(condition, seconds=5.0):
+def until(condition, seconds=60.0):
     end = time.monotonic() + seconds
     while not (found := condition()) and time.monotonic() < end:
         time.sleep(0.02)

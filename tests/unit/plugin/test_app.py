@@ -148,7 +148,7 @@ class TestTraining:
         self, admin, database, train, emulator
     ):
         made = train(name="hero", nbEpochs=3)
-        emulator.fault(method="GET", route="/models/*", kind="slow", seconds=2.0)
+        emulator.fault(method="GET", route="/models/*", kind="slow", seconds=5.0)
         emulator.advance(200)
         result = {"status": "trained", "name": "hero", "epochs": [], **made}
         database.task(state="success", **made, creative_units_cost=36, return_value=result)
@@ -156,8 +156,9 @@ class TestTraining:
         assert "trained" in text_of(early)
         assert "Epoch 00000" not in text_of(early)
         assert "data-refresh" in early.text
-        time.sleep(3)
-        late = admin.get(training())
+        deadline = time.monotonic() + 60
+        while "Epoch 00000" not in text_of(late := admin.get(training())) and time.monotonic() < deadline:
+            time.sleep(0.2)
         assert "Epoch 00000" in text_of(late)
         assert "data-refresh" not in late.text
 

@@ -39,7 +39,7 @@ def syncs(emulator):
     return sum(model["syncs"] for model in emulator.ledger()["synced_models"])
 
 
-async def until(condition, patience=10):
+async def until(condition, patience=60):
     give_up = time.monotonic() + patience
     while not await asyncio.to_thread(condition):
         assert time.monotonic() < give_up
@@ -65,7 +65,7 @@ async def test_it_asks_again_until_the_file_is_listed(emulator):
     await until(lambda: syncs(emulator) >= 3)
     assert not waiting.done()
     emulator.advance(600)
-    event = await asyncio.wait_for(waiting, 10)
+    event = await asyncio.wait_for(waiting, 60)
     assert json.loads(json.dumps(event)) == event
     assert (event["outcome"], event["seen"]["model_id"], event["seen"]["status"]) == ("listed", "hero-1", 10)
     model = emulator.ledger()["synced_models"][0]
@@ -132,7 +132,7 @@ async def test_a_rotated_secret_is_picked_up(emulator, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_AI_CREATION_WORKSHOP_DEFAULT", renewed)
     emulator.set(api_secret="a-new-secret")
     emulator.advance(600)
-    assert (await asyncio.wait_for(waiting, 10))["outcome"] == "listed"
+    assert (await asyncio.wait_for(waiting, 60))["outcome"] == "listed"
 
 
 async def test_credentials_that_turn_bad_end_it(emulator):

@@ -12,6 +12,7 @@ from airflow_provider_scenario.exceptions import TrainingTimeoutError
 from airflow_provider_scenario.operators.model import ScenarioAddTrainingImagesOperator, ScenarioCreateModelOperator
 from airflow_provider_scenario.operators.training import ScenarioTrainModelOperator
 from airflow_provider_scenario.triggers.training import ScenarioTrainingSlotTrigger, ScenarioTrainingTrigger
+from airflow_provider_scenario.watch import slots
 from tests.airflow_versions import TaskDeferred
 
 
@@ -50,11 +51,14 @@ def occupy(model_id, context):
 
 
 async def until(true):
-    for _ in range(200):
-        if true():
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError("it never came true")
+    async with asyncio.timeout(60):
+        while not true():
+            await asyncio.sleep(0.02)
+
+
+def in_queue():
+    """How many wait in this process."""
+    return sum(map(len, slots._waiting.get(asyncio.get_running_loop(), {}).values()))
 
 
 def test_a_task_without_a_slot_defers_instead_of_failing(emulator, ready, another_task):
@@ -93,7 +97,7 @@ def test_a_start_whose_answer_was_lost_when_time_is_up_is_no_training_that_was_n
     first, second = ready(2)
     occupy(first, another_task())
     emulator.fault(kind="close", method="PUT", route="/models/*/train", skip=1, times=None)
-    train = ScenarioTrainModelOperator(task_id="t", model_id=second, deferrable=False, poke_interval=0.2, timeout=0.5)
+    train = ScenarioTrainModelOperator(task_id="t", model_id=second, deferrable=False, poke_interval=0.2, timeout=3)
     with pytest.raises(TrainingTimeoutError, match=r"free in time\. The last request to start it may have been"):
         train.execute(another_task())
 
@@ -124,9 +128,9 @@ async def test_who_came_first_is_served_first(emulator, ready, another_task):
     first, second, third = ready(3)
     occupy(first, another_task())
     later = asyncio.create_task(event_of(slot(third, since=200.0)))
-    await asyncio.sleep(0.2)
+    await until(lambda: in_queue() == 1)
     earlier = asyncio.create_task(event_of(slot(second, since=100.0)))
-    await asyncio.sleep(0.2)
+    await until(lambda: in_queue() == 2)
     emulator.cancel(first)
     await until(lambda: emulator.counts()["trainings"] == 2)
     assert emulator.ledger()["trainings"][1]["model_id"] == second
@@ -139,15 +143,15 @@ async def test_only_the_first_in_the_queue_asks(emulator, ready, another_task):
     models = ready(5)
     occupy(models[0], another_task())
     waiting = [asyncio.create_task(event_of(slot(model_id))) for model_id in models[1:]]
-    await asyncio.sleep(0.5)
-    before = emulator.ledger()["requests"]
+    await until(lambda: in_queue() == 4)
+    before, begun = emulator.requests(), time.monotonic()
     await asyncio.sleep(1)
-    asked = emulator.requests() - sum(before.values())
+    asked, seconds = emulator.requests() - before, time.monotonic() - begun
     for task in waiting:
         task.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
     # One look at the model and one try a round of 0.05 s, by one of the four.
-    assert asked <= 2 * 1 / 0.05 * 1.2
+    assert asked <= 2 * seconds / 0.05 * 1.2
 
 
 async def test_a_triggerer_that_died_after_the_start_is_followed_by_one_that_adopts(emulator, ready):
@@ -194,12 +198,12 @@ async def test_without_waiting_for_the_end_it_fires_once_started(emulator, ready
 
 async def test_a_kill_in_the_middle_of_the_start_cancels_what_was_started(emulator, ready, monkeypatch):
     (model_id,) = ready(1)
-    emulator.fault(kind="slow", method="PUT", route="/models/*/train", seconds=0.5)
+    emulator.fault(kind="slow", method="PUT", route="/models/*/train", seconds=2)
     trigger = slot(model_id, cancel_on_kill=True)
     trigger.task_instance = SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1)
     monkeypatch.setattr(Attempt, "state", lambda _: "failed")
     waiting = asyncio.create_task(event_of(trigger))
-    await asyncio.sleep(0.3)
+    await until(emulator.fault_has_hit)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     await trigger.on_kill()

@@ -170,9 +170,10 @@ async def test_a_service_that_stumbles_then_still_cancels_it(emulator, training,
 
 
 async def test_a_kill_in_the_middle_of_a_poll_is_still_known_as_one(emulator, training):
-    emulator.fault(kind="slow", seconds=1, route="/models/*", times=None)
+    emulator.fault(kind="slow", seconds=2, route="/models/*", times=None)
     polling = asyncio.ensure_future(event_of(trigger(training)))
-    await asyncio.sleep(0.3)
+    while not emulator.fault_has_hit():
+        await asyncio.sleep(0.02)
     polling.cancel("said by Airflow")
     with pytest.raises(asyncio.CancelledError, match="said by Airflow"):
         await polling
