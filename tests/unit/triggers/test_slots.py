@@ -131,6 +131,9 @@ async def test_who_came_first_is_served_first(emulator, ready, another_task):
     await until(lambda: in_queue() == 1)
     earlier = asyncio.create_task(event_of(slot(second, since=100.0)))
     await until(lambda: in_queue() == 2)
+    before = emulator.requests()
+    # A look and a try may be under way for the one who was alone; all after that is by the one who came earlier.
+    await until(lambda: emulator.requests() >= before + 4)
     emulator.cancel(first)
     await until(lambda: emulator.counts()["trainings"] == 2)
     assert emulator.ledger()["trainings"][1]["model_id"] == second
