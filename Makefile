@@ -31,7 +31,7 @@ test: lint ## Check style, types and imports, then run the tests
 	exit $$failed
 
 test-full: $(VENV)/test $(VENV)/fab ## Run the tests that need PostgreSQL, Redis, Chromium or many minutes, and other Airflows
-	@$(TESTING) $(BIN)/python -m pytest -m "full and not alone" -n 2 --dist worksteal
+	@$(TESTING) $(BIN)/python -m pytest -m "full and not alone" -n 2 --dist loadfile
 	@# Those that run alone mostly wait: unit tests on other Airflows take what they leave of the cores, and no more.
 	@# Airflow 3.3 is the one of all other tests.
 	@nice -n 19 $(NOX) -- unit > $(VENV)/nox-unit.log 2>&1 & unit=$$!; failed=0; \

@@ -45,7 +45,7 @@ class EmulatorProcess:
     ) -> None:
         self.stop()
 
-    def start(self, timeout: float = 30) -> None:
+    def start(self, timeout: float = 60) -> None:
         """
         Start it and wait until it listens; :attr:`url` is its base URL from then on.
 

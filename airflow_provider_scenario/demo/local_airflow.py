@@ -61,6 +61,8 @@ QUICK = {
     "scheduler.scheduler_idle_sleep_time": "0.3",
     "scheduler.trigger_timeout_check_interval": "3",
     "triggerer.job_heartbeat_sec": "2",
+    # On a machine that is short of CPU the answer takes longer than the default of 5 s, and Airflow kills the task.
+    "workers.execution_api_timeout": "30",
     "usage_data_collection.enabled": "False",
 }
 """What differs from Airflow's defaults, so that it starts fast and reacts at once; all of it may be overridden."""
@@ -120,7 +122,7 @@ class LocalAirflow(AirflowRest):
     ) -> None:
         self.stop()
 
-    def start(self, timeout: float = 120) -> None:
+    def start(self, timeout: float = 240) -> None:
         """
         Make the database, start the parts and wait until they are well.
 
@@ -145,7 +147,7 @@ class LocalAirflow(AirflowRest):
             os.close(self._lock)
             self._lock = None
 
-    def wait_until_healthy(self, timeout: float = 60) -> None:
+    def wait_until_healthy(self, timeout: float = 120) -> None:
         """
         Wait until every part has given a sign of life since it was last started.
 
@@ -160,7 +162,7 @@ class LocalAirflow(AirflowRest):
                 raise AirflowError(f"Airflow is not healthy after {timeout:g} s: no sign of {', '.join(missing)}.")
             time.sleep(0.25)
 
-    def restart(self, name: str, timeout: float = 60) -> None:
+    def restart(self, name: str, timeout: float = 120) -> None:
         """End a part, whether it still runs or not, start it again, and wait until it is well."""
         self.parts.pop(name).stop()
         self._start_part(name)
@@ -179,7 +181,7 @@ class LocalAirflow(AirflowRest):
         (port,) = free_ports(1)
         self._start_part(name, **_as_variables({"logging.trigger_log_server_port": str(port)}))
 
-    def add_worker(self, name: str, timeout: float = 60) -> None:
+    def add_worker(self, name: str, timeout: float = 120) -> None:
         """
         Start a worker of the CeleryExecutor and wait until it takes tasks.
 
@@ -195,7 +197,7 @@ class LocalAirflow(AirflowRest):
                 raise AirflowError(f"{name} is not ready after {timeout:g} s:\n{worker.tail()}")
             time.sleep(0.2)
 
-    def cli(self, *arguments: str, timeout: float = 120) -> str:
+    def cli(self, *arguments: str, timeout: float = 240) -> str:
         """
         Run an ``airflow`` command against this Airflow and return what it printed.
 

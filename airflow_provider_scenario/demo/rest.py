@@ -53,7 +53,7 @@ class AirflowRest:
         """DAG files that cannot be imported: ``filename`` and ``stack_trace`` of each."""
         return self._all("/importErrors", "import_errors")
 
-    def wait_for_dag(self, dag_id: str, timeout: float = 60) -> dict[str, Any]:
+    def wait_for_dag(self, dag_id: str, timeout: float = 120) -> dict[str, Any]:
         """
         The DAG, once the DAG processor has found it.
 
@@ -112,7 +112,7 @@ class AirflowRest:
         states: Iterable[str],
         *,
         map_index: int = -1,
-        timeout: float = 120,
+        timeout: float = 300,
     ) -> str:
         """
         The state of the task, once it is one of the given ones.

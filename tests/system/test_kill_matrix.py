@@ -141,7 +141,7 @@ def test_a_triggerer_that_dies_between_starting_a_training_and_hearing_so_has_st
     emulator.clear_faults()
     airflow.restart("triggerer")
     emulator.advance(900)
-    rows = judged(airflow, emulator, [first, second], timeout=60)
+    rows = judged(airflow, emulator, [first, second], timeout=180)
     rows[1]["killed"] = "triggerer: acted, answer lost"
     show(capsys, rows)
     assert not any(row["wrong"] for row in rows), table(rows)
