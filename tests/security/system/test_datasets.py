@@ -63,7 +63,8 @@ def test_what_another_task_has_returned_is_not_rendered(airflow, emulator, tmp_p
     assert airflow.wait_for_run("batch_of_another_task", run) == "success"
     (model,) = emulator.ledger()["models"]
     stored = emulator.model(model["model_id"])
-    assert (stored["name"], stored["shortDescription"]) == (ATTACK, ATTACK)
+    # Below Airflow 3.3 the model of a task is found again by a mark behind its description.
+    assert (stored["name"], stored["shortDescription"].partition(" [airflow ")[0]) == (ATTACK, ATTACK)
     assert SECRET not in repr(stored) + known_to_airflow(airflow, "batch_of_another_task", run)
 
 
