@@ -10,10 +10,13 @@ try:
 except ImportError:  # Airflow 3.1
     from airflow.exceptions import AirflowSkipException, TaskDeferred
 
-__all__ = ["AIRFLOW", "KEEP_TASK_STATE", "AirflowSkipException", "TaskDeferred"]
+__all__ = ["AIRFLOW", "KEEP_TASK_STATE", "SKIP_INSTEAD_OF_FAILING", "AirflowSkipException", "TaskDeferred"]
 
 AIRFLOW = Version(Version(__version__).base_version)
 """The release, or the one that a pre-release comes before."""
 
 KEEP_TASK_STATE = [False, True] if Version("3.4") <= AIRFLOW else [None]
 """Whether whoever clears asks to keep the task's state: only from 3.4 on can one choose."""
+
+SKIP_INSTEAD_OF_FAILING = ["soft_fail", "never_fail"] if Version("3.2") <= AIRFLOW else ["soft_fail"]
+"""What a deferrable sensor may be given for that: 3.1 forgets never_fail when it has deferred."""

@@ -10,7 +10,7 @@ from airflow_provider_scenario.client.workshop_schemas import read_tree
 from airflow_provider_scenario.exceptions import ListingFailedError
 from airflow_provider_scenario.operators.model_sync import AICreationWorkshopSyncModelOperator
 from airflow_provider_scenario.sensors.model_sync import AICreationWorkshopModelListingSensor
-from tests.airflow_versions import AirflowSkipException, TaskDeferred
+from tests.airflow_versions import SKIP_INSTEAD_OF_FAILING, AirflowSkipException, TaskDeferred
 from tests.unit.publishing.conftest import tree
 
 BOTH = pytest.mark.parametrize("deferrable", [True, False])
@@ -95,7 +95,7 @@ async def test_soft_fail_skips_it(emulator, context, deferrable):
 
 
 @BOTH
-@pytest.mark.parametrize("flag", ["soft_fail", "never_fail"])
+@pytest.mark.parametrize("flag", SKIP_INSTEAD_OF_FAILING)
 def test_soft_fail_skips_it_when_the_first_look_sees_the_end(emulator, context, deferrable, flag):
     emulator.outcome(of="listing", fail_at=0)
     with pytest.raises(AirflowSkipException):

@@ -9,7 +9,7 @@ from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.operators.model import ScenarioAddTrainingImagesOperator, ScenarioCreateModelOperator
 from airflow_provider_scenario.operators.training import ScenarioTrainModelOperator
 from airflow_provider_scenario.sensors.training import ScenarioTrainingSensor
-from tests.airflow_versions import AirflowSkipException, TaskDeferred
+from tests.airflow_versions import SKIP_INSTEAD_OF_FAILING, AirflowSkipException, TaskDeferred
 
 BOTH = pytest.mark.parametrize("deferrable", [True, False])
 
@@ -72,7 +72,7 @@ async def test_soft_fail_skips_it(emulator, context, training, deferrable):
 
 
 @BOTH
-@pytest.mark.parametrize("flag", ["soft_fail", "never_fail"])
+@pytest.mark.parametrize("flag", SKIP_INSTEAD_OF_FAILING)
 def test_soft_fail_skips_it_when_the_first_look_sees_the_end(emulator, context, training, deferrable, flag):
     emulator.outcome(fail_at=0.5)
     ids = training()
