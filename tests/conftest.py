@@ -3,10 +3,15 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
 from packaging.version import Version
 
 # Airflow's examples come with a listener, and a task with listeners needs a worker at its end.
 os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
+
+# How long an example takes says nothing on a machine that does other things beside.
+settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 # Not a conftest.py of tests/system: tests/security/system uses them too, and each process starts one Airflow.
 pytest_plugins = ["tests.system.fixtures"]
