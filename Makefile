@@ -31,6 +31,7 @@ test: lint ## Check style, types and imports, then run the tests
 	exit $$failed
 
 test-full: $(VENV)/test $(VENV)/fab ## Run the tests that need PostgreSQL, Redis, Chromium or many minutes, and other Airflows
+	@# File by file: split over both processes, a file that has an Airflow of its own would start it twice.
 	@$(TESTING) $(BIN)/python -m pytest -m "full and not alone" -n 2 --dist loadfile
 	@# Those that run alone mostly wait: unit tests on other Airflows take what they leave of the cores, and no more.
 	@# Airflow 3.3 is the one of all other tests.

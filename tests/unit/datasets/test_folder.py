@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_scenario.client.errors import InvalidInputError
@@ -214,7 +214,7 @@ STEMS = st.text("abzAB01 -_.()ü騎é", min_size=1, max_size=12).filter(lambda s
 CAPTIONS = st.none() | st.text(LETTERS, max_size=60)
 NOTED = st.sampled_from(["beside", "noted", "both"])
 IMAGES = st.dictionaries(STEMS, st.tuples(st.sampled_from(sorted(CONTENT)), CAPTIONS, NOTED), min_size=1, max_size=12)
-RELAXED = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SIXTY_EXAMPLES = settings(max_examples=60)
 
 
 def written(
@@ -232,7 +232,7 @@ def written(
         write_files(folder, {"metadata.jsonl": text})
 
 
-@RELAXED
+@SIXTY_EXAMPLES
 @given(images=IMAGES, data=st.data(), ascii_=st.booleans())
 def test_any_dataset_that_is_written_is_read_back_the_same(images, data, ascii_):
     names = [stem + suffix for stem, (suffix, _, _) in images.items()]
@@ -253,7 +253,7 @@ def test_any_dataset_that_is_written_is_read_back_the_same(images, data, ascii_)
     assert dataset.pairs == (pairs or None)
 
 
-@RELAXED
+@SIXTY_EXAMPLES
 @given(
     images=IMAGES,
     name=st.sampled_from(["metadata.jsonl", "training.yaml", "training.json", "extra.txt", "extra.png", "a"]),
@@ -269,7 +269,7 @@ def test_whatever_lies_in_a_folder_nothing_but_our_own_error_is_raised(images, n
             assert folder in str(told)  # noqa: PT017 - either is right
 
 
-@RELAXED
+@SIXTY_EXAMPLES
 @given(kind=st.sampled_from(sorted(CONTENT)), share=st.floats(0, 1, exclude_max=True))
 def test_an_image_that_is_cut_off_anywhere_is_told(kind, share):
     content = CONTENT[kind]
@@ -279,7 +279,7 @@ def test_an_image_that_is_cut_off_anywhere_is_told(kind, share):
             read_dataset(folder)
 
 
-@RELAXED
+@SIXTY_EXAMPLES
 @given(
     value=st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(LETTERS),
