@@ -33,12 +33,8 @@ test: lint ## Check style, types and imports, then run the tests
 test-full: $(VENV)/test $(VENV)/fab ## Run the tests that need PostgreSQL, Redis, Chromium or many minutes, and other Airflows
 	@# File by file: split over both processes, a file that has an Airflow of its own would start it twice.
 	@$(TESTING) $(BIN)/python -m pytest -m "full and not alone" -n 2 --dist loadfile
-	@# Those that run alone mostly wait: unit tests on other Airflows take what they leave of the cores, and no more.
-	@# Airflow 3.3 is the one of all other tests.
-	@nice -n 19 $(NOX) -- unit > $(VENV)/nox-unit.log 2>&1 & unit=$$!; failed=0; \
-	$(TESTING) $(BIN)/python -m pytest -m "full and alone" || failed=1; \
-	wait $$unit || failed=1; cat $(VENV)/nox-unit.log; exit $$failed
-	@$(NOX) -- system
+	@$(TESTING) $(BIN)/python -m pytest -m "full and alone"
+	@$(NOX)
 
 lint: $(VENV)/test ## Check style, types and who imports whom only
 	@$(BIN)/ruff check .

@@ -21,13 +21,18 @@ nox.options.error_on_missing_interpreters = True
 NOT_OF_AIRFLOW = (
     "tests/unit/client",  # which know no Airflow, as import-linter checks
     "tests/unit/emulator",
+    "tests/unit/demo",  # which start processes of their own
+    "tests/unit/datasets/test_folder.py",  # files and texts; what Airflow reads them with is in the others of datasets
+    "tests/unit/publishing",
     "tests/unit/test_example_dags.py",  # with executors' packages and our own tools, which only `make test` installs
     "tests/unit/test_import_contracts.py",
     *map(str, sorted(Path("tests/security/unit").glob("test_client_*.py"))),
+    *map(str, sorted(Path("tests/security/unit").glob("test_datasets_[fh]*.py"))),
     "tests/security/unit/test_demo_files.py",
     "tests/security/unit/test_emulator.py",
     "tests/security/unit/test_hostile_service.py",
     "tests/security/unit/test_listing_events.py",
+    "tests/security/unit/test_publishing.py",
 )
 
 NOTHING_TO_RUN = 5
@@ -40,25 +45,29 @@ for path in MINORS:
     @nox.session(name=path.stem.removeprefix("constraints-"))
     def one_minor(session: nox.Session, constraints: Path = path) -> None:
         """
-        Unit and contract tests, and what of the system tests an Airflow may matter to; or what pytest is told.
+        On the lowest and the newest: unit tests, and what of the system tests an Airflow may matter to.
 
-        ``-- unit`` and ``-- system`` run one of the two.
+        What lies between shows that the door to Airflow fits, and one whole run. Or what pytest is told.
         """
         session.install("--editable", ".[minors]", "--constraint", str(constraints))
         # Importing Airflow writes a configuration file, and takes no relative path.
         home = {"AIRFLOW_HOME": str(Path(session.create_tmp()).resolve())}
         pytest = partial(session.run, "python", "-m", "pytest", "-p", "no:cacheprovider", env=home)
-        if session.posargs not in ([], ["unit"], ["system"]):
+        if session.posargs:
             pytest(*session.posargs)
             return
-        if session.posargs != ["system"]:
-            left_out = [argument for path in NOT_OF_AIRFLOW for argument in ("--ignore", path)]
-            pytest("-m", "not full", "-n", "4", "tests/unit", "tests/contract", "tests/security/unit", *left_out)
-        if session.posargs == ["unit"]:
-            return
         if constraints not in (MINORS[0], MINORS[-1]):
-            pytest("-k", "pages", "tests/system/test_every_minor.py")  # one run; the others are shown on either side
+            pytest(
+                "-m",
+                "not full",
+                "-n",
+                "3",
+                *(f"tests/unit/{part}" for part in ("airflow_compat", "plugin", "sensors", "triggers")),
+            )
+            pytest("-k", "pages", "tests/system/test_every_minor.py")
             return
+        left_out = [argument for path in NOT_OF_AIRFLOW for argument in ("--ignore", path)]
+        pytest("-m", "not full", "-n", "3", "tests/unit", "tests/security/unit", *left_out)
         folders = ("tests/system", "tests/security/system")
         pytest("-m", "every_minor and not alone", "-n", "3", "--dist", "worksteal", *folders)
         pytest("-m", "every_minor and alone", "tests/system", success_codes=(0, NOTHING_TO_RUN))

@@ -30,6 +30,12 @@ def pytest_collection_modifyitems(config, items):
         items[:] = [item for item in items if is_there(item)]
 
 
+def pytest_make_parametrize_id(val, argname):
+    """Keep ids short: each is sent between processes, set in the environment and printed, megabytes as they are."""
+    text = val if isinstance(val, str | bytes) else str(val) if isinstance(val, int) else ""
+    return f"{argname} of {len(text)}: {text[:30]!r}" if len(text) > 120 else None
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     """In CI nothing may be skipped: what is not run is not known to work."""

@@ -17,6 +17,7 @@ from packaging.version import Version
 from airflow_provider_scenario.emulator.server import running_emulator
 from airflow_provider_scenario.operators.model import ScenarioAddTrainingImagesOperator, ScenarioCreateModelOperator
 from airflow_provider_scenario.operators.training import ScenarioTrainModelOperator
+from airflow_provider_scenario.watch.cancelling import Haste
 from tests.airflow_versions import AIRFLOW
 from tests.witness import Witness
 
@@ -43,6 +44,12 @@ def _own_budget(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
     """What one test has used up, or was throttled for, is not taken from the next."""
     folder = tmp_path_factory.mktemp("budget")
     monkeypatch.setattr("airflow_provider_scenario.client.budget._own_folder", lambda: folder)
+
+
+@pytest.fixture(autouse=True)
+def _time_to_cancel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow gives a killed worker five seconds; a test may be kept waiting longer than that for its core."""
+    monkeypatch.setattr("airflow_provider_scenario.watch.cancelling.IN_WORKER", Haste(timeout=(30, 30), patience=10))
 
 
 @pytest.fixture

@@ -12,8 +12,6 @@ from tests.system.fixtures import SECRET
 PICTURES = Path(__file__).parents[3] / "example_dags" / "datasets" / "isometric-props"
 ATTACK = "p={{ conn.scenario_default.password }}"
 
-pytestmark = pytest.mark.every_minor
-
 
 def add_dataset(folder: Path, **files: str) -> Path:
     folder.mkdir(parents=True)
@@ -35,6 +33,7 @@ def known_to_airflow(airflow, dag, run) -> str:
     return "\n".join(said)
 
 
+@pytest.mark.every_minor
 def test_a_template_in_training_yaml_is_not_rendered_and_fails_its_task(airflow, emulator, tmp_path):
     add_dataset(tmp_path / "hero", training__yaml=f"short_description: '{ATTACK}'\nname: '{ATTACK}'\n")
     add_dataset(tmp_path / "well")
@@ -55,6 +54,7 @@ def test_a_template_as_the_name_of_a_folder_ends_the_list(airflow, emulator, tmp
     assert SECRET not in known_to_airflow(airflow, "batch", run)
 
 
+@pytest.mark.every_minor
 def test_what_another_task_has_returned_is_not_rendered(airflow, emulator, tmp_path):
     """A task of the author's own that reads a dataset by itself: what it returns is text, and no template."""
     folder = add_dataset(tmp_path / "hero")

@@ -15,6 +15,8 @@ from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.operators.memory import Memory
 from airflow_provider_scenario.operators.model import ScenarioAddTrainingImagesOperator
 from airflow_provider_scenario.operators.training import ScenarioTrainLoraOperator, ScenarioTrainModelOperator
+from airflow_provider_scenario.watch import cancelling
+from airflow_provider_scenario.watch.cancelling import IN_WORKER
 from airflow_provider_scenario.watch.ending import Ending
 from tests.airflow_versions import TaskDeferred
 from tests.unit.operators.attempts import clear, retry, seen_as, waiting
@@ -172,6 +174,7 @@ class TestKill:
 
     def test_a_service_that_hangs_is_not_waited_for(self, emulator, started, monkeypatch, capsys):
         """Airflow kills for good after about five seconds."""
+        monkeypatch.setattr(cancelling, "IN_WORKER", IN_WORKER)
         seen_as(monkeypatch, "failed")
         emulator.fault(kind="hang", seconds=30, times=None)
         start = time.monotonic()
