@@ -23,7 +23,9 @@ NOT_OF_AIRFLOW = (
     "tests/unit/emulator",
     "tests/unit/demo",  # which start processes of their own
     "tests/unit/datasets/test_folder.py",  # files and texts; what Airflow reads them with is in the others of datasets
+    "tests/unit/operators/test_soak.py",
     "tests/unit/publishing",
+    "tests/unit/watch",  # what it asks of Airflow, it asks through what the others test
     "tests/unit/test_example_dags.py",  # with executors' packages and our own tools, which only `make test` installs
     "tests/unit/test_import_contracts.py",
     *map(str, sorted(Path("tests/security/unit").glob("test_client_*.py"))),
@@ -32,6 +34,7 @@ NOT_OF_AIRFLOW = (
     "tests/security/unit/test_emulator.py",
     "tests/security/unit/test_hostile_service.py",
     "tests/security/unit/test_listing_events.py",
+    "tests/security/unit/test_page_slow_service.py",
     "tests/security/unit/test_publishing.py",
 )
 
@@ -69,5 +72,5 @@ for path in MINORS:
         left_out = [argument for path in NOT_OF_AIRFLOW for argument in ("--ignore", path)]
         pytest("-m", "not full", "-n", "3", "tests/unit", "tests/security/unit", *left_out)
         folders = ("tests/system", "tests/security/system")
-        pytest("-m", "every_minor and not alone", "-n", "3", "--dist", "worksteal", *folders)
+        pytest("-m", "every_minor and not alone", "-n", "4", "--dist", "worksteal", *folders)
         pytest("-m", "every_minor and alone", "tests/system", success_codes=(0, NOTHING_TO_RUN))

@@ -10,8 +10,6 @@ import pytest
 
 from tests.system.test_waiting import TO_RETURN, WORKER_STARTS
 
-pytestmark = pytest.mark.every_minor
-
 
 @pytest.fixture(autouse=True)
 def no_import_errors(airflow):
@@ -19,6 +17,7 @@ def no_import_errors(airflow):
     assert airflow.import_errors() == []
 
 
+@pytest.mark.every_minor
 def test_train_one_lora_trains_one_lora(airflow, emulator):
     run = airflow.trigger("train_one_lora")
     assert airflow.wait_for_run("train_one_lora", run) == "success"
@@ -35,6 +34,7 @@ def test_train_one_lora_trains_one_lora(airflow, emulator):
     assert captions["01-mountains.jpg"].startswith("Ink wash painting of three misty mountain ridges")
 
 
+@pytest.mark.every_minor
 def test_train_lora_chain_trains_two_loras_and_makes_a_composition_of_them(airflow, emulator):
     run = airflow.trigger("train_lora_chain")
     assert airflow.wait_for_run("train_lora_chain", run) == "success"
@@ -51,6 +51,7 @@ def test_train_lora_chain_trains_two_loras_and_makes_a_composition_of_them(airfl
     assert spent == ledger["totals"]["creative_units_billed"]
 
 
+@pytest.mark.every_minor
 def test_train_and_publish_ends_with_a_listed_file(airflow, emulator, served):
     emulator.set(listing_seconds=60)
     run = airflow.trigger("train_and_publish", {"epoch": "000002"})

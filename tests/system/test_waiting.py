@@ -16,7 +16,6 @@ TO_RETURN = 1 if Version(airflow_version) >= Version("3.3") else 2  # before, a 
 ONE_TRAINING = {"models": 1, "images": 2, "trainings": 1, "canceled": 0}
 
 
-@pytest.mark.every_minor
 @MODES
 @pytest.mark.parametrize(("kind", "task"), [("operator", "train"), ("sensor", "wait")])
 def test_a_training_that_succeeds_gives_its_result(airflow, emulator, kind, task, mode):
