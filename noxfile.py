@@ -38,6 +38,9 @@ NOT_OF_AIRFLOW = (
     "tests/security/unit/test_publishing.py",
 )
 
+AT_THE_DOOR = tuple(f"tests/unit/{part}" for part in ("airflow_compat", "plugin", "sensors", "triggers"))
+ON_ANOTHER_AIRFLOW = ("tests/unit", "tests/security/unit", *(f"--ignore={path}" for path in NOT_OF_AIRFLOW))
+
 NOTHING_TO_RUN = 5
 """Pytest's exit code; below 3.3 there is none of the long tests."""
 
@@ -50,27 +53,24 @@ for path in MINORS:
         """
         On the lowest and the newest: unit tests, and what of the system tests an Airflow may matter to.
 
-        What lies between shows that the door to Airflow fits, and one whole run. Or what pytest is told.
+        What lies between shows that the door to Airflow fits, and one whole run. ``-- unit`` and ``-- system`` run one
+        of the two.
         """
         session.install("--editable", ".[minors]", "--constraint", str(constraints))
         # Importing Airflow writes a configuration file, and takes no relative path.
         home = {"AIRFLOW_HOME": str(Path(session.create_tmp()).resolve())}
         pytest = partial(session.run, "python", "-m", "pytest", "-p", "no:cacheprovider", env=home)
-        if session.posargs:
+        if session.posargs not in ([], ["unit"], ["system"]):
             pytest(*session.posargs)
             return
-        if constraints not in (MINORS[0], MINORS[-1]):
-            pytest(
-                "-m",
-                "not full",
-                "-n",
-                "3",
-                *(f"tests/unit/{part}" for part in ("airflow_compat", "plugin", "sensors", "triggers")),
-            )
+        between = constraints not in (MINORS[0], MINORS[-1])
+        if session.posargs != ["system"]:
+            pytest("-m", "not full", "-n", "3", *(AT_THE_DOOR if between else ON_ANOTHER_AIRFLOW))
+        if session.posargs == ["unit"]:
+            return
+        if between:
             pytest("-k", "pages", "tests/system/test_every_minor.py")
             return
-        left_out = [argument for path in NOT_OF_AIRFLOW for argument in ("--ignore", path)]
-        pytest("-m", "not full", "-n", "3", "tests/unit", "tests/security/unit", *left_out)
         folders = ("tests/system", "tests/security/system")
         pytest("-m", "every_minor and not alone", "-n", "4", "--dist", "worksteal", *folders)
         pytest("-m", "every_minor and alone", "tests/system", success_codes=(0, NOTHING_TO_RUN))

@@ -34,7 +34,7 @@ from tests.system.kill_cells import (
 )
 from tests.system.loops import Loop
 
-pytestmark = [pytest.mark.full, pytest.mark.alone, pytest.mark.every_minor]
+pytestmark = [pytest.mark.full, pytest.mark.alone]
 
 ITERATIONS = 3
 
@@ -70,6 +70,7 @@ WHEN_CLEARED = {
 }
 
 
+@pytest.mark.every_minor
 @pytest.mark.since("3.4")
 def test_a_task_that_is_killed_in_one_iteration_of_a_loop(airflow, emulator, capsys):
     """Each iteration makes and pays its own, once."""
