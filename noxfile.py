@@ -72,5 +72,5 @@ for path in MINORS:
             pytest("-k", "pages", "tests/system/test_every_minor.py")
             return
         folders = ("tests/system", "tests/security/system")
-        pytest("-m", "every_minor and not alone", "-n", "4", "--dist", "worksteal", *folders)
+        pytest("-m", "every_minor and not alone", "-n", "3", "--dist", "worksteal", *folders)
         pytest("-m", "every_minor and alone", "tests/system", success_codes=(0, NOTHING_TO_RUN))

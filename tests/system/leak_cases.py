@@ -176,7 +176,7 @@ def moment(line: str) -> float:
     return datetime.fromisoformat(line.split()[0]).timestamp()
 
 
-def eventually(true: Callable[[], Any], what: str, seconds: float = 30, pause: float = 0.5) -> None:
+def eventually(true: Callable[[], Any], what: str, seconds: float = 90, pause: float = 0.5) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, f"never came true: {what}"

@@ -74,7 +74,7 @@ class Loop:
         return self.airflow.call(method, where, json=json, params={**place, **params})
 
 
-def eventually(true: Any, seconds: float = 60) -> None:
+def eventually(true: Any, seconds: float = 180) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "it never came true"

@@ -208,7 +208,7 @@ def is_published(airflow, models) -> bool:
     return all(found == {"success"} for found in states.values())
 
 
-def eventually(true, seconds: float = 40) -> None:
+def eventually(true, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "it never came true"

@@ -178,7 +178,7 @@ def show(capsys, row: dict[str, Any]) -> None:
         print(f"\n{heads}\n{cells}")  # noqa: T201 - worth seeing
 
 
-def eventually(true, seconds: float = 60) -> None:
+def eventually(true, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "it never came true"

@@ -79,7 +79,7 @@ def read_until(process: subprocess.Popen[str], text: str) -> str:
     raise AssertionError(f"it ended before it said {text!r}:\n{said}")
 
 
-def left_behind(home: Path, patience: float = 15) -> list[str]:
+def left_behind(home: Path, patience: float = 45) -> list[str]:
     """Processes that still have the demo's folder in their environment or on their command line."""
     deadline = time.monotonic() + patience
     while (alive := list(filter(None, (of(process, home) for process in Path("/proc").iterdir())))) and (

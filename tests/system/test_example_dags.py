@@ -95,7 +95,7 @@ def test_an_event_of_a_listing_becomes_an_asset_event(airflow, emulator):
     assert "apiToken" not in event
 
 
-def wait_for_first_run(airflow, dag_id, patience=60):
+def wait_for_first_run(airflow, dag_id, patience=180):
     give_up = time.monotonic() + patience
     while not (runs := airflow.call("GET", f"/dags/{dag_id}/dagRuns")["dag_runs"]):
         assert time.monotonic() < give_up

@@ -166,14 +166,14 @@ def result_of(row: Row, case: Case) -> Result:
         row.before(case)
         case.start()
         row.act(case)
-        eventually(lambda: case.state() == row.state, f"the task is {row.state}", 60)
+        eventually(lambda: case.state() == row.state, f"the task is {row.state}", 90)
         if row.fate != GOES_ON:
             # The first question of a triggerer to Airflow takes it ten seconds.
-            eventually(lambda: case.fate() == row.fate, "the ledger is right", 40)
+            eventually(lambda: case.fate() == row.fate, "the ledger is right", 90)
         elif row.act is not nothing:  # then nobody is left who could still cancel
             eventually(case.nobody_is_left, "its process or trigger is gone")
         if row.says:
-            eventually(lambda: row.says in case.log(), f"the log says {row.says!r}", 10)
+            eventually(lambda: row.says in case.log(), f"the log says {row.says!r}", 90)
     except Exception as error:
         problems.append(f"{type(error).__name__}: {error}")
     if case.operator == "mapped":
@@ -190,7 +190,7 @@ def sibling_goes_on(case: Case) -> list[str]:
     """It may still be waiting for a worker."""
     sibling = f"{case.name}-1"
     try:
-        eventually(lambda: case.fate(sibling), "its sibling is trained", 60)
+        eventually(lambda: case.fate(sibling), "its sibling is trained", 90)
     except AssertionError as error:
         return [str(error)]
     return [] if case.fate(sibling) == GOES_ON else [f"its sibling: {case.fate(sibling)}"]
@@ -245,7 +245,7 @@ def watched_anew(cases: list[Case], act: Callable[[], Any]) -> None:
     before = [case.triggers() for case in cases]
     act()
     for case, times in zip(cases, before, strict=True):
-        eventually(lambda case=case, times=times: case.is_waited_for(times + 1), f"{case.name}: waited for anew", 60)
+        eventually(lambda case=case, times=times: case.is_waited_for(times + 1), f"{case.name}: waited for anew", 90)
 
 
 def test_a_worker_told_to_stop_cancels_nothing(airflow, emulator, table):
@@ -290,8 +290,8 @@ def worker_asleep(airflow: Any, cases: list[Case]) -> None:
         for process in sleepers:
             process.resume()
     for case in cases:
-        eventually(lambda case=case: heard(case), f"{case.name}: the old process was told to end", 30)
-        eventually(case.nobody_is_left, f"{case.name}: the old process has ended", 30)
+        eventually(lambda case=case: heard(case), f"{case.name}: the old process was told to end", 90)
+        eventually(case.nobody_is_left, f"{case.name}: the old process has ended", 90)
 
 
 def heard(case: Case) -> int:
@@ -314,7 +314,7 @@ def test_restarts_of_api_server_and_scheduler_cancel_nothing(airflow, emulator, 
 def api_server_restarted(airflow: Any, cases: list[Case]) -> None:
     airflow.restart("api-server")
     for case in cases:
-        eventually(lambda case=case: case.state() in ("running", "deferred"), f"{case.name}: goes on", 60)
+        eventually(lambda case=case: case.state() in ("running", "deferred"), f"{case.name}: goes on", 90)
 
 
 def scheduler_restarted(airflow: Any, cases: list[Case]) -> None:
@@ -345,7 +345,7 @@ def test_without_a_triggerer_nothing_goes_on(airflow, emulator, table):
     finally:
         airflow.restart("triggerer")
     for case in cleared_cases:
-        eventually(lambda case=case: case.is_waited_for(try_number=2), f"{case.name}: waited for again", 60)
+        eventually(lambda case=case: case.is_waited_for(try_number=2), f"{case.name}: waited for again", 90)
     emulator.advance(900)
     train, lora = cleared_cases
     results += ended_well("cleared without a triggerer", [train], TRAINED)
@@ -366,7 +366,7 @@ def test_who_is_ended_while_it_waits_for_a_slot_starts_nothing_later(airflow, em
     for case in cases:
         problems = []
         try:
-            eventually(lambda case=case: "Waiting for a slot" in case.log(), "waits for a slot", 60)
+            eventually(lambda case=case: "Waiting for a slot" in case.log(), "waits for a slot", 90)
             eventually(lambda case=case: case.mode == "blocking" or case.triggers(), "its trigger has started")
             case.airflow.mark(*case.at[:3], "failed")
             eventually(case.nobody_is_left, "its process or trigger is gone")
@@ -467,8 +467,8 @@ def clear_and_settle(clearing: Clearing, case: Case, seconds: Seconds) -> list[s
 
 def cleared_result(clearing: Clearing, case: Case, problems: list[str]) -> Result:
     try:
-        eventually(lambda: case.state() == "success", "the task has succeeded", 30)
-        eventually(lambda: case.fate() in clearing.fates, "the ledger is right", 10)
+        eventually(lambda: case.state() == "success", "the task has succeeded", 90)
+        eventually(lambda: case.fate() in clearing.fates, "the ledger is right", 90)
     except Exception as error:
         problems += [f"{type(error).__name__}: {error}", case.log()[-2500:], case.log(2)[-2500:]]
     fate = case.fate()
@@ -500,7 +500,7 @@ def ended_well(
         problems = []
         try:
             eventually(lambda case=case: case.state() == state, f"{case.name} is {state}", 90)
-            eventually(lambda case=case: case.fate() == fate, "the ledger is right", 10)
+            eventually(lambda case=case: case.fate() == fate, "the ledger is right", 90)
             assert says in case.log(), f"not said: {says}"
         except Exception as error:
             problems += [f"{type(error).__name__}: {error}", case.log()[-2500:], case.log(2)[-1500:]]

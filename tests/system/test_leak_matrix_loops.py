@@ -102,7 +102,7 @@ def iteration_result(each: Row, case: Case, problems: list[str]) -> Result:
     try:
         state = case.airflow.wait_for_run(case.dag, case.run, timeout=240)
         assert state == each.state, f"the run is {state}"
-        eventually(lambda: case.fate() in each.fates, "the ledger is right", 10)
+        eventually(lambda: case.fate() in each.fates, "the ledger is right", 90)
     except Exception as error:
         problems = [*problems, f"{type(error).__name__}: {error}"]
     fate = case.fate()

@@ -202,7 +202,7 @@ def links(airflow, dag, run):
     return airflow.call("GET", f"/dags/{dag}/dagRuns/{quote(run)}/taskInstances/train/links")["extra_links"]
 
 
-def eventually(true, seconds: float = 20) -> None:
+def eventually(true, seconds: float = 90) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "it never came true"

@@ -548,7 +548,7 @@ def test_a_browser_runs_none_of_it(airflow, browser, people, mine):
     context.close()
 
 
-def eventually(true, seconds: float = 60) -> None:
+def eventually(true, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "it never came true"
