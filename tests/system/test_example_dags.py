@@ -34,7 +34,6 @@ def test_train_one_lora_trains_one_lora(airflow, emulator):
     assert captions["01-mountains.jpg"].startswith("Ink wash painting of three misty mountain ridges")
 
 
-@pytest.mark.every_minor
 def test_train_lora_chain_trains_two_loras_and_makes_a_composition_of_them(airflow, emulator):
     run = airflow.trigger("train_lora_chain")
     assert airflow.wait_for_run("train_lora_chain", run) == "success"

@@ -31,7 +31,6 @@ def test_a_training_that_succeeds_gives_its_result(airflow, emulator, kind, task
     assert starts == (TO_RETURN if mode == "deferred" else 1)
 
 
-@pytest.mark.every_minor
 @MODES
 @pytest.mark.parametrize(("kind", "task"), [("operator", "train"), ("sensor", "wait")])
 def test_a_training_that_fails_fails_the_task_with_the_vendors_words(airflow, emulator, kind, task, mode):
