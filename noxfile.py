@@ -18,18 +18,19 @@ import nox
 nox.options.default_venv_backend = "uv"
 nox.options.error_on_missing_interpreters = True
 
-NOT_OF_AIRFLOW = (
-    "tests/unit/client",  # which know no Airflow, as import-linter checks
+ONLY_WITH_MAKE_TEST = (
+    "tests/unit/client",
+    "tests/unit/datasets/test_folder.py",
+    "tests/unit/demo",
     "tests/unit/emulator",
-    "tests/unit/demo",  # which start processes of their own
-    "tests/unit/datasets/test_folder.py",  # files and texts; what Airflow reads them with is in the others of datasets
     "tests/unit/operators/test_soak.py",
     "tests/unit/publishing",
-    "tests/unit/watch",  # what it asks of Airflow, it asks through what the others test
-    "tests/unit/test_example_dags.py",  # with executors' packages and our own tools, which only `make test` installs
+    "tests/unit/test_example_dags.py",  # with packages of executors and tools that only `make test` installs
     "tests/unit/test_import_contracts.py",
+    "tests/unit/watch",
     *map(str, sorted(Path("tests/security/unit").glob("test_client_*.py"))),
-    *map(str, sorted(Path("tests/security/unit").glob("test_datasets_[fh]*.py"))),
+    "tests/security/unit/test_datasets_files.py",
+    "tests/security/unit/test_datasets_hostile.py",
     "tests/security/unit/test_demo_files.py",
     "tests/security/unit/test_emulator.py",
     "tests/security/unit/test_hostile_service.py",
@@ -37,9 +38,10 @@ NOT_OF_AIRFLOW = (
     "tests/security/unit/test_page_slow_service.py",
     "tests/security/unit/test_publishing.py",
 )
+"""Unit tests of what knows no Airflow, or uses it only in ways that the other unit tests cover."""
 
-AT_THE_DOOR = tuple(f"tests/unit/{part}" for part in ("airflow_compat", "plugin", "sensors", "triggers"))
-ON_ANOTHER_AIRFLOW = ("tests/unit", "tests/security/unit", *(f"--ignore={path}" for path in NOT_OF_AIRFLOW))
+ALMOST_ALL = ("tests/unit", "tests/security/unit", *(f"--ignore={path}" for path in ONLY_WITH_MAKE_TEST))
+CLOSEST_TO_AIRFLOW = tuple(f"tests/unit/{part}" for part in ("airflow_compat", "plugin", "sensors", "triggers"))
 
 NOTHING_TO_RUN = 5
 """Pytest's exit code; below 3.3 there is none of the long tests."""
@@ -51,10 +53,9 @@ for path in MINORS:
     @nox.session(name=path.stem.removeprefix("constraints-"))
     def one_minor(session: nox.Session, constraints: Path = path) -> None:
         """
-        On the lowest and the newest: unit tests, and what of the system tests an Airflow may matter to.
+        Unit tests and system tests on one minor of Airflow; ``-- unit`` and ``-- system`` run one of the two.
 
-        What lies between shows that the door to Airflow fits, and one whole run. ``-- unit`` and ``-- system`` run one
-        of the two.
+        The lowest and the newest run most of them. Those between run the unit tests closest to Airflow, and one DAG.
         """
         session.install("--editable", ".[minors]", "--constraint", str(constraints))
         # Importing Airflow writes a configuration file, and takes no relative path.
@@ -65,7 +66,7 @@ for path in MINORS:
             return
         between = constraints not in (MINORS[0], MINORS[-1])
         if session.posargs != ["system"]:
-            pytest("-m", "not full", "-n", "3", *(AT_THE_DOOR if between else ON_ANOTHER_AIRFLOW))
+            pytest("-m", "not full", "-n", "3", *(CLOSEST_TO_AIRFLOW if between else ALMOST_ALL))
         if session.posargs == ["unit"]:
             return
         if between:

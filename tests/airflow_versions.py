@@ -10,7 +10,14 @@ try:
 except ImportError:  # Airflow 3.1
     from airflow.exceptions import AirflowSkipException, TaskDeferred
 
-__all__ = ["AIRFLOW", "KEEP_TASK_STATE", "SKIP_INSTEAD_OF_FAILING", "AirflowSkipException", "TaskDeferred"]
+__all__ = [
+    "AIRFLOW",
+    "KEEP_TASK_STATE",
+    "SKIP_INSTEAD_OF_FAILING",
+    "WAYS_TO_REMEMBER",
+    "AirflowSkipException",
+    "TaskDeferred",
+]
 
 AIRFLOW = Version(Version(__version__).base_version)
 """The release, or the one that a pre-release comes before."""
@@ -20,3 +27,9 @@ KEEP_TASK_STATE = [False, True] if Version("3.4") <= AIRFLOW else [None]
 
 SKIP_INSTEAD_OF_FAILING = ["soft_fail", "never_fail"] if Version("3.2") <= AIRFLOW else ["soft_fail"]
 """What a deferrable sensor may be given for that: 3.1 forgets never_fail when it has deferred."""
+
+WAYS_TO_REMEMBER = [
+    *(["task state"] if Version("3.3") <= AIRFLOW else []),
+    *(["no task state"] if Version("3.4") > AIRFLOW else []),
+]
+"""How an attempt can remember earlier ones. ``make test`` runs on 3.3, and tests both ways there."""

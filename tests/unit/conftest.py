@@ -18,19 +18,11 @@ from airflow_provider_scenario.emulator.server import running_emulator
 from airflow_provider_scenario.operators.model import ScenarioAddTrainingImagesOperator, ScenarioCreateModelOperator
 from airflow_provider_scenario.operators.training import ScenarioTrainModelOperator
 from airflow_provider_scenario.watch.cancelling import Haste
-from tests.airflow_versions import AIRFLOW
+from tests.airflow_versions import AIRFLOW, WAYS_TO_REMEMBER
 from tests.witness import Witness
 
 # What the first imports came with 3.3.
 collect_ignore = ["test_retry_policy_below_3_3.py" if Version("3.3") <= AIRFLOW else "test_retry_policy.py"]
-
-WAYS = ["task state", "no task state"]
-"""Of remembering an attempt: what 3.3 brought, and what was before. `make test`, on 3.3, tests both."""
-
-if Version("3.3") > AIRFLOW:
-    WAYS.remove("task state")
-elif Version("3.4") <= AIRFLOW:
-    WAYS.remove("no task state")
 
 DATASETS = Path(__file__).parents[2] / "example_dags" / "datasets"
 
@@ -123,7 +115,7 @@ def context() -> dict[str, Any]:
     }
 
 
-@pytest.fixture(params=WAYS)
+@pytest.fixture(params=WAYS_TO_REMEMBER)
 def either_way(request: pytest.FixtureRequest, context: dict[str, Any]) -> str:
     """Once as Airflow 3.3 has it, once as 3.1, which keeps nothing from try to try."""
     if request.param == "no task state":
