@@ -44,7 +44,9 @@ class ScenarioTrainModelOperator(TrainingOperator):
 
     :param model_id: id of a model with training images, or with concepts for a composition (templated).
     :param parameters: training parameters, in the API's spelling or in snake case (templated). Default: the trainer's
-        own. A ``wandbKey`` must come from a template, never from the DAG file.
+        own. A ``wandbKey`` must come from a template, never from the DAG file. A name that this provider does not know
+        is sent with a warning, unless it looks like a misspelt one; what stands in a dictionary ``extra_parameters``
+        among them is sent as it is.
     :param max_creative_units: fail before anything is paid if the quoted price is higher (templated). Default: none.
     :param wait_for_completion: False returns once the training has started. Default: True.
     :param poke_interval: seconds between two looks at the training; up to ten times that while the end is far
@@ -140,7 +142,7 @@ class ScenarioTrainLoraOperator(TrainingOperator):
     :param type: what is trained, such as ``flux.2-dev-lora`` (templated).
     :param images: the dataset: a folder (local, or an ``ObjectStoragePath`` such as ``s3://bucket/dir``) or a list of
         images, as :class:`~.model.ScenarioAddTrainingImagesOperator` takes it (templated).
-    :param parameters: training parameters, in either spelling (templated); they win over the dataset's own
+    :param parameters: as for :class:`ScenarioTrainModelOperator` (templated); they win over the dataset's own
         ``training.yaml``.
     :param pairs: for edit types; win over those of the dataset (templated).
     :param preset: what the service's own captions look at: ``default``, ``style`` or ``subject`` (templated).
