@@ -8,13 +8,17 @@ from airflow_provider_scenario.client.errors import InvalidInputError
 
 _FORBIDDEN = frozenset("/\\?#%")
 
+_LONGEST = 1_000
+"""Characters. Scenario's ids have below 40, and no server takes an address of more than some thousand."""
+
 
 def check_id(field: str, value: Any) -> str:
     r"""
     Check an id; loosely, since old models have free-form ids such as ``flux.1-dev``.
 
     :param field: what the id is called where it came from.
-    :raises InvalidInputError: it is empty, ``.``, ``..``, or holds ``/ \ ? # %``, white space or control characters.
+    :raises InvalidInputError: it is empty, ``.``, ``..``, longer than 1000 characters, or holds ``/ \ ? # %``, white
+        space or control characters.
     """
     if wrong := wrong_with_id(value):
         raise InvalidInputError(f"{field} {wrong}. Nothing was sent.")
@@ -24,9 +28,11 @@ def check_id(field: str, value: Any) -> str:
 def wrong_with_id(value: Any) -> str | None:
     """What makes it no id, as the rest of a sentence; None if it is one."""
     if not isinstance(value, str):
-        return f"must be text, not {value!r}"
+        return f"must be text, not {repr(value)[:100]}"
     if not value:
         return "is empty"
+    if len(value) > _LONGEST:
+        return f"has {len(value)} characters and begins with {value[:50]!r}: that is not an id"
     if value == "None":
         return "is 'None': most likely a template or an XCom gave no value"
     if value in (".", ".."):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
-from airflow_provider_scenario.client.endpoints import Endpoints, filters_of
+from airflow_provider_scenario.client.endpoints import Endpoints, filters_of, flag
 from airflow_provider_scenario.client.errors import RequestRefusedError, ServiceError
-from airflow_provider_scenario.client.schemas import Job, Model, Quote, StartedTraining
+from airflow_provider_scenario.client.schemas import Job, Model, Quote, StartedTraining, job_id_in
 from airflow_provider_scenario.client.secret_text import revealed
 from airflow_provider_scenario.client.trainers import TrainingParameters, check_parameters
 from airflow_provider_scenario.client.transport import Answer, path
@@ -49,6 +49,7 @@ class Trainings(Endpoints):
         *,
         training_images_count: int | None = None,
         tier: Literal["true", "api"] = "true",
+        original_assets: bool | None = None,
     ) -> Quote:
         """
         Ask what a training would cost; nothing is started.
@@ -56,6 +57,7 @@ class Trainings(Endpoints):
         :param parameters: training parameters, in either spelling.
         :param training_images_count: how many images to count while the model has none.
         :param tier: ``api`` for the price of the API tier.
+        :param original_assets: as for :meth:`~.models.Models.get_model`.
         :raises InvalidInputError: as :meth:`train`.
         :raises ServiceError: no price came back; with ``money`` 'spent' if the service started a training all the same.
         """
@@ -63,13 +65,17 @@ class Trainings(Endpoints):
         answer = self._transport.request(
             "PUT",
             path("models", model_id, "train"),
-            query={"dryRun": tier, "trainingImagesCount": training_images_count},
+            query={
+                "dryRun": tier,
+                "originalAssets": flag(original_assets, "original_assets"),
+                "trainingImagesCount": training_images_count,
+            },
             json=_parameters(parameters),
             asked=asked,
             repeatable=True,
             accept=(402,),  # what the prose documentation says a dry run answers; seen live is 269
         )
-        if _job_id(answer):
+        if job_id_in(answer.json):
             raise _started_by_a_quote(answer, asked)
         price = _price(answer.json)
         if price is None:
@@ -80,11 +86,18 @@ class Trainings(Endpoints):
             )
         return Quote.read({**answer.json, "creativeUnitsCost": price}, asked=asked, answer=answer)
 
-    def train(self, model_id: str, parameters: Mapping[str, Any] | TrainingParameters | None = None) -> StartedTraining:
+    def train(
+        self,
+        model_id: str,
+        parameters: Mapping[str, Any] | TrainingParameters | None = None,
+        *,
+        original_assets: bool | None = None,
+    ) -> StartedTraining:
         """
         Start the training of a model. **This costs creative units.** Never sent twice.
 
         :param parameters: training parameters, in either spelling; default: what the service takes by itself.
+        :param original_assets: as for :meth:`~.models.Models.get_model`.
         :raises InvalidInputError: a parameter is unknown, of the wrong kind, or out of range; nothing was sent. What
             depends on the model's type, Scenario checks: see :func:`~.trainers.check_parameters`.
         :raises AlreadyTrainingError: somebody has started it.
@@ -95,14 +108,13 @@ class Trainings(Endpoints):
         answer = self._transport.request(
             "PUT",
             path("models", model_id, "train"),
+            query={"originalAssets": flag(original_assets, "original_assets")},
             json=_parameters(parameters),
             asked=asked,
             repeatable=False,
             if_lost="It may have been started and billed: read the model before starting it again.",
         )
-        if not _job_id(answer):
-            raise _not_launched(answer, asked)
-        return StartedTraining.read(answer.json, asked=asked, maybe_done=True, answer=answer)
+        return _started(answer, asked)
 
     def cancel_training(self, model_id: str) -> Model:
         """Cancel the training of a model. What was billed may stay billed; read the model to see when it has ended."""
@@ -110,7 +122,7 @@ class Trainings(Endpoints):
         answer = self._transport.request(
             "POST", path("models", model_id, "train", "action"), json={"action": "cancel"}, asked=asked, repeatable=True
         )
-        return self._read(Model, answer, "model", asked)
+        return self._read(Model, answer, "model", asked, only_status=True)
 
     def get_job(self, job_id: str) -> Job:
         """Read a job: progress, what it was billed at, and why it failed."""
@@ -131,10 +143,22 @@ def _parameters(parameters: Mapping[str, Any] | TrainingParameters | None) -> di
     return {} if parameters is None else {"parameters": revealed(check_parameters(parameters)[0])}
 
 
-def _job_id(answer: Answer) -> str | None:
-    job = answer.json.get("job")
-    found = job.get("jobId") or job.get("id") if isinstance(job, dict) else answer.json.get("jobId")
-    return found if isinstance(found, str) and found else None
+def _started(answer: Answer, asked: str) -> StartedTraining:
+    """
+    The training that an answer says was started, in whichever spelling.
+
+    It is paid for, so nothing but a missing job id makes it unreadable; and that may be the model's.
+    """
+    job, model = answer.json.get("job"), answer.json.get("model")
+    job_id = job_id_in(answer.json)
+    if not job_id and answer.status != DRY_RUN and isinstance(model, dict) and model.get("status") == "training":
+        job_id = job_id_in(model)
+    if not job_id:
+        raise _not_launched(answer, asked)
+    found = {**answer.json, "job": {**(job if isinstance(job, dict) else {}), "jobId": job_id}}
+    if (price := _price(answer.json)) is not None:
+        found["creativeUnitsCost"] = price
+    return StartedTraining.read(found, asked=asked, maybe_done=True, answer=answer)
 
 
 def _price(answer: Mapping[str, Any]) -> float | None:
@@ -149,7 +173,7 @@ def _price(answer: Mapping[str, Any]) -> float | None:
 
 
 def _started_by_a_quote(answer: Answer, asked: str) -> ServiceError:
-    job_id = answer.scrub(str(_job_id(answer)))
+    job_id = answer.scrub(str(job_id_in(answer.json)))
     error = ServiceError(
         f"Asked Scenario to {asked}, and it has started job {job_id} instead, which is billed. Cancel the "
         "training or wait for it, and tell Scenario's support.",

@@ -8,14 +8,13 @@ sent again after its answer was lost: a training whose answer got lost may be ru
 from __future__ import annotations
 
 import itertools
-import json
 import random
 import ssl
 import time
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +36,7 @@ from airflow_provider_scenario.client.dialect import Dialect, ScenarioDialect
 from airflow_provider_scenario.client.errors import InvalidInputError, ScenarioError, ServiceError, ThrottledError
 from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.refusals import LOOK_FIRST, Asked, decode, retry_after, said_by
+from airflow_provider_scenario.client.sendable import cut, encoded, query_text
 from airflow_provider_scenario.client.texts import Scrubber, is_http, plain
 
 if TYPE_CHECKING:
@@ -231,7 +231,9 @@ class Transport:
             ``maybe_done`` where the call is not repeatable and may have been carried out.
         :raises InvalidInputError: the body cannot be JSON.
         """
-        call = Asked(asked, f"{method} {path}", repeatable, reads=method == "GET", if_lost=if_lost or LOOK_FIRST)
+        # An id or a name in them may be text of any length.
+        phrase, request = cut(asked), cut(f"{method} {path}")
+        call = Asked(phrase, request, repeatable, reads=method == "GET", if_lost=if_lost or LOOK_FIRST)
         address = self._address(path, query, in_project=in_project)
         content = encoded(json) if json is not None else content
         return self._until_answered(lambda: self._send(call, method, address, content, accept))
@@ -295,9 +297,9 @@ class Transport:
         return self._budget.turn()
 
     def _address(self, path: str, query: Query | None, *, in_project: bool) -> str:
-        pairs = {name: _query_value(value) for name, value in (query or {}).items()}
+        pairs = {name: query_text(name, value) for name, value in (query or {}).items()}
         if in_project and self.project_id:
-            pairs["projectId"] = self.project_id
+            pairs["projectId"] = query_text("project_id", self.project_id)
         text = urlencode({name: value for name, value in pairs.items() if value})
         return f"{self.base_url}{path}" + (f"?{text}" if text else "")
 
@@ -567,34 +569,6 @@ def _beginning(response: requests.Response, limit: int) -> bytes:
         if size >= limit:
             break
     return b"".join(parts)[:limit]
-
-
-def encoded(body: Json) -> bytes:
-    """
-    A body as it goes over the wire.
-
-    :raises InvalidInputError: it cannot be JSON.
-    """
-    try:
-        return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
-    except (TypeError, ValueError) as problem:
-        raise InvalidInputError(f"The request cannot be written as JSON: {problem}. Nothing was sent.") from None
-
-
-def _query_value(value: object) -> str:
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "true" if value else "false"
-        case datetime():
-            moment = value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
-            return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        case str():
-            return value
-        case list() | tuple() | set() | frozenset():
-            return ",".join(_query_value(item) for item in value)
-    return str(value)
 
 
 def _checked_base_url(base_url: str, example: str) -> str:
