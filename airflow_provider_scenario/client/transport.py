@@ -33,9 +33,23 @@ from airflow_provider_scenario.client.connections import (
     too_large,
 )
 from airflow_provider_scenario.client.dialect import Dialect, ScenarioDialect
-from airflow_provider_scenario.client.errors import InvalidInputError, ScenarioError, ServiceError, ThrottledError
+from airflow_provider_scenario.client.errors import (
+    ConflictError,
+    InvalidInputError,
+    ScenarioError,
+    ServiceError,
+    ThrottledError,
+)
 from airflow_provider_scenario.client.ids import check_id
-from airflow_provider_scenario.client.refusals import LOOK_FIRST, Asked, decode, retry_after, said_by
+from airflow_provider_scenario.client.refusals import (
+    LOOK_FIRST,
+    Asked,
+    decode,
+    is_certain,
+    retry_after,
+    said_by,
+    should_retry,
+)
 from airflow_provider_scenario.client.sendable import cut, encoded, query_text
 from airflow_provider_scenario.client.texts import Scrubber, is_http, plain
 
@@ -218,6 +232,7 @@ class Transport:
         :param asked: for messages, an infinitive without 'to', such as ``train model model_8Xk``.
         :param repeatable: whether sending it twice has the effect of sending it once. If not, it is sent again only
             when certainly nothing was sent (no connection) or the service refused it before acting (throttling).
+            ``x-should-retry`` in the answer is obeyed, but never for more than that.
         :param query: None and empty values are left out, lists are joined by commas.
         :param json: the body; none is sent by default.
         :param content: the body as JSON that is written already, instead of ``json``: for files, of which each further
@@ -422,13 +437,23 @@ class Transport:
                 )
             )
         error = self._dialect.refusal(call, response, body, now=self._clock())
-        throttled = isinstance(error, ThrottledError)
-        failed = isinstance(error, ServiceError) and (status == 408 or status >= 500)
-        return _Failure(
-            error,
-            may_repeat=throttled or (failed and call.repeatable),
-            wait=retry_after(headers, body, now=self._clock()),
-        )
+        may_repeat = _may_repeat(call, status, should_retry(headers), error)
+        return _Failure(error, may_repeat, wait=retry_after(headers, body, now=self._clock()))
+
+
+def _may_repeat(call: Asked, status: int, asked_to: bool | None, error: ScenarioError) -> bool:
+    """
+    Whether to send it again after an answer that is no success.
+
+    :param asked_to: as :func:`.refusals.should_retry`. It decides, as in the vendor's client. Except that a call that is
+        not repeatable is never sent again for it, and one that is refused for certain, by a plan ceiling, neither.
+    """
+    if asked_to is False or is_certain(error):
+        return False
+    if isinstance(error, ThrottledError):
+        return True  # refused before anything was done
+    failed = isinstance(error, ServiceError) and (status == 408 or status >= 500)
+    return call.repeatable and (asked_to is True or failed or isinstance(error, ConflictError))
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,11 +73,11 @@ class Poller:
         """
         ids = list(dict.fromkeys(model_id for model_id, _ in wanted if model_id))
         models = self._in_turn(lambda: self._models(ids)) if len(ids) > 1 else {}
-        if isinstance(models, ScenarioError) and not isinstance(models, RequestRefusedError):
-            return [models] * len(wanted)
-        # A refusal may be for one of them only: it is not the others' fault.
-        found = {} if isinstance(models, RequestRefusedError) else models
-        return [self._one_of(found, model_id, job_id) for model_id, job_id in wanted]
+        if isinstance(models, ScenarioError):
+            if not (isinstance(models, RequestRefusedError) and models.permanent):
+                return [models] * len(wanted)
+            models = {}  # A refusal may be for one of them only: it is not the others' fault.
+        return [self._one_of(models, model_id, job_id) for model_id, job_id in wanted]
 
     def ending(self, outcome: Outcome, seen: Seen, model_id: str | None, job_id: str | None) -> Ending:
         """As :func:`ending`, with more than one try: there is no later poll to make up for it."""
