@@ -55,9 +55,6 @@ JOB_STATUSES = frozenset(
 JOB_WORDS_OF_PROSE = {"succeeded": "success", "completed": "success", "failed": "failure", "cancelled": "canceled"}
 """What Scenario's guides and webhooks call a job's final statuses, and the API's own word for each."""
 
-CAPTCHA_STAGES = frozenset({"pending-captcha", "ready-for-captcha"})
-"""Stages of a professional voice clone in which Scenario waits for a person. The second: again, after a failure."""
-
 UPLOAD_STATUSES = frozenset({"pending", "complete", "validating", "validated", "imported", "failed"})
 
 LONGEST_NAME = 1_000

@@ -445,8 +445,8 @@ def _may_repeat(call: Asked, status: int, asked_to: bool | None, error: Scenario
     """
     Whether to send it again after an answer that is no success.
 
-    :param asked_to: as :func:`.refusals.should_retry`. It decides, as in the vendor's client. Except that a call that is
-        not repeatable is never sent again for it, and one that is refused for certain, by a plan ceiling, neither.
+    :param asked_to: as :func:`.refusals.should_retry`. It decides, as in the vendor's client, with two exceptions: it
+        never makes us send a call again that is not repeatable, or one that is refused for certain (a plan ceiling).
     """
     if asked_to is False or is_certain(error):
         return False

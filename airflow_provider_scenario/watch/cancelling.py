@@ -125,7 +125,7 @@ def cancel_training(client: ScenarioClient, model_id: str, job_id: str | None) -
 
     :return: what became of it, as a sentence for the log.
     """
-    model = client.get_model(model_id)
+    model = client.get_model(model_id, only_status=True)
     if model.status != "training":
         return f"Nothing to cancel: {model_id} is {model.status}."
     if is_anothers(model, job_id):
