@@ -57,11 +57,15 @@ def _one_text(field: str, value: object) -> str:
         case str():
             if is_utf8(value):
                 return value
+            # Without the value: a token may be among what is sent in a query.
+            raise InvalidInputError(
+                f"{field} is text that is not valid Unicode, it has half of a surrogate pair in it. Nothing was sent."
+            )
         case int() | float() if math.isfinite(value):
             return str(value)
     raise InvalidInputError(
-        f"{field} is {cut(repr(value))}: give text that is valid Unicode, a number, true or false, a date, or a list "
-        "of these. Nothing was sent."
+        f"{field} is {cut(repr(value))}: give text, a number, true or false, a date, or a list of these. Nothing was "
+        "sent."
     )
 
 

@@ -50,7 +50,7 @@ from airflow_provider_scenario.client.refusals import (
     said_by,
     should_retry,
 )
-from airflow_provider_scenario.client.sendable import cut, encoded, query_text
+from airflow_provider_scenario.client.sendable import cut, encoded, is_utf8, query_text
 from airflow_provider_scenario.client.texts import Scrubber, is_http, plain
 
 if TYPE_CHECKING:
@@ -182,6 +182,8 @@ class Transport:
             raise InvalidInputError(
                 "The API key or the secret is missing: they are login and password of the connection."
             )
+        if not is_utf8(api_key) or not is_utf8(api_secret):
+            raise InvalidInputError("The API key or the secret is not valid Unicode: see login and password.")
         self._dialect = dialect(api_key, api_secret)
         self.base_url = _checked_base_url(base_url, self._dialect.example)
         self.host = urlsplit(self.base_url).netloc

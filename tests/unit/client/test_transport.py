@@ -117,6 +117,8 @@ def test_a_netrc_file_does_not_replace_the_key(service, transport, monkeypatch, 
         {"base_url": "https://scenario.test?key=secret-in-the-address"},
         {"api_key": ""},
         {"api_secret": ""},
+        {"api_key": "\ud83d"},
+        {"api_secret": "\ud83d"},
         {"timeout": 0},
         {"timeout": (1, -1)},
         {"timeout": float("nan")},
@@ -134,6 +136,21 @@ def test_settings_that_cannot_work_are_refused_at_once(wrong):
 def test_a_body_that_is_no_json_is_refused_before_anything_is_sent(transport, service, body):
     with pytest.raises(InvalidInputError, match="Nothing was sent"):
         transport.request("POST", "/models", asked="create", repeatable=False, json=body)
+    assert service.sent == []
+
+
+def test_a_project_that_cannot_be_sent_is_refused_by_its_name(service):
+    session = requests.Session()
+    session.mount("https://", service)
+    with pytest.raises(InvalidInputError, match=r"^project_id is text that is not valid Unicode"):
+        ask(Transport("https://scenario.test", KEY, SECRET, project_id="\ud83d", session=session))
+    assert service.sent == []
+
+
+def test_a_token_in_a_query_is_not_in_the_message_that_it_cannot_be_sent(transport, service):
+    with pytest.raises(InvalidInputError) as caught:
+        transport.request("GET", "/x", asked="ask", repeatable=True, query={"apiToken": "a-secret-token\ud83d"})
+    assert "a-secret-token" not in str(caught.value)
     assert service.sent == []
 
 
@@ -161,6 +178,8 @@ def test_an_id_is_one_segment_of_the_path(model_id):
         "a b",
         "a\n",
         "\x00",
+        "\ud83d",
+        "x" * 1001,
         "None",
     ],
 )
