@@ -19,6 +19,20 @@ _MODEL_PAGE = re.compile(r"https?://[^\s?#\\]+/models/[^\s/?#\\]+")
 DEFAULT_APP_URL = "https://app.scenario.com"
 
 
+def model_page(app_url: str, model_id: str) -> str:
+    """
+    Address of a model's page in Scenario's web app.
+
+    :param app_url: of the web app; ``app_url`` in the connection's extra.
+    """
+    return f"{app_url.rstrip('/')}/models/{quote(model_id, safe='')}"
+
+
+def is_model_page(address: str) -> bool:
+    """Whether a browser may be sent there: neither the connection's extra nor an XCom may make it run a script."""
+    return bool(_MODEL_PAGE.fullmatch(address))
+
+
 class ScenarioModelLink(BaseOperatorLink):
     """Opens the model's page in Scenario's web app; there as soon as the model's id is known, also while it trains."""
 
@@ -30,8 +44,7 @@ class ScenarioModelLink(BaseOperatorLink):
 
         :param app_url: address of the web app; ``app_url`` in the connection's extra.
         """
-        url = f"{app_url.rstrip('/')}/models/{quote(model_id, safe='')}"
-        context["ti"].xcom_push(key=self.xcom_key, value=url)
+        context["ti"].xcom_push(key=self.xcom_key, value=model_page(app_url, model_id))
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002
         """
@@ -40,4 +53,4 @@ class ScenarioModelLink(BaseOperatorLink):
         Anybody who may write XComs may have stored something else. Airflow's UI reads the XCom by itself, without this.
         """
         stored = stored_xcom(ti_key, self.xcom_key)
-        return stored if isinstance(stored, str) and _MODEL_PAGE.fullmatch(stored) else ""
+        return stored if isinstance(stored, str) and is_model_page(stored) else ""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_scenario.client.endpoints import Endpoints, given, many
+from airflow_provider_scenario.client.endpoints import Endpoints, flag, given, many
 from airflow_provider_scenario.client.errors import AlreadyTrainingImageError, InvalidInputError
 from airflow_provider_scenario.client.images import content_type_of
 from airflow_provider_scenario.client.schemas import Asset, DatasetScore, TrainingImage, TrainingImagePair
-from airflow_provider_scenario.client.trainers import camel_keys
-from airflow_provider_scenario.client.transport import encoded, path
+from airflow_provider_scenario.client.sendable import encoded
+from airflow_provider_scenario.client.trainers import camel_keys, shown
+from airflow_provider_scenario.client.transport import path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -30,6 +31,7 @@ class Datasets(Endpoints):
         name: str,
         content_type: str | None = None,
         preset: str | None = None,
+        original_assets: bool | None = None,
     ) -> TrainingImage:
         """
         Upload a file into the dataset of a model. Never sent twice: the dataset would hold it twice.
@@ -38,14 +40,16 @@ class Datasets(Endpoints):
         :param name: file name; unique names let a retry find what is there.
         :param content_type: default: found from the first bytes.
         :param preset: how the service captions it: ``default``, ``style`` or ``subject``.
+        :param original_assets: as for :meth:`~.models.Models.get_model`.
         :raises PlanCeilingError: the plan allows no more images in a dataset.
         """
-        asked = f"add training image {name!r} to model {model_id}"
+        asked = f"add training image {shown(name)} to model {model_id}"
         content = _with_data(data, content_type, name=name, preset=preset)
         del data  # may be the last of it: while the answer is waited for, one copy is enough
         answer = self._transport.request(
             "POST",
             path("models", model_id, "training-images"),
+            query={"originalAssets": flag(original_assets, "original_assets")},
             content=content,
             asked=asked,
             repeatable=False,
@@ -92,10 +96,12 @@ class Datasets(Endpoints):
         asset_id: str | None = None,
         content_type: str | None = None,
         preset: str | None = None,
+        original_assets: bool | None = None,
     ) -> TrainingImage:
         """
         Put another image in the place of one of the dataset: either a file (``data`` and ``name``) or an asset.
 
+        :param original_assets: as for :meth:`~.models.Models.get_model`.
         :raises InvalidInputError: neither or both are given.
         """
         if (data is None) == (asset_id is None) or (data is None) != (name is None):
@@ -105,6 +111,7 @@ class Datasets(Endpoints):
         answer = self._transport.request(
             "PUT",
             path("models", model_id, "training-images", training_image_id),
+            query={"originalAssets": flag(original_assets, "original_assets")},
             json=asset if data is None else None,
             content=_with_data(data, content_type, name=name or "", preset=preset) if data is not None else None,
             asked=asked,
@@ -153,10 +160,15 @@ class Datasets(Endpoints):
         )
         return self._read(Asset, answer, "asset", asked)
 
-    def get_asset(self, asset_id: str) -> Asset:
-        """Read an asset."""
+    def get_asset(self, asset_id: str, *, original_assets: bool | None = None) -> Asset:
+        """
+        Read an asset.
+
+        :param original_assets: as for :meth:`~.models.Models.get_model`.
+        """
         asked = f"read asset {asset_id}"
-        answer = self._transport.request("GET", path("assets", asset_id), asked=asked, repeatable=True)
+        query = {"originalAssets": flag(original_assets, "original_assets")}
+        answer = self._transport.request("GET", path("assets", asset_id), query=query, asked=asked, repeatable=True)
         return self._read(Asset, answer, "asset", asked)
 
 
@@ -164,7 +176,7 @@ def _with_data(data: bytes, content_type: str | None, *, name: str, preset: str 
     """A body with a file in it, as JSON. By way of ``json.dumps`` it would be in memory five times."""
     kind = content_type or content_type_of(data)
     if kind is None:
-        raise InvalidInputError(f"Training image {name!r} is no image this provider knows, by its first bytes.")
+        raise InvalidInputError(f"Training image {shown(name)} is no image this provider knows, by its first bytes.")
     head, tail = encoded({"data": f"data:{kind};base64,"}), encoded(given(name=name, preset=preset))
     return b"".join((head[:-2], base64.b64encode(data), b'",', tail[1:]))
 

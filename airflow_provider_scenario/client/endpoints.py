@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_scenario.client.errors import InvalidInputError, ServiceError
-from airflow_provider_scenario.client.trainers import camel_keys
+from airflow_provider_scenario.client.sendable import query_text
+from airflow_provider_scenario.client.trainers import camel_keys, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator
 
     from airflow_provider_scenario.client.schemas import S
     from airflow_provider_scenario.client.transport import Answer, Transport
@@ -45,8 +47,18 @@ class Client:
 class Endpoints(Client):
     """Base of the groups of Scenario's endpoints."""
 
-    def _read(self, schema: type[S], answer: Answer, name: str, asked: str, *, maybe_done: bool = False) -> S:
-        return schema.read(answer.json.get(name), asked=asked, maybe_done=maybe_done, answer=answer)
+    def _read(
+        self,
+        schema: type[S],
+        answer: Answer,
+        name: str,
+        asked: str,
+        *,
+        maybe_done: bool = False,
+        only_status: bool = False,
+    ) -> S:
+        found = answer.json.get(name)
+        return schema.read(found, asked=asked, maybe_done=maybe_done, answer=answer, only_status=only_status)
 
     def _read_list(
         self, schema: type[S], answer: Answer, name: str, asked: str, *, skip_unreadable: bool = False
@@ -121,11 +133,28 @@ def many(values: Iterable[str], field: str) -> list[str]:
     """
     Every value once, in order.
 
-    :raises InvalidInputError: it is one text, whose letters would pass for the values.
+    :raises InvalidInputError: it is one text, whose letters would pass for the values, or no list of texts.
     """
     if isinstance(values, str):
-        raise InvalidInputError(f"{field} must be a list, not the text {values[:100]!r}. Nothing was sent.")
-    return list(dict.fromkeys(values))
+        raise InvalidInputError(f"{field} must be a list, not the text {shown(values)}. Nothing was sent.")
+    if isinstance(values, bytes | Mapping) or not isinstance(values, Iterable):
+        raise InvalidInputError(f"{field} must be a list, not {shown(values)}. Nothing was sent.")
+    found = list(values)
+    for value in found:
+        if not isinstance(value, str):
+            raise InvalidInputError(f"{field} must be a list of texts, not of {shown(value)}. Nothing was sent.")
+    return list(dict.fromkeys(found))
+
+
+def flag(value: object, field: str) -> bool | None:
+    """
+    An option that is on, off or not given.
+
+    :raises InvalidInputError: it is anything else, which the service might take for the opposite.
+    """
+    if value is not None and not isinstance(value, bool):
+        raise InvalidInputError(f"{field} is {shown(value)}; give True or False. Nothing was sent.")
+    return value
 
 
 def filters_of(known: type, filters: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,8 +162,10 @@ def filters_of(known: type, filters: Mapping[str, Any]) -> dict[str, Any]:
     Filters in the API's spelling.
 
     :raises TypeError: a name nobody knows, which the service would ignore without a word and list everything.
+    :raises InvalidInputError: a value that cannot be sent.
     """
-    for name in filters:
+    for name, value in filters.items():
         if name not in known.__annotations__:
             raise TypeError(f"unexpected keyword argument {name!r}; known: {', '.join(known.__annotations__)}")
+        query_text(name, value)
     return camel_keys(given(**filters), "filters")

@@ -26,7 +26,7 @@ class ScenarioError(Exception):
     """
 
     permanent: bool = False
-    """Whether trying the same again cannot help."""
+    """Whether trying the same again cannot help. The service itself may say that it can, with ``x-should-retry``."""
 
     money: Money = "none"
 
@@ -56,7 +56,7 @@ class InvalidInputError(ScenarioError, ValueError):
 
 
 class RequestRefusedError(ScenarioError):
-    """The service understood the request and refused it (400, 409, 422)."""
+    """The service understood the request and refused it (400, 422)."""
 
     permanent = True
 
@@ -67,6 +67,12 @@ class AlreadyTrainingError(RequestRefusedError):
 
 class AlreadyTrainingImageError(RequestRefusedError):
     """400 'already a training image of this model': what was asked for is there."""
+
+
+class ConflictError(RequestRefusedError):
+    """409: something else works on the same thing at the moment. The same request may succeed later."""
+
+    permanent = False
 
 
 class WorkshopRefusalError(RequestRefusedError):

@@ -8,8 +8,8 @@ from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.values import shown
 
 _FORBIDDEN = frozenset("/\\?#%")
-_LONGEST = 1000
-"""Characters; those seen have about 30. An id becomes part of an address, and of messages."""
+_LONGEST = 1_000
+"""Characters. Scenario's ids have below 40, and no server takes an address of more than some thousand."""
 
 
 def check_id(field: str, value: Any) -> str:
@@ -17,7 +17,8 @@ def check_id(field: str, value: Any) -> str:
     Check an id; loosely, since old models have free-form ids such as ``flux.1-dev``.
 
     :param field: what the id is called where it came from.
-    :raises InvalidInputError: it is empty, ``.``, ``..``, or holds ``/ \ ? # %``, white space or control characters.
+    :raises InvalidInputError: it is empty, ``.``, ``..``, longer than 1000 characters, or holds ``/ \ ? # %``, white
+        space or control characters.
     """
     if wrong := wrong_with_id(value):
         raise InvalidInputError(f"{field} {wrong}. Nothing was sent.")
@@ -30,12 +31,12 @@ def wrong_with_id(value: Any) -> str | None:
         return f"must be text, not {shown(value)}"
     if not value:
         return "is empty"
+    if len(value) > _LONGEST:
+        return f"has {len(value)} characters and begins with {shown(value[:50])}: that is not an id"
     if value == "None":
         return "is 'None': most likely a template or an XCom gave no value"
     if value in (".", ".."):
         return f"is {value!r}, which would be another address"
-    if len(value) > _LONGEST:
-        return f"is {shown(value)}, of {len(value)} characters: an id has at most {_LONGEST}"
     if any(char in _FORBIDDEN or char.isspace() or not char.isprintable() for char in value):
         return f"is {shown(value)}: an id holds no '/', '\\', '?', '#', '%', spaces or control characters"
     return None

@@ -5,10 +5,11 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, Unpack
 
-from airflow_provider_scenario.client.endpoints import Endpoints, filters_of, given, many
+from airflow_provider_scenario.client.endpoints import Endpoints, filters_of, flag, given, many
 from airflow_provider_scenario.client.model_fields import checked_fields
 from airflow_provider_scenario.client.schemas import Description, Model, TagChange, tell_once
 from airflow_provider_scenario.client.transport import path
+from airflow_provider_scenario.client.values import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -85,6 +86,7 @@ class Models(Endpoints):
         collection_ids: Sequence[str] | None = None,
         concepts: Sequence[Mapping[str, Any]] | None = None,
         base_model_id: str | None = None,
+        original_assets: bool | None = None,
     ) -> Model:
         """
         Create a model, which is free. Never sent twice: a second one would look the same.
@@ -94,10 +96,11 @@ class Models(Endpoints):
         :param short_description: at most 256 characters; default: invented like the name.
         :param concepts: ``{model_id, scale, model_epoch}`` of each LoRA, for compositions.
         :param base_model_id: default: follows from the type.
+        :param original_assets: as for :meth:`get_model`.
         :raises InvalidInputError: a field is of the wrong kind or too long; nothing was sent.
         :raises ServiceError: ``maybe_done`` when the model may have been created.
         """
-        asked = f"create model {name!r}" if name else "create a model"
+        asked = f"create model {shown(name)}" if name else "create a model"
         fields = given(
             base_model_id=base_model_id,
             class_slug=class_slug,
@@ -111,6 +114,7 @@ class Models(Endpoints):
         answer = self._transport.request(
             "POST",
             path("models"),
+            query=_files(original_assets),
             json=body,
             asked=asked,
             repeatable=False,
@@ -118,11 +122,18 @@ class Models(Endpoints):
         )
         return self._read(Model, answer, "model", asked, maybe_done=True)
 
-    def get_model(self, model_id: str) -> Model:
-        """Read a model, with all its training images."""
+    def get_model(self, model_id: str, *, original_assets: bool | None = None, only_status: bool = False) -> Model:
+        """
+        Read a model, with all its training images.
+
+        :param original_assets: whether the addresses in the answer lead to the files as they were uploaded, instead of
+            transformed ones. Default: the service decides.
+        :param only_status: do not fail where the dataset in the answer cannot be read: it counts as absent.
+        """
         asked = f"read model {model_id}"
-        answer = self._transport.request("GET", path("models", model_id), asked=asked, repeatable=True)
-        return self._read(Model, answer, "model", asked)
+        query = _files(original_assets)
+        answer = self._transport.request("GET", path("models", model_id), query=query, asked=asked, repeatable=True)
+        return self._read(Model, answer, "model", asked, only_status=only_status)
 
     def update_model(
         self,
@@ -138,6 +149,7 @@ class Models(Endpoints):
         short_description: str | Unset | None = UNSET,
         thumbnail: str | Unset | None = UNSET,
         type: str | Unset | None = UNSET,  # noqa: A002 - the API's name
+        original_assets: bool | None = None,
     ) -> Model:
         """
         Change a model. A field that is not given stays, None unsets it.
@@ -146,6 +158,7 @@ class Models(Endpoints):
             only. None or ``"last"``: the latest.
         :param thumbnail: an asset id.
         :param type: only while the status is ``new``.
+        :param original_assets: as for :meth:`get_model`.
         :raises InvalidInputError: a field is of the wrong kind or too long; nothing was sent.
         """
         asked = f"update model {model_id}"
@@ -162,7 +175,10 @@ class Models(Endpoints):
             "type": type,
         }
         body = checked_fields({field: value for field, value in fields.items() if not isinstance(value, Unset)})
-        answer = self._transport.request("PUT", path("models", model_id), json=body, asked=asked, repeatable=True)
+        query = _files(original_assets)
+        answer = self._transport.request(
+            "PUT", path("models", model_id), query=query, json=body, asked=asked, repeatable=True
+        )
         return self._read(Model, answer, "model", asked)
 
     def list_models(self, **filters: Unpack[ModelFilters]) -> Iterator[Model]:
@@ -172,21 +188,26 @@ class Models(Endpoints):
         :param filters: see :class:`ModelFilters`.
         """
         status = filters.get("status")
+        query = filters_of(ModelFilters, filters)
         if status not in (None, "new", "training", "trained", "failed", "deleted"):
-            tell_once("status filter", status, f"Scenario ignores the status filter {status!r} and lists everything.")
-        return self._pages(
-            Model, path("models"), "models", query=filters_of(ModelFilters, filters), asked="list models"
-        )
+            message = f"Scenario ignores the status filter {shown(status)} and lists everything."
+            tell_once("status filter", status, message)
+        return self._pages(Model, path("models"), "models", query=query, asked="list models")
 
-    def get_models(self, model_ids: Iterable[str], **switches: Unpack[BulkSwitches]) -> list[Model]:
+    def get_models(
+        self, model_ids: Iterable[str], *, original_assets: bool | None = None, **switches: Unpack[BulkSwitches]
+    ) -> list[Model]:
         """
         Read many models with one call for each 50 of them. Ids that are unknown are left out.
 
         So are models that cannot be read: one odd model must not make the others unreadable. Read alone, it says why.
 
+        :param original_assets: as for :meth:`get_model`.
         :param switches: see :class:`BulkSwitches`.
         """
         found: list[Model] = []
+        for name, value in switches.items():
+            flag(value, name)
         wanted = many(model_ids, "model_ids")
         for start in range(0, len(wanted), BULK):
             ids = wanted[start : start + BULK]
@@ -194,7 +215,12 @@ class Models(Endpoints):
             # The order of the keys is the vendor's, so that the bytes can be compared.
             body = dict(sorted({**filters_of(BulkSwitches, switches), "modelIds": ids}.items()))
             answer = self._transport.request(
-                "POST", path("models", "get-bulk"), json=body, asked=asked, repeatable=True
+                "POST",
+                path("models", "get-bulk"),
+                query=_files(original_assets),
+                json=body,
+                asked=asked,
+                repeatable=True,
             )
             found += self._read_list(Model, answer, "models", asked, skip_unreadable=True)
         return found
@@ -223,27 +249,43 @@ class Models(Endpoints):
         )
         return TagChange.read(answer.json, asked=asked, maybe_done=strict is not False, answer=answer)
 
-    def get_description(self, model_id: str) -> str:
-        """Read the page of a model, which is markdown; empty if it has none."""
+    def get_description(self, model_id: str, *, original_assets: bool | None = None) -> str:
+        """
+        Read the page of a model, which is markdown; empty if it has none.
+
+        :param original_assets: as for :meth:`get_model`.
+        """
         asked = f"read the description of model {model_id}"
-        answer = self._transport.request("GET", path("models", model_id, "description"), asked=asked, repeatable=True)
+        answer = self._transport.request(
+            "GET",
+            path("models", model_id, "description"),
+            query=_files(original_assets),
+            asked=asked,
+            repeatable=True,
+        )
         return _page(answer, asked)
 
-    def set_description(self, model_id: str, text: str | None) -> str:
+    def set_description(self, model_id: str, text: str | None, *, original_assets: bool | None = None) -> str:
         """
         Write the page of a model and return it as the service keeps it.
 
         :param text: markdown; ``{asset:<id>}`` and ``{model:<id>}`` refer to what it is about. None removes the page.
+        :param original_assets: as for :meth:`get_model`.
         """
         asked = f"describe model {model_id}"
         answer = self._transport.request(
             "PUT",
             path("models", model_id, "description"),
+            query=_files(original_assets),
             json={"description": text},
             asked=asked,
             repeatable=True,
         )
         return _page(answer, asked)
+
+
+def _files(original_assets: bool | None) -> dict[str, bool | None]:
+    return {"originalAssets": flag(original_assets, "original_assets")}
 
 
 def _page(answer: Answer, asked: str) -> str:

@@ -21,6 +21,7 @@ from airflow_provider_scenario.client.errors import (
     AlreadyTrainingError,
     AlreadyTrainingImageError,
     AuthenticationError,
+    ConflictError,
     NotFoundError,
     PlanCeilingError,
     RequestRefusedError,
@@ -120,6 +121,16 @@ def _whole_number(digits: str) -> int | None:
     return int(digits) if len(digits) <= LONGEST_WHOLE_NUMBER else None
 
 
+def should_retry(headers: Mapping[str, str]) -> bool | None:
+    """What the service says of sending the same again, in a header that the vendor's client obeys; None: nothing."""
+    return {"true": True, "false": False}.get(headers.get("x-should-retry", "").strip().lower())
+
+
+def is_certain(error: ScenarioError) -> bool:
+    """Whether the service has named a fact that no further try changes, whatever its ``x-should-retry`` says."""
+    return isinstance(error, PlanCeilingError | AlreadyTrainingError | AlreadyTrainingImageError)
+
+
 def refusal(asked: Asked, status: int, headers: Mapping[str, str], body: Any, *, now: float) -> ScenarioError:
     """
     Translate an answer that is no success into the error that says it.
@@ -130,6 +141,13 @@ def refusal(asked: Asked, status: int, headers: Mapping[str, str], body: Any, *,
     :param body: as :func:`decode` gave it, without secrets the service may have repeated.
     :param now: Unix time in seconds, for a ``Retry-After`` that is a date.
     """
+    error = _refusal(asked, status, headers, body, now=now)
+    if should_retry(headers) and not is_certain(error):
+        error.permanent = False
+    return error
+
+
+def _refusal(asked: Asked, status: int, headers: Mapping[str, str], body: Any, *, now: float) -> ScenarioError:
     said = plain(said_by(body))
     details = _details(body)
     origin: dict[str, Any] = {
@@ -158,7 +176,7 @@ def refusal(asked: Asked, status: int, headers: Mapping[str, str], body: Any, *,
             **origin,
         )
     if 400 <= status < 500 and status != 408:
-        return _refused(f"{refused}{because}", said, origin)
+        return _refused(f"{refused}{because}", said, origin, may_pass=bool(should_retry(headers)))
     return ServiceError(
         f"Scenario failed to {asked.phrase}: status {status}{f', {said}' if said else ''}. {asked.fate()}",
         maybe_done=asked.maybe_done,
@@ -166,7 +184,7 @@ def refusal(asked: Asked, status: int, headers: Mapping[str, str], body: Any, *,
     )
 
 
-def _refused(text: str, said: str, origin: dict[str, Any]) -> RequestRefusedError:
+def _refused(text: str, said: str, origin: dict[str, Any], *, may_pass: bool) -> RequestRefusedError:
     lower = said.lower()
     if "already training" in lower:
         return AlreadyTrainingError(
@@ -176,9 +194,14 @@ def _refused(text: str, said: str, origin: dict[str, Any]) -> RequestRefusedErro
         )
     if "already a training image" in lower:
         return AlreadyTrainingImageError(f"{text} {NOTHING_HAPPENED} The image is in the dataset.", **origin)
-    return RequestRefusedError(
-        f"{text} {NOTHING_HAPPENED} Change what is asked: the same again cannot succeed.", **origin
-    )
+    if origin["status"] == 409:
+        return ConflictError(
+            f"{text} {NOTHING_HAPPENED} Something else works on the same thing: try again later.", **origin
+        )
+    advice = "Change what is asked: the same again cannot succeed."
+    if may_pass:
+        advice = "Scenario says that the same request may succeed later: try again."
+    return RequestRefusedError(f"{text} {NOTHING_HAPPENED} {advice}", **origin)
 
 
 def _not_allowed(

@@ -28,15 +28,17 @@ from pydantic import (
     ValidationInfo,
     ValidatorFunctionWrapHandler,
     field_validator,
+    model_validator,
 )
 from pydantic.alias_generators import to_camel
 
 from airflow_provider_scenario.client.errors import ServiceError
 from airflow_provider_scenario.client.refusals import DEEPEST_ANSWER
+from airflow_provider_scenario.client.sendable import cut
 from airflow_provider_scenario.client.texts import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from airflow_provider_scenario.client.transport import Answer
 
@@ -49,6 +51,9 @@ TRAINING_STAGES = frozenset(
 JOB_STATUSES = frozenset(
     {"pending", "queued", "warming-up", "in-progress", "finalizing", "success", "failure", "canceled"}
 )
+
+JOB_WORDS_OF_PROSE = {"succeeded": "success", "completed": "success", "failed": "failure", "cancelled": "canceled"}
+"""What Scenario's guides and webhooks call a job's final statuses, and the API's own word for each."""
 
 UPLOAD_STATUSES = frozenset({"pending", "complete", "validating", "validated", "imported", "failed"})
 
@@ -96,6 +101,12 @@ def _one_of(field: str, known: frozenset[str]) -> AfterValidator:
         return value
 
     return AfterValidator(check)
+
+
+def _in_the_apis_spelling(known: frozenset[str], others: Mapping[str, str] | None = None) -> AfterValidator:
+    """In any letter case; ``others`` are words of the documentation, each with the API's own."""
+    spelled = {**(others or {}), **{word: word for word in known}}
+    return AfterValidator(lambda value: spelled.get(value.strip().lower(), value))
 
 
 def _share(value: float) -> float:
@@ -184,6 +195,14 @@ ServiceText = Annotated[str, AfterValidator(_safe_to_show)]
 Free = Annotated[dict[str, Any], BeforeValidator(_without_oddities)]
 """Whatever the service puts in."""
 
+ModelStatus = Annotated[Word, _in_the_apis_spelling(MODEL_STATUSES), _one_of("model status", MODEL_STATUSES)]
+
+TrainingStage = Annotated[Word, _in_the_apis_spelling(TRAINING_STAGES), _one_of("training stage", TRAINING_STAGES)]
+
+JobStatus = Annotated[
+    Word, _in_the_apis_spelling(JOB_STATUSES, JOB_WORDS_OF_PROSE), _one_of("job status", JOB_STATUSES)
+]
+
 
 class Schema(BaseModel):
     """Base of everything that travels: camelCase outside, snake case inside."""
@@ -209,7 +228,8 @@ class Schema(BaseModel):
         try:
             return read(value)
         except ValidationError:
-            if field.is_required() or (value is not None and info.field_name in cls.required_if_present):
+            may_be_absent = value is None or (info.context or {}).get("only_status")
+            if field.is_required() or (info.field_name in cls.required_if_present and not may_be_absent):
                 raise
             if value is not None:
                 name = f"{cls.__name__}.{info.field_name}"
@@ -224,7 +244,15 @@ class Schema(BaseModel):
         ]
 
     @classmethod
-    def read(cls, data: object, *, asked: str, maybe_done: bool = False, answer: Answer | None = None) -> Self:
+    def read(
+        cls,
+        data: object,
+        *,
+        asked: str,
+        maybe_done: bool = False,
+        answer: Answer | None = None,
+        only_status: bool = False,
+    ) -> Self:
         """
         Read an object of an answer.
 
@@ -232,15 +260,18 @@ class Schema(BaseModel):
         :param asked: for the message: what was asked, such as ``read model model_8Xk``.
         :param maybe_done: what an unreadable answer means for the caller's request.
         :param answer: the whole answer, for the message.
+        :param only_status: whether :attr:`required_if_present` may be unreadable: a dataset that cannot be read must
+            not end the watch of a paid training.
         :raises ServiceError: the object cannot be read: something it must have is missing or has another shape.
         """
         try:
-            return cls.model_validate(data, context={"scrub": answer.scrub if answer else plain})
+            context = {"scrub": answer.scrub if answer else plain, "only_status": only_status}
+            return cls.model_validate(data, context=context)
         except ValidationError as problem:
             wrong = ", ".join(sorted({".".join(map(str, error["loc"])) or "everything" for error in problem.errors()}))
         raise ServiceError(
-            f"Asked Scenario to {asked}; the {cls.__name__} in its answer is unreadable (missing or of another shape: "
-            f"{plain(wrong)[:200]}).",
+            f"Asked Scenario to {cut(asked)}; the {cls.__name__} in its answer is unreadable (missing or of another "
+            f"shape: {plain(wrong)[:200]}).",
             maybe_done=maybe_done,
             **(answer.origin if answer else {}),
         )
@@ -259,7 +290,7 @@ class TrainingProgress(Schema):
     :param retryable_error: what went wrong and is tried again.
     """
 
-    stage: Annotated[Word, _one_of("training stage", TRAINING_STAGES)] | None = None
+    stage: TrainingStage | None = None
     progress: Share | None = None
     position: Count | None = None
     remaining_time_ms: Milliseconds | None = None
@@ -344,7 +375,7 @@ class Model(Schema):
 
     id: Id
     name: Name | None = None
-    status: Annotated[Word, _one_of("model status", MODEL_STATUSES)] | None = None
+    status: ModelStatus | None = None
     type: Word | None = None
     short_description: Text | None = None
     job_id: Id | None = None
@@ -406,12 +437,22 @@ class JobStatusChange(Schema):
     date: Moment | None = None
 
 
+def job_id_in(answer: Mapping[str, Any]) -> str | None:
+    """The id of the job in an answer: ``job.jobId`` in the reference, ``job.id`` in the guide, or ``jobId`` alone."""
+    job = answer.get("job")
+    of_job = (job.get("jobId"), job.get("id")) if isinstance(job, dict) else ()
+    return next((found for found in (*of_job, answer.get("jobId")) if isinstance(found, str) and found), None)
+
+
 class Job(Schema):
-    """Something the service works on. Final statuses: ``success``, ``failure``, ``canceled``."""
+    """
+    Something the service works on. Final statuses: ``success``, ``failure``, ``canceled``, in whatever spelling the
+    service has sent them.
+    """
 
     job_id: Id
     job_type: Word | None = None
-    status: Annotated[Word, _one_of("job status", JOB_STATUSES)] | None = None
+    status: JobStatus | None = None
     progress: Share | None = None
     metadata: JobMetadata = Field(default_factory=JobMetadata)
     billing: Billing | None = None
@@ -420,6 +461,15 @@ class Job(Schema):
     owner_id: Id | None = None
     created_at: Moment | None = None
     updated_at: Moment | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_in_the_guide(cls, data: Any) -> Any:
+        """The training guide calls them ``id`` and ``type``."""
+        if not isinstance(data, dict):
+            return data
+        names = {"jobId": "id", "jobType": "type"}
+        return {**data, **{name: data[other] for name, other in names.items() if other in data and not data.get(name)}}
 
 
 class StartedTraining(Schema):
@@ -544,5 +594,10 @@ class Download(Schema):
     """The archive a download job makes; the address is there when the job has ended, is signed, and expires."""
 
     job_id: Id
-    job_status: Word | None = None
+    job_status: JobStatus | None = None
     download_url: Address | None = Field(default=None, repr=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_either_spelling(cls, data: Any) -> Any:
+        return {**data, "jobId": job_id_in(data)} if isinstance(data, dict) and not data.get("jobId") else data

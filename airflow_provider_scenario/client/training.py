@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
-from airflow_provider_scenario.client.endpoints import filters_of
+from airflow_provider_scenario.client.endpoints import filters_of, flag
 from airflow_provider_scenario.client.errors import RequestRefusedError, ServiceError
 from airflow_provider_scenario.client.models import Models
-from airflow_provider_scenario.client.schemas import Job, Model, Quote, StartedTraining
+from airflow_provider_scenario.client.schemas import Job, Model, Quote, StartedTraining, job_id_in
 from airflow_provider_scenario.client.trainers import TrainingParameters, as_sent, check_parameters, check_training
 from airflow_provider_scenario.client.transport import Answer, path
 
@@ -52,6 +52,7 @@ class Trainings(Models):
         *,
         training_images_count: int | None = None,
         tier: Literal["true", "api"] = "true",
+        original_assets: bool | None = None,
     ) -> Quote:
         """
         Ask what a training would cost; nothing is started.
@@ -59,6 +60,7 @@ class Trainings(Models):
         :param parameters: training parameters, in either spelling.
         :param training_images_count: how many images to count while the model has none.
         :param tier: ``api`` for the price of the API tier.
+        :param original_assets: as for :meth:`~.models.Models.get_model`.
         :raises InvalidInputError: as :meth:`train`.
         :raises ServiceError: no price came back; with ``money`` 'spent' if the service started a training all the same.
         """
@@ -66,13 +68,17 @@ class Trainings(Models):
         answer = self._transport.request(
             "PUT",
             path("models", model_id, "train"),
-            query={"dryRun": tier, "trainingImagesCount": training_images_count},
+            query={
+                "dryRun": tier,
+                "originalAssets": flag(original_assets, "original_assets"),
+                "trainingImagesCount": training_images_count,
+            },
             json=_body(parameters, check_parameters(parameters)[0]),
             asked=asked,
             repeatable=True,
             accept=(402,),  # what the prose documentation says a dry run answers; seen live is 269
         )
-        if _job_id(answer):
+        if job_id_in(answer.json):
             raise _started_by_a_quote(answer, asked)
         price = _price(answer.json)
         if price is None:
@@ -89,6 +95,7 @@ class Trainings(Models):
         parameters: Mapping[str, Any] | TrainingParameters | None = None,
         *,
         model: Model | None = None,
+        original_assets: bool | None = None,
     ) -> StartedTraining:
         """
         Start the training of a model. **This costs creative units.** Never sent twice.
@@ -96,6 +103,7 @@ class Trainings(Models):
         :param parameters: training parameters, in either spelling; default: what the service takes by itself.
         :param model: as the caller has just read it, and has logged the warnings of
             :func:`~.trainers.check_training` about it. Default: it is read first, and the warnings are logged here.
+        :param original_assets: as for :meth:`~.models.Models.get_model`.
         :raises InvalidInputError: as :func:`~.trainers.check_training`; nothing was started or billed.
         :raises AlreadyTrainingError: somebody has started it.
         :raises PlanCeilingError: the plan forbids it.
@@ -109,14 +117,13 @@ class Trainings(Models):
         answer = self._transport.request(
             "PUT",
             path("models", model_id, "train"),
+            query={"originalAssets": flag(original_assets, "original_assets")},
             json=_body(parameters, checked),
             asked=asked,
             repeatable=False,
             if_lost="It may have been started and billed: read the model before starting it again.",
         )
-        if not _job_id(answer):
-            raise _not_launched(answer, asked)
-        return StartedTraining.read(answer.json, asked=asked, maybe_done=True, answer=answer)
+        return _started(answer, asked)
 
     def cancel_training(self, model_id: str) -> Model:
         """Cancel the training of a model. What was billed may stay billed; read the model to see when it has ended."""
@@ -124,7 +131,7 @@ class Trainings(Models):
         answer = self._transport.request(
             "POST", path("models", model_id, "train", "action"), json={"action": "cancel"}, asked=asked, repeatable=True
         )
-        return self._read(Model, answer, "model", asked)
+        return self._read(Model, answer, "model", asked, only_status=True)
 
     def get_job(self, job_id: str) -> Job:
         """Read a job: progress, what it was billed at, and why it failed."""
@@ -145,10 +152,22 @@ def _body(given: object, checked: Mapping[str, Any]) -> dict[str, Any]:
     return {} if given is None else {"parameters": as_sent(checked)}
 
 
-def _job_id(answer: Answer) -> str | None:
-    job = answer.json.get("job")
-    found = job.get("jobId") or job.get("id") if isinstance(job, dict) else answer.json.get("jobId")
-    return found if isinstance(found, str) and found else None
+def _started(answer: Answer, asked: str) -> StartedTraining:
+    """
+    The training that an answer says was started, in whichever spelling.
+
+    It is paid for, so nothing but a missing job id makes it unreadable; and that may be the model's.
+    """
+    job, model = answer.json.get("job"), answer.json.get("model")
+    job_id = job_id_in(answer.json)
+    if not job_id and answer.status != DRY_RUN and isinstance(model, dict) and model.get("status") == "training":
+        job_id = job_id_in(model)
+    if not job_id:
+        raise _not_launched(answer, asked)
+    found = {**answer.json, "job": {**(job if isinstance(job, dict) else {}), "jobId": job_id}}
+    if (price := _price(answer.json)) is not None:
+        found["creativeUnitsCost"] = price
+    return StartedTraining.read(found, asked=asked, maybe_done=True, answer=answer)
 
 
 def _price(answer: Mapping[str, Any]) -> float | None:
@@ -163,7 +182,7 @@ def _price(answer: Mapping[str, Any]) -> float | None:
 
 
 def _started_by_a_quote(answer: Answer, asked: str) -> ServiceError:
-    job_id = answer.scrub(str(_job_id(answer)))
+    job_id = answer.scrub(str(job_id_in(answer.json)))
     error = ServiceError(
         f"Asked Scenario to {asked}, and it has started job {job_id} instead, which is billed. Cancel the "
         "training or wait for it, and tell Scenario's support.",

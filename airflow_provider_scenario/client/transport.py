@@ -8,14 +8,13 @@ sent again after its answer was lost: a training whose answer got lost may be ru
 from __future__ import annotations
 
 import itertools
-import json
 import random
 import ssl
 import time
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,9 +33,24 @@ from airflow_provider_scenario.client.connections import (
     too_large,
 )
 from airflow_provider_scenario.client.dialect import Dialect, ScenarioDialect
-from airflow_provider_scenario.client.errors import InvalidInputError, ScenarioError, ServiceError, ThrottledError
+from airflow_provider_scenario.client.errors import (
+    ConflictError,
+    InvalidInputError,
+    ScenarioError,
+    ServiceError,
+    ThrottledError,
+)
 from airflow_provider_scenario.client.ids import check_id
-from airflow_provider_scenario.client.refusals import LOOK_FIRST, Asked, decode, retry_after, said_by
+from airflow_provider_scenario.client.refusals import (
+    LOOK_FIRST,
+    Asked,
+    decode,
+    is_certain,
+    retry_after,
+    said_by,
+    should_retry,
+)
+from airflow_provider_scenario.client.sendable import cut, encoded, is_utf8, query_text
 from airflow_provider_scenario.client.texts import Scrubber, is_http, plain
 
 if TYPE_CHECKING:
@@ -168,6 +182,8 @@ class Transport:
             raise InvalidInputError(
                 "The API key or the secret is missing: they are login and password of the connection."
             )
+        if not is_utf8(api_key) or not is_utf8(api_secret):
+            raise InvalidInputError("The API key or the secret is not valid Unicode: see login and password.")
         self._dialect = dialect(api_key, api_secret)
         self.base_url = _checked_base_url(base_url, self._dialect.example)
         self.host = urlsplit(self.base_url).netloc
@@ -218,6 +234,7 @@ class Transport:
         :param asked: for messages, an infinitive without 'to', such as ``train model model_8Xk``.
         :param repeatable: whether sending it twice has the effect of sending it once. If not, it is sent again only
             when certainly nothing was sent (no connection) or the service refused it before acting (throttling).
+            ``x-should-retry`` in the answer is obeyed, but never for more than that.
         :param query: None and empty values are left out, lists are joined by commas.
         :param json: the body; none is sent by default.
         :param content: the body as JSON that is written already, instead of ``json``: for files, of which each further
@@ -231,7 +248,9 @@ class Transport:
             ``maybe_done`` where the call is not repeatable and may have been carried out.
         :raises InvalidInputError: the body cannot be JSON.
         """
-        call = Asked(asked, f"{method} {path}", repeatable, reads=method == "GET", if_lost=if_lost or LOOK_FIRST)
+        # An id or a name in them may be text of any length.
+        phrase, request = cut(asked), cut(f"{method} {path}")
+        call = Asked(phrase, request, repeatable, reads=method == "GET", if_lost=if_lost or LOOK_FIRST)
         address = self._address(path, query, in_project=in_project)
         content = encoded(json) if json is not None else content
         return self._until_answered(lambda: self._send(call, method, address, content, accept))
@@ -295,9 +314,9 @@ class Transport:
         return self._budget.turn()
 
     def _address(self, path: str, query: Query | None, *, in_project: bool) -> str:
-        pairs = {name: _query_value(value) for name, value in (query or {}).items()}
+        pairs = {name: query_text(name, value) for name, value in (query or {}).items()}
         if in_project and self.project_id:
-            pairs["projectId"] = self.project_id
+            pairs["projectId"] = query_text("project_id", self.project_id)
         text = urlencode({name: value for name, value in pairs.items() if value})
         return f"{self.base_url}{path}" + (f"?{text}" if text else "")
 
@@ -420,13 +439,23 @@ class Transport:
                 )
             )
         error = self._dialect.refusal(call, response, body, now=self._clock())
-        throttled = isinstance(error, ThrottledError)
-        failed = isinstance(error, ServiceError) and (status == 408 or status >= 500)
-        return _Failure(
-            error,
-            may_repeat=throttled or (failed and call.repeatable),
-            wait=retry_after(headers, body, now=self._clock()),
-        )
+        may_repeat = _may_repeat(call, status, should_retry(headers), error)
+        return _Failure(error, may_repeat, wait=retry_after(headers, body, now=self._clock()))
+
+
+def _may_repeat(call: Asked, status: int, asked_to: bool | None, error: ScenarioError) -> bool:
+    """
+    Whether to send it again after an answer that is no success.
+
+    :param asked_to: as :func:`.refusals.should_retry`. It decides, as in the vendor's client, with two exceptions: it
+        never makes us send a call again that is not repeatable, or one that is refused for certain (a plan ceiling).
+    """
+    if asked_to is False or is_certain(error):
+        return False
+    if isinstance(error, ThrottledError):
+        return True  # refused before anything was done
+    failed = isinstance(error, ServiceError) and (status == 408 or status >= 500)
+    return call.repeatable and (asked_to is True or failed or isinstance(error, ConflictError))
 
 
 @dataclass(frozen=True, slots=True)
@@ -567,34 +596,6 @@ def _beginning(response: requests.Response, limit: int) -> bytes:
         if size >= limit:
             break
     return b"".join(parts)[:limit]
-
-
-def encoded(body: Json) -> bytes:
-    """
-    A body as it goes over the wire.
-
-    :raises InvalidInputError: it cannot be JSON.
-    """
-    try:
-        return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
-    except (TypeError, ValueError) as problem:
-        raise InvalidInputError(f"The request cannot be written as JSON: {problem}. Nothing was sent.") from None
-
-
-def _query_value(value: object) -> str:
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "true" if value else "false"
-        case datetime():
-            moment = value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
-            return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        case str():
-            return value
-        case list() | tuple() | set() | frozenset():
-            return ",".join(_query_value(item) for item in value)
-    return str(value)
 
 
 def _checked_base_url(base_url: str, example: str) -> str:

@@ -311,6 +311,7 @@ class TrainingOperator(ScenarioOperator):
             model_id=started.model_id,
             job_id=started.job_id,
             log=self.log.info,
+            warn=self.log.warning,
         )
         if self._was_killed_late(ending, adopted_at):
             return self._train_again(context)

@@ -22,11 +22,12 @@ from urllib.parse import urlsplit
 from airflow_provider_scenario.client.errors import NotFoundError, RequestRefusedError, ScenarioError
 from airflow_provider_scenario.client.models import BULK
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
+from airflow_provider_scenario.links import is_model_page, model_page
 from airflow_provider_scenario.plugin import proof
 from airflow_provider_scenario.plugin.quota import Metered, NotNowError, Quota
 from airflow_provider_scenario.plugin.values import SHORT, cannot_show, number, text
 from airflow_provider_scenario.provenance import Marker
-from airflow_provider_scenario.watch.decision import FINAL_STATUSES
+from airflow_provider_scenario.watch.decision import CAPTCHA_STAGES, FINAL_STATUSES
 
 if TYPE_CHECKING:
     from airflow_provider_scenario.client.scenario import ScenarioClient
@@ -68,6 +69,7 @@ class Sight:
     :param stage: of the training, while it runs.
     :param position: trainings in the queue before it.
     :param seconds_left: from ``at`` on.
+    :param page: the model's, in Scenario's web app; only where a person has to do something there.
     :param made_by: the task that the model says has made it, as a :class:`Marker` has it.
     """
 
@@ -82,6 +84,7 @@ class Sight:
     seconds_left: float | None = None
     trouble: str | None = None
     made_by: str | None = None
+    page: str | None = None
 
     @classmethod
     def of(cls, model: Model, at: float) -> Sight:
@@ -111,6 +114,16 @@ class Sight:
     @property
     def final(self) -> bool:
         return self.status in FINAL_STATUSES
+
+    @property
+    def needs_person(self) -> bool:
+        """Whether the training cannot go on until a person has solved a captcha."""
+        return self.status == "training" and self.stage in CAPTCHA_STAGES
+
+    def with_page(self, app_url: str, model_id: str) -> Sight:
+        """The same with the model's page, if a browser may be sent there."""
+        page = model_page(app_url, model_id)
+        return replace(self, page=page if is_model_page(page) else None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -338,6 +351,10 @@ class Line:
                 self.trouble = None
                 self._quota.resume_reads()
 
+    def _sight(self, model: Model, at: float) -> Sight:
+        sight = Sight.of(model, at)
+        return sight.with_page(self._hook.app_url, model.id) if sight.needs_person else sight
+
     def _see(self, model_ids: list[str]) -> None:
         models = self._connected()[0].get_models(model_ids)
         now = self._clock()
@@ -345,7 +362,7 @@ class Line:
         for model in models:
             if model.id in seen:
                 try:
-                    seen[model.id] = Sight.of(model, now)
+                    seen[model.id] = self._sight(model, now)
                 except Exception as problem:  # one odd model must not keep the others away
                     cannot_show(model.id, problem)
                     del seen[model.id]
@@ -381,7 +398,7 @@ class Line:
         details = Details(at=self._clock(), model=model, job=job, score=score, complete=complete)
         with self._lock:
             self._details[of] = details
-            self._sights[model_id] = Sight.of(model, details.at)
+            self._sights[model_id] = self._sight(model, details.at)
             while len(self._details) > KEPT_DETAILS:
                 self._details.popitem(last=False)
 

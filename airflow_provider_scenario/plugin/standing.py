@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, get_args
 
+from airflow_provider_scenario.watch.decision import CAPTCHA_STAGES
+
 if TYPE_CHECKING:
     from airflow_provider_scenario.plugin.lookup import Sight
     from airflow_provider_scenario.plugin.trainings import Training
@@ -24,7 +26,7 @@ STATES: tuple[State, ...] = get_args(State)
 MOVING = frozenset({"waiting", "preparing", "queued", "training", "unknown"})
 """States that a later look may find changed."""
 
-_QUEUED = ("pending", "queued-for-train", "pending-captcha", "ready-for-captcha")
+_QUEUED = frozenset({"pending", "queued-for-train"}) | CAPTCHA_STAGES
 _OF_STATUS: dict[str | None, State] = {"trained": "trained", "failed": "failed", "training-canceled": "cancelled"}
 
 
@@ -83,6 +85,11 @@ class Standing:
     @property
     def type(self) -> str:
         return (self.sight and self.sight.type) or self.training.type or ""
+
+    @property
+    def needs_person(self) -> bool:
+        """Whether it cannot go on until a person has solved a captcha in Scenario's web app."""
+        return self.state == "queued" and self.sight is not None and self.sight.needs_person
 
     @property
     def progress(self) -> float:

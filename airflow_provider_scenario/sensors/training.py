@@ -120,12 +120,12 @@ class ScenarioTrainingSensor(RendersOnlyDagFile, BaseSensorOperator):
         return PokeReturnValue(is_done=bool(end), xcom_value=_result(end) if end else None)
 
     def _look(self) -> Ending | None:
-        from airflow_provider_scenario.watch.polling import sighting
-
         seen = self._poller.poll(self.model_id, self.job_id)
-        outcome = self._watch.see(sighting(seen), time.time())
+        outcome = self._watch.see(self._poller.sighting(seen), time.time())
         if self._watch.news:
             self.log.info("%s", self._watch.news)
+        if self._watch.warning:
+            self.log.warning("%s", self._watch.warning)
         if outcome in (None, "timed-out"):
             # Time is up for Airflow's own sensor loop to say.
             return None

@@ -21,7 +21,6 @@ from airflow_provider_scenario.watch.cancelling import IN_TRIGGERER, StoppableTr
 from airflow_provider_scenario.watch.decision import TrainingWatch
 from airflow_provider_scenario.watch.encryption import CannotDecryptError, decrypt
 from airflow_provider_scenario.watch.ending import Ending
-from airflow_provider_scenario.watch.polling import sighting
 from airflow_provider_scenario.watch.shared import SharedPoller, in_thread, shared_poller
 from airflow_provider_scenario.watch.slots import waiting_for_slot
 from airflow_provider_scenario.watch.start import Started, start_or_adopt, started_before
@@ -118,9 +117,11 @@ class ScenarioTrainingTrigger(EndingTrigger):
         pause = 0.0
         while True:
             seen = await shared.look(self.model_id, self.job_id, after=pause)
-            outcome = watch.see(sighting(seen), time.time())
+            outcome = watch.see(shared.poller.sighting(seen), time.time())
             if watch.news:
                 self.log.info("%s", watch.news)
+            if watch.warning:
+                self.log.warning("%s", watch.warning)
             if outcome:
                 return await in_thread(shared.poller.ending, outcome, seen, self.model_id, self.job_id)
             pause = watch.pause

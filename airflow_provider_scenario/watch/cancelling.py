@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_provider_scenario.airflow_compat.attempt import in_time, is_ended, is_task_timeout
 from airflow_provider_scenario.airflow_compat.exceptions import AirflowFailException
-from airflow_provider_scenario.client.errors import RequestRefusedError, ScenarioError
+from airflow_provider_scenario.client.errors import ConflictError, RequestRefusedError, ScenarioError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,13 +125,15 @@ def cancel_training(client: ScenarioClient, model_id: str, job_id: str | None) -
 
     :return: what became of it, as a sentence for the log.
     """
-    model = client.get_model(model_id)
+    model = client.get_model(model_id, only_status=True)
     if model.status != "training":
         return f"Nothing to cancel: {model_id} is {model.status}."
     if is_anothers(model, job_id):
         return f"Not cancelled: {model_id} is by now trained by {model.job_id}, not by {job_id}."
     try:
         client.cancel_training(model_id)
+    except ConflictError:
+        raise  # it trains, and can be cancelled at the next try
     except RequestRefusedError as error:
         return f"Nothing to cancel: {error}"
     return f"The training of {model_id} ({model.job_id}) was cancelled. Scenario does not promise a refund."

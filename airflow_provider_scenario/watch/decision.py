@@ -23,6 +23,9 @@ deadline; ``refused``: Scenario does not let us look any more.
 """
 
 FINAL_STATUSES: dict[str, Outcome] = {"trained": "trained", "failed": "failed", "training-canceled": "canceled"}
+CAPTCHA_STAGES = frozenset({"pending-captcha", "ready-for-captcha"})
+"""Stages of a professional voice clone in which Scenario waits for a person; the second also after a failed try."""
+
 _JOB_STATUS_AS_MODEL_STATUS = {"success": "trained", "failure": "failed", "canceled": "training-canceled"}
 _LONGEST_PAUSE = 300.0
 
@@ -42,6 +45,7 @@ class Sighting:
     :param position: place in the queue.
     :param progress: part done, 0 to 1.
     :param remaining: seconds the service expects it to take.
+    :param page: the model's page in Scenario's web app, where a person has to do something there.
     """
 
     status: str
@@ -54,6 +58,12 @@ class Sighting:
     remaining: float | None = None
     retry_count: int | None = None
     retryable_error: str | None = None
+    page: str | None = None
+
+    @property
+    def needs_person(self) -> bool:
+        """Whether it cannot go on until a person has solved a captcha."""
+        return self.status == "training" and self.stage in CAPTCHA_STAGES
 
     @classmethod
     def of_model(cls, model: Model) -> Sighting:
@@ -102,8 +112,9 @@ class TrainingWatch:
     """
     Decides, poll by poll, whether to go on waiting.
 
-    After each :meth:`see`, ``news`` holds the line to log (None: nothing worth a line has changed) and ``pause`` the
-    seconds until the next poll.
+    After each :meth:`see`, ``news`` holds the line to log (None: nothing worth a line has changed), ``warning`` what a
+    person must do for the training to go on (None: nothing, or it was said before) and ``pause`` the seconds until the
+    next poll.
 
     :param what: how log lines name the training until the service has told the model's name.
     :param deadline: when to give up, as a Unix time in seconds; wall clock, because it crosses processes.
@@ -119,13 +130,15 @@ class TrainingWatch:
         self.poke_interval = poke_interval
         self.pause = poke_interval
         self.news: str | None = None
+        self.warning: str | None = None
         self._shown: tuple[object, ...] | None = None
+        self._captcha: tuple[object, ...] | None = None
         self._failures = 0
         self._queued = 0
 
     def see(self, seen: Sighting | ScenarioError, now: float) -> Outcome | None:
         """The outcome, or None to keep waiting."""
-        self.news = None
+        self.news = self.warning = None
         outcome = self._after_error(seen) if isinstance(seen, ScenarioError) else self._after_sighting(seen)
         if outcome is None and now >= self.deadline:
             outcome = "timed-out"
@@ -143,7 +156,19 @@ class TrainingWatch:
         if shown != self._shown:
             self._shown = shown
             self.news = f"Training {self.what}: {seen}."
+        captcha = (seen.stage, seen.retry_count) if seen.needs_person else None
+        if captcha != self._captcha:
+            self._captcha = captcha
+            self.warning = self._what_a_person_must_do(seen) if captcha else None
         return FINAL_STATUSES.get(seen.status)
+
+    def _what_a_person_must_do(self, seen: Sighting) -> str:
+        last = f" The last try failed: {seen.retryable_error.rstrip('.')}." if seen.retryable_error else ""
+        return (
+            f"Training {self.what} waits for a person ({seen.stage}) and cannot go on without: to clone a voice, "
+            f"Scenario wants a captcha to be read aloud.{last} Open the model in Scenario's web app and solve the "
+            f"captcha there: {seen.page or f'the page of {seen.model_id}'}"
+        )
 
     def _pace(self, seen: Sighting) -> float:
         longest = max(self.poke_interval, min(self.poke_interval * _LEISURE, _LONGEST_PAUSE))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from airflow_provider_scenario import metrics
@@ -16,6 +17,7 @@ from airflow_provider_scenario.client.errors import (
     ServiceError,
 )
 from airflow_provider_scenario.client.schemas import Job, Model
+from airflow_provider_scenario.links import model_page
 from airflow_provider_scenario.watch.cancelling import is_anothers
 from airflow_provider_scenario.watch.decision import FINAL_STATUSES, Outcome, Sighting, TrainingWatch
 from airflow_provider_scenario.watch.ending import Ending
@@ -32,10 +34,11 @@ def poll(client: ScenarioClient, model_id: str | None, job_id: str | None) -> Se
     """One request: the model where its id is known, else the job. Trouble is an answer too."""
     try:
         if model_id:
-            model = client.get_model(model_id)
-            if not is_anothers(model, job_id):
+            model = client.get_model(model_id, only_status=True)
+            if not is_anothers(model, job_id) and (model.status or not job_id):
                 return model
-        # The model is by now trained by another job, or is not known: the job tells how its own training ended.
+        # The model is by now trained by another job, is not known, or tells no status: the job tells how its own
+        # training ended.
         return client.get_job(job_id or "")
     except ScenarioError as error:
         return error
@@ -73,11 +76,18 @@ class Poller:
         """
         ids = list(dict.fromkeys(model_id for model_id, _ in wanted if model_id))
         models = self._in_turn(lambda: self._models(ids)) if len(ids) > 1 else {}
-        if isinstance(models, ScenarioError) and not isinstance(models, RequestRefusedError):
-            return [models] * len(wanted)
-        # A refusal may be for one of them only: it is not the others' fault.
-        found = {} if isinstance(models, RequestRefusedError) else models
-        return [self._one_of(found, model_id, job_id) for model_id, job_id in wanted]
+        if isinstance(models, ScenarioError):
+            if not (isinstance(models, RequestRefusedError) and models.permanent):
+                return [models] * len(wanted)
+            models = {}  # A refusal may be for one of them only: it is not the others' fault.
+        return [self._one_of(models, model_id, job_id) for model_id, job_id in wanted]
+
+    def sighting(self, seen: Seen) -> Sighting | ScenarioError:
+        """As :func:`sighting`, with the address of the model's page where a person has to go there."""
+        found = sighting(seen)
+        if isinstance(found, Sighting) and found.needs_person and found.model_id:
+            return replace(found, page=model_page(self._hook.app_url, found.model_id))
+        return found
 
     def ending(self, outcome: Outcome, seen: Seen, model_id: str | None, job_id: str | None) -> Ending:
         """As :func:`ending`, with more than one try: there is no later poll to make up for it."""
@@ -165,16 +175,24 @@ def wait_for_training(
     model_id: str | None,
     job_id: str | None,
     log: Callable[[str], None],
+    warn: Callable[[str], None] | None = None,
     clock: Callable[[], float] = time.time,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Ending:
-    """Hold the worker until the training has ended or the watch gives up."""
+    """
+    Hold the worker until the training has ended or the watch gives up.
+
+    :param log: is told what has changed.
+    :param warn: is told what a person must do. Default: ``log``.
+    """
     poller = Poller(hook)
     while True:
         seen = poller.poll(model_id, job_id)
-        outcome = watch.see(sighting(seen), clock())
+        outcome = watch.see(poller.sighting(seen), clock())
         if watch.news:
             log(watch.news)
+        if watch.warning:
+            (warn or log)(watch.warning)
         if outcome:
             return poller.ending(outcome, seen, model_id, job_id)
         sleep(watch.pause)

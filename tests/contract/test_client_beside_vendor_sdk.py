@@ -76,7 +76,10 @@ CASES = [
     (Call("create_model", collection_ids=["x", "y"]), Call("models.create", collection_ids=["x", "y"])),
     (Call("create_model", concepts=[CONCEPT]), Call("models.create", concepts=[CONCEPT])),
     (Call("create_model", concepts=[]), Call("models.create", concepts=[])),
+    (Call("create_model", name="x", original_assets=True), Call("models.create", name="x", original_assets=True)),
     (Call("get_model", M), Call("models.retrieve", M)),
+    (Call("get_model", M, original_assets=True, only_status=True), Call("models.retrieve", M, original_assets=True)),
+    (Call("get_model", M, original_assets=False), Call("models.retrieve", M, original_assets=False)),
     (Call("get_model", "größe"), Call("models.retrieve", "größe")),
     (Call("update_model", M), Call("models.update", M)),
     (Call("update_model", M, name="x", type="zimage-lora"), Call("models.update", M, name="x", type="zimage-lora")),
@@ -88,6 +91,8 @@ CASES = [
     (Call("update_model", M, prompt_embedding="p", negative_prompt_embedding="n", short_description="s"),
      Call("models.update", M, prompt_embedding="p", negative_prompt_embedding="n", short_description="s")),
     (Call("update_model", M, parameters={"nb_epochs": 3}), Call("models.update", M, parameters={"nb_epochs": 3})),
+    (Call("update_model", M, name="x", original_assets=True),
+     Call("models.update", M, name="x", original_assets=True)),
     (Call("list_models"), Call("models.list")),
     (Call("list_models", page_size=500, sort_by="createdAt", sort_direction="asc"),
      Call("models.list", page_size=500, sort_by="createdAt", sort_direction="asc")),
@@ -107,6 +112,7 @@ CASES = [
     (Call("get_models", [M], thumbnail=True, settings=False, all_training_images=True, training_images_preview=False),
      Call("models.get_bulk", model_ids=[M], thumbnail=True, settings=False, all_training_images=True,
           training_images_preview=False)),
+    (Call("get_models", [M], original_assets=True), Call("models.get_bulk", model_ids=[M], original_assets=True)),
     (Call("get_models", IDS), *(Call("models.get_bulk", model_ids=IDS[at : at + 50]) for at in (0, 50, 100))),
     (Call("delete_model", M), Call("models.delete", M)),
     (Call("update_tags", M, add=["a", "ü b"]), Call("models.update_tags", M, add=["a", "ü b"])),
@@ -114,6 +120,10 @@ CASES = [
     (Call("update_tags", M, add=["a"], delete=["b"], strict=False),
      Call("models.update_tags", M, add=["a"], delete=["b"], strict=False)),
     (Call("get_description", M), Call("models.description.retrieve", M)),
+    (Call("get_description", M, original_assets=True),
+     Call("models.description.retrieve", M, original_assets=True)),
+    (Call("set_description", M, "x", original_assets=False),
+     Call("models.description.update", M, description="x", original_assets=False)),
     (Call("set_description", M, "# Ritter – 騎士\n{asset:asset_1}"),
      Call("models.description.update", M, description="# Ritter – 騎士\n{asset:asset_1}")),
     (Call("set_description", M, None), Call("models.description.update", M, description=None)),
@@ -122,6 +132,8 @@ CASES = [
      Call("models.training_images.add", M, data=DATA_URL, name="a.png")),
     (Call("add_training_image", M, data=b"ID3", name="ä.mp3", content_type="audio/mpeg", preset="subject"),
      Call("models.training_images.add", M, data="data:audio/mpeg;base64,SUQz", name="ä.mp3", preset="subject")),
+    (Call("add_training_image", M, data=PNG, name="a.png", original_assets=True),
+     Call("models.training_images.add", M, data=DATA_URL, name="a.png", original_assets=True)),
     (Call("add_training_assets", M, [A]), Call("models.training_images.add", M, asset_id=A)),
     (Call("add_training_assets", M, ["a", "b", "a"], preset="style"),
      Call("models.training_images.add", M, asset_ids=["a", "b"], preset="style")),
@@ -132,6 +144,8 @@ CASES = [
      Call("models.training_images.replace", A, model_id=M, asset_id="asset_b", preset="default")),
     (Call("replace_training_image", M, A, data=PNG, name="a.png", content_type="image/png"),
      Call("models.training_images.replace", A, model_id=M, data=DATA_URL, name="a.png")),
+    (Call("replace_training_image", M, A, asset_id="asset_b", original_assets=True),
+     Call("models.training_images.replace", A, model_id=M, asset_id="asset_b", original_assets=True)),
     (Call("delete_training_image", M, A), Call("models.training_images.delete", A, model_id=M)),
     (Call("set_training_pairs", M, [PAIR]), Call("models.training_images.replace_pairs", M, body=[PAIR])),
     (Call("set_training_pairs", M, [TrainingImagePair(**PAIR), TrainingImagePair(source_id="a", target_id="b")]),
@@ -139,6 +153,7 @@ CASES = [
     (Call("set_training_pairs", M, []), Call("models.training_images.replace_pairs", M, body=[])),
     (Call("caption_asset", A, "ein „Held“\n"), Call("assets.update", A, description="ein „Held“\n")),
     (Call("get_asset", A), Call("assets.retrieve", A)),
+    (Call("get_asset", A, original_assets=True), Call("assets.retrieve", A, original_assets=True)),
     (Call("name_asset", A, "größer.png"), Call("assets.update", A, name="größer.png")),
     (Call("create_upload", **UPLOAD), Call("uploads.create", **UPLOAD)),
     (Call("complete_upload", U), Call("uploads.trigger_action", U, action="complete")),
@@ -146,7 +161,11 @@ CASES = [
     (Call("quote_training", M), Call("models.train.trigger", M, dry_run="true")),
     (Call("quote_training", M, {"rank": 16}, tier="api", training_images_count=12),
      Call("models.train.trigger", M, parameters={"rank": 16}, dry_run="api", training_images_count=12)),
+    (Call("quote_training", M, original_assets=True),
+     Call("models.train.trigger", M, dry_run="true", original_assets=True)),
     (Call("train", M, model=READY), Call("models.train.trigger", M)),
+    (Call("train", M, {"rank": 16}, original_assets=True, model=READY),
+     Call("models.train.trigger", M, parameters={"rank": 16}, original_assets=True)),
     (Call("train", M, {}, model=READY), Call("models.train.trigger", M, parameters={})),
     (Call("train", M, {"learningRate": 1e-05, "samplePrompts": ["ä", ""], "scaleLr": False}, model=READY),
      Call("models.train.trigger", M, parameters={
@@ -179,23 +198,14 @@ FILTERS = {
 }
 
 LEFT_OUT = {
-    # Only what the files behind the addresses look like, which nobody here opens.
-    "models.create": {"original_assets"},
-    "models.retrieve": {"original_assets"},
-    "models.update": {"original_assets"},
-    "models.get_bulk": {"original_assets"},
-    "models.description.retrieve": {"original_assets"},
-    "models.description.update": {"original_assets"},
-    "models.training_images.add": {"original_assets"},
     # One image is replaced by one; ``assetIds`` could only hold one as well.
-    "models.training_images.replace": {"original_assets", "asset_ids"},
-    "models.train.trigger": {"original_assets"},
+    "models.training_images.replace": {"asset_ids"},
     # An archive of one's own model costs nothing.
     "models.download": {"dry_run"},
-    "assets.retrieve": {"original_assets", "with_embedding", "with_quality_gate_details"},
+    "assets.retrieve": {"with_embedding", "with_quality_gate_details"},
     # A file on disk, for a dataset; the price of an upload is nothing.
     "uploads.create": {"asset_options", "civitai_model_url", "dry_run", "hugging_face_model_name", "url"},
-    # Of an asset only the name and the caption matter to a training.
+    # Of an asset only the name and the caption matter to a training; nobody reads the addresses in the answer.
     "assets.update": {
         *("original_assets", "canvas", "disable_snapshot", "lock_expires_at", "lock_id", "thumbnail"),
     },

@@ -7,6 +7,7 @@ from airflow_provider_scenario.client.errors import (
     AlreadyTrainingError,
     AlreadyTrainingImageError,
     AuthenticationError,
+    ConflictError,
     NotFoundError,
     PlanCeilingError,
     RequestRefusedError,
@@ -76,7 +77,7 @@ def test_any_bytes_can_be_a_body(content, body):
     ("status", "body", "headers", "kind"),
     [
         (400, {"reason": '"name" must be a string'}, {}, RequestRefusedError),
-        (409, {"message": "conflict"}, {}, RequestRefusedError),
+        (409, {"message": "conflict"}, {}, ConflictError),
         (422, ["wrong"], {}, RequestRefusedError),
         (402, {"message": "pay"}, {}, RequestRefusedError),
         (405, None, {}, RequestRefusedError),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import base64
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 
@@ -13,6 +13,7 @@ from airflow_provider_scenario.client.errors import (
     InvalidInputError,
     NotFoundError,
     RequestRefusedError,
+    ScenarioError,
     ServiceError,
 )
 from airflow_provider_scenario.client.scenario import UNSET, ScenarioClient
@@ -309,6 +310,112 @@ def test_a_filter_nobody_knows_is_refused_because_the_service_would_ignore_it(cl
     assert service.sent == []
 
 
+HALF_AN_EMOJI = "\ud83d"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        HALF_AN_EMOJI,
+        object(),
+        {"a": 1},
+        b"bytes",
+        float("nan"),
+        float("inf"),
+        [HALF_AN_EMOJI],
+        [object()],
+        [["a"]],
+        datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14))),
+        HALF_AN_EMOJI * 10_000_000,
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+@pytest.mark.parametrize(
+    ("field", "call"),
+    [
+        ("tags", lambda client, value: client.list_models(tags=value)),
+        ("status", lambda client, value: client.list_models(status=value)),
+        ("collection_id", lambda client, value: client.list_models(collection_id=value)),
+        ("created_after", lambda client, value: client.list_models(created_after=value)),
+        ("page_size", lambda client, value: client.list_jobs(page_size=value)),
+        ("author_id", lambda client, value: client.list_jobs(author_id=value)),
+        ("types", lambda client, value: client.list_jobs(types=value)),
+    ],
+)
+def test_a_filter_that_cannot_be_sent_is_refused_by_its_name(client, service, field, call, value):
+    with pytest.raises(InvalidInputError, match=f"^{field} is ") as caught:
+        call(client, value)
+    assert (service.sent, len(str(caught.value)) < 1000) == ([], True)
+
+
+@pytest.mark.parametrize(
+    ("value", "sent"),
+    [("50", "50"), (50, "50"), (True, "true"), (date(2026, 3, 1), "2026-03-01"), (["a", 1], "a,1"), ({"a"}, "a")],
+)
+def test_a_filter_may_be_text_a_number_a_date_or_a_list(client, service, value, sent):
+    service.answers({"jobs": []})
+    list(client.list_jobs(types=value))
+    assert service.sent[0].query["types"] == sent
+
+
+@pytest.mark.parametrize(
+    ("field", "call"),
+    [
+        ("name", lambda client: client.create_model(name=HALF_AN_EMOJI)),
+        ("shortDescription", lambda client: client.update_model("m", short_description=f"a {HALF_AN_EMOJI}")),
+        ("add[1]", lambda client: client.update_tags("m", add=["a", HALF_AN_EMOJI])),
+        ("description", lambda client: client.caption_asset("a", HALF_AN_EMOJI)),
+        ("concepts[0].modelId", lambda client: client.create_model(concepts=[{"model_id": HALF_AN_EMOJI, "scale": 1}])),
+        ("name", lambda client: client.add_training_image("m", data=PNG, name=HALF_AN_EMOJI)),
+        ("parameters.samplePrompts[1]", lambda client: client.train("m", {"sample_prompts": ["a", HALF_AN_EMOJI]})),
+        ("[0].instruction", lambda client: client.set_training_pairs("m", [{"instruction": HALF_AN_EMOJI}])),
+    ],
+)
+def test_half_an_emoji_in_a_body_is_refused_by_the_name_of_its_field(client, service, field, call):
+    with pytest.raises(InvalidInputError) as caught:
+        call(client)
+    assert f" {field} is not valid Unicode" in str(caught.value)
+    assert service.sent == []
+
+
+LONG = "x" * 10_000_000
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda client: client.get_model(LONG),
+        lambda client: client.get_model([LONG]),
+        lambda client: client.get_models(LONG),
+        lambda client: client.get_models([[LONG]]),
+        lambda client: client.add_training_image("m", data=b"?", name=LONG),
+        lambda client: client.list_models(tags=[[LONG]]),
+        lambda client: client.create_model(name=LONG),
+        lambda client: client.get_model("m", original_assets=LONG),
+    ],
+)
+def test_no_message_repeats_ten_megabytes_of_input(client, service, call):
+    service.answers((400, {"reason": "too long"}))
+    with pytest.raises(ScenarioError) as caught:
+        call(client)
+    assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize("value", [True, 5, None, b"a", {"a": 1}, [1], [["a"]], [None]], ids=repr)
+def test_what_is_no_list_of_texts_is_refused_by_its_name(client, service, value):
+    with pytest.raises(InvalidInputError, match=r"^model_ids must be a list"):
+        client.get_models(value)
+    assert service.sent == []
+
+
+@pytest.mark.parametrize("value", ["true", "", 1, 0, [True]])
+def test_a_switch_is_true_or_false(client, service, value):
+    for switch in ("minimal", "original_assets"):
+        with pytest.raises(InvalidInputError, match=f"^{switch} is .* give True or False"):
+            client.get_models(["m"], **{switch: value})
+    assert service.sent == []
+
+
 def test_a_status_filter_the_service_ignores_is_told(client, service, caplog, monkeypatch):
     monkeypatch.setattr(schemas, "_told", set())
     service.answers({"models": []})
@@ -475,6 +582,59 @@ def test_an_update_sends_what_a_template_has_made_text_of_as_the_api_has_it(clie
     service.answers(MODEL)
     client.update_model("model_1", epoch=3, parameters={"nb_epochs": "4", "extra_parameters": {"nbEpoch": 1}})
     assert service.sent[0].body == {"epoch": "000003", "parameters": {"nbEpochs": 4, "nbEpoch": 1}}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"job": {"id": "job_1", "type": "musubi-model-training"}, "creativeUnits": {"estimatedCreativeUnits": 150}},
+        {"job": {"jobId": None, "id": "job_1", "jobType": "", "type": "musubi-model-training"}, "estimatedCost": 150},
+        {
+            "job": {"jobId": "job_1", "jobType": "musubi-model-training"},
+            "creativeUnitsCost": None,
+            "creativeUnits": {"estimatedCreativeUnits": 150},
+        },
+        {"jobId": "job_1", "job": {"jobType": "musubi-model-training"}, "creativeUnitsCost": 150},
+    ],
+    ids=["the guide's answer", "null in one spelling", "a mix", "the job's id alone"],
+)
+def test_a_started_training_is_read_in_every_spelling(client, service, answer):
+    service.answers(answer)
+    started = client.train("model_1", model=READY)
+    assert (started.job.job_id, started.job.job_type) == ("job_1", "musubi-model-training")
+    assert started.creative_units_cost == 150
+
+
+@pytest.mark.parametrize("job", [{}, {"job": None}, {"job": {}}])
+def test_a_training_that_only_the_model_tells_of_is_started(client, service, job):
+    service.answers({**job, "model": {"id": "model_1", "status": "training", "jobId": "job_1"}})
+    assert client.train("model_1", model=READY).job.job_id == "job_1"
+
+
+def test_a_dry_run_of_a_model_that_trains_is_no_started_training(client, service):
+    service.answers((269, {"model": {"id": "model_1", "status": "training", "jobId": "job_1"}, "creativeUnitsCost": 5}))
+    with pytest.raises(ServiceError, match="without a job"):
+        client.train("model_1", model=READY)
+
+
+def test_a_job_is_read_in_either_spelling(client, service):
+    service.answers({"job": {"id": "job_1", "type": "upload"}}, {"jobs": [{"id": "job_2", "status": "Succeeded"}]})
+    job = client.get_job("job_1")
+    [listed] = client.list_jobs()
+    assert (job.job_id, job.job_type, listed.job_id, listed.status) == ("job_1", "upload", "job_2", "success")
+
+
+@pytest.mark.parametrize("answer", [{"jobId": "job_1"}, {"job": {"id": "job_1"}}, {"job": {"jobId": "job_1"}}])
+def test_the_job_of_a_download_is_read_in_either_spelling(client, service, answer):
+    service.answers(answer)
+    assert client.download_model("model_1") == "job_1"
+
+
+def test_a_dataset_that_cannot_be_read_fails_who_needs_it_and_not_who_only_waits(client, service):
+    service.answers({"model": {"id": "model_1", "status": "trained", "trainingImages": [{"id": None}]}})
+    with pytest.raises(ServiceError, match="trainingImages"):
+        client.get_model("model_1")
+    assert client.get_model("model_1", only_status=True).status == "trained"
 
 
 def test_a_second_training_is_refused_by_name(client, service):

@@ -154,6 +154,31 @@ def test_an_unreadable_object_says_whether_the_call_may_have_been_done(maybe_don
     assert caught.value.maybe_done is maybe_done
 
 
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        ("success", "success"),
+        ("SUCCESS", "success"),
+        ("succeeded", "success"),
+        ("Completed", "success"),
+        ("failed", "failure"),
+        ("Failure", "failure"),
+        ("cancelled", "canceled"),
+        ("CANCELED", "canceled"),
+        ("In-Progress", "in-progress"),
+    ],
+)
+def test_the_status_of_a_job_is_read_in_every_spelling(warnings, sent, status):
+    assert (Job.model_validate({"jobId": "j", "status": sent}).status, warnings()) == (status, [])
+
+
+def test_the_status_of_a_model_is_read_in_any_letter_case(warnings):
+    assert (Model.model_validate({"id": "m", "status": "Training-Canceled"}).status, warnings()) == (
+        "training-canceled",
+        [],
+    )
+
+
 def test_a_status_nobody_knows_is_kept_and_told_once(warnings):
     for _ in range(3):
         assert read({"id": "m", "status": "hibernating"}).status == "hibernating"

@@ -12,6 +12,7 @@ import requests
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError, ProtocolError, ReadTimeoutError
 
 from airflow_provider_scenario.client.errors import (
+    ConflictError,
     InvalidInputError,
     PlanCeilingError,
     RequestRefusedError,
@@ -24,6 +25,7 @@ from airflow_provider_scenario.client.transport import Transport, path
 from tests.unit.client.conftest import KEY, NOW, READY, SECRET
 
 OVERLOADED = (503, {"message": "overloaded"})
+SAID_TRUE, SAID_FALSE = {"x-should-retry": "true"}, {"x-should-retry": "false"}
 TOO_MANY = (429, {"message": "Too Many Requests"})
 
 
@@ -115,6 +117,8 @@ def test_a_netrc_file_does_not_replace_the_key(service, transport, monkeypatch, 
         {"base_url": "https://scenario.test?key=secret-in-the-address"},
         {"api_key": ""},
         {"api_secret": ""},
+        {"api_key": "\ud83d"},
+        {"api_secret": "\ud83d"},
         {"timeout": 0},
         {"timeout": (1, -1)},
         {"timeout": float("nan")},
@@ -132,6 +136,21 @@ def test_settings_that_cannot_work_are_refused_at_once(wrong):
 def test_a_body_that_is_no_json_is_refused_before_anything_is_sent(transport, service, body):
     with pytest.raises(InvalidInputError, match="Nothing was sent"):
         transport.request("POST", "/models", asked="create", repeatable=False, json=body)
+    assert service.sent == []
+
+
+def test_a_project_that_cannot_be_sent_is_refused_by_its_name(service):
+    session = requests.Session()
+    session.mount("https://", service)
+    with pytest.raises(InvalidInputError, match=r"^project_id is text that is not valid Unicode"):
+        ask(Transport("https://scenario.test", KEY, SECRET, project_id="\ud83d", session=session))
+    assert service.sent == []
+
+
+def test_a_token_in_a_query_is_not_in_the_message_that_it_cannot_be_sent(transport, service):
+    with pytest.raises(InvalidInputError) as caught:
+        transport.request("GET", "/x", asked="ask", repeatable=True, query={"apiToken": "a-secret-token\ud83d"})
+    assert "a-secret-token" not in str(caught.value)
     assert service.sent == []
 
 
@@ -159,6 +178,8 @@ def test_an_id_is_one_segment_of_the_path(model_id):
         "a b",
         "a\n",
         "\x00",
+        "\ud83d",
+        "x" * 1001,
         "None",
     ],
 )
@@ -200,14 +221,25 @@ def test_a_bad_id_is_called_by_its_field(segments, field):
         *((nothing_sent(kind), repeatable, 4) for kind in ("refused", "timeout") for repeatable in (True, False)),
         *((lost(kind), True, 4) for kind in LOST),
         *((lost(kind), False, 1) for kind in LOST),
-        *(((status, {}), True, 4) for status in (408, 500, 502, 503, 504, 599)),
-        *(((status, {}), False, 1) for status in (408, 500, 502, 503, 504, 599)),
+        *(((status, {}), True, 4) for status in (408, 409, 500, 502, 503, 504, 599)),
+        *(((status, {}), False, 1) for status in (408, 409, 500, 502, 503, 504, 599)),
         (TOO_MANY, True, 4),
         (TOO_MANY, False, 4),
         ((429, {"details": {"remainingSeconds": 5}}), False, 4),
         ((429, {"name": "PlanLimitReachedError", "details": {"actionName": "train-model"}}), True, 1),
         ((429, {"details": {"actionName": "parallel-training", "actionLimit": 1}}), True, 1),
-        *(((status, {}), True, 1) for status in (301, 302, 307, 400, 401, 402, 403, 404, 405, 409, 410, 413, 418, 422)),
+        *(((status, {}), True, 1) for status in (301, 302, 307, 400, 401, 402, 403, 404, 405, 410, 413, 418, 422)),
+        ((409, {"reason": "Model is already training"}), True, 1),
+        *(((status, {}, SAID_TRUE), True, 4) for status in (400, 401, 403, 404, 409, 413, 422, 429, 500)),
+        *(((status, {}, SAID_TRUE), False, 1) for status in (400, 401, 403, 404, 408, 409, 413, 422, 500)),
+        *(((status, {}, SAID_FALSE), True, 1) for status in (400, 401, 408, 409, 429, 500, 503)),
+        *(((status, {}, SAID_FALSE), False, 1) for status in (400, 408, 409, 429, 500)),
+        ((500, {}, {"X-Should-Retry": " FALSE "}), True, 1),
+        ((400, {}, {"x-should-retry": "perhaps"}), True, 1),
+        ((500, {}, {"x-should-retry": "perhaps"}), True, 4),
+        ((302, {}, SAID_TRUE), True, 1),
+        ((429, {"name": "PlanLimitReachedError"}, SAID_TRUE), True, 1),
+        ((400, {"reason": "Model is already training"}, SAID_TRUE), True, 1),
         ((200, b'{"model": {"id'), True, 4),
         ((200, b'{"model": {"id'), False, 1),
         ((200, b"<html>"), True, 1),
@@ -222,7 +254,9 @@ def test_only_what_is_safe_and_may_help_is_sent_again(transport, service, answer
     assert len(service.sent) == tries
 
 
-@pytest.mark.parametrize("trouble", [OVERLOADED, TOO_MANY, nothing_sent("refused"), lost("reset")], ids=str)
+@pytest.mark.parametrize(
+    "trouble", [OVERLOADED, TOO_MANY, (409, {}), (400, {}, SAID_TRUE), nothing_sent("refused"), lost("reset")], ids=str
+)
 def test_a_call_that_succeeds_at_the_last_try_succeeds(transport, service, trouble):
     service.answers(trouble, trouble, trouble, {"model": {"id": "m"}})
     assert ask(transport).json == {"model": {"id": "m"}}
@@ -276,6 +310,28 @@ def test_the_wait_the_service_asks_for_is_kept_in_every_spelling(
     service.answers((status, body, headers), {})
     ask(transport)
     assert slept == [wait]
+
+
+def test_a_conflict_is_tried_again_with_the_usual_pauses_and_passes_later_for_all_we_know(transport, service, slept):
+    service.answers((409, {"reason": "The model is locked"}))
+    with pytest.raises(ConflictError, match="The model is locked") as caught:
+        ask(transport)
+    assert (slept, caught.value.permanent, caught.value.money) == ([0.5, 1.0, 2.0], False, "none")
+
+
+@pytest.mark.parametrize("repeatable", [True, False])
+def test_a_refusal_that_the_service_says_may_pass_is_not_permanent(transport, service, repeatable):
+    service.answers((400, {"reason": "not yet"}, SAID_TRUE))
+    with pytest.raises(RequestRefusedError, match="may succeed later") as caught:
+        ask(transport, repeatable=repeatable)
+    assert (caught.value.permanent, caught.value.money) == (False, "none")
+
+
+def test_a_plan_ceiling_stays_one_whatever_the_service_says_of_trying_again(transport, service):
+    service.answers((429, {"name": "PlanLimitReachedError", "details": {"actionName": "train-model"}}, SAID_TRUE))
+    with pytest.raises(PlanCeilingError) as caught:
+        ask(transport)
+    assert (len(service.sent), caught.value.permanent) == (1, True)
 
 
 def test_a_wait_beyond_a_minute_is_the_callers_to_decide(transport, service, slept):

@@ -2,7 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_scenario.client.errors import AuthenticationError, NotFoundError, ServiceError, ThrottledError
+from airflow_provider_scenario.client.errors import (
+    AuthenticationError,
+    ConflictError,
+    NotFoundError,
+    ServiceError,
+    ThrottledError,
+)
+from airflow_provider_scenario.client.schemas import Job, Model
 from airflow_provider_scenario.watch.decision import Sighting, TrainingWatch
 
 
@@ -51,6 +58,91 @@ def test_no_pause_reaches_past_the_deadline():
 @pytest.mark.parametrize("error", [AuthenticationError("wrong key"), NotFoundError("no such model")])
 def test_a_permanent_error_ends_the_waiting(error):
     assert watch().see(error, now=0) == "refused"
+
+
+def test_a_conflict_does_not_end_the_waiting():
+    assert watch().see(ConflictError("Scenario refused to read model model_1: locked."), now=0) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        ("success", "trained"),
+        ("Succeeded", "trained"),
+        ("completed", "trained"),
+        ("failure", "failed"),
+        ("FAILED", "failed"),
+        ("canceled", "canceled"),
+        ("cancelled", "canceled"),
+        ("in-progress", None),
+        ("a-status-of-next-month", None),
+        (None, None),
+    ],
+)
+def test_a_job_ends_the_waiting_in_every_spelling_of_its_end(status, outcome):
+    seen = Sighting.of_job(Job.model_validate({"id": "job_1", "status": status}))
+    assert watch().see(seen, now=0) == outcome
+
+
+def test_a_model_that_is_a_draft_does_not_end_the_waiting():
+    assert watch().see(Sighting.of_model(Model.model_validate({"id": "m", "status": "draft"})), now=0) is None
+
+
+PAGE = "https://app.scenario.com/models/model_1"
+
+
+def test_what_a_person_must_do_is_said_at_once_with_the_place():
+    waiting = watch()
+    waiting.see(running(stage="pending-captcha", model_name="ink", page=PAGE), now=0)
+    assert waiting.warning == (
+        "Training 'ink' (model_1) waits for a person (pending-captcha) and cannot go on without: to clone a voice, "
+        "Scenario wants a captcha to be read aloud. Open the model in Scenario's web app and solve the captcha there: "
+        f"{PAGE}"
+    )
+
+
+def test_what_a_person_must_do_is_said_once_and_not_once_a_poll():
+    waiting = watch()
+    rejected = running(stage="ready-for-captcha", retry_count=1, retryable_error="The captcha was rejected.")
+    told = []
+    for seen in (
+        running(),
+        running(stage="pending-captcha"),
+        running(stage="pending-captcha"),
+        outage(),
+        running(stage="pending-captcha"),
+        rejected,
+        rejected,
+        running(),
+        running(stage="pending-captcha", retry_count=1),
+    ):
+        waiting.see(seen, now=0)
+        told.append(bool(waiting.warning))
+    assert told == [False, True, False, False, False, True, False, False, True]
+
+
+def test_a_captcha_that_was_not_accepted_is_told_with_the_reason():
+    waiting = watch()
+    waiting.see(running(stage="ready-for-captcha", retry_count=1, retryable_error="The captcha was rejected."), now=0)
+    assert "The last try failed: The captcha was rejected. Open the model" in str(waiting.warning)
+
+
+def test_a_model_that_is_trained_needs_no_person_whatever_its_progress_says():
+    progress = {"stage": "pending-captcha", "captchaImageUrl": "https://cdn.test/a.png?Signature=signed-part"}
+    model = {"id": "model_1", "status": "trained", "trainingProgress": progress}
+    waiting = watch()
+    waiting.see(Sighting.of_model(Model.model_validate(model)), now=0)
+    assert waiting.warning is None
+
+
+def test_the_address_of_the_captcha_is_in_no_line():
+    progress = {"stage": "pending-captcha", "captchaImageUrl": "https://cdn.test/a.png?Signature=signed-part"}
+    model = {"id": "model_1", "status": "training", "trainingProgress": progress}
+    seen = Sighting.of_model(Model.model_validate(model))
+    waiting = watch()
+    waiting.see(seen, now=0)
+    assert waiting.warning
+    assert "cdn.test" not in f"{waiting.warning} {waiting.news} {seen!r}"
 
 
 def test_an_outage_never_fails_the_waiting_and_slows_it_down_to_a_bound():

@@ -8,14 +8,16 @@ import pytest
 
 from airflow_provider_scenario.client.budget import RequestBudget
 from airflow_provider_scenario.client.errors import AuthenticationError
+from airflow_provider_scenario.client.schemas import Job, Model
 from airflow_provider_scenario.exceptions import TrainingTimeoutError, WatchingRefusedError
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.operators.model import ScenarioAddTrainingImagesOperator, ScenarioCreateModelOperator
 from airflow_provider_scenario.operators.training import ScenarioTrainModelOperator
 from airflow_provider_scenario.sensors.training import ScenarioTrainingSensor
 from airflow_provider_scenario.triggers.training import ScenarioTrainingTrigger
+from airflow_provider_scenario.watch.cancelling import StoppableTraining
 from airflow_provider_scenario.watch.decision import TrainingWatch
-from airflow_provider_scenario.watch.polling import Poller, wait_for_training
+from airflow_provider_scenario.watch.polling import Poller, poll, sighting, wait_for_training
 from tests.unit.conftest import connection
 
 
@@ -55,6 +57,7 @@ def wait(training, clock, log, *, deadline=float("inf")):
     "outage",
     [
         {"kind": "status", "status": 503},
+        {"kind": "status", "status": 409},
         {"kind": "close"},
         {"kind": "429"},
         {"kind": "garbage"},
@@ -85,6 +88,40 @@ def test_an_outage_until_the_tasks_own_time_is_up_says_what_became_of_the_traini
     end = wait(training, Clock(), [], deadline=3000)
     with pytest.raises(TrainingTimeoutError, match=r"could not be cancelled and may go on, and so may its cost: .*503"):
         operator.conclude(context, end)
+
+
+class OneModel:
+    """A client that reads this model, whoever asks."""
+
+    def __init__(self, **model):
+        self.model = {"id": "model_1", "jobId": "job_1", **model}
+
+    def get_model(self, model_id, *, only_status):
+        return Model.read(self.model, asked=f"read model {model_id}", only_status=only_status)
+
+    def get_job(self, job_id):
+        return Job.model_validate({"id": job_id, "status": "Succeeded"})
+
+
+@pytest.mark.parametrize("dataset", [{"trainingImages": [{"id": None}]}, {"trainingImagePairs": "?"}])
+def test_a_dataset_that_cannot_be_read_does_not_end_the_watch_of_a_training(dataset):
+    seen = poll(OneModel(status="trained", **dataset), "model_1", "job_1")
+    assert sighting(seen).status == "trained"
+
+
+@pytest.mark.parametrize("status", [{}, {"status": None}, {"status": 7}, {"status": ["trained"]}])
+def test_where_the_model_tells_no_status_its_job_tells_the_end(status):
+    assert sighting(poll(OneModel(**status), "model_1", "job_1")).status == "trained"
+    assert sighting(poll(OneModel(**status), "model_1", None)).status == ""
+
+
+def test_a_cancellation_that_meets_a_conflict_is_not_taken_for_one_that_is_not_needed(emulator, training):
+    emulator.fault(kind="status", status=409, route="/models/*/train/action", times=None)
+    with ScenarioHook().connect(max_tries=1) as client:
+        stoppable = StoppableTraining(model_id=training["model_id"])
+        assert "could not be cancelled and may go on" in stoppable.cancel(client)
+        emulator.clear_faults()
+        assert "was cancelled" in stoppable.cancel(client)
 
 
 @pytest.mark.parametrize("lost", [{"kind": "close"}, {"kind": "status", "status": 503}])

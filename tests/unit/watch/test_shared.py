@@ -10,7 +10,7 @@ import weakref
 import pytest
 
 from airflow_provider_scenario.client.budget import RequestBudget
-from airflow_provider_scenario.client.errors import AuthenticationError, NotFoundError, ServiceError
+from airflow_provider_scenario.client.errors import AuthenticationError, ConflictError, NotFoundError, ServiceError
 from airflow_provider_scenario.client.schemas import Job, Model
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.triggers.training import ScenarioTrainingTrigger
@@ -33,7 +33,7 @@ class Client:
             raise self.trouble.pop(0)
         return [Model(id=each, status="training", job_id=f"job_of_{each}") for each in ids if each not in self.gone]
 
-    def get_model(self, model_id):
+    def get_model(self, model_id, *, only_status=False):
         self.singles.append(model_id)
         if model_id in self.gone:
             raise NotFoundError(f"there is no model {model_id}")
@@ -153,6 +153,12 @@ async def test_refused_credentials_are_told_to_all_after_the_connection_was_read
     hook.client.trouble = [AuthenticationError("403")]
     assert {type(each) for each in await all_of(poller, ids(3))} == {AuthenticationError}
     assert hook.renewed == [True]
+
+
+async def test_a_conflict_is_told_to_all_and_not_asked_about_one_by_one(hook, poller):
+    hook.client.trouble = [ConflictError("Scenario refused to read 2 models: locked.")]
+    assert {type(seen) for seen in await all_of(poller, ids(2))} == {ConflictError}
+    assert hook.client.singles == []
 
 
 async def test_polls_wait_for_their_turn_in_the_budget(hook, poller):

@@ -1,0 +1,100 @@
+"""What can be sent: a value as a query holds it, a body as JSON, and a clear error for what can be neither."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime
+from typing import Any
+
+from airflow_provider_scenario.client.errors import InvalidInputError
+
+LONGEST_SHOWN = 300
+"""Characters of what was asked, or of a value, in a message."""
+
+
+def encoded(body: Mapping[str, Any] | list[Any]) -> bytes:
+    """
+    A body as it goes over the wire.
+
+    :raises InvalidInputError: it cannot be JSON.
+    """
+    try:
+        return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    except UnicodeEncodeError:
+        raise InvalidInputError(
+            f"The request cannot be written as JSON: {cut(_not_utf8(body) or 'a text')} is not valid Unicode, it has "
+            "half of a surrogate pair in it. Nothing was sent."
+        ) from None
+    except (TypeError, ValueError, RecursionError) as problem:
+        raise InvalidInputError(f"The request cannot be written as JSON: {problem}. Nothing was sent.") from None
+
+
+def query_text(field: str, value: object) -> str:
+    """
+    A value as a query holds it; None is empty, a list is joined by commas.
+
+    :param field: what the value is called where it came from.
+    :raises InvalidInputError: the value is of a kind that no query can hold, or has half an emoji in it.
+    """
+    if isinstance(value, list | tuple | set | frozenset):
+        return ",".join(_one_text(field, item) for item in value)
+    return "" if value is None else _one_text(field, value)
+
+
+def _one_text(field: str, value: object) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case datetime():
+            with contextlib.suppress(OverflowError):
+                moment = value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+                return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        case date():
+            return value.isoformat()
+        case str():
+            if is_utf8(value):
+                return value
+            # Without the value: a token may be among what is sent in a query.
+            raise InvalidInputError(
+                f"{field} is text that is not valid Unicode, it has half of a surrogate pair in it. Nothing was sent."
+            )
+        case int() | float() if math.isfinite(value):
+            return str(value)
+    raise InvalidInputError(
+        f"{field} is {cut(repr(value))}: give text, a number, true or false, a date, or a list of these. Nothing was "
+        "sent."
+    )
+
+
+def is_utf8(text: str) -> bool:
+    """Whether it can be sent: half of a surrogate pair, such as half an emoji, cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _not_utf8(body: object, where: str = "") -> str | None:
+    """The place of a text that cannot be sent, such as ``parameters.samplePrompts[2]``; None if there is none."""
+    match body:
+        case str():
+            return None if is_utf8(body) else where or "it"
+        case Mapping():
+            places: Iterable[tuple[object, str]] = (
+                pair
+                for name, item in body.items()
+                for pair in ((name, f"a name in {where or 'it'}"), (item, f"{where}.{name}" if where else str(name)))
+            )
+        case list() | tuple():
+            places = ((item, f"{where}[{index}]") for index, item in enumerate(body))
+        case _:
+            return None
+    return next((found for item, place in places if (found := _not_utf8(item, place))), None)
+
+
+def cut(text: str, longest: int = LONGEST_SHOWN) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "…"
