@@ -186,7 +186,8 @@ def subjects(call: Call) -> list[str]:
         except (ValueError, RecursionError):
             body = None
         if isinstance(body, dict):
-            ids += [item for item in body.get("modelIds") or [] if isinstance(item, str)]
+            named = body.get("modelIds")
+            ids += [item for item in named if isinstance(item, str)] if isinstance(named, list) else []
             found += [body[field] for field in ("name", "modelId") if isinstance(body.get(field), str)]
     for model_id in ids:
         found.append(model_id)

@@ -135,6 +135,7 @@ def concepts(call: Call, body: dict[str, Any]) -> list[dict[str, Any]]:
         checks.number(concept["scale"], f"concepts[{index}].scale", least=-2, most=2)
         if concept["modelId"] not in call.state.models:
             raise Refusal(404, f"Model {concept['modelId']} not found", "ModelNotFoundError")
+        checks.text(concept, "modelEpoch", label=f"concepts[{index}].modelEpoch")
         checked.append({key: concept[key] for key in ("modelId", "scale", "modelEpoch") if key in concept})
     return checked
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+CENTURY = 100 * 365 * 24 * 3600.0
+"""Seconds; the longest that anything takes. Dates beyond the year 9999 cannot be written."""
 
 
 class Strict(BaseModel):
@@ -16,14 +19,18 @@ class Strict(BaseModel):
 class Settings(Strict):
     """How the emulated service behaves until told otherwise."""
 
-    training_seconds: float = Field(5.0, ge=0, description="How long a training lasts, from its start to its end.")
-    training_seconds_by_model: dict[str, float] = Field(
+    training_seconds: float = Field(
+        5.0, ge=0, le=CENTURY, description="How long a training lasts, from its start to its end."
+    )
+    training_seconds_by_model: dict[str, Annotated[float, Field(ge=0, le=CENTURY)]] = Field(
         default_factory=dict, description="The same for models whose name or id matches a glob; the first match counts."
     )
     parallel_training: int | None = Field(None, ge=0, description="Plan ceiling: trainings at a time. 0: none at all.")
     train_model: float | None = Field(None, ge=0, description="Plan ceiling: creative units that trainings may cost.")
     add_training_image: int = Field(50, ge=0, description="Plan ceiling: training images a model.")
-    cooldown_seconds: float = Field(0.0, ge=0, description="How long after a launch the next one is refused.")
+    cooldown_seconds: float = Field(
+        0.0, ge=0, le=CENTURY, description="How long after a launch the next one is refused."
+    )
     auth_status: Literal[401, 403] = Field(
         403, description="What a wrong key gets: 403 (the gateway) or 401 (the docs)."
     )
@@ -33,7 +40,9 @@ class Settings(Strict):
     )
     requests_per_minute: int | None = Field(None, ge=0, description="Answer 429 beyond that many; none: no limit.")
     send_retry_after: bool = Field(False, description="Whether a rate-limit 429 carries Retry-After.")
-    listing_seconds: float = Field(5.0, ge=0, description="Workshop: how long listing a synced file takes at least.")
+    listing_seconds: float = Field(
+        5.0, ge=0, le=CENTURY, description="Workshop: how long listing a synced file takes at least."
+    )
     fetch_files: bool = Field(
         True,
         description="Workshop: fetch a synced file from its downloadUrl, and fail its listing if it cannot be had or "
@@ -55,7 +64,10 @@ class Settings(Strict):
     )
     workshop_requests_per_minute: int | None = Field(None, ge=0, description="Workshop: throttle beyond that many.")
     gateway_clock_skew: float = Field(
-        0.0, description="Workshop: seconds by which its gateway's clock is ahead. Its Date says so."
+        0.0,
+        ge=-CENTURY / 10,
+        le=CENTURY,
+        description="Workshop: seconds by which its gateway's clock is ahead. Its Date says so.",
     )
     callback_url: str | None = Field(
         None,
@@ -63,7 +75,9 @@ class Settings(Strict):
         description="Workshop: POST an event there when a listing has ended. What the real one looks like is not "
         "published: name, body, signature are guesses. Sent once, never again.",
     )
-    url_seconds: float = Field(3600.0, gt=0, description="How long a signed URL is good for, to the next minute.")
+    url_seconds: float = Field(
+        3600.0, gt=0, le=CENTURY, description="How long a signed URL is good for, to the next minute."
+    )
 
 
 class Fault(Strict):
@@ -94,7 +108,7 @@ class Fault(Strict):
     retry_after: float | None = Field(None, description="Seconds for the Retry-After of a 429; null: no such header.")
     garbage: Literal["html", "text", "truncated", "empty"] = "html"
     seconds: float = Field(
-        1.0, ge=0, description="How long a slow answer takes, or a hanging one leaves the line open."
+        1.0, ge=0, le=CENTURY, description="How long a slow answer takes, or a hanging one leaves the line open."
     )
 
     @model_validator(mode="after")

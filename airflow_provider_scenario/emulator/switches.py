@@ -1,25 +1,40 @@
 """What a test or a curious person may turn under ``/emulator``. No credentials: it is a local tool."""
 
 import itertools
+from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, HTTPException
+from fastapi import APIRouter, Body, HTTPException, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import ValidationError
 
 from airflow_provider_scenario.emulator.lifecycle import settle
-from airflow_provider_scenario.emulator.settings import Fault, Outcome, Settings
+from airflow_provider_scenario.emulator.routing import Refusal, read_json
+from airflow_provider_scenario.emulator.settings import CENTURY, Fault, Outcome, Settings
 from airflow_provider_scenario.emulator.state import State
-
-CENTURY = 100 * 365 * 24 * 3600.0
-"""Seconds. Dates beyond the year 9999 cannot be written."""
 
 SECRETS = {"api_secret", "api_token"}
 """Settings that are not shown: whoever may read the settings need not know them."""
 
 
+class _ReadableJson(APIRoute):
+    """Refuses what Python reads and JSON cannot say: it could not be shown again in an answer."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def checked(request: Request) -> Response:
+            try:
+                read_json(await request.body())
+            except Refusal as refusal:
+                raise HTTPException(422, refusal.reason) from None
+            return await handle(request)
+
+        return checked
+
+
 def switches(state: State) -> APIRouter:
-    router = APIRouter(prefix="/emulator")
+    router = APIRouter(prefix="/emulator", route_class=_ReadableJson)
     outcome_ids = itertools.count(1)
 
     @router.get("")
@@ -105,6 +120,8 @@ def switches(state: State) -> APIRouter:
     @router.post("/advance")
     async def advance(seconds: Annotated[float, Body(embed=True, ge=0, le=CENTURY)]) -> dict[str, float]:
         """Move the emulator's clock on: {"seconds": 3600}. Trainings, cool-downs and signed URLs all live by it."""
+        if state.clock_offset + seconds > CENTURY:
+            raise HTTPException(422, "The clock can be moved on by a hundred years altogether; POST /emulator/reset")
         state.clock_offset += seconds
         return {"seconds": seconds, "clock_offset": state.clock_offset}
 
