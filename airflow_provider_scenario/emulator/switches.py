@@ -27,7 +27,7 @@ class _ReadableJson(APIRoute):
             try:
                 read_json(await request.body())
             except Refusal as refusal:
-                raise HTTPException(422, refusal.reason) from None
+                raise HTTPException(400, refusal.reason) from None
             return await handle(request)
 
         return checked
