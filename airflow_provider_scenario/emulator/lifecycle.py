@@ -5,7 +5,7 @@ from __future__ import annotations
 from airflow_provider_scenario.emulator import pictures
 from airflow_provider_scenario.emulator.records import Asset, Job, Model, Recipe
 from airflow_provider_scenario.emulator.state import State, iso
-from airflow_provider_scenario.emulator.trainers import COMPOSITION, DEFAULT_EPOCHS
+from airflow_provider_scenario.emulator.trainers import COMPOSITIONS, DEFAULT_EPOCHS
 
 MODEL_STATUS = {"success": "trained", "failure": "failed", "canceled": "training-canceled"}
 
@@ -42,7 +42,7 @@ def _publish_epochs(state: State, model: Model, now: float) -> None:
     """One checkpoint an epoch, but only where sample prompts were given; otherwise a single one without pictures."""
     last = int(model.parameters.get("nbEpochs", DEFAULT_EPOCHS))
     prompts: list[str] = model.parameters.get("samplePrompts") or []
-    if model.type == COMPOSITION:
+    if model.type in COMPOSITIONS:
         # A composition has no epochs of its own: one result, shown by at least one picture of its concepts together.
         last, prompts = 1, prompts or [model.name or "composition"]
     first = 1 if prompts else last
@@ -62,7 +62,7 @@ def _publish_epochs(state: State, model: Model, now: float) -> None:
 def _sample(state: State, model: Model, prompt: str, index: int, learned: float, now: float) -> str:
     """An asset that is painted when somebody looks at it."""
     sources = tuple(model.training_images)
-    if model.type == COMPOSITION:
+    if model.type in COMPOSITIONS:
         sources = tuple(
             pictured[index % len(pictured)] for concept in model.concepts if (pictured := _pictures_of(state, concept))
         )
@@ -74,7 +74,7 @@ def _sample(state: State, model: Model, prompt: str, index: int, learned: float,
         mime_type=pictures.sample_mime_type(state, sources),
         created_at=now,
         updated_at=now,
-        recipe=Recipe(sources, prompt, index, learned, blend=model.type == COMPOSITION),
+        recipe=Recipe(sources, prompt, index, learned, blend=model.type in COMPOSITIONS),
         width=pictures.SIDE,
         height=pictures.SIDE,
         source="inference-txt",

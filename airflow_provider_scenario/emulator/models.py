@@ -13,7 +13,7 @@ from airflow_provider_scenario.emulator.lifecycle import cancel_training
 from airflow_provider_scenario.emulator.records import Model
 from airflow_provider_scenario.emulator.routing import Answer, Call, Refusal, Routes
 from airflow_provider_scenario.emulator.state import iso
-from airflow_provider_scenario.emulator.trainers import MODEL_TYPES, checked_parameters
+from airflow_provider_scenario.emulator.trainers import checked_parameters, model_types
 from airflow_provider_scenario.emulator.views import PREVIEWED_IMAGES, model_view
 
 routes = Routes()
@@ -43,8 +43,9 @@ def model_answer(call: Call, model: Model) -> Answer:
 @routes.serve("POST", "/models")
 def create(call: Call) -> Answer:
     body = call.body()
+    checks.text(body, "baseModelId")  # says nothing that the type does not
     model_type = body.get("type", "custom")  # unknown which type the service takes; this one cannot be trained
-    checks.one_of(model_type, "type", MODEL_TYPES)
+    checks.one_of(model_type, "type", model_types(call.state.settings.limits))
     model = Model(
         call.state.new_id("model_"),
         model_type,
@@ -93,18 +94,22 @@ def _changes(call: Call, model: Model, body: dict[str, Any]) -> dict[str, Any]:
         if field in body:
             changes[attribute] = checks.text(body, field, nullable=True)
     if "type" in body and body["type"] != model.type:
-        checks.one_of(body["type"], "type", MODEL_TYPES)
+        checks.one_of(body["type"], "type", model_types(call.state.settings.limits))
         if model.status != "new":
             raise Refusal(400, "The type of a model can only be changed while its status is new")
         changes["type"] = body["type"]
     if "concepts" in body:
         changes["concepts"] = concepts(call, body)
     if "parameters" in body:
-        changes["parameters"] = checked_parameters(changes.get("type", model.type), body["parameters"])
+        changes["parameters"] = checked_parameters(
+            changes.get("type", model.type), body["parameters"], call.state.settings.limits
+        )
     if "thumbnail" in body:
         thumbnail = checks.text(body, "thumbnail", nullable=True)
         if thumbnail is not None and thumbnail not in call.state.assets:
             raise Refusal(404, f"Asset {thumbnail} not found", "AssetNotFoundError")
+        if thumbnail is not None and call.state.assets[thumbnail].kind != "image":
+            raise Refusal(400, f"Asset {thumbnail} is not an image")
         changes["thumbnail_id"] = thumbnail
     if "epoch" in body:
         changes["epoch"] = _chosen_epoch(model, checks.text(body, "epoch", nullable=True))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from airflow_provider_scenario.emulator.limits import Limits
 
 CENTURY = 100 * 365 * 24 * 3600.0
 """Seconds; the longest that anything takes. Dates beyond the year 9999 cannot be written."""
@@ -30,6 +32,9 @@ class Settings(Strict):
     add_training_image: int = Field(50, ge=0, description="Plan ceiling: training images a model.")
     cooldown_seconds: float = Field(
         0.0, ge=0, le=CENTURY, description="How long after a launch the next one is refused."
+    )
+    limits: Limits = Field(
+        default_factory=Limits, description="What to refuse where the sources disagree: strict or lenient, all or each."
     )
     auth_status: Literal[401, 403] = Field(
         403, description="What a wrong key gets: 403 (the gateway) or 401 (the docs)."
@@ -78,6 +83,22 @@ class Settings(Strict):
     url_seconds: float = Field(
         3600.0, gt=0, le=CENTURY, description="How long a signed URL is good for, to the next minute."
     )
+
+    @field_validator("limits", mode="before")
+    @classmethod
+    def _all_limits_at_once(cls, given: Any) -> Any:
+        return Limits.all(given) if given in ("strict", "lenient") else given
+
+    def changed(self, changes: dict[str, Any]) -> Settings:
+        """
+        These settings with some others; of the limits, too, those that are not given stay.
+
+        :raises ValidationError: there is no such setting, or it cannot have that value.
+        """
+        kept = self.model_dump()
+        if isinstance(changes.get("limits"), dict):
+            changes = {**changes, "limits": {**kept["limits"], **changes["limits"]}}
+        return Settings.model_validate({**kept, **changes})
 
 
 class Fault(Strict):

@@ -71,7 +71,7 @@ def switches(state: State) -> APIRouter:
     async def change_settings(changes: Annotated[dict[str, Any], Body()]) -> Settings:
         """Change some, e.g. {"training_seconds": 60, "parallel_training": 0, "auth_status": 401}; the others stay."""
         try:
-            state.settings = Settings.model_validate({**state.settings.model_dump(), **changes})
+            state.settings = state.settings.changed(changes)
         except ValidationError as error:
             raise HTTPException(422, error.errors(include_url=False, include_context=False)) from None
         return state.settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_scenario.emulator.state import AUTHOR_ID, PROJECT_ID, State, iso
-from airflow_provider_scenario.emulator.trainers import TRAINABLE
+from airflow_provider_scenario.emulator.trainers import RETIRED, TRAINABLE
 
 if TYPE_CHECKING:
     from airflow_provider_scenario.emulator.records import Asset, Job, Model
@@ -23,7 +23,7 @@ def model_view(state: State, model: Model, base: str, now: float, images: int | 
         "type": model.type,
         "privacy": model.privacy,
         "source": "scenario",
-        "custom": model.type in TRAINABLE,
+        "custom": model.type in (*TRAINABLE, *RETIRED),
         "capabilities": ["img2img", "txt2img"],
         "collectionIds": model.collection_ids,
         "exampleAssetIds": model.example_asset_ids,
