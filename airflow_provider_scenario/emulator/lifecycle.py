@@ -11,11 +11,13 @@ MODEL_STATUS = {"success": "trained", "failure": "failed", "canceled": "training
 
 
 def settle(state: State, now: float) -> None:
-    """Bring the models up to date whose trainings have ended since the last look."""
+    """Bring the models up to date whose trainings or copies have ended since the last look."""
+    for ended_at, model, status in state.ended_copies(now):
+        model.status, model.updated_at = status, ended_at
     for job in state.ended_jobs(now):
-        model = state.models.get(job.model_id or "")
-        if model is not None and model.job is job and model.status == "training":
-            _end_training(state, model, job)
+        trained = state.models.get(job.model_id or "")
+        if trained is not None and trained.job is job and trained.status == "training":
+            _end_training(state, trained, job)
 
 
 def cancel_training(state: State, model: Model, job: Job, now: float) -> None:
@@ -28,9 +30,8 @@ def _end_training(state: State, model: Model, job: Job) -> None:
     model.status = MODEL_STATUS[job.timeline.ending]
     model.updated_at = ended_at
     if model.status == "failed":
-        job.metadata["error"] = job.timeline.outcome.error
-        if job.timeline.outcome.hint:
-            job.metadata["hint"] = job.timeline.outcome.hint
+        error, hint = job.timeline.complaint
+        job.metadata |= {"error": error, **({"hint": hint} if hint else {})}
     if model.status == "trained":
         _publish_epochs(state, model, ended_at)
     entry = state.ledger.training(job.id)

@@ -9,7 +9,7 @@ from typing import Any
 from airflow_provider_scenario.emulator import checks
 from airflow_provider_scenario.emulator.checks import invalid
 from airflow_provider_scenario.emulator.ledger import CreatedModel
-from airflow_provider_scenario.emulator.lifecycle import cancel_training
+from airflow_provider_scenario.emulator.lifecycle import cancel_training, settle
 from airflow_provider_scenario.emulator.records import Model
 from airflow_provider_scenario.emulator.routing import Answer, Call, Refusal, Routes
 from airflow_provider_scenario.emulator.state import iso
@@ -214,13 +214,15 @@ def copy(call: Call) -> Answer:
         privacy="private",
         parent_model_id=model.id,
         job=None,
-        status="trained" if as_trained else "new",
+        status="copying",
     )
     if not as_trained:
         twin.epochs, twin.epoch = [], None
     if not body.get("copyExamples"):
         twin.example_asset_ids = []
     call.state.models[twin.id] = twin
+    call.state.watch_copy(twin, "trained" if as_trained else "new", call.now + call.state.settings.copy_seconds)
+    settle(call.state, call.now)
     call.state.ledger.models.append(CreatedModel(twin.id, twin.name, twin.type, iso(call.now)))
     return model_answer(call, twin)
 

@@ -27,6 +27,18 @@ class Settings(Strict):
     training_seconds_by_model: dict[str, Annotated[float, Field(ge=0, le=CENTURY)]] = Field(
         default_factory=dict, description="The same for models whose name or id matches a glob; the first match counts."
     )
+    pending_seconds: float = Field(
+        0.0, ge=0, le=CENTURY, description="How long a training and its job are pending before they are queued."
+    )
+    captcha_shown: bool = Field(
+        True,
+        description="Whether the captcha of a professional voice clone is there by itself (stage pending-captcha), or "
+        "once POST /emulator/captcha asks for it (ready-for-captcha until then).",
+    )
+    captcha_seconds: float | None = Field(
+        None, ge=0, le=CENTURY, description="How long a person takes to solve it; null: until POST /emulator/captcha."
+    )
+    copy_seconds: float = Field(0.0, ge=0, le=CENTURY, description="How long a copy of a model is copying.")
     parallel_training: int | None = Field(None, ge=0, description="Plan ceiling: trainings at a time. 0: none at all.")
     train_model: float | None = Field(None, ge=0, description="Plan ceiling: creative units that trainings may cost.")
     add_training_image: int = Field(50, ge=0, description="Plan ceiling: training images a model.")
@@ -137,6 +149,17 @@ class Fault(Strict):
         if self.when is None:
             self.when = "after" if self.kind == "garbage" else "before"
         return self
+
+
+class CaptchaAction(Strict):
+    """What a person does about the captchas of the models it matches."""
+
+    action: Literal["solve", "reject", "show"] = Field(
+        description="solve: the training goes on; reject: it was read wrongly, which fails the training the third "
+        "time; show: get a new picture of the text."
+    )
+    model: str = Field("*", description="Glob on the model's name or id.")
+    error: str = Field("The captcha was rejected.", description="What a rejection says.")
 
 
 class Outcome(Strict):

@@ -8,9 +8,10 @@ from fastapi import APIRouter, Body, HTTPException, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import ValidationError
 
+from airflow_provider_scenario.emulator.captcha import reject, show, waiting
 from airflow_provider_scenario.emulator.lifecycle import settle
 from airflow_provider_scenario.emulator.routing import Refusal, read_json
-from airflow_provider_scenario.emulator.settings import CENTURY, Fault, Outcome, Settings
+from airflow_provider_scenario.emulator.settings import CENTURY, CaptchaAction, Fault, Outcome, Settings
 from airflow_provider_scenario.emulator.state import State
 
 SECRETS = {"api_secret", "api_token"}
@@ -116,6 +117,25 @@ def switches(state: State) -> APIRouter:
         """Let trainings that are still to start go well again."""
         state.outcomes.clear()
         return {"deleted": True}
+
+    @router.post("/captcha")
+    async def captcha(act: CaptchaAction) -> dict[str, list[str]]:
+        """Be the person for whom a professional voice clone waits, e.g. {"action": "solve", "model": "narrator"}."""
+        now = state.now()
+        settle(state, now)
+        found = waiting(state, act.model, now)
+        if not found:
+            raise HTTPException(404, f"No training of a model {act.model} waits for a captcha")
+        for model, captcha in found:
+            if act.action == "show":
+                show(state, model, captcha, now)
+            elif act.action == "reject":
+                reject(captcha, act.error, now)
+            else:
+                captcha.solved_at = now
+            if model.job is not None:
+                state.watch_end(model.job)
+        return {"models": [model.id for model, _ in found]}
 
     @router.post("/advance")
     async def advance(seconds: Annotated[float, Body(embed=True, ge=0, le=CENTURY)]) -> dict[str, float]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from math import ceil
+from typing import Any
 
 from airflow_provider_scenario.emulator import checks
+from airflow_provider_scenario.emulator.captcha import needs_captcha, new_captcha
 from airflow_provider_scenario.emulator.checks import invalid
 from airflow_provider_scenario.emulator.ledger import StartedTraining
 from airflow_provider_scenario.emulator.lifecycle import cancel_training
@@ -16,6 +18,7 @@ from airflow_provider_scenario.emulator.state import iso
 from airflow_provider_scenario.emulator.timeline import Timeline
 from airflow_provider_scenario.emulator.trainers import (
     COMPOSITIONS,
+    VOICE,
     checked_parameters,
     creative_units,
     is_trainable,
@@ -46,6 +49,8 @@ def train(call: Call) -> Answer:
     quoting = call.query.get("dryRun") in ("true", "api")
     if not quoting and model.status == "training":
         raise Refusal(400, "Model is already training")
+    if not quoting and model.status == "copying":
+        raise Refusal(400, "Model is being copied")  # the words are ours
     parameters = checked_parameters(model.type, body.get("parameters"), limits, model.parameters)
     cost = creative_units(_images(call, model, quoting=quoting), parameters)
     price = {"creativeUnitsCost": cost, "creativeUnitsDiscount": 0, "costDetails": {"train-model": cost}}
@@ -136,8 +141,12 @@ def _check_cooldown(call: Call) -> None:
 def _start(call: Call, model: Model, cost: float) -> Job:
     state = call.state
     timeline = Timeline(call.now, state.training_seconds(model), state.take_outcome(model))
+    timeline.queued_at = call.now + state.settings.pending_seconds
+    if needs_captcha(model.type, model.parameters):
+        timeline.captcha = new_captcha(state, model, timeline.queued_at)
     # metadata.input stays empty: nobody has seen it name the model, so nobody may rely on it.
-    job = Job(state.new_id("job_"), job_type(model.type), timeline, model.id, {"input": {}}, cost)
+    metadata: dict[str, Any] = {"input": {}, **({"outputModelId": model.id} if model.type == VOICE else {})}
+    job = Job(state.new_id("job_"), job_type(model.type), timeline, model.id, metadata, cost)
     state.jobs[job.id] = job
     state.watch_end(job)
     state.launched_at = call.now

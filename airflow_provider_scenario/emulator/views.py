@@ -66,19 +66,20 @@ def model_view(state: State, model: Model, base: str, now: float, images: int | 
         view["epoch"] = model.epoch
     if model.job is not None:
         view["jobId"] = model.job.id
-        view["trainingProgress"] = _training_progress(model.job, now)
+        view["trainingProgress"] = _training_progress(state, model.job, base, now)
         view["trainingStats"] = _training_stats(model, model.job)
     return view
 
 
-def _training_progress(job: Job, now: float) -> dict[str, Any]:
+def _training_progress(state: State, job: Job, base: str, now: float) -> dict[str, Any]:
     moment = job.timeline.at(now)
     progress: dict[str, Any] = {
         "stage": moment.stage,
         "updatedAt": round(moment.updated_at * 1000),
         "progress": moment.progress,
-        "remainingTimeMs": moment.remaining_ms,
     }
+    if moment.remaining_ms is not None:
+        progress["remainingTimeMs"] = moment.remaining_ms
     if moment.position is not None:
         progress["position"] = moment.position
     if moment.running_since is not None:
@@ -86,6 +87,11 @@ def _training_progress(job: Job, now: float) -> dict[str, Any]:
     if moment.retrying:
         progress["retryableError"] = job.timeline.outcome.retryable_error
         progress["retryCount"] = job.timeline.outcome.retry_count
+    if (captcha := job.timeline.captcha) is not None and moment.waiting:
+        if captcha.image_id in state.assets and moment.stage == captcha.stage:
+            progress["captchaImageUrl"] = state.asset_url(base, captcha.image_id, now)
+        if captcha.failures:
+            progress |= {"retryableError": captcha.error, "retryCount": captcha.failures}
     return progress
 
 
