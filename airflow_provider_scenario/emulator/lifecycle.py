@@ -54,6 +54,9 @@ def _publish_epochs(state: State, model: Model, now: float) -> None:
         )
         for epoch in range(first, last + 1)
     ]
+    samples = [asset_id for _, assets in model.epochs for asset_id in assets]
+    if samples and model.job is not None:
+        model.job.metadata["assetIds"] = samples
     model.epoch = None
     model.example_asset_ids = list(model.epochs[-1][1])
     if model.thumbnail_id is None:

@@ -7,14 +7,15 @@ from dataclasses import replace
 from typing import Any
 
 from airflow_provider_scenario.emulator import checks
+from airflow_provider_scenario.emulator.base_models import inputs
 from airflow_provider_scenario.emulator.checks import invalid
 from airflow_provider_scenario.emulator.ledger import CreatedModel
 from airflow_provider_scenario.emulator.lifecycle import cancel_training, settle
 from airflow_provider_scenario.emulator.records import Model
 from airflow_provider_scenario.emulator.routing import Answer, Call, Refusal, Routes
 from airflow_provider_scenario.emulator.state import iso
-from airflow_provider_scenario.emulator.trainers import checked_parameters, model_types
-from airflow_provider_scenario.emulator.views import PREVIEWED_IMAGES, model_view
+from airflow_provider_scenario.emulator.trainers import BASE_TYPES, checked_parameters, model_types
+from airflow_provider_scenario.emulator.views import PREVIEWED_IMAGES, link, model_view
 
 routes = Routes()
 LONGEST_NAME, LONGEST_DESCRIPTION = 64, 256
@@ -64,7 +65,12 @@ def create(call: Call) -> Answer:
 
 @routes.serve("GET", "/models/{modelId}")
 def retrieve(call: Call) -> Answer:
-    return model_answer(call, find_model(call))
+    """Alone shows the inputs that models to generate with have."""
+    model = find_model(call)
+    answer = model_answer(call, model)
+    if model.type in BASE_TYPES:
+        answer.payload["model"] = {"inputs": inputs(), **answer.payload["model"]}
+    return answer
 
 
 @routes.serve("PUT", "/models/{modelId}")
@@ -163,9 +169,8 @@ def _bulk_row(call: Call, model: Model, body: dict[str, Any]) -> dict[str, Any]:
     row = model_view(call.state, model, call.base, call.now, images)
     if not body.get("thumbnail"):
         row.pop("thumbnail", None)
-    elif "thumbnail" not in row and row.get("trainingImages"):
-        first = row["trainingImages"][0]
-        row["thumbnail"] = {"assetId": first["id"], "url": first["downloadUrl"]}
+    elif "thumbnail" not in row and model.training_images:
+        row["thumbnail"] = link(call.state, next(iter(model.training_images)), call.base, call.now)
     if not body.get("settings"):
         row.pop("promptEmbedding", None)
         row.pop("negativePromptEmbedding", None)

@@ -39,6 +39,12 @@ class Settings(Strict):
         None, ge=0, le=CENTURY, description="How long a person takes to solve it; null: until POST /emulator/captcha."
     )
     copy_seconds: float = Field(0.0, ge=0, le=CENTURY, description="How long a copy of a model is copying.")
+    soft_deletion_days: float | None = Field(
+        None, ge=0, le=36500, description="Free plan: after how many days a model is deleted (softDeletionOn)."
+    )
+    unknown_fields: bool = Field(
+        False, description="Whether every object of every answer has a field that no description mentions."
+    )
     parallel_training: int | None = Field(None, ge=0, description="Plan ceiling: trainings at a time. 0: none at all.")
     train_model: float | None = Field(None, ge=0, description="Plan ceiling: creative units that trainings may cost.")
     add_training_image: int = Field(50, ge=0, description="Plan ceiling: training images a model.")
@@ -149,6 +155,18 @@ class Fault(Strict):
         if self.when is None:
             self.when = "after" if self.kind == "garbage" else "before"
         return self
+
+
+class Override(Strict):
+    """
+    Other fields than a model or its job has; objects in them are merged. Changes what is shown, not what happens.
+
+    ``{"model": "hero-*", "fields": {"privacy": "unlisted", "trainingProgress": {"stage": "some-new-stage"}}}``
+    """
+
+    of: Literal["model", "job"] = "model"
+    model: str = Field("*", description="Glob on the model's name or id.")
+    fields: dict[str, Any]
 
 
 class CaptchaAction(Strict):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from airflow_provider_scenario.emulator.faults import Faults
 from airflow_provider_scenario.emulator.ledger import Ledger
 from airflow_provider_scenario.emulator.records import Asset, Job, Model, Upload
-from airflow_provider_scenario.emulator.settings import Outcome, Settings
+from airflow_provider_scenario.emulator.settings import Outcome, Override, Settings
 from airflow_provider_scenario.emulator.signing import Signer
 from airflow_provider_scenario.emulator.workshop_records import SyncedModel, Workshop
 
@@ -56,6 +56,7 @@ class State:
         self.settings = self._initial.model_copy(deep=True)
         self.faults = Faults()
         self.outcomes: dict[str, Outcome] = {}
+        self.overrides: dict[str, Override] = {}
         self.ledger = Ledger()
         self.models: dict[str, Model] = {}
         self.assets: dict[str, Asset] = {}

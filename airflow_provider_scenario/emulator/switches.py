@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from airflow_provider_scenario.emulator.captcha import reject, show, waiting
 from airflow_provider_scenario.emulator.lifecycle import settle
 from airflow_provider_scenario.emulator.routing import Refusal, read_json
-from airflow_provider_scenario.emulator.settings import CENTURY, CaptchaAction, Fault, Outcome, Settings
+from airflow_provider_scenario.emulator.settings import CENTURY, CaptchaAction, Fault, Outcome, Override, Settings
 from airflow_provider_scenario.emulator.state import State
 
 SECRETS = {"api_secret", "api_token"}
@@ -36,7 +36,7 @@ class _ReadableJson(APIRoute):
 
 def switches(state: State) -> APIRouter:
     router = APIRouter(prefix="/emulator", route_class=_ReadableJson)
-    outcome_ids = itertools.count(1)
+    outcome_ids, override_ids = itertools.count(1), itertools.count(1)
 
     @router.get("")
     async def index() -> dict[str, str]:
@@ -116,6 +116,24 @@ def switches(state: State) -> APIRouter:
     async def clear_outcomes() -> dict[str, bool]:
         """Let trainings that are still to start go well again."""
         state.outcomes.clear()
+        return {"deleted": True}
+
+    @router.get("/overrides")
+    async def list_overrides() -> dict[str, Override]:
+        """The fields that models and jobs are shown with instead of their own."""
+        return state.overrides
+
+    @router.post("/overrides")
+    async def add_override(override: Override) -> dict[str, Any]:
+        """Show a model or its job otherwise than it is, e.g. {"of": "job", "fields": {"status": "a-new-status"}}."""
+        override_id = f"override_{next(override_ids)}"
+        state.overrides[override_id] = override
+        return {"id": override_id, **override.model_dump()}
+
+    @router.delete("/overrides")
+    async def clear_overrides() -> dict[str, bool]:
+        """Show models and jobs as they are again."""
+        state.overrides.clear()
         return {"deleted": True}
 
     @router.post("/captcha")

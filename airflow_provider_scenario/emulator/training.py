@@ -62,7 +62,11 @@ def train(call: Call) -> Answer:
     model.parameters = parameters
     job = _start(call, model, cost)
     return Answer(
-        {"job": job_view(job, call.now), "model": model_view(call.state, model, call.base, call.now), **price}
+        {
+            "job": job_view(call.state, job, call.now),
+            "model": model_view(call.state, model, call.base, call.now),
+            **price,
+        }
     )
 
 

@@ -288,7 +288,7 @@ def test_options_of_an_upload_are_checked_when_it_is_made_and_not_when_it_is_imp
     assert Direct().v1("POST", "/uploads", {**body, "assetOptions": options}).status == 400
 
 
-SWITCHES = [("POST", name) for name in ("settings", "faults", "outcomes", "advance", "reset")]
+SWITCHES = [("POST", name) for name in ("settings", "faults", "outcomes", "overrides", "captcha", "advance", "reset")]
 
 
 @pytest.mark.parametrize(("method", "name"), SWITCHES)
@@ -304,6 +304,8 @@ def test_no_switch_breaks_the_emulator(method, name, data):
         "kind",
         "model",
         "fail_at",
+        "fields",
+        "action",
         "limits",
         "x",
     ]
