@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_scenario.emulator.routing import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+LARGEST_NUMBER = sys.float_info.max
 
 
 def invalid(field: str, complaint: str) -> Refusal:
@@ -56,8 +58,11 @@ def texts(body: Mapping[str, Any], field: str, *, most: int | None = None, label
 def number(
     value: Any, label: str, *, least: float | None = None, most: float | None = None, whole: bool = False
 ) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise invalid(label, "must be a number")
+    # JSON knows no larger number than a double; Python's integers go on, and would overflow where we reckon with them.
+    if not -LARGEST_NUMBER <= value <= LARGEST_NUMBER:
+        raise invalid(label, "must be a safe number")
     if whole and value != int(value):
         raise invalid(label, "must be an integer")
     if least is not None and value < least:
@@ -88,6 +93,6 @@ def moment(query: Mapping[str, str], field: str) -> float | None:
         return None
     try:
         parsed = datetime.fromisoformat(given)
-    except ValueError:
+        return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):  # the first hours of the year 1, in the time zones east of Greenwich
         raise invalid(field, "must be in ISO 8601 date format") from None
-    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()

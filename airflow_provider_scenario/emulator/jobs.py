@@ -28,7 +28,7 @@ def find_job(call: Call) -> Job:
 
 @routes.serve("GET", "/jobs/{jobId}")
 def retrieve(call: Call) -> Answer:
-    return Answer({"job": job_view(find_job(call), call.now)})
+    return Answer({"job": job_view(call.state, find_job(call), call.now)})
 
 
 @routes.serve("POST", "/jobs/{jobId}/action")
@@ -62,7 +62,7 @@ def list_jobs(call: Call) -> Answer:
     jobs = [job for job in call.state.jobs.values() if _kept(job, query, now) and order(job)[0] > after]
     jobs.sort(key=order, reverse=True)
     page, token = take_page(call.state, jobs, size, query.get("paginationToken"), order, descending=True)
-    answer: dict[str, object] = {"jobs": [job_view(job, now) for job in page]}
+    answer: dict[str, object] = {"jobs": [job_view(call.state, job, now) for job in page]}
     if token is not None:
         answer["nextPaginationToken"] = token
     return Answer(answer)

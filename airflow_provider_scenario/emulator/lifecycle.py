@@ -5,17 +5,19 @@ from __future__ import annotations
 from airflow_provider_scenario.emulator import pictures
 from airflow_provider_scenario.emulator.records import Asset, Job, Model, Recipe
 from airflow_provider_scenario.emulator.state import State, iso
-from airflow_provider_scenario.emulator.trainers import COMPOSITION, DEFAULT_EPOCHS
+from airflow_provider_scenario.emulator.trainers import COMPOSITIONS, DEFAULT_EPOCHS
 
 MODEL_STATUS = {"success": "trained", "failure": "failed", "canceled": "training-canceled"}
 
 
 def settle(state: State, now: float) -> None:
-    """Bring the models up to date whose trainings have ended since the last look."""
+    """Bring the models up to date whose trainings or copies have ended since the last look."""
+    for ended_at, model, status in state.ended_copies(now):
+        model.status, model.updated_at = status, ended_at
     for job in state.ended_jobs(now):
-        model = state.models.get(job.model_id or "")
-        if model is not None and model.job is job and model.status == "training":
-            _end_training(state, model, job)
+        trained = state.models.get(job.model_id or "")
+        if trained is not None and trained.job is job and trained.status == "training":
+            _end_training(state, trained, job)
 
 
 def cancel_training(state: State, model: Model, job: Job, now: float) -> None:
@@ -28,9 +30,8 @@ def _end_training(state: State, model: Model, job: Job) -> None:
     model.status = MODEL_STATUS[job.timeline.ending]
     model.updated_at = ended_at
     if model.status == "failed":
-        job.metadata["error"] = job.timeline.outcome.error
-        if job.timeline.outcome.hint:
-            job.metadata["hint"] = job.timeline.outcome.hint
+        error, hint = job.timeline.complaint
+        job.metadata |= {"error": error, **({"hint": hint} if hint else {})}
     if model.status == "trained":
         _publish_epochs(state, model, ended_at)
     entry = state.ledger.training(job.id)
@@ -42,7 +43,7 @@ def _publish_epochs(state: State, model: Model, now: float) -> None:
     """One checkpoint an epoch, but only where sample prompts were given; otherwise a single one without pictures."""
     last = int(model.parameters.get("nbEpochs", DEFAULT_EPOCHS))
     prompts: list[str] = model.parameters.get("samplePrompts") or []
-    if model.type == COMPOSITION:
+    if model.type in COMPOSITIONS:
         # A composition has no epochs of its own: one result, shown by at least one picture of its concepts together.
         last, prompts = 1, prompts or [model.name or "composition"]
     first = 1 if prompts else last
@@ -53,6 +54,9 @@ def _publish_epochs(state: State, model: Model, now: float) -> None:
         )
         for epoch in range(first, last + 1)
     ]
+    samples = [asset_id for _, assets in model.epochs for asset_id in assets]
+    if samples and model.job is not None:
+        model.job.metadata["assetIds"] = samples
     model.epoch = None
     model.example_asset_ids = list(model.epochs[-1][1])
     if model.thumbnail_id is None:
@@ -62,7 +66,7 @@ def _publish_epochs(state: State, model: Model, now: float) -> None:
 def _sample(state: State, model: Model, prompt: str, index: int, learned: float, now: float) -> str:
     """An asset that is painted when somebody looks at it."""
     sources = tuple(model.training_images)
-    if model.type == COMPOSITION:
+    if model.type in COMPOSITIONS:
         sources = tuple(
             pictured[index % len(pictured)] for concept in model.concepts if (pictured := _pictures_of(state, concept))
         )
@@ -74,7 +78,7 @@ def _sample(state: State, model: Model, prompt: str, index: int, learned: float,
         mime_type=pictures.sample_mime_type(state, sources),
         created_at=now,
         updated_at=now,
-        recipe=Recipe(sources, prompt, index, learned, blend=model.type == COMPOSITION),
+        recipe=Recipe(sources, prompt, index, learned, blend=model.type in COMPOSITIONS),
         width=pictures.SIDE,
         height=pictures.SIDE,
         source="inference-txt",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from typing import TYPE_CHECKING, TypeVar
 
@@ -152,5 +151,5 @@ def _read_token(token: str | None) -> tuple[int, Position | None]:
     try:
         number, reached = json.loads(base64.urlsafe_b64decode(token))
         return int(number), None if reached is None else (float(reached[0]), str(reached[1]))
-    except (ValueError, TypeError, IndexError, KeyError, binascii.Error):
+    except (ValueError, TypeError, LookupError, OverflowError, RecursionError):  # binascii.Error is a ValueError
         raise Refusal(400, "Invalid pagination token") from None

@@ -7,14 +7,15 @@ from dataclasses import replace
 from typing import Any
 
 from airflow_provider_scenario.emulator import checks
+from airflow_provider_scenario.emulator.base_models import inputs
 from airflow_provider_scenario.emulator.checks import invalid
 from airflow_provider_scenario.emulator.ledger import CreatedModel
-from airflow_provider_scenario.emulator.lifecycle import cancel_training
+from airflow_provider_scenario.emulator.lifecycle import cancel_training, settle
 from airflow_provider_scenario.emulator.records import Model
 from airflow_provider_scenario.emulator.routing import Answer, Call, Refusal, Routes
 from airflow_provider_scenario.emulator.state import iso
-from airflow_provider_scenario.emulator.trainers import MODEL_TYPES, checked_parameters
-from airflow_provider_scenario.emulator.views import PREVIEWED_IMAGES, model_view
+from airflow_provider_scenario.emulator.trainers import BASE_TYPES, checked_parameters, model_types
+from airflow_provider_scenario.emulator.views import PREVIEWED_IMAGES, link, model_view
 
 routes = Routes()
 LONGEST_NAME, LONGEST_DESCRIPTION = 64, 256
@@ -43,8 +44,9 @@ def model_answer(call: Call, model: Model) -> Answer:
 @routes.serve("POST", "/models")
 def create(call: Call) -> Answer:
     body = call.body()
+    checks.text(body, "baseModelId")  # says nothing that the type does not
     model_type = body.get("type", "custom")  # unknown which type the service takes; this one cannot be trained
-    checks.one_of(model_type, "type", MODEL_TYPES)
+    checks.one_of(model_type, "type", model_types(call.state.settings.limits))
     model = Model(
         call.state.new_id("model_"),
         model_type,
@@ -63,7 +65,12 @@ def create(call: Call) -> Answer:
 
 @routes.serve("GET", "/models/{modelId}")
 def retrieve(call: Call) -> Answer:
-    return model_answer(call, find_model(call))
+    """Alone shows the inputs that models to generate with have."""
+    model = find_model(call)
+    answer = model_answer(call, model)
+    if model.type in BASE_TYPES:
+        answer.payload["model"] = {"inputs": inputs(), **answer.payload["model"]}
+    return answer
 
 
 @routes.serve("PUT", "/models/{modelId}")
@@ -93,18 +100,22 @@ def _changes(call: Call, model: Model, body: dict[str, Any]) -> dict[str, Any]:
         if field in body:
             changes[attribute] = checks.text(body, field, nullable=True)
     if "type" in body and body["type"] != model.type:
-        checks.one_of(body["type"], "type", MODEL_TYPES)
+        checks.one_of(body["type"], "type", model_types(call.state.settings.limits))
         if model.status != "new":
             raise Refusal(400, "The type of a model can only be changed while its status is new")
         changes["type"] = body["type"]
     if "concepts" in body:
         changes["concepts"] = concepts(call, body)
     if "parameters" in body:
-        changes["parameters"] = checked_parameters(changes.get("type", model.type), body["parameters"])
+        changes["parameters"] = checked_parameters(
+            changes.get("type", model.type), body["parameters"], call.state.settings.limits
+        )
     if "thumbnail" in body:
         thumbnail = checks.text(body, "thumbnail", nullable=True)
         if thumbnail is not None and thumbnail not in call.state.assets:
             raise Refusal(404, f"Asset {thumbnail} not found", "AssetNotFoundError")
+        if thumbnail is not None and call.state.assets[thumbnail].kind != "image":
+            raise Refusal(400, f"Asset {thumbnail} is not an image")
         changes["thumbnail_id"] = thumbnail
     if "epoch" in body:
         changes["epoch"] = _chosen_epoch(model, checks.text(body, "epoch", nullable=True))
@@ -135,6 +146,7 @@ def concepts(call: Call, body: dict[str, Any]) -> list[dict[str, Any]]:
         checks.number(concept["scale"], f"concepts[{index}].scale", least=-2, most=2)
         if concept["modelId"] not in call.state.models:
             raise Refusal(404, f"Model {concept['modelId']} not found", "ModelNotFoundError")
+        checks.text(concept, "modelEpoch", label=f"concepts[{index}].modelEpoch")
         checked.append({key: concept[key] for key in ("modelId", "scale", "modelEpoch") if key in concept})
     return checked
 
@@ -157,9 +169,8 @@ def _bulk_row(call: Call, model: Model, body: dict[str, Any]) -> dict[str, Any]:
     row = model_view(call.state, model, call.base, call.now, images)
     if not body.get("thumbnail"):
         row.pop("thumbnail", None)
-    elif "thumbnail" not in row and row.get("trainingImages"):
-        first = row["trainingImages"][0]
-        row["thumbnail"] = {"assetId": first["id"], "url": first["downloadUrl"]}
+    elif "thumbnail" not in row and model.training_images:
+        row["thumbnail"] = link(call.state, next(iter(model.training_images)), call.base, call.now)
     if not body.get("settings"):
         row.pop("promptEmbedding", None)
         row.pop("negativePromptEmbedding", None)
@@ -208,13 +219,15 @@ def copy(call: Call) -> Answer:
         privacy="private",
         parent_model_id=model.id,
         job=None,
-        status="trained" if as_trained else "new",
+        status="copying",
     )
     if not as_trained:
         twin.epochs, twin.epoch = [], None
     if not body.get("copyExamples"):
         twin.example_asset_ids = []
     call.state.models[twin.id] = twin
+    call.state.watch_copy(twin, "trained" if as_trained else "new", call.now + call.state.settings.copy_seconds)
+    settle(call.state, call.now)
     call.state.ledger.models.append(CreatedModel(twin.id, twin.name, twin.type, iso(call.now)))
     return model_answer(call, twin)
 

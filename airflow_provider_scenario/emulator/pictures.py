@@ -50,6 +50,19 @@ async def content_of(state: State, asset: Asset) -> bytes:
     return asset.content or b""
 
 
+def captcha(text: str) -> tuple[bytes, str]:
+    """A picture of a text, and its MIME type."""
+    if not can_paint():
+        return EMPTY_GIF, "image/gif"
+    from PIL import Image, ImageDraw
+
+    picture = Image.new("RGB", (SIDE, SIDE // 8), "white")
+    ImageDraw.Draw(picture).text((SIDE // 16, SIDE // 20), text, fill="black")
+    written = io.BytesIO()
+    picture.save(written, "PNG")
+    return written.getvalue(), "image/png"
+
+
 def paint(recipe: Recipe, sources: list[bytes]) -> bytes:
     """A JPEG of what the model could make of the prompt by then."""
     pictures = [picture for source in sources if (picture := _open(source)) is not None]

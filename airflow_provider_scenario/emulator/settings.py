@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from airflow_provider_scenario.emulator.limits import Limits
+
+CENTURY = 100 * 365 * 24 * 3600.0
+"""Seconds; the longest that anything takes. Dates beyond the year 9999 cannot be written."""
 
 
 class Strict(BaseModel):
@@ -16,14 +21,39 @@ class Strict(BaseModel):
 class Settings(Strict):
     """How the emulated service behaves until told otherwise."""
 
-    training_seconds: float = Field(5.0, ge=0, description="How long a training lasts, from its start to its end.")
-    training_seconds_by_model: dict[str, float] = Field(
+    training_seconds: float = Field(
+        5.0, ge=0, le=CENTURY, description="How long a training lasts, from its start to its end."
+    )
+    training_seconds_by_model: dict[str, Annotated[float, Field(ge=0, le=CENTURY)]] = Field(
         default_factory=dict, description="The same for models whose name or id matches a glob; the first match counts."
+    )
+    pending_seconds: float = Field(
+        0.0, ge=0, le=CENTURY, description="How long a training and its job are pending before they are queued."
+    )
+    captcha_shown: bool = Field(
+        True,
+        description="Whether the captcha of a professional voice clone is there by itself (stage pending-captcha), or "
+        "once POST /emulator/captcha asks for it (ready-for-captcha until then).",
+    )
+    captcha_seconds: float | None = Field(
+        None, ge=0, le=CENTURY, description="How long a person takes to solve it; null: until POST /emulator/captcha."
+    )
+    copy_seconds: float = Field(0.0, ge=0, le=CENTURY, description="How long a copy of a model is copying.")
+    soft_deletion_days: float | None = Field(
+        None, ge=0, le=36500, description="Free plan: after how many days a model is deleted (softDeletionOn)."
+    )
+    unknown_fields: bool = Field(
+        False, description="Whether every object of every answer has a field that no description mentions."
     )
     parallel_training: int | None = Field(None, ge=0, description="Plan ceiling: trainings at a time. 0: none at all.")
     train_model: float | None = Field(None, ge=0, description="Plan ceiling: creative units that trainings may cost.")
     add_training_image: int = Field(50, ge=0, description="Plan ceiling: training images a model.")
-    cooldown_seconds: float = Field(0.0, ge=0, description="How long after a launch the next one is refused.")
+    cooldown_seconds: float = Field(
+        0.0, ge=0, le=CENTURY, description="How long after a launch the next one is refused."
+    )
+    limits: Limits = Field(
+        default_factory=Limits, description="What to refuse where the sources disagree: strict or lenient, all or each."
+    )
     auth_status: Literal[401, 403] = Field(
         403, description="What a wrong key gets: 403 (the gateway) or 401 (the docs)."
     )
@@ -33,7 +63,9 @@ class Settings(Strict):
     )
     requests_per_minute: int | None = Field(None, ge=0, description="Answer 429 beyond that many; none: no limit.")
     send_retry_after: bool = Field(False, description="Whether a rate-limit 429 carries Retry-After.")
-    listing_seconds: float = Field(5.0, ge=0, description="Workshop: how long listing a synced file takes at least.")
+    listing_seconds: float = Field(
+        5.0, ge=0, le=CENTURY, description="Workshop: how long listing a synced file takes at least."
+    )
     fetch_files: bool = Field(
         True,
         description="Workshop: fetch a synced file from its downloadUrl, and fail its listing if it cannot be had or "
@@ -55,7 +87,10 @@ class Settings(Strict):
     )
     workshop_requests_per_minute: int | None = Field(None, ge=0, description="Workshop: throttle beyond that many.")
     gateway_clock_skew: float = Field(
-        0.0, description="Workshop: seconds by which its gateway's clock is ahead. Its Date says so."
+        0.0,
+        ge=-CENTURY / 10,
+        le=CENTURY,
+        description="Workshop: seconds by which its gateway's clock is ahead. Its Date says so.",
     )
     callback_url: str | None = Field(
         None,
@@ -63,7 +98,25 @@ class Settings(Strict):
         description="Workshop: POST an event there when a listing has ended. What the real one looks like is not "
         "published: name, body, signature are guesses. Sent once, never again.",
     )
-    url_seconds: float = Field(3600.0, gt=0, description="How long a signed URL is good for, to the next minute.")
+    url_seconds: float = Field(
+        3600.0, gt=0, le=CENTURY, description="How long a signed URL is good for, to the next minute."
+    )
+
+    @field_validator("limits", mode="before")
+    @classmethod
+    def _all_limits_at_once(cls, given: Any) -> Any:
+        return Limits.all(given) if given in ("strict", "lenient") else given
+
+    def changed(self, changes: dict[str, Any]) -> Settings:
+        """
+        These settings with some others; of the limits, too, those that are not given stay.
+
+        :raises ValidationError: there is no such setting, or it cannot have that value.
+        """
+        kept = self.model_dump()
+        if isinstance(changes.get("limits"), dict):
+            changes = {**changes, "limits": {**kept["limits"], **changes["limits"]}}
+        return Settings.model_validate({**kept, **changes})
 
 
 class Fault(Strict):
@@ -94,7 +147,7 @@ class Fault(Strict):
     retry_after: float | None = Field(None, description="Seconds for the Retry-After of a 429; null: no such header.")
     garbage: Literal["html", "text", "truncated", "empty"] = "html"
     seconds: float = Field(
-        1.0, ge=0, description="How long a slow answer takes, or a hanging one leaves the line open."
+        1.0, ge=0, le=CENTURY, description="How long a slow answer takes, or a hanging one leaves the line open."
     )
 
     @model_validator(mode="after")
@@ -102,6 +155,29 @@ class Fault(Strict):
         if self.when is None:
             self.when = "after" if self.kind == "garbage" else "before"
         return self
+
+
+class Override(Strict):
+    """
+    Other fields than a model or its job has; objects in them are merged. Changes what is shown, not what happens.
+
+    ``{"model": "hero-*", "fields": {"privacy": "unlisted", "trainingProgress": {"stage": "some-new-stage"}}}``
+    """
+
+    of: Literal["model", "job"] = "model"
+    model: str = Field("*", description="Glob on the model's name or id.")
+    fields: dict[str, Any]
+
+
+class CaptchaAction(Strict):
+    """What a person does about the captchas of the models it matches."""
+
+    action: Literal["solve", "reject", "show"] = Field(
+        description="solve: the training goes on; reject: it was read wrongly, which fails the training the third "
+        "time; show: get a new picture of the text."
+    )
+    model: str = Field("*", description="Glob on the model's name or id.")
+    error: str = Field("The captcha was rejected.", description="What a rejection says.")
 
 
 class Outcome(Strict):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from airflow_provider_scenario.emulator.faults import Faults
 from airflow_provider_scenario.emulator.ledger import Ledger
 from airflow_provider_scenario.emulator.records import Asset, Job, Model, Upload
-from airflow_provider_scenario.emulator.settings import Outcome, Settings
+from airflow_provider_scenario.emulator.settings import Outcome, Override, Settings
 from airflow_provider_scenario.emulator.signing import Signer
 from airflow_provider_scenario.emulator.workshop_records import SyncedModel, Workshop
 
@@ -56,12 +56,14 @@ class State:
         self.settings = self._initial.model_copy(deep=True)
         self.faults = Faults()
         self.outcomes: dict[str, Outcome] = {}
+        self.overrides: dict[str, Override] = {}
         self.ledger = Ledger()
         self.models: dict[str, Model] = {}
         self.assets: dict[str, Asset] = {}
         self.jobs: dict[str, Job] = {}
         self.uploads: dict[str, Upload] = {}
         self.workshop = Workshop()
+        self._copies: list[tuple[float, Model, str]] = []
         self.launched_at: float | None = None
         self.recent_requests: deque[float] = deque()
         self.clock_offset = 0.0
@@ -91,6 +93,21 @@ class State:
         while self._ends and self._ends[0][0] <= now:
             ended.append(heapq.heappop(self._ends)[2])
         return ended
+
+    def watch_copy(self, model: Model, status: str, ends_at: float) -> None:
+        """:param status: what the model has once it is copied."""
+        self._copies.append((ends_at, model, status))
+
+    def ended_copies(self, now: float) -> list[tuple[float, Model, str]]:
+        """Copies that have ended since the last call, each with when it did and its model's status."""
+        ended = [copy for copy in self._copies if copy[0] <= now]
+        if ended:
+            self._copies = [copy for copy in self._copies if copy[0] > now]
+        return ended
+
+    def models_named(self, glob: str) -> list[Model]:
+        """Those whose name or id matches, deleted ones not among them."""
+        return [model for model in self.models.values() if model.deleted_at is None and names(model, glob)]
 
     def training_seconds(self, model: Model) -> float:
         for glob, seconds in self.settings.training_seconds_by_model.items():

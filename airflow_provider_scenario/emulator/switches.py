@@ -1,26 +1,42 @@
 """What a test or a curious person may turn under ``/emulator``. No credentials: it is a local tool."""
 
 import itertools
+from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, HTTPException
+from fastapi import APIRouter, Body, HTTPException, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import ValidationError
 
+from airflow_provider_scenario.emulator.captcha import reject, show, waiting
 from airflow_provider_scenario.emulator.lifecycle import settle
-from airflow_provider_scenario.emulator.settings import Fault, Outcome, Settings
+from airflow_provider_scenario.emulator.routing import Refusal, read_json
+from airflow_provider_scenario.emulator.settings import CENTURY, CaptchaAction, Fault, Outcome, Override, Settings
 from airflow_provider_scenario.emulator.state import State
-
-CENTURY = 100 * 365 * 24 * 3600.0
-"""Seconds. Dates beyond the year 9999 cannot be written."""
 
 SECRETS = {"api_secret", "api_token"}
 """Settings that are not shown: whoever may read the settings need not know them."""
 
 
+class _ReadableJson(APIRoute):
+    """Refuses what Python reads and JSON cannot say: it could not be shown again in an answer."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def checked(request: Request) -> Response:
+            try:
+                read_json(await request.body())
+            except Refusal as refusal:
+                raise HTTPException(400, refusal.reason) from None
+            return await handle(request)
+
+        return checked
+
+
 def switches(state: State) -> APIRouter:
-    router = APIRouter(prefix="/emulator")
-    outcome_ids = itertools.count(1)
+    router = APIRouter(prefix="/emulator", route_class=_ReadableJson)
+    outcome_ids, override_ids = itertools.count(1), itertools.count(1)
 
     @router.get("")
     async def index() -> dict[str, str]:
@@ -56,7 +72,7 @@ def switches(state: State) -> APIRouter:
     async def change_settings(changes: Annotated[dict[str, Any], Body()]) -> Settings:
         """Change some, e.g. {"training_seconds": 60, "parallel_training": 0, "auth_status": 401}; the others stay."""
         try:
-            state.settings = Settings.model_validate({**state.settings.model_dump(), **changes})
+            state.settings = state.settings.changed(changes)
         except ValidationError as error:
             raise HTTPException(422, error.errors(include_url=False, include_context=False)) from None
         return state.settings
@@ -102,9 +118,48 @@ def switches(state: State) -> APIRouter:
         state.outcomes.clear()
         return {"deleted": True}
 
+    @router.get("/overrides")
+    async def list_overrides() -> dict[str, Override]:
+        """The fields that models and jobs are shown with instead of their own."""
+        return state.overrides
+
+    @router.post("/overrides")
+    async def add_override(override: Override) -> dict[str, Any]:
+        """Show a model or its job otherwise than it is, e.g. {"of": "job", "fields": {"status": "a-new-status"}}."""
+        override_id = f"override_{next(override_ids)}"
+        state.overrides[override_id] = override
+        return {"id": override_id, **override.model_dump()}
+
+    @router.delete("/overrides")
+    async def clear_overrides() -> dict[str, bool]:
+        """Show models and jobs as they are again."""
+        state.overrides.clear()
+        return {"deleted": True}
+
+    @router.post("/captcha")
+    async def captcha(act: CaptchaAction) -> dict[str, list[str]]:
+        """Be the person for whom a professional voice clone waits, e.g. {"action": "solve", "model": "narrator"}."""
+        now = state.now()
+        settle(state, now)
+        found = waiting(state, act.model, now)
+        if not found:
+            raise HTTPException(404, f"No training of a model {act.model} waits for a captcha")
+        for model, captcha in found:
+            if act.action == "show":
+                show(state, model, captcha, now)
+            elif act.action == "reject":
+                reject(captcha, act.error, now)
+            else:
+                captcha.solved_at = now
+            if model.job is not None:
+                state.watch_end(model.job)
+        return {"models": [model.id for model, _ in found]}
+
     @router.post("/advance")
     async def advance(seconds: Annotated[float, Body(embed=True, ge=0, le=CENTURY)]) -> dict[str, float]:
         """Move the emulator's clock on: {"seconds": 3600}. Trainings, cool-downs and signed URLs all live by it."""
+        if state.clock_offset + seconds > CENTURY:
+            raise HTTPException(422, "The clock can be moved on by a hundred years altogether; POST /emulator/reset")
         state.clock_offset += seconds
         return {"seconds": seconds, "clock_offset": state.clock_offset}
 

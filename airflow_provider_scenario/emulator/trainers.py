@@ -1,7 +1,12 @@
-"""What each model type's trainer accepts, by the schema column of the reference."""
+"""
+What each model type's trainer accepts. Where the sources disagree, :class:`~.limits.Limits` says whom to believe.
+
+What a page says of a parameter in prose only, such as 'Only available for Flux LoRA training', refuses nothing.
+"""
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_scenario.emulator.checks import invalid, number, one_of, text, texts
@@ -10,7 +15,8 @@ from airflow_provider_scenario.emulator.routing import Refusal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-COMPOSITION = "flux.1-composition"
+    from airflow_provider_scenario.emulator.limits import Limits
+
 VOICE = "elevenlabs-voice"
 FLUX_LORA = ("flux.1-lora", "flux.1-krea-lora", "flux.1-kontext-lora")
 MUSUBI = (
@@ -20,12 +26,19 @@ MUSUBI = (
     *("qwen-image-edit-lora", "qwen-image-edit-2509-lora", "qwen-image-edit-2511-lora"),
     *("zimage-lora", "zimage-turbo-lora", "zimage-de-turbo-lora"),
 )
-TRAINABLE = frozenset((*FLUX_LORA, *MUSUBI, COMPOSITION, VOICE))
+COMPOSITIONS = {
+    "flux.1-composition": FLUX_LORA,
+    "sd-1_5-composition": ("sd-1_5", "sd-1_5-lora"),
+    "sd-xl-composition": ("sd-xl", "sd-xl-lora"),
+}
+"""Each with the types of the models that it is made of: a LoRA is tied to its family."""
+TRAINABLE = frozenset((*FLUX_LORA, *MUSUBI, "flux.1-composition", VOICE))
 BASE_TYPES = (
     *("custom", "flux.1", "flux.1-kontext-dev", "flux.1-krea-dev", "flux.1-pro", "flux.1.1-pro-ultra", "flux1.1-pro"),
     "gpt-image-1",
 )
-MODEL_TYPES = tuple(sorted((*TRAINABLE, *BASE_TYPES)))
+RETIRED = ("sd-1_5", "sd-1_5-composition", "sd-1_5-lora", "sd-xl", "sd-xl-composition", "sd-xl-lora")
+"""In the pages, and no longer in the SDK; trained by what is gone with them."""
 
 DEFAULT_EPOCHS, DEFAULT_REPEATS = 10, 20
 CREATIVE_UNITS_PER_IMAGE = 60  # for the default epochs and repeats; billed so on the live service
@@ -53,6 +66,8 @@ _BOUNDS: dict[str, tuple[float, float | None, bool]] = {
     "textEncoderTrainingRatio": (0, 0.99, False),
     "validationFrequency": (0, None, True),
 }
+_GUIDE_MOST: dict[str, float] = {"batchSize": 8, "nbEpochs": 100, "nbRepeats": 100}
+_GUIDE_RATES = (1e-5, 1e-3)
 _FLUX_BOUNDS: dict[str, tuple[float, float]] = {
     "rank": (2, 64),
     "maxTrainSteps": (0, 10000),
@@ -61,6 +76,20 @@ _FLUX_BOUNDS: dict[str, tuple[float, float]] = {
 PARAMETERS = frozenset(
     (*_TEXTS, *_FLAGS, *_ABOVE_ZERO, *_CHOICES, *_BOUNDS, "wandbKey", "samplePrompts", "sampleSourceImages")
 )
+
+
+def model_types(limits: Limits) -> tuple[str, ...]:
+    retired = RETIRED if limits.types == "lenient" else ()
+    return tuple(sorted((*TRAINABLE, *BASE_TYPES, *retired)))
+
+
+def is_trainable(model_type: str, limits: Limits) -> bool:
+    return model_type not in BASE_TYPES or limits.base_types == "lenient"
+
+
+def needs_pairs(model_type: str, limits: Limits) -> bool:
+    """Whether it is trained with complete pairs only. For Kontext no source says so."""
+    return is_edit(model_type) and (model_type != "flux.1-kontext-lora" or limits.kontext_pairs == "strict")
 
 
 def is_edit(model_type: str) -> bool:
@@ -81,50 +110,65 @@ def creative_units(images: int, parameters: Mapping[str, Any]) -> float:
     return round(CREATIVE_UNITS_PER_IMAGE * images * epochs / DEFAULT_EPOCHS * repeats / DEFAULT_REPEATS, 2)
 
 
-def checked_parameters(model_type: str, given: object) -> dict[str, Any]:
-    """The training parameters that a trainer knows; the others are dropped without a word."""
+def checked_parameters(
+    model_type: str, given: object, limits: Limits, kept: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """
+    The training parameters that a trainer knows; the others are dropped without a word.
+
+    :param kept: parameters that the model has already; those that are given take their place.
+    """
     if given is None:
-        return {}
+        given = {}
     if not isinstance(given, dict):
         raise invalid("parameters", "must be of type object")
-    parameters = {name: value for name, value in given.items() if name in PARAMETERS}
+    unknown = next((name for name in given if name not in PARAMETERS), None)
+    if unknown is not None and limits.unknown_parameters == "strict":
+        raise invalid(f"parameters.{unknown[:100]}", "is not allowed")
+    parameters = {**(kept or {}), **{name: value for name, value in given.items() if name in PARAMETERS}}
     for name, value in parameters.items():
-        _check(name, value)
-    if model_type in (*FLUX_LORA, COMPOSITION):
+        _check(name, value, limits)
+    if model_type in (*FLUX_LORA, "flux.1-composition"):
         for name, (least, most) in _FLUX_BOUNDS.items():
             if name in parameters:
                 number(parameters[name], f"parameters.{name}", least=least, most=most)
-    if model_type in MUSUBI and len(parameters.get("conceptPrompt", "")) > 20:
+    short = MUSUBI if limits.concept_prompt == "strict" else ("flux.2-dev-lora",)
+    if model_type in short and len(parameters.get("conceptPrompt", "")) > 20:
         raise Refusal(400, "Musubi training validation failed: conceptPrompt must be at most 20 characters")
-    _check_samples(model_type, parameters)
+    if parameters.get("validationFrequency", 0) > parameters.get("maxTrainSteps", inf):
+        raise invalid("parameters.validationFrequency", "cannot be greater than maxTrainSteps value")
+    _check_samples(model_type, parameters, limits)
     return parameters
 
 
-def _check(name: str, value: object) -> None:
+def _check(name: str, value: object, limits: Limits) -> None:
     label = f"parameters.{name}"
     if name in _TEXTS:
         text({name: value}, name, label=label)
     elif name in _FLAGS and not isinstance(value, bool):
         raise invalid(label, "must be a boolean")
     elif name in _ABOVE_ZERO:
-        number(value, label, most=1e-3 if name == "learningRateTextEncoder" else None)
+        least, most = _GUIDE_RATES if name == "learningRate" and limits.learning_rate == "strict" else (None, None)
+        number(value, label, least=least, most=1e-3 if name == "learningRateTextEncoder" else most)
         if isinstance(value, int | float) and value <= 0:
             raise invalid(label, "must be greater than 0")
     elif name in _CHOICES:
-        one_of(value, label, _CHOICES[name])
+        other = ("all", "none") if name == "optimizeFor" and limits.optimize_for == "lenient" else ()
+        one_of(value, label, (*_CHOICES[name], *other))
     elif name in _BOUNDS:
         least, most, whole = _BOUNDS[name]
-        number(value, label, least=least, most=most, whole=whole)
+        if limits.numbers == "lenient":
+            most = _GUIDE_MOST.get(name, most)
+        number(value, label, least=least, most=most, whole=whole and limits.whole_numbers == "strict")
     elif name == "wandbKey":
         text({name: value}, name, longest=40, label=label)
     elif name in ("samplePrompts", "sampleSourceImages"):
         texts({name: value}, name, label=label)
 
 
-def _check_samples(model_type: str, parameters: dict[str, Any]) -> None:
-    prompts = texts(
-        parameters, "samplePrompts", most=4 if model_type in MUSUBI else 8, label="parameters.samplePrompts"
-    )
+def _check_samples(model_type: str, parameters: dict[str, Any], limits: Limits) -> None:
+    most = None if limits.sample_prompts == "lenient" else 4 if model_type in MUSUBI else 8
+    prompts = texts(parameters, "samplePrompts", most=most, label="parameters.samplePrompts")
     images = parameters.get("sampleSourceImages")
     if images is None:
         return

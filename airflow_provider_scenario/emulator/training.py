@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from math import ceil
+from typing import Any
 
 from airflow_provider_scenario.emulator import checks
+from airflow_provider_scenario.emulator.captcha import needs_captcha, new_captcha
 from airflow_provider_scenario.emulator.checks import invalid
 from airflow_provider_scenario.emulator.ledger import StartedTraining
 from airflow_provider_scenario.emulator.lifecycle import cancel_training
@@ -15,19 +17,20 @@ from airflow_provider_scenario.emulator.routing import Answer, Call, Refusal, Ro
 from airflow_provider_scenario.emulator.state import iso
 from airflow_provider_scenario.emulator.timeline import Timeline
 from airflow_provider_scenario.emulator.trainers import (
-    COMPOSITION,
-    FLUX_LORA,
-    TRAINABLE,
+    COMPOSITIONS,
+    VOICE,
     checked_parameters,
     creative_units,
-    is_edit,
+    is_trainable,
     job_type,
+    needs_pairs,
 )
 from airflow_provider_scenario.emulator.views import job_view, model_view
 
 routes = Routes()
 DRY_RUN_STATUS = 269
 FEWEST_PAIRS = 2
+MOST_IMAGES = 50
 
 
 @routes.serve("PUT", "/models/{modelId}/train")
@@ -40,12 +43,15 @@ def train(call: Call) -> Answer:
     that is not known.
     """
     model, body = find_model(call), call.body()
-    if model.type not in TRAINABLE or model.privacy == "public":
+    limits = call.state.settings.limits
+    if not is_trainable(model.type, limits) or model.privacy == "public":
         raise Refusal(400, "Custom models only are supported for this endpoint")
     quoting = call.query.get("dryRun") in ("true", "api")
     if not quoting and model.status == "training":
         raise Refusal(400, "Model is already training")
-    parameters = {**model.parameters, **checked_parameters(model.type, body.get("parameters"))}
+    if not quoting and model.status == "copying":
+        raise Refusal(400, "Model is being copied")  # the words are ours
+    parameters = checked_parameters(model.type, body.get("parameters"), limits, model.parameters)
     cost = creative_units(_images(call, model, quoting=quoting), parameters)
     price = {"creativeUnitsCost": cost, "creativeUnitsDiscount": 0, "costDetails": {"train-model": cost}}
     if quoting:
@@ -56,7 +62,11 @@ def train(call: Call) -> Answer:
     model.parameters = parameters
     job = _start(call, model, cost)
     return Answer(
-        {"job": job_view(job, call.now), "model": model_view(call.state, model, call.base, call.now), **price}
+        {
+            "job": job_view(call.state, job, call.now),
+            "model": model_view(call.state, model, call.base, call.now),
+            **price,
+        }
     )
 
 
@@ -75,16 +85,19 @@ def act(call: Call) -> Answer:
 
 def _images(call: Call, model: Model, *, quoting: bool) -> int:
     """How many images the training learns from, checked; a quote may suppose some where there are none yet."""
-    if model.type == COMPOSITION:
+    if model.type in COMPOSITIONS:
         _check_concepts(call, model)
         return 0
+    limits = call.state.settings.limits
     supposed = call.query.get("trainingImagesCount", "")
     if quoting and not model.training_images and re.fullmatch("[1-9][0-9]{0,5}", supposed):
         return int(supposed)
     if not model.training_images:
         raise Refusal(400, '"trainingImages" must contain at least 1 items')
     complete = [pair for pair in model.pairs if "sourceId" in pair and "targetId" in pair]
-    if is_edit(model.type) and len(complete) < FEWEST_PAIRS:
+    if limits.images == "strict" and len(model.training_images) > MOST_IMAGES:
+        raise Refusal(400, f'"trainingImages" must contain less than or equal to {MOST_IMAGES} items')
+    if needs_pairs(model.type, limits) and len(complete) < FEWEST_PAIRS:
         raise Refusal(400, f"At least {FEWEST_PAIRS} complete training image pairs are required")
     return len(model.training_images)
 
@@ -97,8 +110,8 @@ def _check_concepts(call: Call, model: Model) -> None:
         if known is None or known.deleted_at is not None:
             raise Refusal(404, f"Model {concept['modelId']} not found", "ModelNotFoundError")
         # A LoRA is tied to its family.
-        if known.status != "trained" or known.type not in FLUX_LORA:
-            raise Refusal(400, f"Model {concept['modelId']} is not a trained LoRA of the FLUX.1 family")
+        if known.status != "trained" or known.type not in COMPOSITIONS[model.type]:
+            raise Refusal(400, f"Model {concept['modelId']} is not a trained LoRA that a {model.type} is made of")
         if "modelEpoch" in concept and concept["modelEpoch"] not in dict(known.epochs):
             raise Refusal(400, f"Epoch {concept['modelEpoch']} not found in model {concept['modelId']}")
 
@@ -132,8 +145,12 @@ def _check_cooldown(call: Call) -> None:
 def _start(call: Call, model: Model, cost: float) -> Job:
     state = call.state
     timeline = Timeline(call.now, state.training_seconds(model), state.take_outcome(model))
+    timeline.queued_at = call.now + state.settings.pending_seconds
+    if needs_captcha(model.type, model.parameters):
+        timeline.captcha = new_captcha(state, model, timeline.queued_at)
     # metadata.input stays empty: nobody has seen it name the model, so nobody may rely on it.
-    job = Job(state.new_id("job_"), job_type(model.type), timeline, model.id, {"input": {}}, cost)
+    metadata: dict[str, Any] = {"input": {}, **({"outputModelId": model.id} if model.type == VOICE else {})}
+    job = Job(state.new_id("job_"), job_type(model.type), timeline, model.id, metadata, cost)
     state.jobs[job.id] = job
     state.watch_end(job)
     state.launched_at = call.now

@@ -37,6 +37,8 @@ def create(call: Call) -> Answer:
     options = body.get("assetOptions", {})
     if not isinstance(options, dict):
         raise invalid("assetOptions", "must be of type object")
+    checks.texts(options, "collectionIds", label="assetOptions.collectionIds")
+    checks.text(options, "parentId", label="assetOptions.parentId", nullable=True)
     job = Job(call.state.new_id("job_"), "upload", Timeline(call.now, 1.0, Outcome(stall_at=0.0)))
     upload = Upload(
         id=call.state.new_id("upload_"),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_scenario.emulator.state import AUTHOR_ID, PROJECT_ID, State, iso
-from airflow_provider_scenario.emulator.trainers import TRAINABLE
+from airflow_provider_scenario.emulator import base_models
+from airflow_provider_scenario.emulator.state import AUTHOR_ID, PROJECT_ID, State, iso, names
+from airflow_provider_scenario.emulator.trainers import FLUX_LORA, RETIRED, TRAINABLE, VOICE
 
 if TYPE_CHECKING:
     from airflow_provider_scenario.emulator.records import Asset, Job, Model
@@ -23,8 +24,8 @@ def model_view(state: State, model: Model, base: str, now: float, images: int | 
         "type": model.type,
         "privacy": model.privacy,
         "source": "scenario",
-        "custom": model.type in TRAINABLE,
-        "capabilities": ["img2img", "txt2img"],
+        "custom": model.type in (*TRAINABLE, *RETIRED),
+        "capabilities": ["txt2audio"] if model.type == VOICE else ["img2img", "txt2img"],
         "collectionIds": model.collection_ids,
         "exampleAssetIds": model.example_asset_ids,
         "tags": model.tags,
@@ -41,7 +42,7 @@ def model_view(state: State, model: Model, base: str, now: float, images: int | 
     if model.deleted_at is not None:
         view["deletedAt"] = iso(model.deleted_at)
     if model.privacy == "public":
-        return view
+        return _overridden(state, "model", model, view | base_models.usage(model))
     view |= {"ownerId": PROJECT_ID, "authorId": AUTHOR_ID, "userId": AUTHOR_ID, "parameters": model.parameters}
     shown = list(model.training_images)[:images]
     view["trainingImages"] = [training_image_view(state, image_id, base, now) for image_id in shown]
@@ -64,21 +65,60 @@ def model_view(state: State, model: Model, base: str, now: float, images: int | 
         ]
     if model.epoch is not None:
         view["epoch"] = model.epoch
+    if model.class_slug is not None:
+        view["class"] = _class(model.class_slug)
+    if model.type in FLUX_LORA:
+        view["compliantModelIds"] = ["flux.1-dev", "flux.1-schnell"]
+    if model.type in RETIRED and "conceptPrompt" in model.parameters:
+        view["modelKeyword"] = model.parameters["conceptPrompt"]
+    if state.settings.soft_deletion_days is not None:
+        view["softDeletionOn"] = iso(model.created_at + state.settings.soft_deletion_days * 24 * 3600)
     if model.job is not None:
         view["jobId"] = model.job.id
-        view["trainingProgress"] = _training_progress(model.job, now)
+        view["trainingProgress"] = _training_progress(state, model.job, base, now)
         view["trainingStats"] = _training_stats(model, model.job)
+    return _overridden(state, "model", model, view)
+
+
+def _class(slug: str) -> dict[str, Any]:
+    name = slug.replace("-", " ")
+    return {
+        "slug": slug,
+        "name": name.title(),
+        "category": slug.partition("-")[0],
+        "prompt": f"a {name}",
+        "conceptPrompt": f"a sks {name}",
+        "modelId": "stable-diffusion-v1-5",
+        "status": "published",
+        "thumbnails": [],
+    }
+
+
+def _overridden(state: State, of: Literal["model", "job"], model: Model | None, view: dict[str, Any]) -> dict[str, Any]:
+    for override in state.overrides.values():
+        if override.of == of and model is not None and names(model, override.model):
+            view = _merged(view, override.fields)
     return view
 
 
-def _training_progress(job: Job, now: float) -> dict[str, Any]:
+def _merged(view: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
+    """Objects are merged, all else is replaced."""
+    merged = dict(view)
+    for name, value in fields.items():
+        old = view.get(name)
+        merged[name] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _training_progress(state: State, job: Job, base: str, now: float) -> dict[str, Any]:
     moment = job.timeline.at(now)
     progress: dict[str, Any] = {
         "stage": moment.stage,
         "updatedAt": round(moment.updated_at * 1000),
         "progress": moment.progress,
-        "remainingTimeMs": moment.remaining_ms,
     }
+    if moment.remaining_ms is not None:
+        progress["remainingTimeMs"] = moment.remaining_ms
     if moment.position is not None:
         progress["position"] = moment.position
     if moment.running_since is not None:
@@ -86,6 +126,11 @@ def _training_progress(job: Job, now: float) -> dict[str, Any]:
     if moment.retrying:
         progress["retryableError"] = job.timeline.outcome.retryable_error
         progress["retryCount"] = job.timeline.outcome.retry_count
+    if (captcha := job.timeline.captcha) is not None and moment.waiting:
+        if captcha.image_id in state.assets and moment.stage == captcha.stage:
+            progress["captchaImageUrl"] = state.asset_url(base, captcha.image_id, now)
+        if captcha.failures:
+            progress |= {"retryableError": captcha.error, "retryCount": captcha.failures}
     return progress
 
 
@@ -119,7 +164,7 @@ def link(state: State, asset_id: str, base: str, now: float) -> dict[str, str]:
     return {"assetId": asset_id, "url": state.asset_url(base, asset_id, now)}
 
 
-def job_view(job: Job, now: float) -> dict[str, Any]:
+def job_view(state: State, job: Job, now: float) -> dict[str, Any]:
     history = job.timeline.job_history(now)
     view: dict[str, Any] = {
         "jobId": job.id,
@@ -136,7 +181,7 @@ def job_view(job: Job, now: float) -> dict[str, Any]:
     }
     if job.cost:
         view["billing"] = {"cuCost": job.cost, "cuDiscount": 0}
-    return view
+    return _overridden(state, "job", state.models.get(job.model_id or ""), view)
 
 
 def job_updated_at(job: Job, now: float) -> float:

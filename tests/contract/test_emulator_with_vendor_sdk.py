@@ -10,6 +10,8 @@ import pytest
 import scenario_sdk
 from scenario_sdk import Scenario
 
+from airflow_provider_scenario.client.scenario import ScenarioClient
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -271,3 +273,51 @@ def test_the_vendors_client_repeats_a_creation_whose_answer_was_lost(vendor, emu
     emulator.switch("faults", kind="close", when="after", method="POST", route="/models", times=1)
     vendor.with_options(max_retries=1).models.create(name="hero", type="flux.1-lora")
     assert emulator.ledger()["totals"]["models_created"] == 2
+
+
+def test_a_base_model_shows_how_it_is_called_and_how_well_it_does(vendor):
+    model = vendor.models.retrieve("gpt-image-1").model
+    assert {given.type for given in model.inputs} >= {"string", "file", "model_array", "inputs_array"}
+    assert (model.access_restrictions, model.performance_stats.default) == (50, "txt2img:1K")
+    assert model.ui_config.trigger_generate.position == "bottom"
+
+
+def test_a_professional_voice_clone_waits_for_a_person(vendor, emulator):
+    model_id = vendor.models.create(name="narrator", type="elevenlabs-voice").model.id
+    wav = base64.b64encode(b"RIFF\x24\x00\x00\x00WAVEfmt ").decode()
+    vendor.models.training_images.add(model_id, data=f"data:audio/wav;base64,{wav}", name="a.wav")
+    job_id = vendor.models.train.trigger(model_id, parameters={"clone_type": "professional"}).job.job_id
+    waiting = vendor.models.retrieve(model_id).model.training_progress
+    assert (waiting.stage, httpx.get(waiting.captcha_image_url).status_code) == ("pending-captcha", 200)
+    emulator.switch("captcha", action="reject", error="Too noisy")
+    refused = vendor.models.retrieve(model_id).model.training_progress
+    assert (refused.stage, refused.retryable_error, refused.retry_count) == ("ready-for-captcha", "Too noisy", 1)
+    emulator.switch("captcha", action="solve")
+    emulator.switch("advance", seconds=1000)
+    assert vendor.models.retrieve(model_id).model.status == "trained"
+    assert vendor.jobs.retrieve(job_id).job.metadata.output_model_id == model_id
+
+
+def test_a_class_and_a_copy_in_progress_are_read(vendor, emulator):
+    emulator.switch("settings", copy_seconds=10)
+    model_id = vendor.models.create(type="flux.1-lora", class_slug="characters-npcs").model.id
+    assert vendor.models.retrieve(model_id).model.class_.slug == "characters-npcs"
+    assert vendor.models.copy(model_id).model.status == "copying"
+
+
+def test_fields_that_no_description_mentions_disturb_no_client(vendor, emulator):
+    model_id = trained_model(vendor, emulator, sample_prompts=["a"])
+    with ScenarioClient.connect(api_key="demo", api_secret="demo", base_url=emulator.url) as ours:
+
+        def read() -> list[object]:
+            model = ours.get_model(model_id)
+            return [
+                *(model, ours.get_job(model.job_id or ""), list(ours.list_models()), list(ours.list_jobs())),
+                *(ours.get_models([model_id]), ours.get_dataset_score(model_id), list(ours.list_projects())),
+                ours.quote_training(model_id).creative_units_cost,
+            ]
+
+        plain = read()
+        emulator.switch("settings", unknown_fields=True)
+        assert vendor.models.retrieve(model_id).model.to_dict()["emulatorUnknownField"] == {"since": "some day"}
+        assert [repr(item) for item in read()] == [repr(item) for item in plain]

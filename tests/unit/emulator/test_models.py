@@ -2,6 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from .conftest import encoded
+from .direct import WAV
+
+VALIDATION = '"parameters.validationFrequency" cannot be greater than maxTrainSteps value'
+
 
 def test_a_fresh_model_is_new_and_costs_nothing(api):
     model = api.call("POST", "/models", {"name": "hero", "type": "flux.2-dev-lora"}).json()["model"]
@@ -183,3 +188,52 @@ def test_a_dataset_of_small_and_identical_pictures_is_told_so(api):
         "Width and height must be larger than 1024"
     }
     assert [row["message"] for row in score["assetCouplesWarnings"]] == [["Same asset"]]
+
+
+PARAMETERS = [
+    ({"nbEpochs": 31}, '"parameters.nbEpochs" must be less than or equal to 30'),
+    ({"rank": "8"}, '"parameters.rank" must be a number'),
+    ({"seed": 10**400}, '"parameters.seed" must be a safe number'),
+    ({"maxTrainSteps": 10, "validationFrequency": 11}, VALIDATION),
+]
+
+
+@pytest.mark.parametrize(("parameters", "reason"), PARAMETERS, ids=lambda value: str(value)[:40])
+def test_parameters_of_an_update_are_checked_like_those_of_a_training(api, parameters, reason):
+    model_id = api.model(type="flux.1-lora")
+    answer = api.call("PUT", f"/models/{model_id}", {"parameters": parameters})
+    assert (answer.status_code, answer.json()["reason"]) == (400, reason)
+    assert api.read(model_id)["parameters"] == {}
+
+
+def test_parameters_that_a_model_has_count_when_it_is_trained(api):
+    model_id = api.model(images=1)
+    api.call("PUT", f"/models/{model_id}", {"parameters": {"maxTrainSteps": 10}})
+    answer = api.call("PUT", f"/models/{model_id}/train", {"parameters": {"validationFrequency": 11}})
+    assert (answer.status_code, answer.json()["reason"]) == (400, VALIDATION)
+    assert api.totals()["trainings_started"] == 0
+
+
+def test_a_recording_cannot_be_a_thumbnail(api):
+    voice = api.model(type="elevenlabs-voice")
+    wav = "data:audio/wav;base64," + encoded(WAV)
+    answer = api.call("POST", f"/models/{voice}/training-images", {"data": wav, "name": "a.wav"})
+    thumbnail = answer.json()["trainingImage"]["id"]
+    assert api.call("PUT", f"/models/{voice}", {"thumbnail": thumbnail}).status_code == 400
+
+
+@pytest.mark.parametrize("epoch", [1, [], {}, ["000001"], True, "", "1", "000003"])
+def test_an_epoch_is_the_name_of_one_that_there_is(api, epoch):
+    model_id = api.trained(type="flux.1-lora", samplePrompts=["a"], nbEpochs=2)
+    assert api.call("PUT", f"/models/{model_id}", {"epoch": epoch}).status_code == 400
+    concept = {"modelId": model_id, "scale": 1, "modelEpoch": epoch}
+    composition = api.call("POST", "/models", {"type": "flux.1-composition", "concepts": [concept]})
+    started = composition.status_code == 200 and api.call(
+        "PUT", f"/models/{composition.json()['model']['id']}/train", {}
+    )
+    assert not started or started.status_code == 400
+
+
+def test_a_base_model_id_is_text(api):
+    assert api.call("POST", "/models", {"type": "flux.1-lora", "baseModelId": 5}).status_code == 400
+    assert api.call("POST", "/models", {"type": "flux.1-lora", "baseModelId": "flux.1-dev"}).status_code == 200

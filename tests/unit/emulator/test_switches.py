@@ -78,3 +78,39 @@ def test_the_ledger_names_what_was_created(api):
         (model_id, "hero", "flux.2-dev-lora")
     ]
     assert [(entry["model_id"], entry["name"]) for entry in ledger["training_images"]] == [(model_id, "0.png")]
+
+
+def objects(value):
+    if isinstance(value, dict):
+        return [value, *(found for item in value.values() for found in objects(item))]
+    return [found for item in value for found in objects(item)] if isinstance(value, list) else []
+
+
+def test_every_object_of_every_answer_can_have_a_field_that_no_description_mentions(api):
+    api.emulator.switch("settings", unknown_fields=True)
+    model_id = api.trained(samplePrompts=["a"])
+    answers = [
+        api.call("GET", f"/models/{model_id}"),
+        api.call("GET", "/models"),
+        api.call("GET", "/jobs"),
+        api.call("GET", "/models/model_none"),
+        api.call("GET", "/models", projectId="proj_other"),
+        api.call("PUT", f"/models/{model_id}/train", {}, dryRun="true"),
+    ]
+    found = [each for answer in answers for each in objects(answer.json())]
+    own = {"since": "some day"}
+    assert [each for each in found if each != own and "emulatorUnknownField" not in each] == []
+    assert answers[-1].json()["costDetails"]["emulatorUnknownField"] == 0
+
+
+def test_models_and_jobs_can_be_shown_otherwise_than_they_are(api):
+    api.emulator.switch("overrides", model="hero", fields={"privacy": "unlisted", "trainingProgress": {"stage": "x"}})
+    api.emulator.switch("overrides", of="job", fields={"status": "new-status"})
+    hero, other = api.model("hero", images=1), api.model("other", images=1)
+    job_id = api.train(hero)["job"]["jobId"]
+    assert (api.read(hero)["privacy"], api.read(other)["privacy"]) == ("unlisted", "private")
+    progress = api.read(hero)["trainingProgress"]
+    assert (progress["stage"], progress["position"]) == ("x", 3)
+    assert api.call("GET", f"/jobs/{job_id}").json()["job"]["status"] == "new-status"
+    httpx.delete(f"{api.emulator.address}/emulator/overrides")
+    assert api.read(hero)["privacy"] == "private"
