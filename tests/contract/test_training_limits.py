@@ -42,7 +42,7 @@ RIGHT = {
     "not silent": ("warned", "refused"),
     "refused": ("refused",),
 }
-TRAIN = "PUT /models/{modelId}/train"
+TRAIN = "PUT /v1/models/{modelId}/train"
 DATA_URL = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
