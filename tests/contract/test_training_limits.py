@@ -43,9 +43,7 @@ RIGHT = {
     "refused": ("refused",),
 }
 TRAIN = "PUT /v1/models/{modelId}/train"
-DATA_URL = (
-    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)
+DATA_URL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +104,7 @@ def judged(case: Case) -> str:
         return "warned" if check_parameters(case.given, case.model_type)[1] else "silent"
     except InvalidInputError:
         return "refused"
-    except Exception as error:  # noqa: BLE001 - it is shown with the case
+    except Exception as error:
         return repr(error)
 
 
@@ -118,7 +116,7 @@ def outcome_of(call: Callable[..., Any], model_id: str, parameters: dict[str, An
         return "refused"
     except RequestRefusedError:
         return "refused by the service"
-    except Exception as error:  # noqa: BLE001 - it is shown with the case
+    except Exception as error:
         return repr(error)[:300]
     return "taken"
 

@@ -69,7 +69,7 @@ RETIRED = {"sd 1.5", "sd xl", "sd xl base", "sd comp."}
 EDIT_TYPES = {name for name in TYPES if "edit" in name} | {"flux.1-kontext-lora"}
 BASE_TYPES = [name for name, group in TYPES.items() if group == "other"]
 
-_GROUPS = "flux.1|flux.2|qwen, z|sd 1.5|sd xl|sd xl base|voice|flux comp.|sd comp.|other".split("|")
+_GROUPS = ["flux.1", "flux.2", "qwen, z", "sd 1.5", "sd xl", "sd xl base", "voice", "flux comp.", "sd comp.", "other"]
 
 # + documented for it; - the reference says 'Only available for' others, and no other source says otherwise;
 # ? sources disagree or are silent, so it passes; ! they disagree so that a warning and a refusal are both right.
@@ -297,7 +297,9 @@ def cases() -> Iterator[Case]:
                 if parameter == "sampleSourceImages":
                     given["samplePrompts"] = ["a dog"] * len(given[parameter])
                 if parameter == "nbEpochs" and taken(model_type, "samplePrompts") == "+":
-                    given["samplePrompts"] = ["a dog"]  # live: without it only the last epoch is kept, which is worth a warning
+                    given["samplePrompts"] = [
+                        "a dog"
+                    ]  # live: without it only the last epoch is kept, which is worth a warning
                 yield Case(model_type, parameter, where, given, _for_type(model_type, parameter, expected))
 
 
@@ -369,11 +371,7 @@ def _concept_prompts(model_type: str) -> Iterator[tuple[str, Any, Expected]]:
     """Live, on flux.2-dev-lora only: more than 20 characters are refused. No page has a limit."""
     yield "20 characters", "daitondog" * 2 + "xx", "silent"
     beyond: Expected = (
-        "refused"
-        if model_type == "flux.2-dev-lora"
-        else "warned"
-        if TYPES[model_type] in MUSUBI
-        else "silent"
+        "refused" if model_type == "flux.2-dev-lora" else "warned" if TYPES[model_type] in MUSUBI else "silent"
     )
     yield "21 characters", "daitondog" * 2 + "xxx", beyond
 
