@@ -6,15 +6,15 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, Unpack
 
 from airflow_provider_scenario.client.endpoints import Endpoints, filters_of, given, many
+from airflow_provider_scenario.client.model_fields import checked_fields
 from airflow_provider_scenario.client.schemas import Description, Model, TagChange, tell_once
-from airflow_provider_scenario.client.secret_text import revealed
-from airflow_provider_scenario.client.trainers import TrainingParameters, camel_keys, check_concepts
 from airflow_provider_scenario.client.transport import path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from airflow_provider_scenario.client.parameters import TrainingParameters
     from airflow_provider_scenario.client.transport import Answer
 
 BULK = 50
@@ -94,18 +94,20 @@ class Models(Endpoints):
         :param short_description: at most 256 characters; default: invented like the name.
         :param concepts: ``{model_id, scale, model_epoch}`` of each LoRA, for compositions.
         :param base_model_id: default: follows from the type.
+        :raises InvalidInputError: a field is of the wrong kind or too long; nothing was sent.
         :raises ServiceError: ``maybe_done`` when the model may have been created.
         """
         asked = f"create model {name!r}" if name else "create a model"
-        body = given(
-            baseModelId=base_model_id,
-            classSlug=class_slug,
-            collectionIds=many(collection_ids, "collection_ids") if collection_ids is not None else None,
-            concepts=check_concepts(concepts) if concepts is not None else None,
+        fields = given(
+            base_model_id=base_model_id,
+            class_slug=class_slug,
+            collection_ids=collection_ids,
+            concepts=concepts,
             name=name,
-            shortDescription=short_description,
+            short_description=short_description,
             type=type,
         )
+        body = checked_fields(fields)
         answer = self._transport.request(
             "POST",
             path("models"),
@@ -128,7 +130,7 @@ class Models(Endpoints):
         *,
         class_slug: str | Unset | None = UNSET,
         concepts: Sequence[Mapping[str, Any]] | Unset | None = UNSET,
-        epoch: str | Unset | None = UNSET,
+        epoch: str | int | Unset | None = UNSET,
         name: str | Unset | None = UNSET,
         negative_prompt_embedding: str | Unset | None = UNSET,
         parameters: Mapping[str, Any] | TrainingParameters | Unset | None = UNSET,
@@ -140,28 +142,26 @@ class Models(Endpoints):
         """
         Change a model. A field that is not given stays, None unsets it.
 
-        :param epoch: which checkpoint the model uses; trained Flux.1 and Kontext LoRAs only. None: the latest.
+        :param epoch: which checkpoint the model uses, such as ``"000003"`` or ``3``; trained Flux.1 and Kontext LoRAs
+            only. None or ``"last"``: the latest.
         :param thumbnail: an asset id.
         :param type: only while the status is ``new``.
+        :raises InvalidInputError: a field is of the wrong kind or too long; nothing was sent.
         """
         asked = f"update model {model_id}"
-        if not isinstance(concepts, Unset) and concepts is not None:
-            concepts = check_concepts(concepts)
-        if not isinstance(parameters, Unset) and parameters is not None:
-            parameters = revealed(camel_keys(parameters, "parameters"))
         fields = {
-            "classSlug": class_slug,
+            "class_slug": class_slug,
             "concepts": concepts,
             "epoch": epoch,
             "name": name,
-            "negativePromptEmbedding": negative_prompt_embedding,
+            "negative_prompt_embedding": negative_prompt_embedding,
             "parameters": parameters,
-            "promptEmbedding": prompt_embedding,
-            "shortDescription": short_description,
+            "prompt_embedding": prompt_embedding,
+            "short_description": short_description,
             "thumbnail": thumbnail,
             "type": type,
         }
-        body = {field: value for field, value in fields.items() if not isinstance(value, Unset)}
+        body = checked_fields({field: value for field, value in fields.items() if not isinstance(value, Unset)})
         answer = self._transport.request("PUT", path("models", model_id), json=body, asked=asked, repeatable=True)
         return self._read(Model, answer, "model", asked)
 

@@ -19,7 +19,7 @@ class TrainingParameters(TypedDict, total=False):
     """Every documented training parameter, in snake case. What each accepts is in ``PARAMETERS``."""
 
     concept_prompt: str
-    """Trigger word; at most 20 characters on FLUX.2, Qwen and Z-Image."""
+    """Trigger word; at most 20 characters on flux.2-dev-lora, and perhaps on FLUX.2, Qwen and Z-Image altogether."""
     learning_rate: float
     learning_rate_text_encoder: float
     batch_size: int
@@ -40,6 +40,8 @@ class TrainingParameters(TypedDict, total=False):
     clone_type: Literal["instant", "professional"]
     remove_background_noise: bool
     voice_description: str
+    extra_parameters: Mapping[str, Any]
+    """Sent as they are and unchecked: for what this version does not know yet, or refuses."""
     class_prompt: str
     learning_rate_unet: float
     lr_scheduler: str
@@ -56,6 +58,7 @@ class TrainingParameters(TypedDict, total=False):
 
 
 Kind = Literal["text", "a number", "a whole number", "true or false", "a list of text"]
+"""What a parameter is. The API types whole numbers as ``number``, so a fraction is a warning there."""
 
 _ANY: frozenset[TrainerName] = frozenset({"flux", "musubi", "elevenlabs", "composition", "stable-diffusion"})
 _LORA: frozenset[TrainerName] = frozenset({"flux", "musubi"})
@@ -116,7 +119,7 @@ def _retired(name: str, kind: Kind, **rest: Any) -> Parameter:
 PARAMETERS: Mapping[str, Parameter] = {
     parameter.name: parameter
     for parameter in (
-        Parameter("conceptPrompt", "text", trainers=_IMAGES, unsure=frozenset({"composition"})),
+        Parameter("conceptPrompt", "text", trainers=_IMAGES, unsure=frozenset({"elevenlabs", "composition"})),
         # Schema: above 0; guide: 1e-5 to 1e-3.
         Parameter(
             "learningRate",
@@ -128,13 +131,15 @@ PARAMETERS: Mapping[str, Parameter] = {
             usual=(1e-5, 1e-3),
             by_trainer={"stable-diffusion": (0, math.inf)},
         ),
-        # Schema: at most 0.001, Flux from 1e-6, SDXL from 0.
-        _flux(
+        # Schema: above 0, at most 0.001; Flux from 1e-6, SDXL from 0. No source says for whom it is.
+        Parameter(
             "learningRateTextEncoder",
             "a number",
+            trainers=frozenset({"flux"}),
+            unsure=frozenset({"musubi", "elevenlabs", "composition", "stable-diffusion"}),
             minimum=0,
-            above=True,
             maximum=1e-3,
+            usual=(1e-6, 1e-3),
             by_trainer={"flux": (1e-6, 1e-3)},
         ),
         _lora("batchSize", "a whole number", minimum=1, maximum=8, usual=(1, 4)),  # schema: 4; guide: 8
@@ -145,7 +150,7 @@ PARAMETERS: Mapping[str, Parameter] = {
             "maxTrainSteps",
             "a whole number",
             trainers=frozenset({"flux", "stable-diffusion"}),
-            unsure=frozenset({"musubi", "composition"}),
+            unsure=frozenset({"musubi", "elevenlabs", "composition"}),
             minimum=0,
             maximum=40_000,
             usual=(0, 10_000),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from airflow_provider_scenario.client.datasets import Datasets
 from airflow_provider_scenario.client.downloads import Downloads
-from airflow_provider_scenario.client.models import UNSET, Models
+from airflow_provider_scenario.client.models import UNSET
 from airflow_provider_scenario.client.schemas import Project
 from airflow_provider_scenario.client.training import Trainings
 from airflow_provider_scenario.client.transport import Transport, path
@@ -29,7 +29,7 @@ __all__ = ["DEFAULT_BASE_URL", "UNSET", "ScenarioClient"]
 DEFAULT_BASE_URL = "https://api.cloud.scenario.com/v1"
 
 
-class ScenarioClient(Models, Datasets, Uploads, Trainings, Downloads):
+class ScenarioClient(Trainings, Datasets, Uploads, Downloads):
     """
     Scenario's API for one project. Safe to use from several threads.
 

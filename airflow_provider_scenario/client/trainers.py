@@ -12,44 +12,56 @@ Imported while DAG files are parsed: nothing but the standard library, and littl
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_scenario.client.errors import InvalidInputError
-from airflow_provider_scenario.client.parameters import (
-    PARAMETERS,
-    STABLE_DIFFUSION_ONLY,
-    Parameter,
-    TrainerName,
-    TrainingParameters,
+from airflow_provider_scenario.client.model_types import (
+    BASE_TYPES,
+    MIN_PAIRS,
+    TRAINABLE_TYPES,
+    TRAINERS,
+    Trainer,
+    check_type,
 )
+from airflow_provider_scenario.client.parameters import PARAMETERS, STABLE_DIFFUSION_ONLY, Parameter, TrainingParameters
 from airflow_provider_scenario.client.secret_text import SecretText, revealed
+from airflow_provider_scenario.client.values import (
+    MAX_DEPTH,
+    TEMPLATE_HINT,
+    boolean_in,
+    camel_case,
+    camel_keys,
+    check_encodable,
+    check_sendable,
+    is_number,
+    number_in,
+    shown,
+    similar_name,
+)
+
+if TYPE_CHECKING:
+    from airflow_provider_scenario.client.schemas import Model
 
 __all__ = [
+    "BASE_TYPES",
     "MAX_IMAGES",
     "PARAMETERS",
     "TRAINABLE_TYPES",
     "TRAINERS",
-    "UNTRAINABLE_TYPES",
     "Parameter",
     "Trainer",
     "TrainingParameters",
+    "as_sent",
     "camel_case",
     "camel_keys",
-    "check_concepts",
     "check_dataset_size",
-    "check_name",
     "check_parameters",
     "check_ready",
-    "check_short_description",
+    "check_training",
     "check_type",
+    "shown",
 ]
-
-MAX_NAME = 64
-"""Characters of a model's name (request schema)."""
-
-MAX_SHORT_DESCRIPTION = 256
-"""Characters of a model's short description (request schema)."""
 
 MAX_IMAGES = 50
 """Images in a dataset (training guide); many plans allow fewer, which only the service knows."""
@@ -57,93 +69,24 @@ MAX_IMAGES = 50
 RECOMMENDED_IMAGES = (5, 15)
 """Images in a dataset that the training guide recommends."""
 
-MIN_PAIRS = 2
-"""Complete pairs an edit model needs (training guide, seen live)."""
+EXTRA = "extraParameters"
+"""A dictionary among the parameters that is sent as it is: the way for what is not known here, or refused."""
 
-
-class Trainer(NamedTuple):
-    """
-    A family of model types that train alike.
-
-    :param name: ``flux`` and ``musubi`` have been seen live; which trainer Qwen and Z-Image use is inferred.
-    :param dataset: what it learns from.
-    :param concept_prompt_max: characters of ``conceptPrompt``; Musubi refuses more than 20 (seen live).
-    :param sample_prompts_max: more are not recommended (training guide: 4; the vendor's skill: 8 for Flux.1).
-    :param retired: the vendor has taken it out of its newest description.
-    """
-
-    name: TrainerName
-    dataset: Literal["images", "pairs", "audio", "concepts"]
-    concept_prompt_max: int | None = None
-    sample_prompts_max: int | None = None
-    retired: bool = False
-
-
-_FLUX = Trainer("flux", "images", sample_prompts_max=8)
-_FLUX_EDIT = _FLUX._replace(dataset="pairs")
-_MUSUBI = Trainer("musubi", "images", concept_prompt_max=20, sample_prompts_max=4)
-_MUSUBI_EDIT = _MUSUBI._replace(dataset="pairs")
-_SD = Trainer("stable-diffusion", "images", retired=True)
-
-TRAINERS: Mapping[str, Trainer] = {
-    **{f"flux.2-{base}-lora": _MUSUBI for base in ("dev", "klein-4b", "klein-9b", "klein-base-4b", "klein-base-9b")},
-    **{
-        f"flux.2-{base}-edit-lora": _MUSUBI_EDIT
-        for base in ("dev", "klein-4b", "klein-9b", "klein-base-4b", "klein-base-9b")
-    },
-    "qwen-image-lora": _MUSUBI,
-    "qwen-image-2512-lora": _MUSUBI,
-    "qwen-image-edit-lora": _MUSUBI_EDIT,
-    "qwen-image-edit-2509-lora": _MUSUBI_EDIT,
-    "qwen-image-edit-2511-lora": _MUSUBI_EDIT,
-    "zimage-lora": _MUSUBI,
-    "zimage-turbo-lora": _MUSUBI,
-    "zimage-de-turbo-lora": _MUSUBI,
-    "flux.1-lora": _FLUX,
-    "flux.1-krea-lora": _FLUX,
-    "flux.1-kontext-lora": _FLUX_EDIT,
-    "flux.1-composition": Trainer("composition", "concepts"),
-    "elevenlabs-voice": Trainer("elevenlabs", "audio"),
-    "sd-1_5": _SD,
-    "sd-1_5-lora": _SD,
-    "sd-xl": _SD,
-    "sd-xl-lora": _SD,
-    "sd-1_5-composition": _SD._replace(dataset="concepts"),
-    "sd-xl-composition": _SD._replace(dataset="concepts"),
+# Words of other trainers, and of people, for what Scenario calls otherwise.
+_OTHER_WORDS = {
+    "lr": "learningRate",
+    "unetLr": "learningRateUnet",
+    "textEncoderLr": "learningRateTextEncoder",
+    "steps": "maxTrainSteps",
+    "networkDim": "rank",
+    "dim": "rank",
+    "triggerWord": "conceptPrompt",
+    "trigger": "conceptPrompt",
+    "prompts": "samplePrompts",
 }
-"""The trainer of every model type that can be trained."""
 
-TRAINABLE_TYPES: tuple[str, ...] = tuple(name for name, trainer in TRAINERS.items() if not trainer.retired)
-
-UNTRAINABLE_TYPES = frozenset(
-    {
-        "custom",
-        "flux.1",
-        "flux.1-kontext-dev",
-        "flux.1-krea-dev",
-        "flux.1-pro",
-        "flux.1.1-pro-ultra",
-        "flux1.1-pro",
-        "gpt-image-1",
-    }
-)
-"""Known types that are base models or somebody else's: there is nothing to train (inferred from their names)."""
-
-
-# The rule would make numUnetTrainSteps of it.
-_IRREGULAR = {"num_unet_train_steps": "numUNetTrainSteps"}
-
-
-_DEEPEST = 50
-"""Lists and dictionaries within each other; training parameters have three."""
-
-
-def camel_case(name: str) -> str:
-    """The API's spelling of a name in snake case; what is no snake case stays as it is."""
-    if name in _IRREGULAR:
-        return _IRREGULAR[name]
-    first, *others = name.split("_")
-    return first + "".join(other[:1].upper() + other[1:] for other in others)
+# They belong into the address. In the body Scenario ignores them (seen live), and what was to be a dry run is paid.
+_NOT_IN_BODY = ("dryRun", "trainingImagesCount", "originalAssets", "projectId")
 
 
 def is_secret(name: object) -> bool:
@@ -177,7 +120,7 @@ def with_hidden_secrets(value: Any, found: Callable[[str], None] = lambda _: Non
     """
     if not isinstance(value, list | dict):
         return value
-    if depth > _DEEPEST:
+    if depth > MAX_DEPTH:
         return "***"  # no parameter is nested so deep, and Python cannot look into it
     if isinstance(value, list):
         return [with_hidden_secrets(item, found, depth + 1) for item in value]
@@ -191,50 +134,26 @@ def with_hidden_secrets(value: Any, found: Callable[[str], None] = lambda _: Non
     return hidden
 
 
-def camel_keys(values: Mapping[str, Any] | None, what: str) -> dict[str, Any]:
+def check_training(
+    model: Model, parameters: Mapping[str, Any] | TrainingParameters | None
+) -> tuple[dict[str, Any], list[str]]:
     """
-    The same mapping with keys in the API's spelling.
+    Check all that can be checked before a training is paid for.
 
-    :param values: keys in either spelling. None: an empty one.
-    :param what: for messages, such as ``parameters``.
-    :raises InvalidInputError: ``values`` is no mapping, a key is no text, or a key is there in both spellings.
+    :param model: as just read; one that is being trained already is only checked for its parameters.
+    :return: as :func:`check_parameters`.
+    :raises InvalidInputError: as :func:`check_parameters` and :func:`check_ready`.
     """
-    if values is None:
-        return {}
-    if not isinstance(values, Mapping):
-        hint = " A template gives text unless the DAG has render_template_as_native_obj=True."
-        raise InvalidInputError(
-            f"{what} must be a dictionary, not {shown(values)}.{hint if isinstance(values, str) else ''}"
+    checked, warnings = check_parameters(parameters, model.type)
+    if model.status != "training":
+        warnings += check_ready(
+            model_id=model.id,
+            model_type=model.type,
+            images=max(model.training_images_number or 0, len(model.training_images or [])),
+            pairs=len(model.training_image_pairs or []),
+            concepts=len(model.concepts or []),
         )
-    spelled: dict[str, Any] = {}
-    for key, value in values.items():
-        if not isinstance(key, str):
-            raise InvalidInputError(f"{what}: a key must be text, not {_shown(key)}.")
-        name = camel_case(key)
-        if name in spelled:
-            raise InvalidInputError(f"{what}: {name} is given twice, in two spellings. Keep one.")
-        spelled[name] = value
-    return spelled
-
-
-def check_type(type: str) -> list[str]:  # noqa: A002 - the API's name
-    """
-    Check that models of this type can be trained.
-
-    :param type: model type, such as ``flux.2-dev-lora``.
-    :return: warnings: the type is unknown here, or retired.
-    :raises InvalidInputError: it is known that the type cannot be trained.
-    """
-    if not isinstance(type, str) or not type:
-        raise InvalidInputError(f"type must be a model type such as 'flux.2-dev-lora', not {_shown(type)}.")
-    if type in UNTRAINABLE_TYPES:
-        raise InvalidInputError(f"type {type!r} cannot be trained; trainable types: {', '.join(TRAINABLE_TYPES)}.")
-    trainer = TRAINERS.get(type)
-    if trainer is None:
-        return [f"type {type!r} is not known to this provider; Scenario decides.{_did_you_mean(type, TRAINABLE_TYPES)}"]
-    if trainer.retired:
-        return [f"type {type!r} is retired: Scenario may refuse to train it. Newer: flux.2-dev-lora, zimage-lora."]
-    return []
+    return checked, warnings
 
 
 def check_parameters(
@@ -243,31 +162,80 @@ def check_parameters(
     """
     Check training parameters and bring them into the API's spelling.
 
+    A name that is not known here is an error where it is like a known one, and otherwise sent with a warning. What
+    stands in ``extra_parameters`` is sent as it is, whatever it is like.
+
     :param parameters: in the API's spelling or in snake case; a None counts as not given. None: none at all.
     :param model_type: judge by its trainer too; default: only what holds for all.
-    :return: what to send, and warnings: what sources disagree about, or what will surprise.
-    :raises InvalidInputError: a parameter is unknown, of the wrong kind, out of the range all sources agree on, or for
+    :return: the parameters, ``extraParameters`` still apart (see :func:`as_sent`), and warnings: what sources disagree
+        about, or what will surprise.
+    :raises InvalidInputError: a parameter is misspelt, of the wrong kind, out of the range all sources agree on, or for
         another trainer. The message names the parameter, its value, and what is right.
     """
-    given = {name: value for name, value in camel_keys(parameters, "parameters").items() if value is not None}
-    trainer = TRAINERS.get(model_type) if model_type is not None else None
-    warnings: list[str] = []
+    given = camel_keys(parameters, "parameters", _shown)
+    given = {name: value for name, value in given.items() if value is not None}
+    trainer = TRAINERS.get(model_type) if isinstance(model_type, str) else None
+    extra, warnings = _check_extra(given.pop(EXTRA, None), given)
     checked: dict[str, Any] = {}
     for name, value in given.items():
         parameter = PARAMETERS.get(name)
         if parameter is None:
-            raise InvalidInputError(
-                f"parameters: there is no {name!r} (given: {_shown(value, secret=is_secret(name))})."
-                f"{_did_you_mean(name, PARAMETERS)} "
-                f"Known: {', '.join(PARAMETERS)}."
-            )
+            warnings += _check_unknown(name, value)
+            checked[name] = value
+            continue
         warnings += _check_trainer(parameter, trainer, model_type)
-        checked[name] = _of_kind(parameter, value)
+        checked[name], doubts = _of_kind(parameter, value)
         if parameter.secret:
             checked[name] = SecretText(checked[name])
-        warnings += _check_value(parameter, checked[name], trainer)
+        warnings += doubts + _check_value(parameter, checked[name], trainer)
     warnings += _check_together(checked, trainer, model_type)
-    return checked, warnings
+    return checked | extra, warnings
+
+
+def as_sent(checked: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Training parameters as the body of a request holds them, secrets in the clear.
+
+    :param checked: what :func:`check_parameters` returns.
+    """
+    sent = {name: value for name, value in checked.items() if name != EXTRA}
+    return {**revealed(sent), **checked.get(EXTRA, {})}
+
+
+def _check_unknown(name: str, value: Any) -> list[str]:
+    given = f"(given: {_shown(value, secret=is_secret(name))})"
+    if name in _NOT_IN_BODY:
+        raise InvalidInputError(
+            f"parameters: {name} is not a training parameter {given}: Scenario ignores it there and trains, which "
+            "costs creative units. Leave it out; ScenarioEstimateTrainingCostOperator asks for a price."
+        )
+    close = _OTHER_WORDS.get(name) or similar_name(name, (*PARAMETERS, EXTRA, *_NOT_IN_BODY))
+    if close or is_secret(name):
+        raise InvalidInputError(
+            f"parameters: there is no {shown(name)} {given}. Did you mean {close or 'wandbKey'!r}? Known: "
+            f"{', '.join(PARAMETERS)}. To send it all the same, put it into 'extra_parameters'."
+        )
+    check_sendable(f"parameters: {shown(name)}", value)
+    return [f"parameters: {shown(name)} is not known to this provider; it is sent as it is, and Scenario decides."]
+
+
+def _check_extra(extra: Any, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """``extra_parameters``, as part of what :func:`check_parameters` returns."""
+    if not isinstance(extra, Mapping | None):
+        hint = TEMPLATE_HINT if isinstance(extra, str) else ""
+        raise InvalidInputError(f"parameters: extra_parameters must be a dictionary, not {_shown(extra)}.{hint}")
+    if not extra:
+        return {}, []
+    check_sendable("parameters: extra_parameters", dict(extra))
+    for name in extra:
+        if name in _NOT_IN_BODY:
+            _check_unknown(name, extra[name])
+        if is_secret(name):
+            raise InvalidInputError("parameters: wandbKey must not stand in extra_parameters: it would not be hidden.")
+        if name in given:
+            raise InvalidInputError(f"parameters: {shown(name)} is given, and in extra_parameters too. Keep one.")
+    names = ", ".join(map(shown, list(extra)[:20]))
+    return {EXTRA: dict(extra)}, [f"parameters: {names} of extra_parameters is sent unchecked; Scenario decides."]
 
 
 def _check_trainer(parameter: Parameter, trainer: Trainer | None, model_type: str | None) -> list[str]:
@@ -286,37 +254,32 @@ def _check_trainer(parameter: Parameter, trainer: Trainer | None, model_type: st
     )
 
 
-def _of_kind(parameter: Parameter, value: Any) -> Any:
-    if isinstance(value, str) and parameter.kind in ("a number", "a whole number"):
-        value = _number_in(value)
+def _of_kind(parameter: Parameter, value: Any) -> tuple[Any, list[str]]:
+    """The value, where a template has made text of it too, and what is unusual about its kind."""
     match parameter.kind:
         case "text" if isinstance(value, str):
-            return value
-        case "true or false" if isinstance(value, bool):
-            return value
+            check_encodable(f"parameters: {parameter.name}", revealed(value))
+            return value, []
+        case "true or false" if isinstance(boolean_in(value), bool):
+            return boolean_in(value), []
         case "a list of text" if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
-            return list(value)
-        case "a number" | "a whole number" if isinstance(value, int | float) and not isinstance(value, bool):
-            if (isinstance(value, int) or math.isfinite(value)) and (
-                parameter.kind == "a number" or value == int(value)
-            ):
-                return int(value) if parameter.kind == "a whole number" else value
-    hint = ""
-    if isinstance(value, str) and parameter.kind == "a list of text":
-        hint = " A template gives text unless the DAG has render_template_as_native_obj=True."
+            for item in value:
+                check_encodable(f"parameters: {parameter.name}", item)
+            return list(value), []
+        case "a number" if is_number(number_in(value)):
+            return number_in(value), []
+        case "a whole number" if is_number(number_in(value)):
+            return _whole(parameter.name, number_in(value))
+    hint = TEMPLATE_HINT if isinstance(value, str) and parameter.kind == "a list of text" else ""
     raise InvalidInputError(
         f"parameters: {parameter.name} must be {parameter.kind}, not {_shown(value, secret=parameter.secret)}.{hint}"
     )
 
 
-def _number_in(text: str) -> Any:
-    """A template gives text: '4' is the number it looks like, and anything else stays what it is."""
-    for number in (int, float):
-        try:
-            return number(text)
-        except ValueError:
-            continue
-    return text
+def _whole(name: str, number: float) -> tuple[float, list[str]]:
+    if number == int(number):
+        return int(number), []
+    return number, [f"parameters: {name}={number!r} is not a whole number; Scenario may refuse or round it."]
 
 
 def _check_value(parameter: Parameter, value: Any, trainer: Trainer | None) -> list[str]:
@@ -333,7 +296,7 @@ def _check_value(parameter: Parameter, value: Any, trainer: Trainer | None) -> l
             if value in parameter.rumoured:
                 return [f"parameters: {name}={value!r} is in the prose only; the schema has {parameter.choices[0]!r}."]
             raise InvalidInputError(
-                f"parameters: {name}={_shown(value)} must be one of {', '.join(map(repr, parameter.choices))}."
+                f"parameters: {name}={shown(value)} must be one of {', '.join(map(repr, parameter.choices))}."
             )
         return []
     return _check_range(parameter, value, trainer)
@@ -352,20 +315,15 @@ def _check_range(parameter: Parameter, value: float, trainer: Trainer | None) ->
         )
     if own is None and parameter.usual and not parameter.usual[0] <= value <= parameter.usual[1]:
         usual = f"{parameter.usual[0]:g} to {parameter.usual[1]:g}"
-        return [f"parameters: {parameter.name}={value!r} may be refused: Scenario's sources agree on {usual} only."]
+        return [
+            f"parameters: {parameter.name}={shown(value)} may be refused: Scenario's sources agree on {usual} only."
+        ]
     return []
 
 
 def _check_together(values: Mapping[str, Any], trainer: Trainer | None, model_type: str | None) -> list[str]:
     """What depends on more than one parameter, or on the type."""
-    warnings = []
-    concept = values.get("conceptPrompt", "")
-    longest = trainer.concept_prompt_max if trainer else None
-    if longest is not None and len(concept) > longest:
-        raise InvalidInputError(
-            f"parameters: conceptPrompt={_shown(concept)} has {len(concept)} characters; {model_type} takes at most "
-            f"{longest}."
-        )
+    warnings = _check_concept_prompt(values.get("conceptPrompt", ""), trainer, model_type)
     prompts, sources = values.get("samplePrompts") or [], values.get("sampleSourceImages")
     if sources is not None:
         if trainer and trainer.dataset != "pairs":
@@ -394,59 +352,14 @@ def _check_together(values: Mapping[str, Any], trainer: Trainer | None, model_ty
     return warnings
 
 
-def check_name(name: str) -> None:
-    """
-    Check the name of a model: 1 to 64 characters.
-
-    :raises InvalidInputError: it is empty, longer, or no text.
-    """
-    _check_text("name", name, 1, MAX_NAME)
-
-
-def check_short_description(text: str) -> None:
-    """
-    Check the short description of a model: at most 256 characters.
-
-    :raises InvalidInputError: it is longer, or no text.
-    """
-    _check_text("short_description", text, 0, MAX_SHORT_DESCRIPTION)
-
-
-def _check_text(field: str, value: object, shortest: int, longest: int) -> None:
-    if not isinstance(value, str):
-        raise InvalidInputError(f"{field} must be text, not {_shown(value)}.")
-    if len(value.strip()) < shortest:
-        raise InvalidInputError(f"{field} is empty; it takes {shortest} to {longest} characters.")
-    if len(value) > longest:
-        raise InvalidInputError(
-            f"{field}={_shown(value)} has {len(value)} characters; Scenario takes at most {longest}."
-        )
-
-
-def check_concepts(concepts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """
-    Check the LoRAs of a composition and bring them into the API's spelling.
-
-    :param concepts: ``model_id`` and ``scale`` (-2 to 2) each, and perhaps ``model_epoch``, in either spelling.
-    :raises InvalidInputError: one of them lacks something, has something unknown, or is out of range.
-    """
-    if isinstance(concepts, str | Mapping) or not isinstance(concepts, Iterable):
-        raise InvalidInputError(f"concepts must be a list of dictionaries, not {_shown(concepts)}.")
-    return [_concept(f"concepts[{index}]", concept) for index, concept in enumerate(concepts)]
-
-
-def _concept(where: str, concept: Mapping[str, Any]) -> dict[str, Any]:
-    given = {name: value for name, value in camel_keys(concept, where).items() if value is not None}
-    for name in given:
-        if name not in ("modelId", "scale", "modelEpoch"):
-            raise InvalidInputError(f"{where}: there is no {name!r}; known: model_id, scale, model_epoch.")
-    for name in ("modelId", "modelEpoch"):
-        if (name in given or name == "modelId") and not (isinstance(given.get(name), str) and given[name]):
-            raise InvalidInputError(f"{where}: {name} must be text, not {_shown(given.get(name))}.")
-    scale = given.get("scale")
-    if isinstance(scale, bool) or not isinstance(scale, int | float) or not -2 <= scale <= 2:
-        raise InvalidInputError(f"{where}: scale must be a number from -2 to 2, not {_shown(scale)}.")
-    return given
+def _check_concept_prompt(concept: str, trainer: Trainer | None, model_type: str | None) -> list[str]:
+    longest = trainer and (trainer.concept_prompt_max or trainer.concept_prompt_usual)
+    if not trainer or not longest or len(concept) <= longest:
+        return []
+    problem = f"parameters: conceptPrompt={shown(concept)} has {len(concept)} characters; {model_type}"
+    if trainer.concept_prompt_max:
+        raise InvalidInputError(f"{problem} takes at most {longest}.")
+    return [f"{problem} may take at most {longest}, as flux.2-dev-lora does; Scenario decides."]
 
 
 def check_dataset_size(images: int, *, model_type: str | None = None, pairs: int | None = None) -> list[str]:
@@ -456,27 +369,32 @@ def check_dataset_size(images: int, *, model_type: str | None = None, pairs: int
     :param images: how many there are.
     :param model_type: judge by its trainer; default: as for single images.
     :param pairs: complete pairs, where they are known; for edit types.
-    :return: warnings: fewer or more than recommended.
-    :raises InvalidInputError: none at all, more than the service takes, or fewer than two pairs for an edit type.
+    :return: warnings: fewer or more than recommended, or more than the training guide allows.
+    :raises InvalidInputError: none at all, or fewer pairs than an edit type has been seen to need.
     """
     trainer = TRAINERS.get(model_type) if model_type is not None else None
     dataset = trainer.dataset if trainer else "images"
     if dataset == "concepts":
         return []
     if images < 1:
+        if trainer is None and model_type is not None:
+            return ["The dataset is empty; Scenario decides whether that can be trained."]
         raise InvalidInputError("The dataset is empty: a training needs images.")
-    if dataset == "pairs" and pairs is not None and pairs < MIN_PAIRS:
-        raise InvalidInputError(f"{model_type} learns from pairs and needs at least {MIN_PAIRS} of them, not {pairs}.")
     if dataset == "audio":
         return []
-    if images > MAX_IMAGES and dataset == "images" and trainer:
-        raise InvalidInputError(f"The dataset has {images} images; Scenario takes at most {MAX_IMAGES}.")
+    warnings = []
+    if dataset == "pairs" and trainer and pairs is not None and pairs < MIN_PAIRS:
+        if pairs < trainer.min_pairs:
+            raise InvalidInputError(
+                f"{model_type} learns from pairs and needs at least {MIN_PAIRS} of them, not {pairs}."
+            )
+        warnings.append(f"{model_type} learns from pairs and may need at least {MIN_PAIRS} of them, not {pairs}.")
     low, high = RECOMMENDED_IMAGES
-    if dataset == "images" and not low <= images <= high:
-        return [f"The dataset has {images} images; {low} to {high} are recommended."]
     if images > MAX_IMAGES:
-        return [f"The dataset has {images} images; Scenario may take at most {MAX_IMAGES}."]
-    return []
+        warnings.append(f"The dataset has {images} images; Scenario may take at most {MAX_IMAGES}.")
+    elif dataset == "images" and not low <= images <= high:
+        warnings.append(f"The dataset has {images} images; {low} to {high} are recommended.")
+    return warnings
 
 
 def check_ready(*, model_id: str, model_type: str | None, images: int, pairs: int = 0, concepts: int = 0) -> list[str]:
@@ -488,7 +406,7 @@ def check_ready(*, model_id: str, model_type: str | None, images: int, pairs: in
     :param pairs: how many pairs of them.
     :param concepts: how many LoRAs, for compositions.
     :return: warnings, as :func:`check_type` and :func:`check_dataset_size` give them.
-    :raises InvalidInputError: the type cannot be trained, or what it learns from is missing.
+    :raises InvalidInputError: what it learns from is missing.
     """
     try:
         warnings = check_type(model_type) if model_type is not None else []
@@ -501,21 +419,15 @@ def check_ready(*, model_id: str, model_type: str | None, images: int, pairs: in
     raise InvalidInputError(f"Model {model_id} cannot be trained yet: {wrong} Nothing was started or billed.")
 
 
-def _did_you_mean(name: str, known: Iterable[str]) -> str:
-    from difflib import get_close_matches  # costs more to import than all of this module
-
-    spelled = {candidate.lower(): candidate for candidate in known}
-    close = get_close_matches(name.lower(), spelled, n=1, cutoff=0.7)
-    return f" Did you mean {spelled[close[0]]!r}?" if close else ""
-
-
-def shown(value: object) -> str:
-    """A value of the wrong kind, cut; only its type where a secret may be in it."""
-    return _shown(value, secret=is_secret(repr(value)))
-
-
 def _shown(value: object, *, secret: bool = False) -> str:
-    if secret:
-        return f"a {type(value).__name__}"
-    text = repr(value)
-    return text if len(text) <= 80 else text[:79] + "…"
+    """A value for a message; only its type where a secret may be in it."""
+    return f"a {type(value).__name__}" if secret or _may_hold_secret(value) else shown(value)
+
+
+def _may_hold_secret(value: object) -> bool:
+    if isinstance(value, int | float):
+        return False
+    try:
+        return "wandb" in repr(value).lower()
+    except Exception:
+        return True

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
-from airflow_provider_scenario.client.endpoints import Endpoints, filters_of
+from airflow_provider_scenario.client.endpoints import filters_of
 from airflow_provider_scenario.client.errors import RequestRefusedError, ServiceError
+from airflow_provider_scenario.client.models import Models
 from airflow_provider_scenario.client.schemas import Job, Model, Quote, StartedTraining
-from airflow_provider_scenario.client.secret_text import revealed
-from airflow_provider_scenario.client.trainers import TrainingParameters, check_parameters
+from airflow_provider_scenario.client.trainers import TrainingParameters, as_sent, check_parameters, check_training
 from airflow_provider_scenario.client.transport import Answer, path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
+
+log = logging.getLogger(__name__)
 
 DRY_RUN = 269
 """Status of an answer that only quotes a price."""
@@ -39,7 +42,7 @@ class JobFilters(TypedDict, total=False):
     updated_after: str | datetime
 
 
-class Trainings(Endpoints):
+class Trainings(Models):
     """The endpoints of trainings and jobs. Only ``train`` costs anything."""
 
     def quote_training(
@@ -64,7 +67,7 @@ class Trainings(Endpoints):
             "PUT",
             path("models", model_id, "train"),
             query={"dryRun": tier, "trainingImagesCount": training_images_count},
-            json=_parameters(parameters),
+            json=_body(check_parameters(parameters)[0]),
             asked=asked,
             repeatable=True,
             accept=(402,),  # what the prose documentation says a dry run answers; seen live is 269
@@ -80,22 +83,33 @@ class Trainings(Endpoints):
             )
         return Quote.read({**answer.json, "creativeUnitsCost": price}, asked=asked, answer=answer)
 
-    def train(self, model_id: str, parameters: Mapping[str, Any] | TrainingParameters | None = None) -> StartedTraining:
+    def train(
+        self,
+        model_id: str,
+        parameters: Mapping[str, Any] | TrainingParameters | None = None,
+        *,
+        model: Model | None = None,
+    ) -> StartedTraining:
         """
         Start the training of a model. **This costs creative units.** Never sent twice.
 
         :param parameters: training parameters, in either spelling; default: what the service takes by itself.
-        :raises InvalidInputError: a parameter is unknown, of the wrong kind, or out of range; nothing was sent. What
-            depends on the model's type, Scenario checks: see :func:`~.trainers.check_parameters`.
+        :param model: as the caller has just read it, and has logged the warnings of
+            :func:`~.trainers.check_training` about it. Default: it is read first, and the warnings are logged here.
+        :raises InvalidInputError: as :func:`~.trainers.check_training`; nothing was started or billed.
         :raises AlreadyTrainingError: somebody has started it.
         :raises PlanCeilingError: the plan forbids it.
         :raises ServiceError: ``maybe_done`` when it may have been started and billed: read the model first.
         """
+        checked, warnings = check_training(model or self.get_model(model_id), parameters)
+        if model is None:
+            for warning in warnings:
+                log.warning("Training %s: %s", model_id, warning)
         asked = f"train model {model_id}"
         answer = self._transport.request(
             "PUT",
             path("models", model_id, "train"),
-            json=_parameters(parameters),
+            json=_body(checked),
             asked=asked,
             repeatable=False,
             if_lost="It may have been started and billed: read the model before starting it again.",
@@ -127,8 +141,8 @@ class Trainings(Endpoints):
         return self._pages(Job, path("jobs"), "jobs", query=filters_of(JobFilters, filters), asked="list jobs")
 
 
-def _parameters(parameters: Mapping[str, Any] | TrainingParameters | None) -> dict[str, Any]:
-    return {} if parameters is None else {"parameters": revealed(check_parameters(parameters)[0])}
+def _body(checked: Mapping[str, Any]) -> dict[str, Any]:
+    return {"parameters": as_sent(checked)} if checked else {}
 
 
 def _job_id(answer: Answer) -> str | None:

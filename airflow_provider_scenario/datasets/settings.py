@@ -7,14 +7,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from airflow_provider_scenario.client.errors import InvalidInputError
-from airflow_provider_scenario.client.trainers import (
-    PARAMETERS,
-    camel_case,
-    check_name,
-    check_parameters,
-    check_short_description,
-    check_type,
-)
+from airflow_provider_scenario.client.model_fields import check_name, check_short_description
+from airflow_provider_scenario.client.model_types import check_type
+from airflow_provider_scenario.client.trainers import PARAMETERS, check_parameters
+from airflow_provider_scenario.client.values import camel_case, did_you_mean, shown, similar_name
 from airflow_provider_scenario.datasets.values import check_values, cut
 
 FILE_NAMES = ("training.yaml", "training.yml", "training.json")
@@ -50,10 +46,10 @@ def parse_settings(file_name: str, text: str) -> Settings:
         for key, value in _spelled(values).items():
             if key in _OWN:
                 own[_OWN[key]] = value
-            elif key in PARAMETERS:
-                parameters[key] = value
+            elif similar_name(key, _OWN) and key not in PARAMETERS:
+                raise InvalidInputError(f"unknown key {shown(key)}.{did_you_mean(key, (*PARAMETERS, *_OWN))}")
             else:
-                raise InvalidInputError(f"unknown key {key!r}.{_did_you_mean(key)}")
+                parameters[key] = value
         settings = Settings(check_parameters(parameters)[0], **{key: own[key] for key in own if own[key] is not None})
         _check(settings)
     except InvalidInputError as problem:
@@ -70,7 +66,7 @@ def check_preset(preset: str | None) -> None:
     :raises InvalidInputError: the API knows no such preset.
     """
     if preset is not None and preset not in PRESETS:
-        raise InvalidInputError(f"preset is {preset!r}; give 'default', 'style' or 'subject'.")
+        raise InvalidInputError(f"preset is {shown(preset)}; give 'default', 'style' or 'subject'.")
 
 
 def _check(settings: Settings) -> None:
@@ -87,9 +83,9 @@ def _spelled(values: Mapping[Any, Any]) -> dict[str, Any]:
     spelled: dict[str, Any] = {}
     for key, value in values.items():
         if not isinstance(key, str):
-            raise InvalidInputError(f"the key {key!r} must be text.")
+            raise InvalidInputError(f"the key {shown(key)} must be text.")
         if camel_case(key) in spelled:
-            raise InvalidInputError(f"{key!r} is given twice, in two spellings. Keep one.")
+            raise InvalidInputError(f"{shown(key)} is given twice, in two spellings. Keep one.")
         spelled[camel_case(key)] = value
     return spelled
 
@@ -106,11 +102,3 @@ def _parsed(file_name: str, text: str) -> Mapping[Any, Any]:
     if not isinstance(values, dict):
         raise InvalidInputError(f"holds {type(values).__name__}; give keys and values.")
     return values
-
-
-def _did_you_mean(key: str) -> str:
-    from difflib import get_close_matches
-
-    known = {name.lower(): name for name in (*PARAMETERS, *_OWN)}
-    close = get_close_matches(key.lower(), known, n=1, cutoff=0.7)
-    return f" Did you mean {known[close[0]]!r}?" if close else ""

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_scenario.client.errors import InvalidInputError, ScenarioError
-from airflow_provider_scenario.client.trainers import check_parameters, check_ready, without_secrets
+from airflow_provider_scenario.client.trainers import check_training, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -43,16 +43,9 @@ def check_before_paying(
     :return: the parameters, in the API's spelling.
     :raises InvalidInputError: says what would be right. Nothing was started or billed.
     """
-    checked, warnings = check_parameters(parameters, model.type)
+    checked, warnings = check_training(model, parameters)
     if model.status == "training":
         return checked
-    warnings += check_ready(
-        model_id=model.id,
-        model_type=model.type,
-        images=max(model.training_images_number or 0, len(model.training_images or [])),
-        pairs=len(model.training_image_pairs or []),
-        concepts=len(model.concepts or []),
-    )
     if model.training_images and model.type != "elevenlabs-voice":  # recordings have no captions to judge
         warnings += dataset_warnings(client, model.id, model=model)
     for warning in warnings:

@@ -9,17 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_scenario.arguments import known
-from airflow_provider_scenario.client.errors import (
-    InvalidInputError,
-    NotFoundError,
-    RequestRefusedError,
-    ScenarioError,
-)
+from airflow_provider_scenario.client.errors import InvalidInputError, NotFoundError, RequestRefusedError, ScenarioError
 from airflow_provider_scenario.client.ids import check_id
+from airflow_provider_scenario.client.model_fields import check_concepts
 from airflow_provider_scenario.client.trainers import (
     TRAINERS,
     camel_keys,
-    check_concepts,
     check_dataset_size,
     check_parameters,
     check_type,
@@ -105,6 +100,8 @@ class ScenarioEstimateTrainingCostOperator(ScenarioOperator):
         self.parameters = parameters
         self._temporary: dict[str, str] = {}
         refuse_secrets_in_dag_file(parameters)
+        if known(parameters):
+            check_parameters(parameters)
         if isinstance(trainings, list | tuple):
             for place, item in enumerate(trainings, start=1):
                 if isinstance(item, Mapping):
@@ -136,6 +133,7 @@ class ScenarioEstimateTrainingCostOperator(ScenarioOperator):
 
     def _read(self) -> list[_Training]:
         """All of them, before anything is asked; whatever is wrong is told in one go."""
+        check_parameters(self.parameters)
         if isinstance(self.trainings, str | Mapping) or not isinstance(self.trainings, Iterable):
             raise InvalidInputError(
                 f"trainings is {shown(self.trainings)}; give a list of dictionaries. A template gives text unless the "
@@ -189,7 +187,7 @@ class ScenarioEstimateTrainingCostOperator(ScenarioOperator):
             type=model_type,
             images=images,
             parameters={key: value for key, value in without_secrets(checked).items() if key not in _NOT_SENT},
-            concepts=check_concepts(item["concepts"]) if item.get("concepts") else None,
+            concepts=check_concepts(item["concepts"])[0] if item.get("concepts") else None,
             model_id=item.get("model_id"),
         )
 
@@ -270,7 +268,7 @@ def check_training(item: Any) -> None:
     if (count := _count(images)) is not None:
         check_dataset_size(count, model_type=model_type)
     elif isinstance(images, bool | float):
-        raise InvalidInputError(f"images is {images!r}; give their number, a folder or a list.")
+        raise InvalidInputError(f"images is {shown(images)}; give their number, a folder or a list.")
 
 
 def _check_spelling(key: Any) -> None:
@@ -278,7 +276,7 @@ def _check_spelling(key: Any) -> None:
     from difflib import get_close_matches
 
     if key not in _READ and (close := get_close_matches(str(key), _READ, n=1, cutoff=0.8)):
-        raise InvalidInputError(f"it has {key!r}; is {close[0]!r} meant?")
+        raise InvalidInputError(f"it has {shown(key)}; is {close[0]!r} meant?")
 
 
 def _count(images: Any) -> int | None:
@@ -295,7 +293,7 @@ def _named(place: int, item: Any) -> Iterator[None]:
     try:
         yield
     except InvalidInputError as problem:
-        raise type(problem)(f"trainings[{place}]{f' ({name!r})' if name else ''}: {problem}") from None
+        raise type(problem)(f"trainings[{place}]{f' ({shown(name)})' if name else ''}: {problem}") from None
 
 
 def _table(rows: list[dict[str, Any]], total: float) -> Iterator[str]:

@@ -10,13 +10,8 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_scenario.arguments import known
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.ids import check_id
-from airflow_provider_scenario.client.trainers import (
-    check_concepts,
-    check_name,
-    check_parameters,
-    check_short_description,
-    check_type,
-)
+from airflow_provider_scenario.client.model_fields import check_epoch, check_field
+from airflow_provider_scenario.client.values import check_text, check_texts, shown
 from airflow_provider_scenario.datasets import attach, check_preset, list_images, read_dataset
 from airflow_provider_scenario.datasets.upload import check_threads
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
@@ -41,6 +36,7 @@ _UPDATABLE = (
     "prompt_embedding",
     "negative_prompt_embedding",
 )
+_OPTIONAL_TEXTS = ("short_description", "class_slug", "base_model_id")
 _BESIDE = ("description", "thumbnail_from_epoch", "add_tags", "delete_tags")  # what is no field of the model's own call
 _UNSETTABLE = ("class_slug", "epoch", "thumbnail", "description")  # the fields for which the API documents a null
 
@@ -108,19 +104,15 @@ class ScenarioCreateModelOperator(ScenarioOperator):
             return model.id
 
     def _check(self, *, only_known: bool = False) -> list[str]:
-        def now(*values: Any) -> bool:
-            return not only_known or all(known(value) for value in values)
-
         warnings: list[str] = []
-        if now(self.name):
-            check_name(self.name)
-        if now(self.type):
-            warnings = check_type(self.type)
-        if now(self.short_description) and self.short_description is not None:
-            check_short_description(self.short_description)
-        if now(self.concepts) and self.concepts is not None:
-            check_concepts(self.concepts)
-        if now(self.type, self.concepts) and self.type == "flux.1-composition" and not self.concepts:
+        for field in CREATABLE:
+            value = getattr(self, field)
+            # A template that renders to nothing leaves an optional text out.
+            given = value is not None and (value != "" or field not in _OPTIONAL_TEXTS)
+            if (given or field in ("name", "type")) and (known(value) or not only_known):
+                warnings += check_field(field, value)
+        composition = self.type == "flux.1-composition" and not self.concepts
+        if composition and (known(self.concepts) or not only_known):
             raise InvalidInputError(
                 f"concepts is {self.concepts!r}; a flux.1-composition is made of LoRAs: "
                 "give [{'model_id': …, 'scale': 1}, …]."
@@ -139,11 +131,11 @@ class ScenarioUpdateModelOperator(ScenarioOperator):
     :param type: only while the model's status is ``new`` (templated).
     :param class_slug: slug of the model's class (templated).
     :param concepts: the LoRAs of a composition (templated).
-    :param epoch: which checkpoint a trained Flux.1 or Kontext LoRA uses, such as ``"000003"`` (templated).
+    :param epoch: which checkpoint a trained Flux.1 or Kontext LoRA uses: ``"000003"``, ``3`` or ``"last"`` (templated).
     :param thumbnail: id of the asset to show (templated).
-    :param thumbnail_from_epoch: show the first sample of this epoch instead, such as ``"000003"`` or ``"last"``
+    :param thumbnail_from_epoch: show the first sample of this epoch instead: ``"000003"``, ``3`` or ``"last"``
         (templated).
-    :param parameters: training parameters to keep with the model (templated).
+    :param parameters: training parameters to keep with the model, in either spelling (templated).
     :param prompt_embedding: text added to every prompt (templated).
     :param negative_prompt_embedding: text added to every negative prompt (templated).
     :param add_tags: tags it shall have; those it has already are no error (templated).
@@ -168,15 +160,15 @@ class ScenarioUpdateModelOperator(ScenarioOperator):
         type: str | None = None,  # noqa: A002 - the API's word
         class_slug: str | None = None,
         concepts: Sequence[Mapping[str, Any]] | None = None,
-        epoch: str | None = None,
+        epoch: str | int | None = None,
         thumbnail: str | None = None,
-        thumbnail_from_epoch: str | None = None,
+        thumbnail_from_epoch: str | int | None = None,
         parameters: Mapping[str, Any] | None = None,
         prompt_embedding: str | None = None,
         negative_prompt_embedding: str | None = None,
         add_tags: Sequence[str] | None = None,
         delete_tags: Sequence[str] | None = None,
-        unset: Sequence[str] = (),
+        unset: Sequence[str] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -195,14 +187,15 @@ class ScenarioUpdateModelOperator(ScenarioOperator):
         self.negative_prompt_embedding = negative_prompt_embedding
         self.add_tags = add_tags
         self.delete_tags = delete_tags
-        self.unset = unset
+        self.unset = _unsettable(unset)
         refuse_secrets_in_dag_file(parameters)
         self._check(only_known=True)
 
     def execute(self, context: Context) -> str:
         """Check, then one request each for the model, its page and its tags; all of them can be repeated."""
         with permanent_errors_do_not_retry():
-            self._check()
+            for warning in self._check():
+                self.log.warning("%s", warning)
             self.show_model(context, self.model_id)
             client = self.hook.client
             fields = {field: getattr(self, field) for field in _UPDATABLE if getattr(self, field) is not None}
@@ -220,73 +213,68 @@ class ScenarioUpdateModelOperator(ScenarioOperator):
             self.log.info("Updated %s of model %s.", ", ".join([*asked, *self.unset]), self.model_id)
             return self.model_id
 
-    def _check(self, *, only_known: bool = False) -> None:
+    def _check(self, *, only_known: bool = False) -> list[str]:
         given = {field: getattr(self, field) for field in (*_UPDATABLE, *_BESIDE) if getattr(self, field) is not None}
+        warnings: list[str] = []
         for field, value in {"model_id": self.model_id, **given}.items():
-            if field in _CHECKS and (known(value) or not only_known):
+            if not known(value) and only_known:
+                continue
+            if field in _UPDATABLE:
+                warnings += check_field(field, value)
+            else:
                 _CHECKS[field](value)
-        if wrong := [field for field in self.unset if field not in _UNSETTABLE]:
-            raise InvalidInputError(f"unset is {wrong!r}; what can be emptied: {', '.join(_UNSETTABLE)}.")
         if both := [field for field in self.unset if field in given]:
             raise InvalidInputError(f"{', '.join(both)} is given and also to be unset; choose one.")
         if "thumbnail_from_epoch" in given and ("thumbnail" in given or "thumbnail" in self.unset):
             raise InvalidInputError("thumbnail_from_epoch is given and thumbnail too; choose one.")
         tags = [set(given.get(field, [])) for field in ("add_tags", "delete_tags") if known(given.get(field))]
         if len(tags) == 2 and (both := sorted(set.intersection(*tags))):
-            raise InvalidInputError(f"{', '.join(both)} is to be added and also to be deleted; choose one.")
+            raise InvalidInputError(f"{', '.join(map(shown, both))} is to be added and also to be deleted; choose one.")
         if not (given or self.unset):
             raise InvalidInputError(f"Nothing to update; give at least one of: {', '.join((*_UPDATABLE, *_BESIDE))}.")
+        return warnings
 
 
-def check_tags(field: str, tags: Any) -> None:
-    """
-    Check a list of tags.
-
-    :param field: what it is called where it came from.
-    :raises InvalidInputError: it is no list, or one of the tags is no text or empty.
-    """
-    if isinstance(tags, str | Mapping) or not isinstance(tags, Iterable):
-        hint = " A template gives text unless the DAG has render_template_as_native_obj=True."
-        raise InvalidInputError(f"{field} is {tags!r}; give a list of tags.{hint if isinstance(tags, str) else ''}")
-    for tag in tags:
-        if not isinstance(tag, str) or not tag.strip():
-            raise InvalidInputError(f"{field} has the tag {tag!r}; give text that is not empty.")
-
-
-def first_sample(model: Model, epoch: str) -> str:
+def first_sample(model: Model, epoch: str | int) -> str:
     """
     Return the asset id of the first sample of an epoch.
 
-    :param epoch: such as ``000003``, or ``last``.
+    :param epoch: such as ``000003``, ``3`` or ``last``.
     :raises InvalidInputError: there is no such epoch, or it has no sample; names those that have one.
     """
     samples = {each.epoch: each.assets[0].asset_id for each in model.epochs if each.assets}
-    wanted = max(samples, default="") if epoch == "last" else epoch
+    wanted = check_epoch("thumbnail_from_epoch", epoch) or max(samples, default="")
     if wanted in samples:
         return samples[wanted]
     has = f"epochs with samples: {', '.join(sorted(samples))}" if samples else "no epoch of it has a sample"
     raise InvalidInputError(
-        f"thumbnail_from_epoch is {epoch!r}; model {model.id} ({model.status}): {has}. Only trainings with "
+        f"thumbnail_from_epoch is {shown(epoch)}; model {model.id} ({model.status}): {has}. Only trainings with "
         "samplePrompts have samples. Nothing was changed."
     )
 
 
-def _check_text(field: str, value: Any) -> None:
-    if not isinstance(value, str) or not value.strip():
-        raise InvalidInputError(f"{field} is {value!r}; give text.")
+def _unsettable(unset: Any) -> tuple[str, ...]:
+    """
+    Check ``unset``, which is not templated.
+
+    :raises InvalidInputError: it is not a list of names of fields that can be emptied.
+    """
+    if unset is None:
+        return ()
+    if isinstance(unset, str | Mapping) or not isinstance(unset, Iterable):
+        raise InvalidInputError(f"unset is {shown(unset)}; give a list with any of: {', '.join(_UNSETTABLE)}.")
+    names = tuple(unset)
+    if wrong := [name for name in names if name not in _UNSETTABLE]:
+        raise InvalidInputError(f"unset is {shown(wrong)}; what can be emptied: {', '.join(_UNSETTABLE)}.")
+    return names
 
 
 _CHECKS: dict[str, Callable[[Any], object]] = {
     "model_id": partial(check_id, "model_id"),
-    "name": check_name,
-    "short_description": check_short_description,
-    "description": partial(_check_text, "description"),
-    "type": check_type,
-    "concepts": check_concepts,
-    "parameters": check_parameters,
-    "thumbnail_from_epoch": partial(_check_text, "thumbnail_from_epoch"),
-    "add_tags": partial(check_tags, "add_tags"),
-    "delete_tags": partial(check_tags, "delete_tags"),
+    "description": partial(check_text, "description", shortest=1),
+    "thumbnail_from_epoch": partial(check_epoch, "thumbnail_from_epoch"),
+    "add_tags": partial(check_texts, "add_tags", what="tags"),
+    "delete_tags": partial(check_texts, "delete_tags", what="tags"),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_scenario.client.errors import NotFoundError, ScenarioError
-from airflow_provider_scenario.client.trainers import MAX_SHORT_DESCRIPTION
+from airflow_provider_scenario.client.model_fields import MAX_SHORT_DESCRIPTION
 from airflow_provider_scenario.operators.memory import marker_stays
 from airflow_provider_scenario.provenance import Marker, made_by
 

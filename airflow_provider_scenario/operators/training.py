@@ -5,21 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_scenario.arguments import DEFAULT_POKE_INTERVAL, DEFAULT_TIMEOUT, known
+from airflow_provider_scenario.arguments import DEFAULT_POKE_INTERVAL, DEFAULT_TIMEOUT, known, price_limit
 from airflow_provider_scenario.client.errors import ScenarioError
 from airflow_provider_scenario.client.ids import check_id
-from airflow_provider_scenario.client.trainers import (
-    camel_keys,
-    check_name,
-    check_parameters,
-    check_ready,
-    check_short_description,
-    check_type,
-    without_secrets,
-)
+from airflow_provider_scenario.client.model_fields import check_field
+from airflow_provider_scenario.client.model_types import check_type
+from airflow_provider_scenario.client.trainers import check_parameters, check_ready, without_secrets
+from airflow_provider_scenario.client.values import camel_keys
 from airflow_provider_scenario.datasets import attach, check_preset, list_images, read_dataset
+from airflow_provider_scenario.datasets.upload import check_threads
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
 from airflow_provider_scenario.operators.base import ScenarioOperator, refuse_secrets_in_dag_file
 from airflow_provider_scenario.operators.memory import Memory, marker_stays
@@ -126,6 +123,7 @@ class ScenarioTrainModelOperator(TrainingOperator):
 
 
 _CREATABLE = ("name", "type", "short_description", "class_slug", "collection_ids")
+_OPTIONAL_TEXTS = ("short_description", "class_slug", "preset")  # a template that renders to nothing leaves them out
 
 
 class ScenarioTrainLoraOperator(TrainingOperator):
@@ -223,6 +221,7 @@ class ScenarioTrainLoraOperator(TrainingOperator):
         self.class_slug = class_slug
         self.collection_ids = collection_ids
         self.threads = threads
+        check_threads(threads)
         refuse_secrets_in_dag_file(parameters)
         self._check_plain(only_known=True)
 
@@ -287,15 +286,15 @@ class ScenarioTrainLoraOperator(TrainingOperator):
 
     def _check_plain(self, *, only_known: bool = False) -> list[str]:
         checks: dict[str, Callable[[Any], object]] = {
-            "name": check_name,
-            "type": check_type,
-            "short_description": check_short_description,
+            **{field: partial(check_field, field) for field in _CREATABLE},
             "preset": check_preset,
             "parameters": lambda value: check_parameters(value, self.type if known(self.type) else None),
+            "max_creative_units": price_limit,
         }
         for field, check in checks.items():
             value = getattr(self, field)
-            if value is not None and (known(value) or not only_known):
+            given = value is not None and (value != "" or field not in _OPTIONAL_TEXTS)
+            if (given or field in ("name", "type")) and (known(value) or not only_known):
                 check(value)
         if isinstance(self.images, list | tuple) and known(self.images):
             list_images(self.images)

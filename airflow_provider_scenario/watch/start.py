@@ -74,7 +74,7 @@ def start_or_adopt(
     if earlier := started_before(model, previous_job_id):
         return earlier
     try:
-        started = client.train(model.id, parameters)
+        started = client.train(model.id, parameters, model=model)
     except AlreadyTrainingError:
         return Started(model_id=model.id, job_id=client.get_model(model.id).job_id, adopted=True, refused=True)
     except ScenarioError as error:

@@ -15,9 +15,12 @@ from requests.structures import CaseInsensitiveDict
 from urllib3 import HTTPResponse
 
 from airflow_provider_scenario.client.scenario import ScenarioClient
+from airflow_provider_scenario.client.schemas import Model
 from airflow_provider_scenario.client.transport import Transport
 
 NOW = 1_800_000_000.0
+READY = Model(id="model_1", status="new", type="flux.2-dev-lora", trainingImagesNumber=10)
+"""A model that can be trained, as a caller has just read it."""
 KEY, SECRET = "api_key_of_the_tests", "secret_of_the_tests"
 
 

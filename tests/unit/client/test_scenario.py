@@ -17,6 +17,7 @@ from airflow_provider_scenario.client.errors import (
 )
 from airflow_provider_scenario.client.scenario import UNSET, ScenarioClient
 from airflow_provider_scenario.client.schemas import TrainingImagePair
+from tests.unit.client.conftest import READY
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 16
 MODEL = {"model": {"id": "model_1", "status": "new"}}
@@ -156,9 +157,9 @@ CALLS = [
         ("PUT", "/v1/assets/asset_1", {"description": "a hero"}),
     ),
     (lambda client: client.get_asset("asset_1"), {"asset": {"id": "asset_1"}}, ("GET", "/v1/assets/asset_1", None)),
-    (lambda client: client.train("model_1"), STARTED, ("PUT", "/v1/models/model_1/train", {})),
+    (lambda client: client.train("model_1", model=READY), STARTED, ("PUT", "/v1/models/model_1/train", {})),
     (
-        lambda client: client.train("model_1", {"conceptPrompt": "hero", "nb_repeats": 20}),
+        lambda client: client.train("model_1", {"conceptPrompt": "hero", "nb_repeats": 20}, model=READY),
         STARTED,
         ("PUT", "/v1/models/model_1/train", {"parameters": {"conceptPrompt": "hero", "nbRepeats": 20}}),
     ),
@@ -190,7 +191,7 @@ def test_a_call_is_one_request_to_its_endpoint(client, service, call, answer, se
 
 NOT_REPEATABLE = [
     lambda client: client.create_model(name="x"),
-    lambda client: client.train("model_1"),
+    lambda client: client.train("model_1", model=READY),
     lambda client: client.add_training_image("model_1", data=PNG, name="a.png"),
     lambda client: client.add_training_assets("model_1", ["asset_1"]),
     lambda client: client.replace_training_image("model_1", "asset_1", data=PNG, name="a.png"),
@@ -344,7 +345,7 @@ def test_no_models_are_read_without_a_call(client, service):
     ],
 )
 def test_one_text_is_no_list_of_its_letters(client, service, call):
-    with pytest.raises(InvalidInputError, match="must be a list"):
+    with pytest.raises(InvalidInputError, match="a list"):
         call(client)
     assert service.sent == []
 
@@ -405,7 +406,7 @@ def test_an_image_is_replaced_by_a_file_or_by_an_asset(client, service, wrong):
 
 def test_a_started_training_tells_its_job_and_its_price(client, service):
     service.answers(STARTED)
-    started = client.train("model_1")
+    started = client.train("model_1", model=READY)
     assert (started.job.job_id, started.creative_units_cost, started.cost_details) == (
         "job_1",
         1080,
@@ -415,10 +416,71 @@ def test_a_started_training_tells_its_job_and_its_price(client, service):
     assert started.model.status == "training"
 
 
+def test_a_training_is_checked_against_the_model_before_it_is_asked_for(client, service, caplog):
+    service.answers(
+        {"model": {"id": "model_1", "status": "new", "type": "zimage-lora", "trainingImagesNumber": 4}}, STARTED
+    )
+    client.train("model_1", {"concept_prompt": "x" * 21})
+    assert [request.method for request in service.sent] == ["GET", "PUT"]
+    assert "Training model_1: parameters: conceptPrompt" in caplog.text
+    assert "Training model_1: The dataset has 4 images; 5 to 15 are recommended." in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("model", "parameters"),
+    [
+        ({"type": "flux.1-lora", "trainingImagesNumber": 10}, {"dryRun": True}),
+        ({"type": "flux.1-lora", "trainingImagesNumber": 10}, {"nb_epoch": 3}),
+        ({"type": "flux.1-lora", "trainingImagesNumber": 10}, {"age": "young"}),
+        ({"type": "flux.1-lora", "trainingImagesNumber": 10}, ""),
+        ({"type": "flux.2-dev-lora", "trainingImagesNumber": 10}, {"concept_prompt": "x" * 21}),
+        ({"type": "flux.1-lora"}, None),
+        ({"type": "flux.1-composition"}, None),
+        ({"type": "flux.2-dev-edit-lora", "trainingImagesNumber": 10}, None),
+    ],
+)
+def test_a_training_that_would_be_refused_or_a_mistake_is_never_asked_for(client, service, model, parameters):
+    service.answers({"model": {"id": "model_1", "status": "new", **model}})
+    with pytest.raises(InvalidInputError):
+        client.train("model_1", parameters)
+    assert [request.method for request in service.sent] == ["GET"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"name": ""},
+        {"name": "x" * 65},
+        {"short_description": "x" * 257},
+        {"class_slug": 5},
+        {"class_slug": ""},
+        {"thumbnail": "a/b"},
+        {"epoch": True},
+        {"prompt_embedding": 5},
+        {"negative_prompt_embedding": ["x"]},
+        {"parameters": ""},
+        {"parameters": {"nb_epochs": "many"}},
+        {"concepts": [{"scale": 1}]},
+        {"type": ""},
+        {"name": "\ud800"},
+    ],
+)
+def test_a_wrong_field_of_a_model_is_refused_before_anything_is_sent(client, service, fields):
+    with pytest.raises(InvalidInputError):
+        client.update_model("model_1", **fields)
+    assert service.sent == []
+
+
+def test_an_update_sends_what_a_template_has_made_text_of_as_the_api_has_it(client, service):
+    service.answers(MODEL)
+    client.update_model("model_1", epoch=3, parameters={"nb_epochs": "4", "extra_parameters": {"nbEpoch": 1}})
+    assert service.sent[0].body == {"epoch": "000003", "parameters": {"nbEpochs": 4, "nbEpoch": 1}}
+
+
 def test_a_second_training_is_refused_by_name(client, service):
     service.answers((400, {"reason": "Model is already training"}))
     with pytest.raises(AlreadyTrainingError, match="billed nothing"):
-        client.train("model_1")
+        client.train("model_1", model=READY)
 
 
 @pytest.mark.parametrize(
@@ -436,19 +498,19 @@ def test_a_second_training_is_refused_by_name(client, service):
 def test_an_answer_without_a_job_is_no_started_training(client, service, answer, maybe_done):
     service.answers(answer)
     with pytest.raises(ServiceError, match="without a job") as caught:
-        client.train("model_1")
+        client.train("model_1", model=READY)
     assert caught.value.maybe_done is maybe_done
 
 
 def test_a_training_the_copyright_check_blocks_is_refused(client, service):
     service.answers((200, {"ipDetection": {"action": "blocked", "creativeUnitsCharged": 3}}))
     with pytest.raises(RequestRefusedError, match="may be billed \\(3 creative units\\)"):
-        client.train("model_1")
+        client.train("model_1", model=READY)
 
 
 def test_a_started_training_with_a_model_nobody_can_read_is_still_started(client, service):
     service.answers({**STARTED, "model": {"id": None}})
-    assert client.train("model_1").job.job_id == "job_1"
+    assert client.train("model_1", model=READY).job.job_id == "job_1"
 
 
 def test_a_quote_asks_in_the_query_and_spends_nothing(client, service):

@@ -21,7 +21,7 @@ from airflow_provider_scenario.client.errors import (
 )
 from airflow_provider_scenario.client.scenario import ScenarioClient
 from airflow_provider_scenario.client.transport import Transport, path
-from tests.unit.client.conftest import KEY, NOW, SECRET
+from tests.unit.client.conftest import KEY, NOW, READY, SECRET
 
 OVERLOADED = (503, {"message": "overloaded"})
 TOO_MANY = (429, {"message": "Too Many Requests"})
@@ -335,7 +335,7 @@ def test_a_lost_answer_says_whether_it_may_have_been_done(transport, service, an
 def test_the_message_of_a_lost_training_tells_the_fate_of_the_money(transport, service):
     service.answers(lost("timeout"))
     with pytest.raises(ServiceError) as caught:
-        ScenarioClient(transport).train("model_8Xk")
+        ScenarioClient(transport).train("model_8Xk", model=READY)
     assert str(caught.value) == (
         "Asked Scenario to train model model_8Xk, but no answer came within 60 s from scenario.test. It may have been "
         "started and billed: read the model before starting it again. [PUT /models/model_8Xk/train]"
@@ -345,7 +345,7 @@ def test_the_message_of_a_lost_training_tells_the_fate_of_the_money(transport, s
 def test_the_message_without_a_connection_says_that_nothing_was_started(transport, service):
     service.answers(nothing_sent("refused"))
     with pytest.raises(ServiceError) as caught:
-        ScenarioClient(transport).train("model_8Xk")
+        ScenarioClient(transport).train("model_8Xk", model=READY)
     assert str(caught.value) == (
         "Could not train model model_8Xk: no connection ([Errno 111] Connection refused) at scenario.test. Nothing was "
         "started or billed. Try again later, or check the base URL of the connection. [PUT /models/model_8Xk/train]"

@@ -139,7 +139,10 @@ BAD = [
         "line 1 has the instruction None",
     ),
     ({"a.png": PNG, "metadata.jsonl": lines({"source": "a.png", "instruction": "x"})}, "a pair has 'source', 'target'"),
-    ({"a.png": PNG, "training.yaml": "nb_epoch: 5"}, r"training.yaml: unknown key 'nbEpoch'. Did you mean 'nbEpochs'"),
+    (
+        {"a.png": PNG, "training.yaml": "nb_epoch: 5"},
+        r"training.yaml: parameters: there is no 'nbEpoch' .*Did you mean 'nbEpochs'",
+    ),
     ({"a.png": PNG, "training.yml": "nme: Hero"}, r"training.yml: unknown key 'nme'. Did you mean 'name'"),
     ({"a.png": PNG, "training.json": "{"}, "training.json: cannot be read: .*line 1"),
     ({"a.png": PNG, "training.yaml": "a: [1"}, "training.yaml: cannot be read: .*line 1"),

@@ -1,0 +1,203 @@
+"""
+Values that a DAG author gives: how they are spelled, what a template has made text of, and how a message shows them.
+
+Imported while DAG files are parsed: nothing but the standard library, and little of that.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from airflow_provider_scenario.client.errors import InvalidInputError
+
+MAX_SHOWN = 80
+"""Characters of a value that a message repeats: a value may have megabytes."""
+
+MAX_DEPTH = 50
+"""Lists and dictionaries within each other; training parameters have three."""
+
+TEMPLATE_HINT = " A template gives text unless the DAG has render_template_as_native_obj=True."
+
+# ``int`` and ``float`` also take '1_0' and the digits of other scripts, which are typing errors here.
+_NUMBER = re.compile(r"[+-]?(\d{1,400}(\.\d{0,400})?|\.\d{1,400})([eE][+-]?\d{1,4})?", re.ASCII)
+_BOOLEANS = {"true": True, "false": False}
+# The rule would make numUnetTrainSteps of it.
+_IRREGULAR = {"num_unet_train_steps": "numUNetTrainSteps"}
+
+
+def camel_case(name: str) -> str:
+    """The API's spelling of a name in snake case; any other name stays as it is."""
+    if name in _IRREGULAR:
+        return _IRREGULAR[name]
+    first, *others = name.split("_")
+    return first + "".join(other[:1].upper() + other[1:] for other in others)
+
+
+def camel_keys(
+    values: Mapping[str, Any] | None, what: str, show: Callable[[object], str] | None = None
+) -> dict[str, Any]:
+    """
+    The same mapping with keys in the API's spelling.
+
+    :param values: keys in either spelling. None: an empty one.
+    :param what: for messages, such as ``parameters``.
+    :param show: how a message shows a value. Default: :func:`shown`.
+    :raises InvalidInputError: ``values`` is not a mapping, a key is not text, or a key is there in both spellings.
+    """
+    if values is None:
+        return {}
+    show = show or shown
+    if not isinstance(values, Mapping):
+        hint = TEMPLATE_HINT if isinstance(values, str) else ""
+        raise InvalidInputError(f"{what} must be a dictionary, not {show(values)}.{hint}")
+    spelled: dict[str, Any] = {}
+    for key, value in values.items():
+        if not isinstance(key, str):
+            raise InvalidInputError(f"{what}: a key must be text, not {show(key)}.")
+        name = camel_case(key)
+        if name in spelled:
+            raise InvalidInputError(f"{what}: {shown(name)} is given twice, in two spellings. Keep one.")
+        spelled[name] = value
+    return spelled
+
+
+def number_in(value: Any) -> Any:
+    """
+    The number in a text that a template has made of it; anything else stays as it is.
+
+    :param value: such as ``'4'`` or ``'5e-5'``.
+    """
+    text = value.strip() if isinstance(value, str) else ""
+    if not text or not _NUMBER.fullmatch(text):
+        return value
+    return int(text) if text.lstrip("+-").isdigit() else float(text)
+
+
+def boolean_in(value: Any) -> Any:
+    """
+    The boolean in a text that a template has made of it; anything else stays as it is.
+
+    :param value: such as ``'True'`` or ``'false'``.
+    """
+    return _BOOLEANS.get(value.strip().lower(), value) if isinstance(value, str) else value
+
+
+def is_number(value: object) -> bool:
+    """Whether it is a number that JSON can hold: no boolean, not infinite, and not so large that it has no float."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def check_text(field: str, value: object, *, shortest: int = 0, longest: int | None = None) -> None:
+    """
+    Check a text.
+
+    :param field: what it is called where it came from.
+    :param shortest: characters, white space at both ends not counted.
+    :param longest: characters; None: any number.
+    :raises InvalidInputError: it is not text, too short or too long, or holds what cannot be sent.
+    """
+    if not isinstance(value, str):
+        raise InvalidInputError(f"{field} must be text, not {shown(value)}.")
+    if len(value.strip()) < shortest:
+        takes = f"it takes {shortest} to {longest} characters" if longest else "give text"
+        raise InvalidInputError(f"{field} is empty; {takes}.")
+    if longest is not None and len(value) > longest:
+        raise InvalidInputError(
+            f"{field}={shown(value)} has {len(value)} characters; Scenario takes at most {longest}."
+        )
+    check_encodable(field, value)
+
+
+def check_encodable(field: str, value: str) -> None:
+    """
+    Check that a text can be sent.
+
+    :raises InvalidInputError: it holds half of a surrogate pair, which has no UTF-8.
+    """
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidInputError(f"{field}={shown(value)} has a character that is not valid Unicode.") from None
+
+
+def check_texts(field: str, values: object, what: str) -> None:
+    """
+    Check a list of texts, none of them empty.
+
+    :param field: what it is called where it came from.
+    :param what: what is in it, such as ``collection ids``.
+    :raises InvalidInputError: it is not a list, or one of them is not text, or empty.
+    """
+    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
+        hint = TEMPLATE_HINT if isinstance(values, str) else ""
+        raise InvalidInputError(f"{field} is {shown(values)}; give a list of {what}.{hint}")
+    for value in values:
+        if not isinstance(value, str) or not value.strip():
+            raise InvalidInputError(f"{field} has {shown(value)}; give text that is not empty.")
+        check_encodable(field, value)
+
+
+def check_sendable(field: str, value: object, depth: int = 0) -> None:
+    """
+    Check that JSON can hold a value of which nothing else is known.
+
+    :raises InvalidInputError: it cannot, and names where.
+    """
+    if depth > MAX_DEPTH:
+        raise InvalidInputError(f"{field} has more than {MAX_DEPTH} lists and dictionaries within each other.")
+    match value:
+        case None | bool():
+            return
+        case str():
+            check_encodable(field, value)
+        case int() | float() if is_number(value):
+            return
+        case list() | tuple():
+            for item in value:
+                check_sendable(field, item, depth + 1)
+        case dict() if all(isinstance(key, str) for key in value):
+            for key, item in value.items():
+                check_encodable(field, key)
+                check_sendable(f"{field}[{shown(key)}]"[:200], item, depth + 1)
+        case _:
+            raise InvalidInputError(f"{field}={shown(value)} cannot be sent as JSON.")
+
+
+def similar_name(name: str, known: Iterable[str]) -> str | None:
+    """The known name that a name is most likely a misspelling of; None if it is like none of them."""
+    from difflib import get_close_matches  # costs more to import than all of this module
+
+    spelled = {candidate.lower(): candidate for candidate in known}
+    close = get_close_matches(name[:100].lower(), spelled, n=1, cutoff=0.7)
+    return spelled[close[0]] if close else None
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A sentence for the end of a message, or nothing."""
+    close = similar_name(name, known)
+    return f" Did you mean {close!r}?" if close else ""
+
+
+def shown(value: object) -> str:
+    """A value for a message: cut where it is long."""
+    # What is left out must not be made first: a text of megabytes, a list of millions.
+    if isinstance(value, str | bytes):
+        text = repr(value[: MAX_SHOWN + 1])
+        return text if len(value) <= MAX_SHOWN and len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 1]}…"
+    if isinstance(value, int) and value.bit_length() > 1000:
+        return f"a number of {value.bit_length()} bits"  # Python refuses to write out the largest ones
+    if isinstance(value, list | tuple | dict | set | frozenset) and len(value) > MAX_SHOWN:
+        return f"a {type(value).__name__} of {len(value)}"
+    try:
+        text = repr(value)
+    except Exception:
+        return f"a {type(value).__name__}"
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 1]}…"
