@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import decimal
+import itertools
 import json
 import uuid
 from collections.abc import Callable, Iterator
@@ -210,7 +211,7 @@ def _operator(kind: Any, base: Callable[[World], dict[str, Any]], where: tuple[A
 
 
 def _put(inside: Any, where: tuple[Any, ...], value: Any) -> None:
-    for key, following in zip(where, where[1:], strict=False):
+    for key, following in itertools.pairwise(where):
         if isinstance(inside, dict):
             inside.setdefault(key, [{}] if following == 0 else {})
         inside = inside[key]

@@ -1,10 +1,10 @@
 """
 What the vendor says about training parameters, model type by model type, and the values that follow from it.
 
-Written from the vendor's pages, its client's types and the dossier, not from our code: a mistake there must show here. In the
-comments: *reference* is the vendor's machine-made reference (PUT /models/{id}, POST /models, PUT /models/{id}/train), with
-*schema* its numbers and *prose* its sentences; *guide* is the prose page on training the modern LoRA types; *SDK* is
-scenario-sdk 2.4.0; *live* is what others report from the service.
+Written from the vendor's pages, its client's types and the dossier, not from our code: a mistake there must show here.
+In the comments: *reference* is the vendor's machine-made reference (PUT /models/{id}, POST /models, PUT
+/models/{id}/train), with *schema* its numbers and *prose* its sentences; *guide* is the prose page on training the
+modern LoRA types; *SDK* is scenario-sdk 2.4.0; *live* is what others report from the service.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Expected = Literal["silent", "may warn", "warned", "not silent", "refused"]
 """``may warn``: passes, with a warning or without; ``not silent``: a warning or a refusal, sources support both."""
 
-# The 37 types of the reference. SDK has 31 of them: those of Stable Diffusion are gone, so a warning about them is right.
+# The 37 types of the reference. SDK has 31 of them: Stable Diffusion is gone, so a warning about it is right.
 TYPES = {
     "flux.1-kontext-lora": "flux.1",  # takes pairs
     "flux.1-krea-lora": "flux.1",
@@ -97,8 +97,8 @@ _TAKEN = {
     "nbRepeats":                "+  +  +  !  !  !  -  ?  !  ?",
     "numTextTrainSteps":        "-  -  -  -  +  ?  -  -  ?  ?",
     "numUNetTrainSteps":        "-  -  -  -  +  ?  -  -  ?  ?",
-    # Reference: only Flux LoRA. FLUX.2 may be meant by that too, and has the blocks that it speaks of. Whether the guide
-    # has it for all modern LoRAs, our notes contradict each other.
+    # Reference: only Flux LoRA. FLUX.2 may be meant by that too, and has the blocks that it speaks of. Whether the
+    # guide has it for all modern LoRAs, our notes contradict each other.
     "optimizeFor":              "+  ?  !  !  !  !  -  ?  !  ?",
     "priorLossWeight":          "-  -  -  +  +  ?  -  -  ?  ?",
     "randomCrop":               "-  -  -  +  +  ?  -  -  ?  ?",
@@ -191,7 +191,7 @@ _LIMITS: dict[str, dict[str, Limits]] = {
     },
     # Schema: above 0, to 0.001. Prose: Flux LoRA from 1e-6; SDXL from 0, which the schema excludes.
     "learningRateTextEncoder": {
-        "": _agreed(0, 0.001, above=True),
+        "": Limits(Range(0, 0.001, above=True), Range(0, 0.001), "not silent"),
         "flux.1": _agreed(1e-6, 0.001),
         "sd xl": Limits(Range(0, 0.001, above=True), Range(0, 0.001)),
         "sd xl base": Limits(Range(0, 0.001, above=True), Range(0, 0.001)),
@@ -209,7 +209,8 @@ _LIMITS: dict[str, dict[str, Limits]] = {
     "priorLossWeight": {"": Limits(Range(0, 1.7976931348623157, above=True), Range(0, above=True), "may warn")},
     "randomCropRatio": {"": _agreed(0, 1)},
     "randomCropScale": {"": _agreed(0, 1)},
-    # Schema and guide: 2 to 128. Prose: 'each trainer enforces its own tighter limit (Flux LoRA: [2; 64], Musubi: [2; 128])'.
+    # Schema and guide: 2 to 128. Prose: 'each trainer enforces its own tighter limit (Flux LoRA: [2; 64], Musubi:
+    # [2; 128])'.
     # The description of November 2025: 4 to 64.
     "rank": {
         "": Limits(Range(4, 64), Range(2, 128), "may warn"),
