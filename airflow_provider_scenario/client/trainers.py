@@ -85,6 +85,9 @@ _OTHER_WORDS = {
     "prompts": "samplePrompts",
 }
 
+_MOST_UNKNOWN = 50
+"""Names: a new version of Scenario has some; thousands are another file."""
+
 # They belong into the address. In the body Scenario ignores them (seen live), and what was to be a dry run is paid.
 _NOT_IN_BODY = ("dryRun", "trainingImagesCount", "originalAssets", "projectId")
 
@@ -172,10 +175,12 @@ def check_parameters(
     :raises InvalidInputError: a parameter is misspelt, of the wrong kind, out of the range all sources agree on, or for
         another trainer. The message names the parameter, its value, and what is right.
     """
-    given = camel_keys(parameters, "parameters", _shown)
+    given = camel_keys(parameters, "parameters")
     given = {name: value for name, value in given.items() if value is not None}
     trainer = TRAINERS.get(model_type) if isinstance(model_type, str) else None
     extra, warnings = _check_extra(given.pop(EXTRA, None), given)
+    if len(unknown := given.keys() - PARAMETERS.keys()) > _MOST_UNKNOWN:
+        raise InvalidInputError(f"parameters: {len(unknown)} names are not known to this provider, nor to Scenario.")
     checked: dict[str, Any] = {}
     for name, value in given.items():
         parameter = PARAMETERS.get(name)
@@ -203,7 +208,7 @@ def as_sent(checked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_unknown(name: str, value: Any) -> list[str]:
-    given = f"(given: {_shown(value, secret=is_secret(name))})"
+    given = f"(given: {f'a {type(value).__name__}' if is_secret(name) else shown(value)})"
     if name in _NOT_IN_BODY:
         raise InvalidInputError(
             f"parameters: {name} is not a training parameter {given}: Scenario ignores it there and trains, which "
@@ -223,7 +228,7 @@ def _check_extra(extra: Any, given: Mapping[str, Any]) -> tuple[dict[str, Any], 
     """``extra_parameters``, as part of what :func:`check_parameters` returns."""
     if not isinstance(extra, Mapping | None):
         hint = TEMPLATE_HINT if isinstance(extra, str) else ""
-        raise InvalidInputError(f"parameters: extra_parameters must be a dictionary, not {_shown(extra)}.{hint}")
+        raise InvalidInputError(f"parameters: extra_parameters must be a dictionary, not {shown(extra)}.{hint}")
     if not extra:
         return {}, []
     check_sendable("parameters: extra_parameters", dict(extra))
@@ -271,9 +276,8 @@ def _of_kind(parameter: Parameter, value: Any) -> tuple[Any, list[str]]:
         case "a whole number" if is_number(number_in(value)):
             return _whole(parameter.name, number_in(value))
     hint = TEMPLATE_HINT if isinstance(value, str) and parameter.kind == "a list of text" else ""
-    raise InvalidInputError(
-        f"parameters: {parameter.name} must be {parameter.kind}, not {_shown(value, secret=parameter.secret)}.{hint}"
-    )
+    given = f"a {type(value).__name__}" if parameter.secret else shown(value)
+    raise InvalidInputError(f"parameters: {parameter.name} must be {parameter.kind}, not {given}.{hint}")
 
 
 def _whole(name: str, number: float) -> tuple[float, list[str]]:
@@ -311,7 +315,7 @@ def _check_range(parameter: Parameter, value: float, trainer: Trainer | None) ->
         most = f" to {high:.16g}" if high is not None and math.isfinite(high) else ""
         for_whom = f" for {trainer.name} trainings" if own and trainer else ""
         raise InvalidInputError(
-            f"parameters: {parameter.name}={_shown(value)} is out of range: {least}{most}{for_whom}."
+            f"parameters: {parameter.name}={shown(value)} is out of range: {least}{most}{for_whom}."
         )
     if own is None and parameter.usual and not parameter.usual[0] <= value <= parameter.usual[1]:
         usual = f"{parameter.usual[0]:g} to {parameter.usual[1]:g}"
@@ -417,17 +421,3 @@ def check_ready(*, model_id: str, model_type: str | None, images: int, pairs: in
     except InvalidInputError as problem:
         wrong = str(problem)
     raise InvalidInputError(f"Model {model_id} cannot be trained yet: {wrong} Nothing was started or billed.")
-
-
-def _shown(value: object, *, secret: bool = False) -> str:
-    """A value for a message; only its type where a secret may be in it."""
-    return f"a {type(value).__name__}" if secret or _may_hold_secret(value) else shown(value)
-
-
-def _may_hold_secret(value: object) -> bool:
-    if isinstance(value, int | float):
-        return False
-    try:
-        return "wandb" in repr(value).lower()
-    except Exception:
-        return True

@@ -67,7 +67,7 @@ class Trainings(Models):
             "PUT",
             path("models", model_id, "train"),
             query={"dryRun": tier, "trainingImagesCount": training_images_count},
-            json=_body(check_parameters(parameters)[0]),
+            json=_body(parameters, check_parameters(parameters)[0]),
             asked=asked,
             repeatable=True,
             accept=(402,),  # what the prose documentation says a dry run answers; seen live is 269
@@ -109,7 +109,7 @@ class Trainings(Models):
         answer = self._transport.request(
             "PUT",
             path("models", model_id, "train"),
-            json=_body(checked),
+            json=_body(parameters, checked),
             asked=asked,
             repeatable=False,
             if_lost="It may have been started and billed: read the model before starting it again.",
@@ -141,8 +141,8 @@ class Trainings(Models):
         return self._pages(Job, path("jobs"), "jobs", query=filters_of(JobFilters, filters), asked="list jobs")
 
 
-def _body(checked: Mapping[str, Any]) -> dict[str, Any]:
-    return {"parameters": as_sent(checked)} if checked else {}
+def _body(given: object, checked: Mapping[str, Any]) -> dict[str, Any]:
+    return {} if given is None else {"parameters": as_sent(checked)}
 
 
 def _job_id(answer: Answer) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from airflow_provider_scenario.client.errors import InvalidInputError
@@ -36,27 +36,23 @@ def camel_case(name: str) -> str:
     return first + "".join(other[:1].upper() + other[1:] for other in others)
 
 
-def camel_keys(
-    values: Mapping[str, Any] | None, what: str, show: Callable[[object], str] | None = None
-) -> dict[str, Any]:
+def camel_keys(values: Mapping[str, Any] | None, what: str) -> dict[str, Any]:
     """
     The same mapping with keys in the API's spelling.
 
     :param values: keys in either spelling. None: an empty one.
     :param what: for messages, such as ``parameters``.
-    :param show: how a message shows a value. Default: :func:`shown`.
     :raises InvalidInputError: ``values`` is not a mapping, a key is not text, or a key is there in both spellings.
     """
     if values is None:
         return {}
-    show = show or shown
     if not isinstance(values, Mapping):
         hint = TEMPLATE_HINT if isinstance(values, str) else ""
-        raise InvalidInputError(f"{what} must be a dictionary, not {show(values)}.{hint}")
+        raise InvalidInputError(f"{what} must be a dictionary, not {shown(values)}.{hint}")
     spelled: dict[str, Any] = {}
     for key, value in values.items():
         if not isinstance(key, str):
-            raise InvalidInputError(f"{what}: a key must be text, not {show(key)}.")
+            raise InvalidInputError(f"{what}: a key must be text, not {shown(key)}.")
         name = camel_case(key)
         if name in spelled:
             raise InvalidInputError(f"{what}: {shown(name)} is given twice, in two spellings. Keep one.")
@@ -187,17 +183,19 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def shown(value: object) -> str:
-    """A value for a message: cut where it is long."""
+    """A value for a message: cut where it is long, and only its type where a Weights & Biases key may be in it."""
+    kind = type(value).__name__
     # What is left out must not be made first: a text of megabytes, a list of millions.
-    if isinstance(value, str | bytes):
-        text = repr(value[: MAX_SHOWN + 1])
-        return text if len(value) <= MAX_SHOWN and len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 1]}…"
     if isinstance(value, int) and value.bit_length() > 1000:
         return f"a number of {value.bit_length()} bits"  # Python refuses to write out the largest ones
     if isinstance(value, list | tuple | dict | set | frozenset) and len(value) > MAX_SHOWN:
-        return f"a {type(value).__name__} of {len(value)}"
+        return f"a {kind} of {len(value)}"
+    if isinstance(value, str) and "wandb" in value.lower():
+        return f"a {kind}"
     try:
-        text = repr(value)
-    except Exception:
-        return f"a {type(value).__name__}"
+        text = repr(value[: MAX_SHOWN + 1] if isinstance(value, str | bytes) else value)
+    except Exception:  # noqa: BLE001 - the author's own class may fail in any way
+        return f"a {kind}"
+    if "wandb" in text.lower():
+        return f"a {kind}"
     return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 1]}…"

@@ -57,6 +57,11 @@ def a_value_of(name):
     return {**numbers, **others}[parameter.kind]
 
 
+READY = schemas.Model(id=M, status="new", trainingImagesNumber=10)
+"""As our caller has just read it: without it, ours reads the model first."""
+EDITABLE = READY.model_copy(
+    update={"type": "flux.2-dev-edit-lora", "training_image_pairs": [TrainingImagePair(**PAIR)] * 2}
+)
 EVERY_PARAMETER = {name: a_value_of(name) for name in train_trigger_params.Parameters.__annotations__}
 NOON, NOON_TEXT = datetime(2026, 3, 1, 12, tzinfo=UTC), "2026-03-01T12:00:00.000Z"
 ODD = "a b,c&d=e/ü+%"
@@ -141,13 +146,13 @@ CASES = [
     (Call("quote_training", M), Call("models.train.trigger", M, dry_run="true")),
     (Call("quote_training", M, {"rank": 16}, tier="api", training_images_count=12),
      Call("models.train.trigger", M, parameters={"rank": 16}, dry_run="api", training_images_count=12)),
-    (Call("train", M), Call("models.train.trigger", M)),
-    (Call("train", M, {}), Call("models.train.trigger", M, parameters={})),
-    (Call("train", M, {"learningRate": 1e-05, "samplePrompts": ["ä", ""], "scaleLr": False}),
+    (Call("train", M, model=READY), Call("models.train.trigger", M)),
+    (Call("train", M, {}, model=READY), Call("models.train.trigger", M, parameters={})),
+    (Call("train", M, {"learningRate": 1e-05, "samplePrompts": ["ä", ""], "scaleLr": False}, model=READY),
      Call("models.train.trigger", M, parameters={
          "learning_rate": 1e-05, "sample_prompts": ["ä", ""], "scale_lr": False})),
-    (Call("train", M, EVERY_PARAMETER), Call("models.train.trigger", M, parameters=EVERY_PARAMETER)),
-    (Call("train", M, {"num_unet_train_steps": 1}),
+    (Call("train", M, EVERY_PARAMETER, model=READY), Call("models.train.trigger", M, parameters=EVERY_PARAMETER)),
+    (Call("train", M, {"num_unet_train_steps": 1}, model=READY),
      Call("models.train.trigger", M, parameters={"num_u_net_train_steps": 1})),
     (Call("cancel_training", M), Call("models.train.action", M, action="cancel")),
     (Call("get_job", J), Call("jobs.retrieve", J)),
@@ -430,7 +435,7 @@ def tell(both: Both, emulator: RunningEmulator) -> None:
     """All that happens to some models, from their creation to their end: trained, cancelled, failed."""
     edit_model(both, emulator)
     cancelled = small_model(both, "cancelled")
-    both(Call("train", cancelled), Call("models.train.trigger", cancelled))
+    both(Call("train", cancelled, model=READY), Call("models.train.trigger", cancelled))
     emulator.switch("advance", seconds=400)
     both(Call("get_model", cancelled), Call("models.retrieve", cancelled), "model")
     job_id = both(
@@ -439,7 +444,7 @@ def tell(both: Both, emulator: RunningEmulator) -> None:
     assert both(Call("get_job", job_id), Call("jobs.retrieve", job_id), "job").status == "canceled"
     failed = small_model(both, "failed", parameters={"seed": 1})
     emulator.switch("outcomes", fail_at=0.5, error="CUDA out of memory", hint="Fewer images", retryable_error="GPU")
-    job_id = both(Call("train", failed), Call("models.train.trigger", failed)).job.job_id
+    job_id = both(Call("train", failed, model=READY), Call("models.train.trigger", failed)).job.job_id
     emulator.switch("advance", seconds=500)
     both(Call("get_model", failed), Call("models.retrieve", failed), "model")
     emulator.switch("advance", seconds=600)
@@ -511,7 +516,9 @@ def edit_model(both: Both, emulator: RunningEmulator) -> None:
         Call("quote_training", model, parameters),
         Call("models.train.trigger", model, parameters=parameters, dry_run="true"),
     )
-    started = both(Call("train", model, parameters), Call("models.train.trigger", model, parameters=parameters))
+    started = both(
+        Call("train", model, parameters, model=EDITABLE), Call("models.train.trigger", model, parameters=parameters)
+    )
     assert started.creative_units_cost == quote.creative_units_cost
     seen = []
     for seconds in (0, 150, 100, 100, 600, 50):
@@ -597,7 +604,7 @@ RARE = {
     [
         (Call("get_model", M), Call("models.retrieve", M), "model"),
         (Call("get_job", J), Call("jobs.retrieve", J), "job"),
-        (Call("train", M), Call("models.train.trigger", M), None),
+        (Call("train", M, model=READY), Call("models.train.trigger", M), None),
     ],
     ids=repr,
 )
@@ -634,7 +641,7 @@ def plan_ceiling(_: Sent) -> Reply:
 
 
 NOT_TWICE = [
-    (Call("train", M), Call("models.train.trigger", M)),
+    (Call("train", M, model=READY), Call("models.train.trigger", M)),
     (Call("create_model"), Call("models.create")),
     (Call("download_model", M), Call("models.download", M)),
     (Call("add_training_image", M, data=PNG, name="a.png"), Call("models.training_images.add", M, data=DATA_URL)),
@@ -664,7 +671,7 @@ def test_ours_gives_up_at_a_plan_ceiling_and_the_vendors_asks_again(wire, ours, 
     # 429 has three meanings, and waiting does not help against this one.
     wire.reply = plan_ceiling
     with pytest.raises(PlanCeilingError):
-        ours.train(M)
+        ours.train(M, model=READY)
     assert len(wire.take()[0]) == 1
     with pytest.raises(scenario_sdk.RateLimitError):
         vendor.with_options(max_retries=2).models.train.trigger(M)
@@ -696,7 +703,7 @@ def test_ours_takes_no_training_without_a_job_for_started_and_the_vendors_does(w
     # An operator that goes on with an answer like this waits for ever.
     wire.reply = lambda _: Reply(200, b"{}")
     with pytest.raises(ServiceError, match="without a job"):
-        ours.train(M)
+        ours.train(M, model=READY)
     assert getattr(vendor.models.train.trigger(M), "job", None) is None
 
 
@@ -740,7 +747,7 @@ def test_ours_follows_no_redirect_and_the_vendors_does(wire, ours, vendor):
 
     wire.reply = moved
     with pytest.raises(ServiceError, match="redirects to"):
-        ours.train(M)
+        ours.train(M, model=READY)
     assert [sent.path for sent in wire.take()[0]] == [f"/v1/models/{M}/train"]
     vendor.models.train.trigger(M)
     assert [sent.path for sent in wire.take()[0]] == [f"/v1/models/{M}/train", "/v1/elsewhere"]

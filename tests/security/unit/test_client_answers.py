@@ -20,6 +20,7 @@ from airflow_provider_scenario.client.scenario import ScenarioClient
 from airflow_provider_scenario.client.schemas import Download
 from airflow_provider_scenario.client.transport import BLOCK, LARGEST_ANSWER, Transport
 from tests.security.hostile import hostile, http
+from tests.unit.client.conftest import READY
 
 MB = 1_000_000
 
@@ -109,7 +110,7 @@ def test_the_answer_to_a_paid_call_counts_as_lost(answer, monkeypatch):
     monkeypatch.setattr(transport_module, "LARGEST_ANSWER", 2 * MB)
     with hostile({**LARGE, **ODD}[answer]) as server, client_of(server.root) as client:
         with pytest.raises(ServiceError) as told:
-            client.train("model_1")
+            client.train("model_1", model=READY)
         assert len(server.requests) == 1
     if answer != "an odd redirect":
         assert told.value.money == "unknown"

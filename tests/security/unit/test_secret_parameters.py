@@ -222,7 +222,7 @@ class TestWaitingForASlot:
         self, emulator, trigger, monkeypatch
     ):
         trigger.encrypted = "another secret's"
-        model = Model(id=trigger.model_id, status="new")
+        model = await asyncio.to_thread(ScenarioHook().client.get_model, trigger.model_id)
         await asyncio.to_thread(start_or_adopt, ScenarioHook().client, model, {})
         trigger.wait_for_completion = False
         event = await anext(trigger.run())

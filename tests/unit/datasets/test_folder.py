@@ -152,7 +152,7 @@ BAD = [
     ({"a.png": PNG, "training.yaml": "name: 7"}, "training.yaml: name must be text"),
     ({"a.png": PNG, "training.yaml": "preset: bold"}, "training.yaml: preset is 'bold'; give 'default'"),
     ({"a.png": PNG, "training.yaml": "preset: [bold]"}, "training.yaml: preset is"),
-    ({"a.png": PNG, "training.yaml": "type: flux.1-pro"}, "training.yaml: type 'flux.1-pro' cannot be trained"),
+    ({"a.png": PNG, "training.yaml": "type: 5"}, "training.yaml: type must be a model type"),
     ({"a.png": PNG, "training.yaml": "nb_epochs: many"}, "training.yaml: parameters: nbEpochs must be a whole number"),
     ({"a.png": PNG, "training.yaml": "nbEpochs: 1\nnb_epochs: 2"}, "training.yaml: 'nb_epochs' is given twice"),
     ({"a.png": PNG, "training.yaml": "", "training.json": "{}"}, "there are training.json and training.yaml; keep one"),

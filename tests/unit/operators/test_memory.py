@@ -235,8 +235,8 @@ class TestKill:
         operator = train()
         start = ScenarioClient.train
 
-        def killed_meanwhile(*arguments):
-            answer = start(*arguments)
+        def killed_meanwhile(*arguments, **options):
+            answer = start(*arguments, **options)
             operator._kill_guard._killed = True
             return answer
 

@@ -44,7 +44,14 @@ class TestCreate:
             ({"name": "x" * 65}, "name=.* has 65 characters.* at most 64"),
             ({"name": ""}, "name"),
             ({"short_description": "x" * 257}, "257 characters.* at most 256"),
-            ({"type": "flux.1-pro"}, "type 'flux.1-pro' cannot be trained; trainable types: flux.2-dev-lora"),
+            ({"type": ""}, "type must be a model type such as 'flux.2-dev-lora', not ''"),
+            ({"collection_ids": True}, "collection_ids is True; give a list of collection ids"),
+            ({"collection_ids": ""}, "collection_ids is ''; give a list of collection ids"),
+            ({"collection_ids": [5]}, "collection_ids has 5; give text"),
+            ({"concepts": False}, "concepts must be a list of dictionaries, not False"),
+            ({"class_slug": 5}, "class_slug must be text, not 5"),
+            ({"base_model_id": "a/b"}, "base_model_id is 'a/b'"),
+            ({"name": "\ud800"}, "name='.*' has a character that is not valid Unicode"),
             ({"type": "flux.1-composition"}, "concepts is None; a flux.1-composition is made of LoRAs"),
             ({"concepts": [{"model_id": "model_1", "scale": 3}]}, "scale must be a number from -2 to 2, not 3"),
             ({"concepts": [{"scale": 1}]}, "model"),
@@ -220,25 +227,57 @@ class TestUpdate:
         ("fields", "said"),
         [
             ({}, "Nothing to update; give at least one of: name"),
+            ({"unset": "epoch"}, "unset is 'epoch'; give a list with any of: class_slug, epoch, thumbnail"),
+            ({"unset": 5}, "unset is 5; give a list"),
+            ({"unset": [["epoch"]]}, "what can be emptied"),
+            ({"class_slug": 5}, "class_slug must be text, not 5"),
+            ({"class_slug": ""}, "class_slug is empty"),
+            ({"epoch": True}, "epoch is True; give an epoch such as '000003', 3 or 'last'"),
+            ({"thumbnail": 7}, "thumbnail must be text, not 7"),
+            ({"prompt_embedding": 7}, "prompt_embedding must be text, not 7"),
+            ({"negative_prompt_embedding": ["x"]}, "negative_prompt_embedding must be text"),
+            ({"parameters": {"nb_epochs": "many"}}, "nbEpochs must be a whole number, not 'many'"),
+            ({"parameters": ""}, "parameters must be a dictionary, not ''"),
+            ({"parameters": 0}, "parameters must be a dictionary, not 0"),
             ({"unset": ["name"]}, "what can be emptied: class_slug, epoch, thumbnail"),
             ({"thumbnail": "asset_1", "unset": ["thumbnail"]}, "thumbnail is given and also to be unset"),
             ({"name": "x" * 65}, "65 characters"),
             ({"model_id": "a/train?x", "name": "y"}, "model_id is 'a/train"),
             ({"unset": ["description"], "description": "x"}, "description is given and also to be unset"),
-            ({"description": " "}, "description is ' '; give text"),
+            ({"description": " "}, "description is empty; give text"),
             ({"add_tags": "hero"}, "add_tags is 'hero'; give a list of tags. A template gives text unless"),
             ({"add_tags": {"hero": 1}}, "add_tags is {'hero': 1}; give a list of tags.$"),
-            ({"delete_tags": ["hero", ""]}, "delete_tags has the tag ''; give text"),
-            ({"delete_tags": [7]}, "delete_tags has the tag 7; give text"),
-            ({"add_tags": ["a", "b"], "delete_tags": ["b"]}, "b is to be added and also to be deleted"),
+            ({"delete_tags": ["hero", ""]}, "delete_tags has ''; give text"),
+            ({"delete_tags": [7]}, "delete_tags has 7; give text"),
+            ({"add_tags": ["a", "b"], "delete_tags": ["b"]}, "'b' is to be added and also to be deleted"),
             ({"thumbnail_from_epoch": "last", "thumbnail": "asset_1"}, "thumbnail too; choose one"),
             ({"thumbnail_from_epoch": "last", "unset": ["thumbnail"]}, "thumbnail too; choose one"),
-            ({"thumbnail_from_epoch": 3}, "thumbnail_from_epoch is 3; give text"),
+            ({"thumbnail_from_epoch": 0}, "thumbnail_from_epoch is 0; give an epoch such as '000003', 3 or 'last'"),
         ],
     )
     def test_bad_input_is_told_when_the_dag_is_parsed(self, fields, said):
         with pytest.raises(InvalidInputError, match=said):
             ScenarioUpdateModelOperator(**{"task_id": "update", "model_id": "model_1", **fields})
+
+    def test_nothing_to_unset_may_be_none(self, emulator, context):
+        model_id = create(context)
+        update(context, model_id=model_id, name="ink 2", unset=None)
+        assert emulator.model(model_id)["name"] == "ink 2"
+
+    def test_parameters_are_sent_as_what_a_template_has_made_text_of(self, emulator, context):
+        model_id = create(context)
+        update(context, model_id=model_id, parameters={"nb_epochs": "4", "learning_rate": "5e-5"})
+        assert emulator.model(model_id)["parameters"] == {"nbEpochs": 4, "learningRate": 5e-5}
+
+    @pytest.mark.parametrize(
+        ("epoch", "chosen"), [("000002", "000002"), (2, "000002"), ("2", "000002"), ("last", None)]
+    )
+    def test_an_epoch_is_called_as_when_it_is_published(self, emulator, context, datasets, epoch, chosen):
+        parameters = {"nb_epochs": 3, "sample_prompts": ["a boat"]}
+        model_id = trained(context, datasets, model_type="flux.1-lora", parameters=parameters)
+        update(context, model_id=model_id, epoch="000001")
+        update(context, model_id=model_id, epoch=epoch)
+        assert emulator.model(model_id).get("epoch") == chosen
 
     def test_what_a_template_brings_is_not_judged_before_it_is_there(self):
         operator = ScenarioUpdateModelOperator(
@@ -303,8 +342,8 @@ def update(context, **fields):
     return ScenarioUpdateModelOperator(task_id="update", **fields).execute(context)
 
 
-def trained(context, datasets, **fields):
-    model_id = create(context)
+def trained(context, datasets, model_type="flux.2-dev-lora", **fields):
+    model_id = create(context, type=model_type)
     add_images(context, model_id=model_id, images=[next((datasets / "ink-style").glob("*.jpg"))])
     ScenarioTrainModelOperator(
         task_id="train", model_id=model_id, deferrable=False, poke_interval=0.05, **fields

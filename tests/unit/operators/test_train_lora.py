@@ -145,7 +145,12 @@ class TestBadInput:
         ("fields", "said"),
         [
             ({"name": "x" * 65}, "65 characters"),
-            ({"type": "flux.1-pro"}, "cannot be trained"),
+            ({"type": 5}, "type must be a model type"),
+            ({"threads": 0}, "threads is 0; give a whole number from 1 to 32"),
+            ({"collection_ids": True}, "collection_ids is True; give a list"),
+            ({"class_slug": 7}, "class_slug must be text"),
+            ({"max_creative_units": "cheap"}, "max_creative_units is 'cheap'"),
+            ({"parameters": ""}, "parameters must be a dictionary, not ''"),
             ({"parameters": {"nb_epoch": 1}}, "there is no 'nbEpoch'"),
             ({"parameters": {"concept_prompt": "more than twenty characters"}}, "at most 20"),
             ({"preset": "portrait"}, "portrait"),
@@ -162,6 +167,10 @@ class TestBadInput:
             ({"type": "flux.2-dev-edit-lora"}, "needs at least 2"),
             ({"images": "/nowhere"}, "/nowhere"),
             ({"parameters": {"learning_rate": "fast"}}, "learningRate must be a number"),
+            ({"parameters": {"age": "young"}}, "age is for elevenlabs trainings"),
+            ({"parameters": {"dry_run": True}}, "dryRun is not a training parameter"),
+            ({"max_creative_units": "cheap"}, "max_creative_units is 'cheap'"),
+            ({"collection_ids": "['a']"}, "collection_ids is .*render_template_as_native_obj"),
         ],
     )
     def test_what_templates_bring_is_told_before_anything_is_created(self, emulator, context, folder, fields, said):
