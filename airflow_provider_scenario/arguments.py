@@ -7,6 +7,7 @@ from pathlib import PurePath
 from typing import Any
 
 from airflow_provider_scenario.client.errors import InvalidInputError
+from airflow_provider_scenario.client.values import is_number, number_in, shown
 
 DEFAULT_POKE_INTERVAL = 30.0
 """Seconds. A training takes one to three hours, and the API allows 100 requests a minute for a whole project."""
@@ -38,7 +39,7 @@ def seconds(name: str, value: Any) -> float:
     if isinstance(value, timedelta):
         value = value.total_seconds()
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-        raise InvalidInputError(f"{name} is {value!r}; give a number of seconds above 0.")
+        raise InvalidInputError(f"{name} is {shown(value)}; give a number of seconds above 0.")
     return float(value)
 
 
@@ -49,7 +50,7 @@ def one_of(name: str, value: Any, choices: tuple[str, ...]) -> str:
     :raises InvalidInputError: it is none of them.
     """
     if value not in choices:
-        raise InvalidInputError(f"{name} is {value!r}; give one of: {', '.join(map(repr, choices))}.")
+        raise InvalidInputError(f"{name} is {shown(value)}; give one of: {', '.join(map(repr, choices))}.")
     return str(value)
 
 
@@ -61,10 +62,7 @@ def price_limit(value: Any) -> float | None:
     """
     if value is None:
         return None
-    try:
-        limit = float(value)
-    except (TypeError, ValueError):
-        limit = -1.0
-    if isinstance(value, bool) or not 0 <= limit < float("inf"):
-        raise InvalidInputError(f"max_creative_units is {value!r}; give a number of creative units from 0 on.")
-    return limit
+    limit = number_in(value)
+    if not is_number(limit) or limit < 0:
+        raise InvalidInputError(f"max_creative_units is {shown(value)}; give a number of creative units from 0 on.")
+    return float(limit)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from airflow_provider_scenario.airflow_compat.object_storage import file_system
 from airflow_provider_scenario.client.errors import InvalidInputError
+from airflow_provider_scenario.client.values import shown
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -36,6 +37,9 @@ PART = 8 * 1024 * 1024
 
 MAX_ENTRIES = 10_000
 """Files and folders in one folder: a dataset has some hundred, and a list of them is kept in memory."""
+
+_LONGEST_PATH = 8_000
+"""Characters: no file system and no object storage has longer ones, and messages repeat them."""
 
 MAX_TEXT = 64 * 1024
 """Bytes of a small file of text, where whoever reads it says nothing else."""
@@ -294,9 +298,11 @@ class Location:
 
         :raises InvalidInputError: it is none of them.
         """
-        text = str(source)
         if not isinstance(source, str | os.PathLike) and not hasattr(source, "protocol"):
-            raise InvalidInputError(f"{source!r} is no path and no URL.")
+            raise InvalidInputError(f"{shown(source)} is no path and no URL.")
+        text = str(source)
+        if len(text) > _LONGEST_PATH:
+            raise InvalidInputError(f"{shown(text)} has {len(text)} characters, too many for a path or a URL.")
         protocol, is_url, rest = text.partition("://")
         if not is_url:
             return cls(text, None, _DISK, text)

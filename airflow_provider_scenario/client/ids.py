@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_scenario.client.errors import InvalidInputError
+from airflow_provider_scenario.client.values import shown
 
 _FORBIDDEN = frozenset("/\\?#%")
+_LONGEST = 1000
+"""Characters; those seen have about 30. An id becomes part of an address, and of messages."""
 
 
 def check_id(field: str, value: Any) -> str:
@@ -24,13 +27,15 @@ def check_id(field: str, value: Any) -> str:
 def wrong_with_id(value: Any) -> str | None:
     """What makes it no id, as the rest of a sentence; None if it is one."""
     if not isinstance(value, str):
-        return f"must be text, not {value!r}"
+        return f"must be text, not {shown(value)}"
     if not value:
         return "is empty"
     if value == "None":
         return "is 'None': most likely a template or an XCom gave no value"
     if value in (".", ".."):
         return f"is {value!r}, which would be another address"
+    if len(value) > _LONGEST:
+        return f"is {shown(value)}, of {len(value)} characters: an id has at most {_LONGEST}"
     if any(char in _FORBIDDEN or char.isspace() or not char.isprintable() for char in value):
-        return f"is {value[:100]!r}: an id holds no '/', '\\', '?', '#', '%', spaces or control characters"
+        return f"is {shown(value)}: an id holds no '/', '\\', '?', '#', '%', spaces or control characters"
     return None

@@ -194,7 +194,7 @@ def shown(value: object) -> str:
         return f"a {kind}"
     try:
         text = repr(value[: MAX_SHOWN + 1] if isinstance(value, str | bytes) else value)
-    except Exception:  # noqa: BLE001 - the author's own class may fail in any way
+    except Exception:  # the author's own class may fail in any way
         return f"a {kind}"
     if "wandb" in text.lower():
         return f"a {kind}"

@@ -82,6 +82,6 @@ def refuse_secrets_in_dag_file(parameters: Mapping[str, Any] | None) -> None:
     for name, value in parameters.items():
         if is_secret(name) and isinstance(value, str) and known(value):
             raise InvalidInputError(
-                f"parameters[{name!r}] is a secret and must not stand in a DAG file (Airflow stores DAGs in its "
+                f"parameters[{name!r:.100}] is a secret and must not stand in a DAG file (Airflow stores DAGs in its "
                 "database); give a template such as '{{ conn.wandb.password }}'."
             )

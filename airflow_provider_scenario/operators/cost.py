@@ -223,7 +223,7 @@ class ScenarioEstimateTrainingCostOperator(ScenarioOperator):
             ).creative_units_cost
         except (RequestRefusedError, NotFoundError) as error:
             raise type(error)(
-                f"Scenario names no price for the training {training.name!r} ({training.type}): {error}"
+                f"Scenario names no price for the training {shown(training.name)} ({training.type}): {error}"
             ) from error
 
     def _delete_temporary(self, client: ScenarioClient) -> None:

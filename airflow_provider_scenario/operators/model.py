@@ -114,7 +114,7 @@ class ScenarioCreateModelOperator(ScenarioOperator):
         composition = self.type == "flux.1-composition" and not self.concepts
         if composition and (known(self.concepts) or not only_known):
             raise InvalidInputError(
-                f"concepts is {self.concepts!r}; a flux.1-composition is made of LoRAs: "
+                f"concepts is {shown(self.concepts)}; a flux.1-composition is made of LoRAs: "
                 "give [{'model_id': …, 'scale': 1}, …]."
             )
         return warnings

@@ -23,6 +23,7 @@ from airflow_provider_scenario.arguments import (
 from airflow_provider_scenario.assets import tell_outlets
 from airflow_provider_scenario.client.errors import PlanCeilingError, ScenarioError
 from airflow_provider_scenario.client.trainers import as_sent, only_secrets, without_secrets
+from airflow_provider_scenario.client.values import shown
 from airflow_provider_scenario.deferral import ends_in_triggerer, warn_without_triggerer
 from airflow_provider_scenario.exceptions import TrainingTimeoutError, permanent_errors_do_not_retry
 from airflow_provider_scenario.operators.base import ScenarioOperator
@@ -381,7 +382,7 @@ class TrainingOperator(ScenarioOperator):
 def differences(model: Model, parameters: Mapping[str, Any]) -> list[str]:
     """What a training that ran already has been started with, where this task asks for something else."""
     return [
-        f"{model.id} is being trained with {name}={model.parameters[name]!r}; this task asks for {value!r}. "
+        f"{model.id} is being trained with {name}={shown(model.parameters[name])}; this task asks for {shown(value)}. "
         "It is not trained over: clear the task when it has ended to train with that."
         for name, value in as_sent(without_secrets(parameters)).items()
         if name in model.parameters and model.parameters[name] != value

@@ -14,7 +14,6 @@ from airflow.sdk.execution_time.task_runner import _serialize_rendered_fields
 
 from airflow_provider_scenario.airflow_compat.exceptions import AirflowFailException
 from airflow_provider_scenario.client.errors import InvalidInputError
-from airflow_provider_scenario.client.schemas import Model
 from airflow_provider_scenario.client.secret_text import SecretText, revealed
 from airflow_provider_scenario.client.trainers import check_parameters
 from airflow_provider_scenario.exceptions import SecretChangedError
