@@ -15,7 +15,7 @@ import re
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidatorFunctionWrapHandler, field_validator
 from pydantic.alias_generators import to_camel
@@ -51,7 +51,7 @@ class _ReadWhenMade(_ModelMetaclass):
     """``File(…)`` checks what a dictionary is checked for, and raises the same error."""
 
     def __call__(cls, **fields: Any) -> Any:  # noqa: N805 - it is the class that is called
-        return read(cls, fields)
+        return read(cast("type[Part]", cls), fields)
 
 
 class Part(BaseModel, metaclass=_ReadWhenMade):

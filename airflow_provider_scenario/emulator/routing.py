@@ -28,6 +28,7 @@ class Call:
     base: str
     now: float
     path: str
+    query_string: str = ""
 
     def json(self) -> Any:
         try:
