@@ -159,7 +159,7 @@ def _address(part: dict[str, Any], field: str, where: str, *, optional: bool = F
 def _size(part: dict[str, Any], field: str, where: str) -> None:
     if field not in part:
         raise invalid(f"{where}{field}", "is required")
-    if isinstance(part[field], int) and part[field] >= LARGEST:
+    if isinstance(part[field], int) and abs(part[field]) >= LARGEST:
         raise invalid(f"{where}{field}", "must be a safe number")
     number(part[field], f"{where}{field}")
     if part[field] <= 0:
