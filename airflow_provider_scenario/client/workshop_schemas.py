@@ -30,14 +30,21 @@ BASE_MODELS = (
 MODEL_TYPES = ("checkpoint", "lora", "textualinversion", "vae")
 SOURCE_TYPES = ("liblib", "civitia", "hugging_face", "internal")
 
+_NO_VALUE = "None"
 _SHA_256 = re.compile(r"[0-9a-fA-F]{64}")
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise PydanticCustomError("empty", "says nothing")
+    return text
 
 
 def _said(text: str) -> str:
     """``None`` is what a template or an XCom gives that has no value."""
-    if not text.strip() or text == "None":
+    if text == _NO_VALUE:
         raise PydanticCustomError("empty", "says nothing")
-    return text
+    return _not_blank(text)
 
 
 def _no_slip(listed: tuple[str, ...], text: str) -> str:
@@ -67,6 +74,7 @@ def _ids(text: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_said)]
+Name = Annotated[str, AfterValidator(_not_blank)]
 Address = Annotated[str, AfterValidator(_address)]
 T = TypeVar("T")
 Rows = Annotated[list[T], Field(strict=False)]
@@ -119,7 +127,7 @@ class Version(Part):
     absent_if_blank = frozenset({"is_auto_collection"})
 
     model_version_id: Text = Field(description="text: your own id of the version; the same again changes the same one")
-    name: Text = Field(description="text: the version's name")
+    name: Name = Field(description="text: the version's name")
     base_model: Text = Field(description=f"text: the base model, of which the service lists {', '.join(BASE_MODELS)}")
     version_desc: str | None = Field(None, description="text, which may be HTML")
     trigger_words: Rows[str] | None = Field(None, description="a list of texts")
@@ -146,7 +154,7 @@ class ModelTree(Part):
     }
 
     model_id: Text = Field(description="text: your own id of the model; the same again changes the same one")
-    name: Text = Field(description="text: the model's name")
+    name: Name = Field(description="text: the model's name")
     model_type: Annotated[str, AfterValidator(partial(_no_slip, MODEL_TYPES))] = Field(
         description="'checkpoint', 'lora', 'textualinversion' or 'vae'"
     )
@@ -256,6 +264,14 @@ def _repeated(values: Iterable[Any]) -> Iterator[tuple[int, int]]:
 
 def _concerns(tree: ModelTree) -> Iterator[str]:
     """Of what was given in ``extra_fields`` nothing is known."""
+    named = {"name": tree.name} | {
+        f"versions[{at}].name": version.name
+        for at, version in enumerate(_rows(tree, "versions"))
+        if isinstance(version, Version)
+    }
+    for path, name in named.items():
+        if name == _NO_VALUE:
+            yield f"{path} is 'None', which is what a template or an XCom gives that has no value"
     for name, listed in (("model_type", MODEL_TYPES), ("source_type", SOURCE_TYPES)):
         if (value := getattr(tree, name)) not in listed:
             yield _not_listed(to_camel(name), value, listed)

@@ -350,7 +350,7 @@ def test_extra_fields_are_sent_as_they_are_even_those_with_the_name_of_a_near_mi
 
 @pytest.mark.parametrize(
     ("where", "field", "value"),
-    [("", "modelType", "dora"), ("", "name", "None"), (F, "downloadUrl", "oss://bucket/key"), (F, "sizeKb", "?")],
+    [("", "modelType", "dora"), ("", "modelId", "None"), (F, "downloadUrl", "oss://bucket/key"), (F, "sizeKb", "?")],
 )
 def test_a_listed_field_in_extra_fields_is_sent_without_a_check(where, field, value):
     tree = copy.deepcopy(PAGE)
@@ -376,6 +376,14 @@ def test_a_type_that_is_not_listed_is_sent_with_a_warning(field, value):
     assert tree.to_body()[field] == value
     [concern] = tree.concerns()
     assert concern.startswith(f"{field} is {value!r}, which the service does not list; it may refuse it. Listed are ")
+
+
+@pytest.mark.parametrize(("where", "path"), [("", "name"), (V, "versions[0].name")])
+def test_the_name_none_is_sent_with_a_warning(where, path):
+    tree = changed(where, "name", "None")
+    assert read_tree(tree).to_body() == tree
+    [concern] = read_tree(tree).concerns()
+    assert concern == f"{path} is 'None', which is what a template or an XCom gives that has no value"
 
 
 # What may be wrong
