@@ -7,12 +7,16 @@ from pathlib import PurePath
 from typing import Any
 
 from airflow_provider_scenario.client.errors import InvalidInputError
+from airflow_provider_scenario.client.workshop_texts import shown
 
 DEFAULT_POKE_INTERVAL = 30.0
 """Seconds. A training takes one to three hours, and the API allows 100 requests a minute for a whole project."""
 
 DEFAULT_TIMEOUT = 12 * 60 * 60.0
 """Seconds. Trainings of three hours have been seen, and a queue comes before them."""
+
+LONGEST = 1e10
+"""Seconds: some three hundred years. Dates that are much later cannot be computed."""
 
 # How much longer than our own deadline Airflow lets the task defer: its time-out is the net below ours.
 GRACE = timedelta(minutes=10)
@@ -37,8 +41,8 @@ def seconds(name: str, value: Any) -> float:
     """
     if isinstance(value, timedelta):
         value = value.total_seconds()
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-        raise InvalidInputError(f"{name} is {value!r}; give a number of seconds above 0.")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < LONGEST:
+        raise InvalidInputError(f"{name} is {shown(value)}; give a number of seconds above 0.")
     return float(value)
 
 

@@ -21,9 +21,9 @@ from airflow_provider_scenario.client.errors import InvalidInputError, ServiceEr
 from airflow_provider_scenario.client.schemas import Moment, Schema, Seconds, ServiceText
 from airflow_provider_scenario.client.texts import plain
 from airflow_provider_scenario.client.transport import Answer, Transport, path
-from airflow_provider_scenario.client.workshop_parts import shown
 from airflow_provider_scenario.client.workshop_refusals import Envelope, WorkshopDialect
 from airflow_provider_scenario.client.workshop_schemas import ModelTree, SessionParameters, read_session, read_tree
+from airflow_provider_scenario.client.workshop_texts import shown
 
 if TYPE_CHECKING:
     import requests

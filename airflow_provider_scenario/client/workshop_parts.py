@@ -12,7 +12,6 @@ from __future__ import annotations
 import difflib
 import json
 import re
-import reprlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, get_args
@@ -22,6 +21,7 @@ from pydantic.alias_generators import to_camel
 
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.texts import plain
+from airflow_provider_scenario.client.workshop_texts import shown
 
 if TYPE_CHECKING:
     from pydantic._internal._model_construction import ModelMetaclass as _ModelMetaclass
@@ -30,14 +30,12 @@ else:
 
 EXTRA = "extraFields"
 
-_LONGEST_SHOWN = 80
 _LONGEST_NAME = 60
 _LONGEST_LIST = 3_000
 """Characters of all that is wrong with an object; whoever has made it in a loop has made the same mistake often."""
 
 _LONGEST_NUMBER = 40
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-_IN_ADDRESS = re.compile(r"(?<=://)[^\s/@'\"]*@|(?<=\?)[^\s'\"]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,30 +174,9 @@ def similar(name: str, known: Iterable[str]) -> str | None:
     return spelled[close[0]] if close else None
 
 
-def shown(value: Any) -> str:
-    """A value in a message, cut. Without the part of an address that lets in whoever sees it."""
-    text = plain(_IN_ADDRESS.sub(lambda found: "" if found[0].endswith("@") else "…", _brief.repr(value)))
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
-
-
 def path_of(steps: Iterable[int | str]) -> str:
     """Such as ``versions[0].files[1].hash``."""
     return "".join(f"[{step}]" if isinstance(step, int) else f".{_named(step)}" for step in steps).removeprefix(".")
-
-
-class _Brief(reprlib.Repr):
-    """Looks at the beginning of what is long."""
-
-    def repr_str(self, x: str, level: int) -> str:  # noqa: ARG002
-        # Cut at the end only: what would be left of an address must still look like one to be masked.
-        return repr(x[: 4 * _LONGEST_SHOWN])
-
-    def repr_int(self, x: int, level: int) -> str:  # noqa: ARG002
-        # Python writes no number of more than 4300 digits.
-        return repr(x) if abs(x) < 10**_LONGEST_SHOWN else "a number of more than 80 digits"
-
-
-_brief = _Brief()
 
 
 def _prepared(schema: type[Part], value: Mapping[Any, Any], at: tuple[int | str, ...], wrong: list[str]) -> Any:
@@ -254,13 +231,23 @@ def _wrong_with_name(schema: type[Part], name: Any, fields: Mapping[str, str], a
         return f"{path_of(at) or schema.called} has a field {shown(name)}, whose name must be text"
     if complaint := _belongs_elsewhere(schema, name, at):
         return complaint
-    meant = similar(to_camel(name), fields) if len(name) <= _LONGEST_NAME else None
-    if not meant:
+    if len(name) > _LONGEST_NAME:
+        return None
+    others = (other for other in Part.__subclasses__() if other is not schema)
+    if owner := next((other for other in others if _lists(other, to_camel(name))), None):
+        hint = f"it is one of {owner.called}."
+    elif meant := similar(to_camel(name), fields):
+        hint = f"did you mean {meant}?"
+    else:
         return None
     return (
-        f"{path_of([*at, name])} is no field of {schema.called} (did you mean {meant}? If the service has come to know "
-        f"a field of that name, give it in {EXTRA})"
+        f"{path_of([*at, name])} is no field of {schema.called} ({hint} If the service has come to know it here, give "
+        f"it in {EXTRA})"
     )
+
+
+def _lists(schema: type[Part], alias: str) -> bool:
+    return any(alias == info.alias for info in schema.model_fields.values())
 
 
 def _belongs_elsewhere(schema: type[Part], name: Any, at: tuple[int | str, ...]) -> str | None:

@@ -19,7 +19,8 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from airflow_provider_scenario.client.errors import InvalidInputError
-from airflow_provider_scenario.client.workshop_parts import Part, flag, number, read, shown, similar, whole_number
+from airflow_provider_scenario.client.workshop_parts import Part, flag, number, read, similar, whole_number
+from airflow_provider_scenario.client.workshop_texts import shown
 
 BASE_MODELS = (
     *("v1.4", "v1.5", "v2.0", "v2.1", "vxl_0.9", "vxl_1.0", "vxl_distilled"),

@@ -11,7 +11,7 @@ from airflow_provider_scenario.airflow_compat.mapping import RendersOnlyDagFile
 from airflow_provider_scenario.arguments import known, seconds
 from airflow_provider_scenario.client.errors import InvalidInputError, ScenarioError
 from airflow_provider_scenario.client.ids import check_id
-from airflow_provider_scenario.client.trainers import shown
+from airflow_provider_scenario.client.workshop_texts import shown
 from airflow_provider_scenario.exceptions import ListingFailedError, ModelsNotSyncedError, permanent_errors_do_not_retry
 from airflow_provider_scenario.hooks.ai_creation_workshop import AICreationWorkshopHook
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
@@ -264,6 +264,10 @@ class AICreationWorkshopSyncModelOperator(RendersOnlyDagFile):
         self._check_texts(now)
         if self.from_scenario_model is not None:
             if now("from_scenario_model"):
+                if not isinstance(self.from_scenario_model, str):
+                    raise InvalidInputError(
+                        f"from_scenario_model is {shown(self.from_scenario_model)}; give the id of a model."
+                    )
                 check_id("from_scenario_model", self.from_scenario_model)
             if now("storage", "public_url"):
                 Hosting(self.storage, self.public_url or None)

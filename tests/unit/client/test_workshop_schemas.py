@@ -193,6 +193,9 @@ F, V, C = "versions[0].files[0]", "versions[0]", "versions[0].covers[0]"
         (F, "downloadUrl", "https://[x", "versions[0].files[0].downloadUrl is 'https://[x' and must be an http(s)"),
         (F, "isPrimary", "yes", "versions[0].files[0].isPrimary is 'yes' and must be true or false"),
         (F, "sizeKB", 5, "versions[0].files[0].sizeKB is no field of a file (did you mean sizeKb?"),
+        ("", "baseModel", "v1.5", "baseModel is no field of a model (it is one of a version. If the service has come"),
+        (V, "download_url", "x", "versions[0].download_url is no field of a version (it is one of a file."),
+        (F, "roleId", "x", "versions[0].files[0].roleId is no field of a file (it is one of the session parameters."),
         (V, "files", "", "versions[0].files is '' and must be a list of files"),
         (V, 5, 5, "versions[0] has a field 5, whose name must be text"),
         (V, "extra_fields", ["a"], "versions[0].extraFields is ['a'] and must be a dictionary of fields"),
@@ -548,7 +551,7 @@ NAMES = [
     *("extra_fields", "extraFields", "apiToken", "roleId", "sessionMode", "expiredInSeconds"),
     *("modelTyp", "new", "\ud83d", "", "x" * 100_000),
 ]
-LONG = "https://user:secret@files.test/a?Signature=" + "x" * 1_000_000
+LONG = "https://user:secret@files.test/a?Signature=" + "x" * 50_000
 ODD = [LONG, "\ud83d", "None", b"\xff" * 100, 10**5000, -(10**400), object(), {1}, 1j, float("nan"), list]
 # By its place: Python does not print the longest number, nor would anybody read it.
 odd = st.integers(0, len(ODD) - 1).map(lambda at: ODD[at])

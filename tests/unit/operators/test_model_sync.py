@@ -15,7 +15,7 @@ from airflow_provider_scenario.exceptions import ListingFailedError, ModelsNotSy
 from airflow_provider_scenario.operators.model_sync import AICreationWorkshopSyncModelOperator
 from airflow_provider_scenario.sensors.model_sync import AICreationWorkshopModelListingSensor
 from airflow_provider_scenario.storage import StorageError
-from tests.unit.client.test_workshop_schemas import anything
+from tests.unit.client.test_workshop_schemas import LONG, anything, odd
 from tests.unit.conftest import workshop_connection
 from tests.unit.publishing.conftest import tree, with_file
 
@@ -254,17 +254,20 @@ def test_what_may_be_right_is_not_refused_when_the_dag_is_parsed(given):
     sync(**STORED, **given)
 
 
+NUMBERS = ["threads", "url_expires_in", "download_timeout"]
+OF_SCENARIO = [
+    *("from_scenario_model", "storage", "epoch", "public_url", "name", "description", "trigger_words", "alias_name"),
+    *("base_model", "source_type"),
+]
+
+
 @examples(
-    fields=st.dictionaries(
-        st.sampled_from(
-            [
-                *("model", "models", "from_scenario_model", "session", "epoch", "storage", "public_url", "name"),
-                *("description", "trigger_words", "alias_name", "base_model", "source_type"),
-            ]
-        ),
-        anything | st.just(tree()),
-        max_size=3,
-    )
+    fields=st.builds(lambda value: {"model": value}, anything)
+    | st.builds(lambda value: {"models": value}, anything)
+    | st.builds(lambda value: {"model": tree(), "session": value}, anything)
+    | st.builds(lambda name, value: {**STORED, name: value}, st.sampled_from(OF_SCENARIO), anything)
+    | st.builds(lambda name, value: {**STORED, name: value}, st.sampled_from(OF_SCENARIO), st.just([LONG]) | odd)
+    | st.builds(lambda name, value: {"models": [], name: value}, st.sampled_from(NUMBERS), anything)
 )
 def test_anything_is_accepted_or_an_error_of_bounded_length(fields):
     told = ""
