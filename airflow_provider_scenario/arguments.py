@@ -15,6 +15,9 @@ DEFAULT_POKE_INTERVAL = 30.0
 DEFAULT_TIMEOUT = 12 * 60 * 60.0
 """Seconds. Trainings of three hours have been seen, and a queue comes before them."""
 
+LONGEST = 1e10
+"""Seconds: some three hundred years. Dates that are much later cannot be computed."""
+
 # How much longer than our own deadline Airflow lets the task defer: its time-out is the net below ours.
 GRACE = timedelta(minutes=10)
 
@@ -38,7 +41,7 @@ def seconds(name: str, value: Any) -> float:
     """
     if isinstance(value, timedelta):
         value = value.total_seconds()
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < LONGEST:
         raise InvalidInputError(f"{name} is {shown(value)}; give a number of seconds above 0.")
     return float(value)
 

@@ -42,6 +42,10 @@ class Witness:
     def reset(self) -> None:
         self._call("POST", "reset")
 
+    def switched(self, name: str) -> Any:
+        """What a switch says of itself, such as ``synced/hero``."""
+        return self._call("GET", name)
+
     def set(self, **settings: Any) -> None:
         self._call("POST", "settings", settings)
 

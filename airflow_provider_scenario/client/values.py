@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 import re
+import reprlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from airflow_provider_scenario.client.errors import InvalidInputError
+from airflow_provider_scenario.client.texts import plain
 
 MAX_SHOWN = 80
 """Characters of a value that a message repeats: a value may have megabytes."""
@@ -23,6 +25,8 @@ TEMPLATE_HINT = " A template gives text unless the DAG has render_template_as_na
 
 # ``int`` and ``float`` also take '1_0' and the digits of other scripts, which are typing errors here.
 _NUMBER = re.compile(r"[+-]?(\d{1,400}(\.\d{0,400})?|\.\d{1,400})([eE][+-]?\d{1,4})?", re.ASCII)
+# The name and password in front of a host, and a query, which may be a signature.
+_SECRET_OF_ADDRESS = re.compile(r"(?<=://)[^\s/@'\"]*@|(?<=\?)[^\s'\"]+")
 _BOOLEANS = {"true": True, "false": False}
 # The rule would make numUnetTrainSteps of it.
 _IRREGULAR = {"num_unet_train_steps": "numUNetTrainSteps"}
@@ -183,19 +187,44 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def shown(value: object) -> str:
-    """A value for a message: cut where it is long, and only its type where a Weights & Biases key may be in it."""
-    kind = type(value).__name__
-    # What is left out must not be made first: a text of megabytes, a list of millions.
-    if isinstance(value, int) and value.bit_length() > 1000:
-        return f"a number of {value.bit_length()} bits"  # Python refuses to write out the largest ones
-    if isinstance(value, list | tuple | dict | set | frozenset) and len(value) > MAX_SHOWN:
-        return f"a {kind} of {len(value)}"
-    if isinstance(value, str) and "wandb" in value.lower():
-        return f"a {kind}"
-    try:
-        text = repr(value[: MAX_SHOWN + 1] if isinstance(value, str | bytes) else value)
-    except Exception:  # the author's own class may fail in any way
-        return f"a {kind}"
+    """
+    A value for a message, cut where it is long.
+
+    Without the part of an address that lets in whoever sees it, and only its type where a Weights & Biases key may be
+    in it.
+    """
+    text = _brief.repr(value)
     if "wandb" in text.lower():
-        return f"a {kind}"
+        return f"a {type(value).__name__}"
+    if "://" in text:
+        text = _SECRET_OF_ADDRESS.sub(lambda found: "" if found[0].endswith("@") else "…", text)
+    text = plain(text)
     return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 1]}…"
+
+
+class _Brief(reprlib.Repr):
+    """Looks only at the beginning of what is long: a text of megabytes, a list of millions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlist = self.maxtuple = self.maxdict = self.maxset = self.maxfrozenset = 10
+
+    def repr_str(self, x: str, level: int) -> str:  # noqa: ARG002
+        # Longer than what is shown: what would be left of an address must still look like one to be masked.
+        return repr(x[: 4 * MAX_SHOWN])
+
+    def repr_bytes(self, x: bytes, level: int) -> str:  # noqa: ARG002
+        return repr(x[:MAX_SHOWN])
+
+    def repr_int(self, x: int, level: int) -> str:  # noqa: ARG002
+        # Python refuses to write out the largest ones.
+        return repr(x) if x.bit_length() <= 200 else f"a number of {x.bit_length()} bits"
+
+    def repr_instance(self, x: Any, level: int) -> str:  # noqa: ARG002
+        try:
+            return repr(x)
+        except Exception:  # the author's own class may fail in any way
+            return f"a {type(x).__name__}"
+
+
+_brief = _Brief()

@@ -7,6 +7,8 @@ the documents leave only the same sync again, which is why it is safe to repeat.
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
@@ -19,6 +21,7 @@ from airflow_provider_scenario.client.errors import InvalidInputError, ServiceEr
 from airflow_provider_scenario.client.schemas import Moment, Schema, Seconds, ServiceText
 from airflow_provider_scenario.client.texts import plain
 from airflow_provider_scenario.client.transport import Answer, Transport, path
+from airflow_provider_scenario.client.values import shown
 from airflow_provider_scenario.client.workshop_refusals import Envelope, WorkshopDialect
 from airflow_provider_scenario.client.workshop_schemas import ModelTree, SessionParameters, read_session, read_tree
 
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     import requests
 
     from airflow_provider_scenario.client.budget import RequestBudget
+
+log = logging.getLogger("airflow_provider_scenario.client")
 
 DEFAULT_WORKSHOP_URL = "https://openai.edu-aliyun.com"
 
@@ -130,7 +135,9 @@ class WorkshopClient(Client):
         if not api_token:
             raise InvalidInputError("The token of the end user is missing: it is api_token of the connection.")
         if api_token_in not in ("body", "query"):
-            raise InvalidInputError(f"api_token_in must be 'body' or 'query', not {api_token_in!r}.")
+            raise InvalidInputError(f"api_token_in must be 'body' or 'query', not {shown(api_token_in)}.")
+        if not all(isinstance(value, str) for value in (app_key, app_secret, api_token)):
+            raise InvalidInputError("AppKey, AppSecret and api_token of the connection must be texts.")
         transport = Transport(
             base_url,
             app_key,
@@ -156,24 +163,32 @@ class WorkshopClient(Client):
 
         The ids in the tree are ours, so the same again changes nothing: it is sent again when its answer is lost.
 
-        :param tree: the whole tree, whatever has changed.
+        What the service may refuse although its page does not forbid it is sent, with a warning in the log.
+
+        :param tree: the whole tree, whatever has changed. A :class:`.ModelTree` is sent without warnings.
         :param session: see :class:`.SessionParameters`. Default: none.
         :raises InvalidInputError: the tree or the parameters are wrong; nothing was sent.
         :raises AuthenticationError: key, secret or clock are wrong.
         :raises WorkshopRefusalError: the service says no, for a reason of its own.
         :raises RequestRefusedError, ThrottledError, ServiceError: as for :meth:`.Transport.request`.
         """
-        tree = read_tree(tree)
+        read, beside = read_tree(tree), read_session(session)
+        if read is not tree:
+            for concern in (*beside.concerns(), *read.concerns()):
+                log.warning("Model %s: %s.", shown(read.model_id), concern)
+        body = read.to_body()
         # Where the token goes, what the page lists beside it goes too.
-        parameters = {"apiToken": self._api_token, **read_session(session).to_body()}
-        asked = f"sync model {plain(tree.model_id)!r}"
+        parameters = {"apiToken": self._api_token, **beside.to_body()}
+        if twice := sorted(parameters.keys() & body.keys()):
+            raise InvalidInputError(f"{shown(twice)} is given in the tree and beside it. Nothing was sent.")
+        asked = f"sync model {plain(str(read.model_id))!r}"
         answer = self._transport.request(
             "POST",
             path("scc", "spSdModelSync"),
             asked=asked,
             repeatable=True,
-            query=parameters if self._in_query else None,
-            json=tree.to_body() if self._in_query else {**parameters, **tree.to_body()},
+            query={name: _in_query(value) for name, value in parameters.items()} if self._in_query else None,
+            json=body if self._in_query else {**parameters, **body},
         )
         data = answer.json.get("data")
         rows = [_read(Listing, row, answer, asked) for row in (data if isinstance(data, list) and data else [data])]
@@ -196,6 +211,11 @@ class WorkshopClient(Client):
             "POST", path("scc", "spQueryToken"), asked=asked, repeatable=True, json={"apiToken": self._api_token}
         )
         return _read(Token, answer.json.get("data"), answer, asked)
+
+
+def _in_query(value: Any) -> Any:
+    """Objects and lists, which only an unlisted parameter can be, are JSON there too."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
 
 
 def _read(schema: type[D], data: Any, answer: Answer, asked: str) -> D:

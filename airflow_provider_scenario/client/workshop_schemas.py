@@ -2,24 +2,25 @@
 What is synced to AI Creation Workshop: a model, its versions and their files, as one tree.
 
 The fields and what is required are those of the vendor's page *Model sync*. Both spellings of a name are read,
-``model_id`` and ``modelId``; the second is sent. Whatever is wrong is told at once, each thing by its path.
+``model_id`` and ``modelId``; the second is sent. How they are read: see :mod:`.workshop_parts`.
 """
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated, Any, Literal, Self, TypeVar, get_args
+from functools import partial
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from airflow_provider_scenario.client.errors import InvalidInputError
-from airflow_provider_scenario.client.texts import plain
+from airflow_provider_scenario.client.values import shown
+from airflow_provider_scenario.client.workshop_parts import Part, flag, number, read, similar, whole_number
 
 BASE_MODELS = (
     *("v1.4", "v1.5", "v2.0", "v2.1", "vxl_0.9", "vxl_1.0", "vxl_distilled"),
@@ -27,17 +28,31 @@ BASE_MODELS = (
 )
 """What the vendor's page lists: Stable Diffusion only, though the service has come to run more."""
 
+MODEL_TYPES = ("checkpoint", "lora", "textualinversion", "vae")
+SOURCE_TYPES = ("liblib", "civitia", "hugging_face", "internal")
+
+_NO_VALUE = "None"
 _SHA_256 = re.compile(r"[0-9a-fA-F]{64}")
-_CONTRADICTION = "contradiction"
-_LONGEST_SHOWN = 80
-_IN_ADDRESS = re.compile(r"(?<=://)[^\s/@'\"]*@|(?<=\?)[^\s'\"]+")
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise PydanticCustomError("empty", "says nothing")
+    return text
 
 
 def _said(text: str) -> str:
     """``None`` is what a template or an XCom gives that has no value."""
-    if not text.strip() or text == "None":
+    if text == _NO_VALUE:
         raise PydanticCustomError("empty", "says nothing")
-    return text
+    return _not_blank(text)
+
+
+def _no_slip(listed: tuple[str, ...], text: str) -> str:
+    """Another value than those of the page may be a new one, unless it looks like a listed one misspelt."""
+    if text not in listed and similar(text, listed):
+        raise PydanticCustomError("misspelt", "is misspelt")
+    return _said(text)
 
 
 def _address(text: str) -> str:
@@ -51,39 +66,29 @@ def _address(text: str) -> str:
     return text
 
 
-def _one_or_more(text: str) -> str:
-    if not all(part and part == part.strip() for part in text.split(",")):
+def _ids(text: str) -> str:
+    """Without the white space that people put behind commas."""
+    ids = [part.strip() for part in text.split(",")]
+    if not all(ids):
         raise PydanticCustomError("ids", "are no ids")
-    return text
+    return ",".join(ids)
 
 
 Text = Annotated[str, AfterValidator(_said)]
+Name = Annotated[str, AfterValidator(_not_blank)]
 Address = Annotated[str, AfterValidator(_address)]
 T = TypeVar("T")
 Rows = Annotated[list[T], Field(strict=False)]
 """A list; a tuple will do."""
-Size = Annotated[int | float, Field(gt=0, allow_inf_nan=False)]
-
-
-class Part(BaseModel):
-    """Base of the tree's parts. A field's description says what is right; errors repeat it."""
-
-    model_config = ConfigDict(
-        alias_generator=to_camel,
-        populate_by_name=True,
-        extra="forbid",
-        strict=True,
-        frozen=True,
-        protected_namespaces=(),
-    )
-
-    def to_body(self) -> dict[str, Any]:
-        """What is sent: the fields that were given, in the API's spelling and always in the same order."""
-        return self.model_dump(by_alias=True, exclude_unset=True, exclude_none=True)
+Size = Annotated[Annotated[int | float, Field(gt=0, allow_inf_nan=False)], BeforeValidator(number)]
+Flag = Annotated[bool, BeforeValidator(flag)]
 
 
 class CoverFile(Part):
     """The picture behind a cover's address."""
+
+    title = "The coverFile"
+    called = "a coverFile"
 
     width: Size = Field(description="a number above 0: pixels across")
     height: Size = Field(description="a number above 0: pixels down")
@@ -93,6 +98,9 @@ class CoverFile(Part):
 class Cover(Part):
     """A sample picture of a version. Its address must stay good: the service shows it."""
 
+    title = "The cover"
+    called = "a cover"
+
     cover: Address = Field(description="an http(s) address: the thumbnail", repr=False)
     cover_file: CoverFile = Field(description="an object: width, height and format of the thumbnail")
 
@@ -100,23 +108,31 @@ class Cover(Part):
 class File(Part):
     """A file of a version. The service fetches it later, in the background, so its address must stay good for hours."""
 
+    title = "The file"
+    called = "a file"
+    absent_if_blank = frozenset({"is_primary"})
+
     name: Text = Field(description="text: the file's name, such as 'hero.safetensors'")
     alias_name: Text = Field(description="text: what prompts call the LoRA")
     download_url: Address = Field(description="an http(s) address the service can fetch the file from", repr=False)
     hash: Text = Field(description="text: the file's hash, best its SHA-256 in hex")
     size_kb: Size = Field(description="a number above 0: the file's size in KB, bytes / 1024")
-    is_primary: bool | None = Field(None, description="true or false: whether it is the version's one primary file")
+    is_primary: Flag | None = Field(None, description="true or false: whether it is the version's one primary file")
 
 
 class Version(Part):
     """A version of a model, such as an epoch of its training."""
 
+    title = "The version"
+    called = "a version"
+    absent_if_blank = frozenset({"is_auto_collection"})
+
     model_version_id: Text = Field(description="text: your own id of the version; the same again changes the same one")
-    name: Text = Field(description="text: the version's name")
+    name: Name = Field(description="text: the version's name")
     base_model: Text = Field(description=f"text: the base model, of which the service lists {', '.join(BASE_MODELS)}")
     version_desc: str | None = Field(None, description="text, which may be HTML")
     trigger_words: Rows[str] | None = Field(None, description="a list of texts")
-    is_auto_collection: bool | None = Field(None, description="true or false: whether new users get it as a favourite")
+    is_auto_collection: Flag | None = Field(None, description="true or false: whether new users get it as a favourite")
     covers: Rows[Cover] = Field([], description="a list of covers")
     files: Rows[File] = Field([], description="a list of files")
 
@@ -128,30 +144,37 @@ class ModelTree(Part):
     Its ids are yours: the same tree again changes nothing, another one under the same ids replaces what was there.
     """
 
+    title = "The model tree"
+    called = "a model"
+    absent_if_blank = frozenset({"source", "is_original", "original_creator_homepage"})
+    elsewhere: ClassVar = {
+        "apiToken": "it is in the connection",
+        **dict.fromkeys(
+            ("roleId", "sessionMode", "expiredInSeconds", "customResourceConfigId"), "it is a session parameter"
+        ),
+    }
+
     model_id: Text = Field(description="text: your own id of the model; the same again changes the same one")
-    name: Text = Field(description="text: the model's name")
-    model_type: Literal["checkpoint", "lora", "textualinversion", "vae"] = Field(
+    name: Name = Field(description="text: the model's name")
+    model_type: Annotated[str, AfterValidator(partial(_no_slip, MODEL_TYPES))] = Field(
         description="'checkpoint', 'lora', 'textualinversion' or 'vae'"
     )
     model_desc: str | None = Field(None, description="text, which may be HTML")
     source: Address | None = Field(None, description="an http(s) address: where the model comes from", repr=False)
-    source_type: Literal["liblib", "civitia", "hugging_face", "internal"] = Field(
+    source_type: Annotated[str, AfterValidator(partial(_no_slip, SOURCE_TYPES))] = Field(
         description="'liblib', 'civitia' (spelled so), 'hugging_face' or 'internal', which is your own"
     )
-    is_original: bool | None = Field(None, description="true or false: whether the model is an original work")
+    is_original: Flag | None = Field(None, description="true or false: whether the model is an original work")
     original_creator: str | None = Field(None, description="text: who made it")
     original_creator_homepage: Address | None = Field(None, description="an http(s) address", repr=False)
     versions: Rows[Version] = Field([], description="a list of versions")
 
-    @model_validator(mode="after")
-    def _without_contradictions(self) -> Self:
-        if found := list(_contradictions(self.to_body())):
-            raise PydanticCustomError(_CONTRADICTION, "{found}", {"found": "; ".join(found)})
-        return self
+    @classmethod
+    def contradictions(cls, given: Any) -> Iterator[str]:
+        return _contradictions(given)
 
     def concerns(self) -> list[str]:
-        """What may turn out wrong although the vendor's page does not forbid it, each thing by its path."""
-        return list(_concerns(self))
+        return [*super().concerns(), *_concerns(self)]
 
 
 class SessionParameters(Part):
@@ -164,24 +187,30 @@ class SessionParameters(Part):
     :param custom_resource_config_id: resource configurations, separated by commas.
     """
 
+    title = "The session parameters"
+    called = "the session parameters"
+    absent_if_blank = frozenset({"role_id", "session_mode", "expired_in_seconds", "custom_resource_config_id"})
+    elsewhere: ClassVar = {"apiToken": "it is in the connection"}
+
     role_id: Text | None = Field(None, description="text: the id of a role")
-    session_mode: Literal[10, 20] | None = Field(None, description="10 (session) or 20 (inference)")
-    expired_in_seconds: Annotated[int, Field(gt=0)] | None = Field(None, description="a whole number above 0: seconds")
-    custom_resource_config_id: Annotated[str, AfterValidator(_one_or_more)] | None = Field(
-        None, description="text: ids of resource configurations, separated by commas only"
+    session_mode: Annotated[Literal[10, 20], BeforeValidator(whole_number)] | None = Field(
+        None, description="10 (session) or 20 (inference)"
     )
-
-
-P = TypeVar("P", bound=Part)
+    expired_in_seconds: Annotated[int, Field(gt=0), BeforeValidator(whole_number)] | None = Field(
+        None, description="a whole number above 0: seconds"
+    )
+    custom_resource_config_id: Annotated[str, AfterValidator(_ids)] | None = Field(
+        None, description="text: ids of resource configurations, separated by commas"
+    )
 
 
 def read_tree(value: Mapping[str, Any] | ModelTree) -> ModelTree:
     """
     Read a model tree, in the API's spelling or in snake case.
 
-    :raises InvalidInputError: something is missing, wrong or unknown: everything of that kind, each by its path.
+    :raises InvalidInputError: something is missing, wrong or misspelt: everything of that kind, each by its path.
     """
-    return _read(ModelTree, value, "The model tree")
+    return read(ModelTree, value)
 
 
 def read_session(value: Mapping[str, Any] | SessionParameters | None) -> SessionParameters:
@@ -190,83 +219,27 @@ def read_session(value: Mapping[str, Any] | SessionParameters | None) -> Session
 
     :raises InvalidInputError: as for :func:`read_tree`.
     """
-    return _read(SessionParameters, {} if value is None else value, "The session parameters")
+    return read(SessionParameters, {} if value is None else value)
 
 
-def _read(schema: type[P], value: Mapping[str, Any] | P, what: str) -> P:
-    if isinstance(value, schema):
-        return value
-    if not isinstance(value, Mapping):
-        raise InvalidInputError(f"{what} must be an object with fields, not {_shown(value)}. Nothing was sent.")
-    try:
-        return schema.model_validate(dict(value))
-    except ValidationError as problem:
-        # A union's members complain one by one, and say the same.
-        wrong = dict.fromkeys(
-            _complaint(schema, error["type"], error["loc"], error["input"])
-            for error in problem.errors(include_url=False, include_context=False)
-            if error["type"] != _CONTRADICTION
-        )
-    found = [*wrong, *(_contradictions(value) if schema is ModelTree else ())]
-    raise InvalidInputError(f"{what} cannot be sent: {'; '.join(found)}. Nothing was sent.")
+def check_source_type(value: Any) -> None:
+    """
+    Check a ``sourceType`` before there is a tree.
 
-
-def _complaint(schema: type[Part], kind: str, location: tuple[int | str, ...], value: Any) -> str:
-    owner, steps, description = schema, list[int | str](), ""
-    for step in location:
-        known = {info.alias or name: info for name, info in owner.model_fields.items()}
-        if isinstance(step, str) and step not in known:
-            if kind != "extra_forbidden":
-                break  # which member of a union complains
-            if to_camel(step) in known:
-                return f"{_path([*steps, step])} is given twice, also as {to_camel(step)}"
-            return f"{_path([*steps, step])} is no field of {_named(owner)}{_hint(step, known)}"
-        steps.append(step)
-        if isinstance(step, str):
-            description = known[step].description or ""
-            owner = _inside(known[step].annotation) or owner
-    if kind == "missing":
-        return f"{_path(steps)} is missing ({description})"
-    if kind in ("model_type", "dict_type", "model_attributes_type") and isinstance(steps[-1], int):
-        description = f"an object: {_named(owner)}"
-    return f"{_path(steps)} is {_shown(value)} and must be {description}"
-
-
-def _path(steps: Iterable[int | str]) -> str:
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).removeprefix(".")
-
-
-def _named(owner: type[Part]) -> str:
-    names = {ModelTree: "a model", Version: "a version", Cover: "a cover", CoverFile: "a coverFile", File: "a file"}
-    return names.get(owner, "these")
-
-
-def _hint(step: str, known: Mapping[str, Any]) -> str:
-    close = difflib.get_close_matches(to_camel(step), known, n=1)
-    return f" (did you mean {close[0]}?)" if close else f" ({', '.join(known)} are)"
-
-
-def _inside(annotation: Any) -> type[Part] | None:
-    """The part that a field holds one or a list of."""
-    if isinstance(annotation, type) and issubclass(annotation, Part):
-        return annotation
-    return next(filter(None, map(_inside, get_args(annotation))), None)
-
-
-def _shown(value: Any) -> str:
-    """Addresses are signed: who may see the error may not see what they let through."""
-    text = plain(_IN_ADDRESS.sub(lambda found: "" if found[0].endswith("@") else "…", repr(value)))
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+    :raises InvalidInputError: it is no text, or misspelt.
+    """
+    if not isinstance(value, str) or not value.strip() or (value not in SOURCE_TYPES and similar(value, SOURCE_TYPES)):
+        raise InvalidInputError(f"source_type is {shown(value)}; give one of: {', '.join(map(repr, SOURCE_TYPES))}.")
 
 
 def _contradictions(tree: Mapping[str, Any]) -> Iterator[str]:
     """What no field is wrong by itself. Asked of raw input too, so that it is told together with what is."""
     versions = _rows(tree, "versions")
-    for at, number in _repeated(_get(version, "model_version_id") for version in versions):
-        yield f"versions[{at}].modelVersionId is that of versions[{number}] again, and must be its own"
+    for at, first in _repeated(_get(version, "model_version_id") for version in versions):
+        yield f"versions[{at}].modelVersionId is that of versions[{first}] again, and must be its own"
     for at, version in enumerate(versions):
         files = enumerate(_rows(version, "files"))
-        primary = [f"files[{number}]" for number, file in files if _get(file, "is_primary") is True]
+        primary = [f"files[{count}]" for count, file in files if flag(_get(file, "is_primary")) is True]
         if len(primary) > 1:
             yield f"versions[{at}] has {len(primary)} primary files ({', '.join(primary)}) and must have at most one"
 
@@ -291,22 +264,38 @@ def _repeated(values: Iterable[Any]) -> Iterator[tuple[int, int]]:
 
 
 def _concerns(tree: ModelTree) -> Iterator[str]:
-    if not tree.versions:
+    """Of what was given in ``extra_fields`` nothing is known."""
+    named = {"name": tree.name} | {
+        f"versions[{at}].name": version.name
+        for at, version in enumerate(_rows(tree, "versions"))
+        if isinstance(version, Version)
+    }
+    for path, name in named.items():
+        if name == _NO_VALUE:
+            yield f"{path} is 'None', which is what a template or an XCom gives that has no value"
+    for name, listed in (("model_type", MODEL_TYPES), ("source_type", SOURCE_TYPES)):
+        if (value := getattr(tree, name)) not in listed:
+            yield _not_listed(to_camel(name), value, listed)
+    versions = [version for version in _rows(tree, "versions") if isinstance(version, Version)]
+    if not _get(tree, "versions"):
         yield "versions: there are none, so there is no file to list"
-    for base, number in Counter(version.base_model for version in tree.versions).items():
+    bases = [str(version.base_model) for version in versions]
+    for base, count in Counter(bases).items():
         if base not in BASE_MODELS:
-            where = next(at for at, version in enumerate(tree.versions) if version.base_model == base)
-            more = f" (and {number - 1} more)" if number > 1 else ""
-            yield (
-                f"versions[{where}].baseModel{more} is {_shown(base)}, which the service does not list; it may refuse "
-                f"it. Listed are {', '.join(BASE_MODELS)}"
-            )
-    for at, version in enumerate(tree.versions):
+            more = f" (and {count - 1} more)" if count > 1 else ""
+            yield _not_listed(f"versions[{bases.index(base)}].baseModel{more}", base, BASE_MODELS)
+    for at, version in enumerate(versions):
         if not version.files:
             yield f"versions[{at}].files: there are none, so there is nothing to list"
-        for number, file in enumerate(version.files):
-            if not _SHA_256.fullmatch(file.hash):
+        for count, file in enumerate(_rows(version, "files")):
+            if isinstance(file, File) and not _SHA_256.fullmatch(str(file.hash)):
                 yield (
-                    f"versions[{at}].files[{number}].hash is {_shown(file.hash)}, which is no SHA-256 in hex; the "
+                    f"versions[{at}].files[{count}].hash is {shown(file.hash)}, which is no SHA-256 in hex; the "
                     "vendor does not say which hash it wants"
                 )
+
+
+def _not_listed(path: str, value: Any, listed: tuple[str, ...]) -> str:
+    return (
+        f"{path} is {shown(value)}, which the service does not list; it may refuse it. Listed are {', '.join(listed)}"
+    )

@@ -71,11 +71,14 @@ def string_to_sign(method: str, headers: Mapping[str, str], target: str) -> str:
     What is signed of a request, line by line.
 
     :param headers: those that are sent, looked up in any case if the mapping does so.
-    :param target: path and query as they are sent. Signed are the query's names in order, with their decoded values.
+    :param target: path and query as they are sent. Signed are the query's names in order, each once, with their
+        decoded values; of a name that is repeated the first value, as the gateway's documents have it.
     """
     path, _, query = target.partition("?")
-    pairs = sorted(parse_qsl(query, keep_blank_values=True))
-    parameters = "&".join(f"{name}={value}" if value else name for name, value in pairs)
+    signed: dict[str, str] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        signed.setdefault(name, value)
+    parameters = "&".join(f"{name}={value}" if value else name for name, value in sorted(signed.items()))
     return "\n".join(
         (
             method,

@@ -74,6 +74,7 @@ class Gateway:
             base=f"{scope['scheme']}://{headers.get('host', 'localhost')}",
             now=self._state.now(),
             path=path,
+            query_string=scope["query_string"].decode("latin-1"),
         )
         return call, route
 

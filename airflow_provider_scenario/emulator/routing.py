@@ -29,6 +29,7 @@ class Call:
     base: str
     now: float
     path: str
+    query_string: str = ""
 
     def json(self) -> Any:
         return read_json(self.raw)

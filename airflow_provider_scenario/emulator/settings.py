@@ -101,6 +101,21 @@ class Settings(Strict):
     url_seconds: float = Field(
         3600.0, gt=0, le=CENTURY, description="How long a signed URL is good for, to the next minute."
     )
+    workshop_unknown_fields: Literal["keep", "refuse"] = Field(
+        "keep", description="Workshop: what becomes of fields that the vendor's page does not list; it does not say."
+    )
+    any_model_or_source_type: bool = Field(
+        False, description="Workshop: take a modelType or sourceType that the vendor's page does not list."
+    )
+    listing_status: int | None = Field(
+        None, description="Workshop: the status that every listing answers, whatever it is. null: its own."
+    )
+    workshop_envelope: dict[str, Any] = Field(
+        default_factory=dict, description='Workshop: changes to the envelope of every answer, e.g. {"startTime": 1}.'
+    )
+    workshop_extra_in_answers: bool = Field(
+        False, description="Workshop: put a field that no page lists into every object of every answer."
+    )
 
     @field_validator("limits", mode="before")
     @classmethod

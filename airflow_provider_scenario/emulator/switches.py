@@ -155,6 +155,14 @@ def switches(state: State) -> APIRouter:
                 state.watch_end(model.job)
         return {"models": [model.id for model, _ in found]}
 
+    @router.get("/synced/{model_id:path}")
+    async def synced(model_id: str) -> dict[str, Any]:
+        """A model of the workshop as it was synced last: its tree, and what came beside it but for the token."""
+        model = state.workshop.models.get(model_id)
+        if model is None:
+            raise HTTPException(404, f"There is no synced model {model_id}")
+        return {"tree": model.tree, "beside": model.beside}
+
     @router.post("/advance")
     async def advance(seconds: Annotated[float, Body(embed=True, ge=0, le=CENTURY)]) -> dict[str, float]:
         """Move the emulator's clock on: {"seconds": 3600}. Trainings, cool-downs and signed URLs all live by it."""

@@ -11,7 +11,9 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_scenario.emulator.routing import Answer, Call, Refusal, Routes
+from airflow_provider_scenario.emulator.signing import LONGEST_TIME
 from airflow_provider_scenario.emulator.state import EPOCH_START
+from airflow_provider_scenario.emulator.workshop_gateway import first_values
 from airflow_provider_scenario.emulator.workshop_listing import invoke_id, start_listing
 from airflow_provider_scenario.emulator.workshop_records import (
     FAILED,
@@ -20,9 +22,10 @@ from airflow_provider_scenario.emulator.workshop_records import (
     ListedFile,
     SyncedModel,
 )
-from airflow_provider_scenario.emulator.workshop_tree import check_tree
+from airflow_provider_scenario.emulator.workshop_tree import check_names, check_tree
 
 if TYPE_CHECKING:
+    from airflow_provider_scenario.emulator.settings import Settings
     from airflow_provider_scenario.emulator.state import State
 
 routes = Routes()
@@ -32,9 +35,22 @@ SESSION = ("apiToken", "roleId", "sessionMode", "expiredInSeconds", "customResou
 TOKEN_ENDS = int((EPOCH_START + 10 * 365 * 24 * 3600) * 1000)
 
 
-def envelope(data: Any, **changes: Any) -> dict[str, Any]:
+EXTRA = {"emulatorExtra": {"listedBy": ["no", "page"]}}
+"""What an answer may hold beside all that is documented."""
+
+
+def envelope(settings: Settings, data: Any, **changes: Any) -> dict[str, Any]:
     nothing = dict.fromkeys(("errCode", "errMessage", "subErrCode", "subErrMessage", "startTime", "endTime"))
-    return {"status": SUCCESS, "apiInvokeId": invoke_id(), **nothing, "data": data, **changes}
+    whole = {"status": SUCCESS, "apiInvokeId": invoke_id(), **nothing, "data": data, **changes}
+    if settings.workshop_extra_in_answers:
+        whole = {**whole, **EXTRA, "data": _with_extra(data)}
+    return {**whole, **settings.workshop_envelope}
+
+
+def _with_extra(data: Any) -> Any:
+    if isinstance(data, list):
+        return [_with_extra(row) for row in data]
+    return {**data, **EXTRA} if isinstance(data, dict) else data
 
 
 def in_envelope(handler: Callable[[Call], Any]) -> Callable[[Call], Answer]:
@@ -42,11 +58,13 @@ def in_envelope(handler: Callable[[Call], Any]) -> Callable[[Call], Answer]:
 
     @wraps(handler)
     def answer(call: Call) -> Answer:
+        settings = call.state.settings
         try:
-            return Answer(envelope(handler(call)))
+            return Answer(envelope(settings, handler(call)))
         except Refusal as refusal:
             code = refusal.name or "EMULATOR_INVALID_PARAMETER"
             failure = envelope(
+                settings,
                 None,
                 status=FAILURE,
                 errCode="EMULATOR_SUB_ERROR",
@@ -54,7 +72,7 @@ def in_envelope(handler: Callable[[Call], Any]) -> Callable[[Call], Answer]:
                 subErrCode=code,
                 subErrMessage=refusal.reason,
             )
-            return Answer(failure, call.state.settings.workshop_refusal_status)
+            return Answer(failure, settings.workshop_refusal_status)
 
     return answer
 
@@ -76,12 +94,14 @@ def sync_model(call: Call) -> Any:
     _check_token(state, session.get("apiToken"))
     _check_session(session)
     tree = {name: value for name, value in tree.items() if name not in SESSION}
-    check_tree(tree, any_base_model=state.settings.any_base_model)
+    check_tree(tree, state.settings)
     for other in state.workshop.models.values():
         taken = other.version_ids & {version["modelVersionId"] for version in tree.get("versions", ())}
         if other.id != tree["modelId"] and taken:
             raise Refusal(400, f'"modelVersionId" {taken.pop()} belongs to another model', "EMULATOR_VERSION_TAKEN")
-    return _rows(call, *_take_over(state, tree, call.now))
+    rows = _rows(call, *_take_over(state, tree, call.now))
+    state.workshop.models[tree["modelId"]].beside = {name: session[name] for name in session if name != "apiToken"}
+    return rows
 
 
 def _body(call: Call) -> dict[str, Any]:
@@ -93,7 +113,9 @@ def _body(call: Call) -> dict[str, Any]:
 def _session(call: Call, body: dict[str, Any]) -> dict[str, Any]:
     """The token and what is listed beside it, from where the settings allow it."""
     place = call.state.settings.api_token_in
-    query = {name: value for name, value in call.query.items() if name in SESSION}
+    query: dict[str, Any] = dict(first_values(call))
+    if call.state.settings.workshop_unknown_fields == "refuse":
+        check_names(query, SESSION, "")
     inside = {name: value for name, value in body.items() if name in SESSION}
     if "sessionMode" in query:
         query["sessionMode"] = _whole(query["sessionMode"], "sessionMode")
@@ -103,7 +125,7 @@ def _session(call: Call, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _whole(value: str, field: str) -> Any:
-    if not (value.isascii() and value.isdigit()):
+    if not (value.isascii() and value.isdigit() and len(value) <= LONGEST_TIME):
         raise Refusal(400, f'"{field}" must be an integer')
     return int(value)
 
@@ -156,6 +178,8 @@ def _rows(call: Call, files: list[ListedFile], begun: bool) -> Any:
     def row(file: ListedFile, status: int) -> dict[str, Any]:
         if begun and status == IN_PROGRESS:
             status = settings.first_listing_status
+        if settings.listing_status is not None:
+            status = settings.listing_status
         return {
             "modelId": tree["modelId"],
             "modelVersionId": file.version_id,
@@ -165,7 +189,8 @@ def _rows(call: Call, files: list[ListedFile], begun: bool) -> Any:
 
     statuses = [file.status(call.now) for file in files]
     if not files:
-        return {"modelId": tree["modelId"], "modelVersionId": None, "modelFileId": None, "status": NOT_LISTED}
+        status = NOT_LISTED if settings.listing_status is None else settings.listing_status
+        return {"modelId": tree["modelId"], "modelVersionId": None, "modelFileId": None, "status": status}
     if settings.workshop_data == "list":
         return [row(file, status) for file, status in zip(files, statuses, strict=True)]
     primary = next((file for file in files if file.primary), files[0])

@@ -11,6 +11,7 @@ import base64
 import hashlib
 import hmac
 import time
+from urllib.parse import parse_qsl
 
 from airflow_provider_scenario.emulator.access import WINDOW_SECONDS
 from airflow_provider_scenario.emulator.gateway import Gateway, request_id
@@ -73,11 +74,17 @@ def string_to_sign(call: Call) -> str:
     """As the gateway's documents have it; a header that is not there leaves its line empty."""
     names = [name.strip() for name in call.headers.get("x-ca-signature-headers", "").split(",")]
     signed = sorted(name for name in names if name and name.lower() not in UNSIGNED)
-    parameters = "&".join(f"{name}={value}" if value else name for name, value in sorted(call.query.items()))
+    parameters = "&".join(f"{name}={value}" if value else name for name, value in sorted(first_values(call).items()))
     lines = [call.method]
     lines += [call.headers.get(name, "") for name in ("accept", "content-md5", "content-type", "date")]
     lines += [f"{name}:{call.headers.get(name.lower(), '')}" for name in signed]
     return "\n".join([*lines, f"{call.path}?{parameters}" if parameters else call.path])
+
+
+def first_values(call: Call) -> dict[str, str]:
+    """The query. Of a repeated name the gateway's documents sign the first value, so that is the one that counts."""
+    pairs = parse_qsl(call.query_string, keep_blank_values=True)
+    return dict(reversed(pairs))
 
 
 def _check_time(timestamp: str | None, now: float) -> None:

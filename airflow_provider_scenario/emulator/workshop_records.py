@@ -61,7 +61,8 @@ class ListedFile:
 @dataclass(slots=True)
 class SyncedModel:
     """
-    :param tree: as it was synced last.
+    :param tree: as it was synced last, with fields that nobody knows.
+    :param beside: what was sent with it and is not of the tree; without the token.
     :param files: by the id of their version and their name.
     :param syncs: how often it was synced, however little has changed.
     :param changes: how often a sync has brought something new.
@@ -74,6 +75,7 @@ class SyncedModel:
     version_ids: set[str] = field(default_factory=set)
     syncs: int = 0
     changes: int = 0
+    beside: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from airflow_provider_scenario.emulator.checks import invalid, number, one_of
+
+if TYPE_CHECKING:
+    from airflow_provider_scenario.emulator.settings import Settings
+
+LARGEST = 10**300
+"""Beyond it a whole number is none that a float can hold."""
 
 MODEL_TYPES = ("checkpoint", "lora", "textualinversion", "vae")
 SOURCE_TYPES = ("liblib", "civitia", "hugging_face", "internal")
@@ -15,16 +21,30 @@ BASE_MODELS = (
 )
 
 
-def check_tree(tree: dict[str, Any], *, any_base_model: bool) -> None:
-    """
-    Refuse a tree that the page does not allow. Fields it does not name are dropped without a word.
+MODEL = (
+    *("modelId", "name", "modelType", "modelDesc", "source", "sourceType", "isOriginal", "originalCreator"),
+    *("originalCreatorHomepage", "versions"),
+)
+VERSION = (
+    *("modelVersionId", "name", "baseModel", "versionDesc", "triggerWords", "isAutoCollection", "covers", "files"),
+)
+COVER = ("cover", "coverFile")
+COVER_FILE = ("width", "height", "format")
+FILE = ("name", "aliasName", "downloadUrl", "hash", "sizeKb", "isPrimary")
 
-    :param any_base_model: whether ``baseModel`` may be something the page does not list.
+
+def check_tree(tree: dict[str, Any], settings: Settings) -> None:
+    """
+    Refuse a tree that the page does not allow. Whether fields it does not name are kept is one of the settings.
+
+    :param settings: what of the page counts.
     """
     for field in ("modelId", "name"):
         _text(tree, field, "")
-    _choice(tree, "modelType", "", MODEL_TYPES)
-    _choice(tree, "sourceType", "", SOURCE_TYPES)
+    for field, listed in (("modelType", MODEL_TYPES), ("sourceType", SOURCE_TYPES)):
+        _text(tree, field, "")
+        if not settings.any_model_or_source_type:
+            one_of(tree[field], field, listed)
     for field in ("modelDesc", "originalCreator"):
         _text(tree, field, "", optional=True)
     for field in ("source", "originalCreatorHomepage"):
@@ -33,10 +53,30 @@ def check_tree(tree: dict[str, Any], *, any_base_model: bool) -> None:
     seen: set[str] = set()
     for at, version in enumerate(_rows(tree, "versions", "")):
         where = f"versions[{at}]."
-        _check_version(version, where, any_base_model=any_base_model)
+        _check_version(version, where, any_base_model=settings.any_base_model)
         if version["modelVersionId"] in seen:
             raise invalid(f"{where}modelVersionId", "must be unique")
         seen.add(version["modelVersionId"])
+    if settings.workshop_unknown_fields == "refuse":
+        _check_all_names(tree)
+
+
+def check_names(part: dict[str, Any], listed: tuple[str, ...], where: str) -> None:
+    for field in part:
+        if field not in listed:
+            raise invalid(f"{where}{field}", "is not allowed")
+
+
+def _check_all_names(tree: dict[str, Any]) -> None:
+    check_names(tree, MODEL, "")
+    for at, version in enumerate(tree.get("versions", ())):
+        inside = f"versions[{at}]."
+        check_names(version, VERSION, inside)
+        for count, cover in enumerate(version.get("covers", ())):
+            check_names(cover, COVER, f"{inside}covers[{count}].")
+            check_names(cover["coverFile"], COVER_FILE, f"{inside}covers[{count}].coverFile.")
+        for count, file in enumerate(version.get("files", ())):
+            check_names(file, FILE, f"{inside}files[{count}].")
 
 
 def _check_version(version: dict[str, Any], where: str, *, any_base_model: bool) -> None:
@@ -103,11 +143,6 @@ def _text(part: dict[str, Any], field: str, where: str, *, optional: bool = Fals
         raise invalid(f"{where}{field}", "is not allowed to be empty")
 
 
-def _choice(part: dict[str, Any], field: str, where: str, allowed: tuple[str, ...]) -> None:
-    _text(part, field, where)
-    one_of(part[field], f"{where}{field}", allowed)
-
-
 def _address(part: dict[str, Any], field: str, where: str, *, optional: bool = False) -> None:
     _text(part, field, where, optional=optional)
     if optional and field not in part:
@@ -124,6 +159,8 @@ def _address(part: dict[str, Any], field: str, where: str, *, optional: bool = F
 def _size(part: dict[str, Any], field: str, where: str) -> None:
     if field not in part:
         raise invalid(f"{where}{field}", "is required")
+    if isinstance(part[field], int) and abs(part[field]) >= LARGEST:
+        raise invalid(f"{where}{field}", "must be a safe number")
     number(part[field], f"{where}{field}")
     if part[field] <= 0:
         raise invalid(f"{where}{field}", "must be a positive number")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.log import mask_secret
 
 from airflow_provider_scenario.client.errors import InvalidInputError, ScenarioError
+from airflow_provider_scenario.client.values import shown
 from airflow_provider_scenario.hooks.base import ConnectionHook
 from airflow_provider_scenario.hooks.connection_form import WORKSHOP_FORM
 
@@ -79,7 +80,7 @@ class AICreationWorkshopHook(ConnectionHook["WorkshopClient"]):
         mask_secret(token)
         if place not in API_TOKEN_PLACES:
             raise InvalidInputError(
-                f"Connection {self.conn_id!r}: extra 'api_token_in' is {place!r}; give 'body' or 'query'."
+                f"Connection {self.conn_id!r}: extra 'api_token_in' is {shown(place)}; give 'body' or 'query'."
             )
         return {
             "app_key": key,

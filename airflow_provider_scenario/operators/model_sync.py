@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_scenario.airflow_compat.exceptions import AirflowFailException
 from airflow_provider_scenario.airflow_compat.mapping import RendersOnlyDagFile
-from airflow_provider_scenario.arguments import known, one_of, seconds
+from airflow_provider_scenario.arguments import known, seconds
 from airflow_provider_scenario.client.errors import InvalidInputError, ScenarioError
 from airflow_provider_scenario.client.ids import check_id
+from airflow_provider_scenario.client.values import shown
 from airflow_provider_scenario.exceptions import ListingFailedError, ModelsNotSyncedError, permanent_errors_do_not_retry
 from airflow_provider_scenario.hooks.ai_creation_workshop import AICreationWorkshopHook
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_scenario.publishing.syncing import Syncer
-
-SOURCE_TYPES = ("liblib", "civitia", "hugging_face", "internal")
 
 _SOURCES = ("model", "models", "from_scenario_model")
 _OF_SCENARIO = ("epoch", "storage", "public_url", "name", "description", "trigger_words", "alias_name", "base_model")
@@ -40,6 +39,11 @@ class AICreationWorkshopSyncModelOperator(RendersOnlyDagFile):
     The service fetches files later, by their address. An address of a storage (``s3://conn_id@bucket/hero.safetensors``)
     is signed each time it is sent, and kept unsigned everywhere else: give that rather than a signed address, which
     Airflow would keep among the rendered templates.
+
+    A field that the vendor's page does not list is sent as it is, with a warning; one whose name is close to a listed
+    name is an error. Each object of a tree, and ``session``, takes ``extra_fields``: a dictionary that is merged into
+    the object as it is, without a check. It is for fields with such a name, and for values that only this provider
+    refuses. A listed field may stand there instead of its own place, not in both.
 
     ``from_scenario_model`` re-hosts what Scenario's own expiring links lead to: the file of each epoch is streamed into
     ``storage`` and hashed on the way, and the sample pictures are its covers. What is there already is not fetched
@@ -244,9 +248,9 @@ class AICreationWorkshopSyncModelOperator(RendersOnlyDagFile):
 
         self._check_sources()
         if isinstance(self.threads, bool) or not isinstance(self.threads, int) or self.threads < 1:
-            raise InvalidInputError(f"threads is {self.threads!r}; give a whole number from 1 on.")
+            raise InvalidInputError(f"threads is {shown(self.threads)}; give a whole number from 1 on.")
         if now("source_type"):
-            one_of("source_type", self.source_type, SOURCE_TYPES)
+            self._check_source_type()
         if now("session") and self.session is not None:
             from airflow_provider_scenario.client.workshop_schemas import read_session
 
@@ -256,12 +260,34 @@ class AICreationWorkshopSyncModelOperator(RendersOnlyDagFile):
         if now("models") and self.models is not None and not _is_list(self.models):
             raise InvalidInputError(f"models is {type(self.models).__name__}; give a list of trees.")
         if now("trigger_words") and self.trigger_words is not None and not _is_list(self.trigger_words):
-            raise InvalidInputError(f"trigger_words is {self.trigger_words!r}; give a list.")
+            raise InvalidInputError(f"trigger_words is {shown(self.trigger_words)}; give a list.")
+        self._check_texts(now)
         if self.from_scenario_model is not None:
             if now("from_scenario_model"):
+                if not isinstance(self.from_scenario_model, str):
+                    raise InvalidInputError(
+                        f"from_scenario_model is {shown(self.from_scenario_model)}; give the id of a model."
+                    )
                 check_id("from_scenario_model", self.from_scenario_model)
             if now("storage", "public_url"):
                 Hosting(self.storage, self.public_url or None)
+
+    def _check_source_type(self) -> None:
+        """As for a tree, but before gigabytes are fetched."""
+        from airflow_provider_scenario.client.workshop_schemas import check_source_type
+
+        check_source_type(self.source_type)
+
+    def _check_texts(self, now: Callable[..., bool]) -> None:
+        """What the tree of a LoRA is made of would otherwise be refused after gigabytes were fetched."""
+        for name in ("name", "description", "alias_name", "base_model"):
+            value = getattr(self, name)
+            if now(name) and value is not None and not isinstance(value, str):
+                raise InvalidInputError(f"{name} is {shown(value)}; give a text.")
+        if now("trigger_words"):
+            for word in self.trigger_words or ():
+                if not isinstance(word, str):
+                    raise InvalidInputError(f"trigger_words holds {shown(word)}; give a list of texts.")
 
 
 def _is_list(value: Any) -> bool:

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.ids import wrong_with_id
+from airflow_provider_scenario.client.values import shown
 from airflow_provider_scenario.storage import Location, StorageError
 
 LONGEST_NAME, LONGEST_ID = 220, 200
@@ -53,12 +54,16 @@ class Hosting:
     """
 
     def __init__(self, storage: Any, public_url: str | None = None) -> None:
+        if not isinstance(storage, str | os.PathLike) and not hasattr(storage, "protocol"):
+            raise InvalidInputError(
+                f"storage is {shown(storage)}; give a path, or a URL such as 's3://conn_id@bucket'."
+            )
         self._folder = Location.of(storage)
         self._public_url = None if public_url is None else _checked(public_url)
         if public_url is None and "://" not in self._folder.text:
             raise InvalidInputError(
-                f"storage is {self._folder.text!r}, a folder on this machine: give public_url, the address under which "
-                "others can fetch what lies there, or a bucket such as 's3://conn_id@bucket/loras'."
+                f"storage is {shown(self._folder.text)}, a folder on this machine: give public_url, the address under "
+                "which others can fetch what lies there, or a bucket such as 's3://conn_id@bucket/loras'."
             )
 
     def check_addresses(self) -> None:
@@ -192,15 +197,17 @@ def _noted(file: Location, note: Location) -> dict[str, Any] | None:
         return None
 
 
-def _checked(public_url: str) -> str:
+def _checked(public_url: Any) -> str:
+    is_text = isinstance(public_url, str)
     try:
-        parts = urlsplit(public_url)
+        parts = urlsplit(public_url if is_text else "")
         good = parts.scheme in ("http", "https") and bool(parts.hostname) and unsigned(public_url) == public_url
     except ValueError:
         good = False
     if not good:
+        given = shown(unsigned(public_url) if is_text else public_url)
         raise InvalidInputError(
-            f"public_url is {unsigned(public_url)!r}; give the http(s) address under which the folder is served, "
+            f"public_url is {given}; give the http(s) address under which the folder is served, "
             "without credentials or query, such as 'https://cdn.studio.example/loras'."
         )
-    return public_url.rstrip("/")
+    return str(public_url).rstrip("/")

@@ -127,7 +127,8 @@ class Publisher:
         alias = words.alias or _plain_name(words.name or model.name) or model.id
         if not (alone and words.alias):
             alias = f"{alias}-{epoch.epoch}"
-        triggers = list(words.trigger_words or filter(None, [model.parameters.get("conceptPrompt")]))
+        concept = model.parameters.get("conceptPrompt")
+        triggers = list(words.trigger_words or ([concept] if concept and isinstance(concept, str) else []))
         file = self._lora(model, epoch)
         return {
             "modelVersionId": f"{model.id}-{epoch.epoch}",

@@ -17,12 +17,17 @@ from airflow_provider_scenario.client.errors import (
     ServiceError,
     ThrottledError,
 )
+from airflow_provider_scenario.client.texts import plain as safe_to_show
 from airflow_provider_scenario.client.transport import FIRST_PAUSE, LONGEST_PAUSE, LONGEST_WAIT
+from airflow_provider_scenario.client.workshop_schemas import read_session
 from airflow_provider_scenario.publishing.trees import addresses, model_id_of, plain, signed_tree
 
 if TYPE_CHECKING:
     from airflow_provider_scenario.client.budget import RequestBudget
     from airflow_provider_scenario.client.workshop import Listing, WorkshopClient
+
+_WIDEST = 60
+"""Characters of a column of the table."""
 
 TRIES = 4
 """How often a tree is sent at most. It may be: the same again changes nothing."""
@@ -71,6 +76,8 @@ class Syncer:
         self._stopped = threading.Event()
         self._log, self._sleep = log, sleep or self._stopped.wait
         self._refused: AuthenticationError | None = None
+        for concern in read_session(session).concerns():
+            log(f"Session parameters: {concern}.")
 
     def sync(self, tree: Any) -> dict[str, Any]:
         """
@@ -80,7 +87,7 @@ class Syncer:
         """
         body = signed_tree(tree, self._seconds)
         for concern in body.concerns():
-            self._log(f"Model {body.model_id}: {concern}.")
+            self._log(f"Model {model_id_of(plain(tree))}: {concern}.")
         for tried in range(1, TRIES + 1):
             self._sleep(self._budget.turn())
             if self._stopped.is_set():
@@ -127,7 +134,7 @@ def table(trees: Sequence[Any], outcomes: Sequence[dict[str, Any] | ScenarioErro
     """A line for each tree that failed, under a heading."""
     rows = [("models[…]", "modelId", "name", "what is wrong")]
     rows += [
-        (str(place), _field(tree, "modelId"), _field(tree, "name"), reason)
+        (str(place), _cell(tree, "modelId"), _cell(tree, "name"), reason)
         for place, (tree, came) in enumerate(zip(trees, outcomes, strict=True))
         if (reason := failure(came))
     ]
@@ -160,6 +167,10 @@ def _repeated(trees: Sequence[Any]) -> dict[int, int]:
     first: dict[str, int] = {}
     ids = [_field(tree, "modelId") for tree in trees]
     return {at: first[model] for at, model in enumerate(ids) if model and first.setdefault(model, at) != at}
+
+
+def _cell(tree: Any, name: str) -> str:
+    return safe_to_show(_field(tree, name))[:_WIDEST]
 
 
 def _field(tree: Any, name: str) -> str:

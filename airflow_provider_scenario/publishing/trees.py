@@ -7,10 +7,10 @@ So no signed address is in an XCom, in a trigger's row, or in a log: it exists f
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from copy import deepcopy
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_scenario.client.texts import plain as safe_to_show
 from airflow_provider_scenario.publishing.hosting import in_storage, sendable, unsigned
 
 if TYPE_CHECKING:
@@ -22,12 +22,14 @@ WEEK = 7 * 24 * 3600
 
 def plain(value: Any) -> Any:
     """A tree, or session parameters, as they cross processes: what was made with the schema becomes a dict."""
-    return value.to_body() if hasattr(value, "to_body") else value
+    return value.to_given() if hasattr(value, "to_given") else value
 
 
 def model_id_of(tree: Any) -> str:
-    """How log lines name it."""
-    return str(tree.get("modelId") or tree.get("model_id"))
+    """How log lines name it: its id, cut where it is very long."""
+    extra = tree.get("extraFields") or tree.get("extra_fields")
+    unlisted = extra.get("modelId") if isinstance(extra, dict) else None
+    return safe_to_show(str(tree.get("modelId") or tree.get("model_id") or unlisted))
 
 
 def check_tree(tree: Any) -> ModelTree:
@@ -87,10 +89,30 @@ def leaks(tree: Any) -> bool:
 def _read(tree: Any, address: Callable[[str], str]) -> ModelTree:
     from airflow_provider_scenario.client.workshop_schemas import read_tree
 
-    tree = deepcopy(plain(tree))
+    return read_tree(_readdressed(plain(tree), address))
+
+
+def _readdressed(tree: Any, address: Callable[[str], str]) -> Any:
+    """A copy in which the addresses that the service fetches are others; the author's tree stays as it is."""
+    tree = _copied(tree)
+    if isinstance(tree, dict):
+        for version in _copied_rows(tree, "versions"):
+            _copied_rows(version, "covers")
+            _copied_rows(version, "files")
     for part, name in _fetched(tree):
         part[name] = address(part[name])
-    return read_tree(tree)
+    return tree
+
+
+def _copied(part: Any) -> Any:
+    return dict(part) if isinstance(part, Mapping) else part
+
+
+def _copied_rows(part: Any, name: str) -> list[Any]:
+    if not isinstance(part, dict) or not isinstance(part.get(name), list | tuple):
+        return []
+    part[name] = rows = [_copied(row) for row in part[name]]
+    return rows
 
 
 def _fetched(tree: Any) -> Iterator[tuple[dict[str, Any], str]]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
+from hypothesis import given
+from hypothesis import strategies as st
 
 from airflow_provider_scenario.client.errors import (
     AuthenticationError,
@@ -21,12 +23,12 @@ from airflow_provider_scenario.client.errors import (
 from airflow_provider_scenario.client.workshop import DEFAULT_WORKSHOP_URL, Listing, WorkshopClient
 from airflow_provider_scenario.client.workshop_schemas import SessionParameters, read_tree
 from airflow_provider_scenario.client.workshop_signing import string_to_sign
-from tests.unit.client.test_workshop_schemas import PAGE
+from tests.unit.client.conftest import ScriptedService
+from tests.unit.client.test_workshop_schemas import NAMES, PAGE, anything
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.unit.client.conftest import ScriptedService
     from tests.witness import Witness
 
 KEY, SECRET, TOKEN = "app_key_of_the_tests", "app_secret_of_the_tests", "token+of/the=tests"
@@ -213,6 +215,67 @@ def test_a_tree_that_is_wrong_is_not_sent(client, workshop):
     with pytest.raises(InvalidInputError, match="sessionMode is 15"):
         client.sync_model(PAGE, session={"sessionMode": 15})
     assert workshop.requests() == 0
+
+
+@pytest.mark.parametrize("place", ["body", "query"])
+def test_a_field_that_is_not_listed_arrives_and_is_warned_of_once_a_call(connect, workshop, caplog, place):
+    tree = copy.deepcopy(PAGE)
+    tree["versions"][0]["files"][0]["mirror"] = {"a": [1]}
+    tree["versions"][0]["extra_fields"] = {"nme": None}
+    session = {"region": ["cn", "ü&"], "extraFields": {"roleIds": {"a": True}, "dry": False}}
+    connect(api_token_in=place).sync_model(tree, session=session)
+    arrived = workshop.switched("synced/xxxxx")
+    version = arrived["tree"]["versions"][0]
+    assert (version["files"][0]["mirror"], version["nme"]) == ({"a": [1]}, None)
+    beside = {"region": ["cn", "ü&"], "roleIds": {"a": True}, "dry": False}
+    if place == "body":
+        assert beside.items() <= arrived["tree"].items()
+    else:
+        assert arrived["beside"] == {"region": '["cn", "ü&"]', "roleIds": '{"a": true}', "dry": "false"}
+    told = [record.message for record in caplog.records if "lists no such field" in record.message]
+    assert [line.partition(":")[0] for line in told] == ["Model 'xxxxx'"] * 2
+    assert "region" in told[0]
+    assert "versions[0].files[0].mirror" in told[1]
+
+
+def test_a_tree_that_was_read_before_is_not_warned_of_again(client, caplog):
+    client.sync_model(read_tree({**PAGE, "new": 1}))
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("place", ["body", "query"])
+def test_the_same_name_in_the_tree_and_beside_it_is_refused_before_anything_is_sent(connect, workshop, place):
+    for tree, session in (({"new": 1}, {"new": 2}), ({}, {"extra_fields": {"name": "x"}})):
+        with pytest.raises(InvalidInputError, match=r"is given in the tree and beside it\. Nothing was sent"):
+            connect(api_token_in=place).sync_model({**PAGE, **tree}, session=session)
+    assert workshop.requests() == 0
+
+
+@given(tree=st.one_of(anything, st.tuples(st.sampled_from(NAMES), anything)), session=anything)
+@pytest.mark.parametrize("place", ["body", "query"])
+def test_whatever_is_given_is_sent_or_refused_in_few_words_before_anything_is_sent(place, tree, session):
+    service = ScriptedService()
+    service.answers(envelope(DATA))
+    http = requests.Session()
+    http.mount("https://", service)
+    client = WorkshopClient.connect(
+        app_key=KEY, app_secret=SECRET, api_token=TOKEN, api_token_in=place, session=http, max_tries=1
+    )
+    if isinstance(tree, tuple):
+        tree = {**PAGE, tree[0]: tree[1]}
+    refused = None
+    try:
+        client.sync_model(tree, session=session)
+    except InvalidInputError as problem:
+        refused = str(problem)
+    assert len(service.sent) == (refused is None)
+    assert len((refused or "").encode()) < 4_000
+
+
+@pytest.mark.parametrize("wrong", [{"app_key": 5}, {"app_secret": b"x"}, {"api_token": ["x"]}])
+def test_credentials_that_are_no_texts_are_told(scripted, wrong):
+    with pytest.raises(InvalidInputError, match="must be texts"):
+        scripted(**wrong)
 
 
 def test_half_an_emoji_is_refused_before_anything_is_sent(client, workshop):

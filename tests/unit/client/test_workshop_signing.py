@@ -62,6 +62,9 @@ def test_a_request_without_a_body_has_an_empty_line_for_its_digest():
         ("?b=2&a=1", "/scc/x?a=1&b=2"),
         ("?token=a%2Bb%26c&z=%E8%8B%B1", "/scc/x?token=a+b&c&z=英"),
         ("?empty=&a=1", "/scc/x?a=1&empty"),
+        # help.aliyun.com, API Gateway, digest authentication: of a name with several values the first is signed.
+        ("?b=2&a=z&a=1&b=1", "/scc/x?a=z&b=2"),
+        ("?a=&a=1", "/scc/x?a"),
     ],
 )
 def test_the_query_is_signed_decoded_and_in_order(query, signed):

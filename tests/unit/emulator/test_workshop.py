@@ -351,6 +351,83 @@ def test_a_base_model_that_is_not_listed_is_refused_unless_told_otherwise(api):
     assert api.sync(tree).json()["status"] == 10
 
 
+@pytest.mark.parametrize(("field", "value"), [("modelType", "controlnet"), ("sourceType", "tenant")])
+def test_a_type_that_is_not_listed_is_refused_unless_told_otherwise(api, field, value):
+    assert f'"{field}" must be one of [' in api.refusal({**TREE, field: value})[1]
+    api.set(any_model_or_source_type=True)
+    assert api.sync({**TREE, field: value}).json()["status"] == 10
+
+
+OBJECTS = ["", "versions.0.", "versions.0.covers.0.", "versions.0.covers.0.coverFile.", f"{FILE}."]
+
+
+@pytest.mark.parametrize("where", OBJECTS)
+def test_a_field_that_no_page_lists_is_kept_or_refused_in_every_object(api, where):
+    tree = changed(f"{where}new", {"a": [1, None]})
+    assert api.sync(tree).json()["status"] == 10
+    assert api.synced("hero") == {"tree": tree, "beside": {}}
+    api.set(workshop_unknown_fields="refuse")
+    assert api.refusal(tree) == ("EMULATOR_INVALID_PARAMETER", f'"{bracketed(f"{where}new")}" is not allowed')
+    assert api.sync().json()["status"] == 10
+
+
+def test_a_parameter_that_no_page_lists_is_kept_or_refused_in_the_query_too(api):
+    query = "apiToken=demo&new=1&sessionMode=20"
+    assert api.call("/scc/spSdModelSync", TREE, query=query).json()["status"] == 10
+    assert api.synced("hero")["beside"] == {"new": "1", "sessionMode": 20}
+    api.set(workshop_unknown_fields="refuse")
+    answer = api.call("/scc/spSdModelSync", TREE, query=query)
+    assert answer.json()["subErrMessage"] == '"new" is not allowed'
+
+
+@pytest.mark.parametrize("status", [0, 5, 10, -10, 7])
+@pytest.mark.parametrize("tree", [TREE, changed("versions", gone=True)])
+def test_every_status_can_be_produced(api, status, tree):
+    api.set(listing_status=status)
+    assert [api.status(tree), api.status(tree)] == [status, status]
+
+
+@pytest.mark.parametrize(
+    "envelope", [{"startTime": 1, "endTime": 2}, {"status": 20, "errCode": "E"}, {"apiInvokeId": None, "data": [1]}]
+)
+def test_every_envelope_can_be_produced(api, envelope):
+    api.set(workshop_envelope=envelope)
+    assert envelope.items() <= api.sync().json().items()
+    assert envelope.items() <= api.call("/scc/spQueryToken", {"apiToken": "x"}).json().items()
+
+
+@pytest.mark.parametrize("data", ["object", "list"])
+def test_every_object_of_an_answer_can_have_a_field_that_no_page_lists(api, data):
+    api.set(workshop_extra_in_answers=True, workshop_data=data)
+    synced, refused = api.sync().json(), api.sync({**TREE, "apiToken": "x"}).json()
+    asked = api.call("/scc/spQueryToken", {"apiToken": "demo"}).json()
+    rows = synced["data"] if data == "list" else [synced["data"]]
+    for part in (synced, *rows, refused, asked, asked["data"]):
+        assert part["emulatorExtra"] == {"listedBy": ["no", "page"]}
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (f"{FILE}.sizeKb", 10**400),
+        (f"{FILE}.sizeKb", -(10**400)),
+        ("versions.0.covers.0.coverFile.width", 10**4000),
+        ("expiredInSeconds", 10**4000),
+        ("sessionMode", 1e308),
+        ("new", [[[[10**4000]]]]),
+        ("versions.0.triggerWords", "\ud83d"),
+    ],
+)
+def test_what_is_odd_is_taken_or_refused_but_breaks_nothing(api, path, value):
+    answer = api.call("/scc/spSdModelSync", json.dumps({"apiToken": "demo", **changed(path, value)}).encode())
+    assert (answer.status_code, answer.json()["status"] in (10, 20)) == (200, True)
+
+
+def test_a_whole_number_of_thousands_of_digits_in_the_query_is_refused(api):
+    answer = api.call("/scc/spSdModelSync", TREE, query=f"apiToken=demo&expiredInSeconds={'9' * 5000}")
+    assert answer.json()["subErrMessage"] == '"expiredInSeconds" must be an integer'
+
+
 def test_a_second_primary_file_is_refused(api):
     [file] = TREE["versions"][0]["files"]
     second = changed("versions.0.files", [file, {**file, "name": "b.safetensors"}])

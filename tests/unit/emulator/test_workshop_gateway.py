@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.emulator.workshop_api import JSON, WorkshopApi
+from tests.unit.emulator.workshop_api import JSON, TREE, WorkshopApi
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,6 +80,17 @@ def test_a_signature_of_another_query_is_refused_and_values_are_signed_decoded_a
     assert refusal(ask(api, query="a=1", signed_query="a=2"))[1].startswith("Invalid Signature")
     assert refusal(ask(api, query="a=1", signed_query=""))[1].startswith("Invalid Signature")
     assert ask(api, query="b=%2B&a=%C3%BC&c", signed_query="a=ü&b=+&c").json()["status"] == 10
+
+
+def test_of_a_repeated_name_the_first_value_is_signed_and_counts(api):
+    query = "apiToken=demo&apiToken=other&b=2&b=1"
+    assert ask(api, query=query, signed_query="apiToken=demo&b=2").json()["status"] == 10
+    for signed in ("apiToken=other&b=1", "apiToken=demo&apiToken=other&b=1&b=2", query):
+        assert refusal(ask(api, query=query, signed_query=signed))[1].startswith("Invalid Signature")
+    api.set(api_token_in="query")
+    tree = {name: TREE[name] for name in ("modelId", "name", "modelType", "sourceType")}
+    answer = api.call("/scc/spSdModelSync", tree, query=query, signed_query="apiToken=demo&b=2")
+    assert answer.json()["status"] == 10
 
 
 def test_a_nonce_may_come_once_in_15_minutes(api):

@@ -115,6 +115,12 @@ class WorkshopApi:
     def ledger(self) -> dict[str, Any]:
         return self.emulator.ledger()
 
+    def synced(self, model_id: str) -> dict[str, Any]:
+        """What the emulator was sent of a model last."""
+        answer = self.http.get(f"/emulator/synced/{model_id}")
+        assert answer.status_code == 200
+        return answer.json()
+
     def set(self, **settings: Any) -> None:
         self.emulator.switch("settings", **settings)
 

@@ -5,6 +5,8 @@ import time
 from collections import UserList
 
 import pytest
+from hypothesis import given as examples
+from hypothesis import strategies as st
 
 from airflow_provider_scenario.airflow_compat.exceptions import AirflowFailException
 from airflow_provider_scenario.client.errors import InvalidInputError, ServiceError
@@ -13,6 +15,7 @@ from airflow_provider_scenario.exceptions import ListingFailedError, ModelsNotSy
 from airflow_provider_scenario.operators.model_sync import AICreationWorkshopSyncModelOperator
 from airflow_provider_scenario.sensors.model_sync import AICreationWorkshopModelListingSensor
 from airflow_provider_scenario.storage import StorageError
+from tests.unit.client.test_workshop_schemas import LONG, anything, odd
 from tests.unit.conftest import workshop_connection
 from tests.unit.publishing.conftest import tree, with_file
 
@@ -228,6 +231,14 @@ STORED = {"from_scenario_model": "model_1", "storage": "s3://bucket/loras"}
         ({**STORED, "trigger_words": "ink"}, "trigger_words is 'ink'; give a list"),
         ({**STORED, "url_expires_in": 0}, "url_expires_in is 0"),
         ({**STORED, "download_timeout": "long"}, "download_timeout is 'long'"),
+        ({**STORED, "source_type": ""}, "source_type is ''; give one of"),
+        ({**STORED, "source_type": 5}, "source_type is 5; give one of"),
+        ({**STORED, "trigger_words": ["ink", 5]}, "trigger_words holds 5; give a list of texts"),
+        ({**STORED, "name": 5}, "name is 5; give a text"),
+        ({**STORED, "description": ["a"]}, "description is .'a'.; give a text"),
+        ({**STORED, "alias_name": True}, "alias_name is True; give a text"),
+        ({**STORED, "base_model": 1.5}, "base_model is 1.5; give a text"),
+        ({"model": tree(naem="x")}, r"naem is no field of a model \(did you mean name"),
         ({"models": tree()}, "models is dict; give a list"),
         ({"models": [], "threads": 0}, "threads is 0"),
         ({"model": tree(), "session": {"sessionMode": 15}}, "sessionMode is 15"),
@@ -236,6 +247,61 @@ STORED = {"from_scenario_model": "model_1", "storage": "s3://bucket/loras"}
 def test_bad_input_is_told_when_the_dag_is_parsed(fields, said):
     with pytest.raises(InvalidInputError, match=said):
         sync(**fields)
+
+
+@pytest.mark.parametrize("given", [{}, {"source_type": "tenant"}, {"name": "{{ x }}", "trigger_words": "{{ x }}"}])
+def test_what_may_be_right_is_not_refused_when_the_dag_is_parsed(given):
+    sync(**STORED, **given)
+
+
+NUMBERS = ["threads", "url_expires_in", "download_timeout"]
+OF_SCENARIO = [
+    *("from_scenario_model", "storage", "epoch", "public_url", "name", "description", "trigger_words", "alias_name"),
+    *("base_model", "source_type"),
+]
+
+
+@examples(
+    fields=st.builds(lambda value: {"model": value}, anything)
+    | st.builds(lambda value: {"models": value}, anything)
+    | st.builds(lambda value: {"model": tree(), "session": value}, anything)
+    | st.builds(lambda name, value: {**STORED, name: value}, st.sampled_from(OF_SCENARIO), anything)
+    | st.builds(lambda name, value: {**STORED, name: value}, st.sampled_from(OF_SCENARIO), st.just([LONG]) | odd)
+    | st.builds(lambda name, value: {"models": [], name: value}, st.sampled_from(NUMBERS), anything)
+)
+def test_anything_is_accepted_or_an_error_of_bounded_length(fields):
+    told = ""
+    try:
+        sync(**fields)
+    except InvalidInputError as problem:
+        told = str(problem)
+    assert len(told) < 4_000
+
+
+@pytest.mark.usefixtures("believe")
+def test_an_unlisted_field_is_sent_with_one_warning_and_extra_fields_as_they_are(emulator, context, capsys):
+    given = with_file(mirror="https://mirror.test/a", extra_fields={"sizeKB": "a near miss"})
+    result = sync(model=given, session={"region": "cn", "sessionMode": ""}).execute(context)
+    arrived = emulator.switched("synced/hero-1")["tree"]
+    file = arrived["versions"][0]["files"][0]
+    assert (file["mirror"], file["sizeKB"], arrived["region"]) == ("https://mirror.test/a", "a near miss", "cn")
+    assert "sessionMode" not in arrived
+    log = capsys.readouterr().out
+    assert log.count("the service lists no such field") == 2
+    assert "versions[0].files[0].mirror" in log
+    emulator.set(workshop_extra_in_answers=True, listing_seconds=0)
+    assert listed(context, given, session={"region": "cn"})["model_file_id"] == result["model_file_id"]
+
+
+@pytest.mark.usefixtures("believe")
+def test_a_tree_made_with_the_schema_keeps_its_extra_fields(emulator, context):
+    fields = {name: value for name, value in tree(new=1).items() if name != "modelType"}
+    made = read_tree({**fields, "extra_fields": {"naem": 1, "modelType": "dora"}})
+    operator = sync(model=made)
+    emulator.set(any_model_or_source_type=True)
+    json.dumps(operator.model)
+    operator.execute(context)
+    assert emulator.switched("synced/hero-1")["tree"] == {**tree(), "modelType": "dora", "new": 1, "naem": 1}
 
 
 def test_templates_are_not_judged_before_they_are_rendered(context):

@@ -58,6 +58,21 @@ def test_a_tree_is_synced_and_its_outcome_is_plain(emulator, syncer):
     }
 
 
+def test_what_the_service_does_not_list_beside_the_tree_is_warned_of_once(emulator, said, tmp_path):
+    emulator.set(fetch_files=False)
+    budget = RequestBudget(60_000.0, "workshop", folder=tmp_path)
+    client = AICreationWorkshopHook().connect(max_tries=1)
+    syncer = Syncer(client, budget=budget, seconds=60, session={"region": "cn"}, log=said.append, sleep=lambda _: None)
+    syncer.sync(tree()), syncer.sync(tree())
+    assert [line.partition(":")[0] for line in said] == ["Session parameters"]
+
+
+def test_the_table_is_short_whatever_is_in_the_trees():
+    trees = [tree(modelId="x" * 1_000_000, name="a\nb" * 1_000_000)]
+    lines = list(table(trees, [InvalidInputError("wrong")]))
+    assert all(len(line) < 500 and "\n" not in line for line in lines)
+
+
 def test_the_same_again_changes_nothing(emulator, syncer):
     first = syncer().sync(tree())
     second = syncer().sync(tree())

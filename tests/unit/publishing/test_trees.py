@@ -3,6 +3,8 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
+import threading
+from types import MappingProxyType
 
 import pytest
 from hypothesis import given
@@ -10,7 +12,15 @@ from hypothesis import strategies as st
 
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.workshop_schemas import ModelTree, read_tree
-from airflow_provider_scenario.publishing.trees import SignedTree, addresses, check_tree, leaks, plain, signed_tree
+from airflow_provider_scenario.publishing.trees import (
+    SignedTree,
+    addresses,
+    check_tree,
+    leaks,
+    model_id_of,
+    plain,
+    signed_tree,
+)
 
 from .conftest import tree, with_file
 
@@ -73,6 +83,27 @@ def test_nothing_but_a_tree_passes_and_nothing_else_is_raised(value):
         assert isinstance(check_tree(value), ModelTree)
     addresses(value)
     leaks(value)
+
+
+def test_the_authors_tree_stays_as_it_is_also_where_it_cannot_be_copied():
+    lock = threading.Lock()
+    with pytest.raises(InvalidInputError, match="cannot be written as JSON"):
+        check_tree(tree(new=lock))
+    deep = []
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(InvalidInputError, match="cannot be written as JSON"):
+        check_tree(tree(new=deep))
+
+
+def test_a_tree_in_another_kind_of_mapping_is_signed_too():
+    given = with_file(downloadUrl="s3://nowhere@bucket/a.safetensors")
+    assert check_tree(MappingProxyType(given)).to_body()["modelId"] == "hero-1"
+
+
+def test_a_very_long_id_makes_no_very_long_line():
+    assert len(model_id_of(tree(modelId="x" * 10_000_000))) < 500
+    assert model_id_of({"extra_fields": {"modelId": "hero"}}) == "hero"
 
 
 def test_a_file_on_this_machine_is_no_address_for_others():
