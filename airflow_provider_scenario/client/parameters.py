@@ -75,6 +75,7 @@ class Parameter(NamedTuple):
     :param name: the API's spelling.
     :param trainers: those that take it.
     :param unsure: those of which no source says whether they take it: a warning. All others: an error.
+    :param stable_diffusion: of the Stable Diffusion types those that take it begin so.
     :param minimum: the smallest value any source allows; ``above`` the bound itself is excluded.
     :param maximum: the largest value any source allows.
     :param usual: the range every source allows; outside it but within the bounds, the sources disagree: a warning.
@@ -88,6 +89,7 @@ class Parameter(NamedTuple):
     kind: Kind
     trainers: frozenset[TrainerName] = _ANY
     unsure: frozenset[TrainerName] = _NONE
+    stable_diffusion: str = "sd-"
     minimum: float | None = None
     maximum: float | None = None
     above: bool = False
@@ -162,6 +164,7 @@ PARAMETERS: Mapping[str, Parameter] = {
             "a whole number",
             trainers=_IMAGES,
             unsure=frozenset({"composition"}),
+            stable_diffusion="sd-xl",
             minimum=2,
             maximum=128,
             usual=(2, 64),
@@ -170,7 +173,15 @@ PARAMETERS: Mapping[str, Parameter] = {
         _flux("optimizeFor", "text", choices=("likeness",), rumoured=("all", "none")),
         _lora("samplePrompts", "a list of text"),
         _lora("sampleSourceImages", "a list of text"),
-        Parameter("seed", "a whole number", minimum=0, maximum=2**53 - 1),
+        # Pages: for SD only; guide: for all LoRAs.
+        Parameter(
+            "seed",
+            "a whole number",
+            trainers=_IMAGES,
+            unsure=frozenset({"elevenlabs", "composition"}),
+            minimum=0,
+            maximum=2**53 - 1,
+        ),
         Parameter("wandbKey", "text", max_length=40, secret=True),
         _voice("age"),
         _voice("gender"),
@@ -178,15 +189,15 @@ PARAMETERS: Mapping[str, Parameter] = {
         _voice("cloneType", choices=("instant", "professional")),
         _voice("removeBackgroundNoise", "true or false"),
         _voice("voiceDescription"),
-        _retired("classPrompt", "text"),
-        _retired("learningRateUnet", "a number", minimum=0, above=True),
+        _retired("classPrompt", "text", stable_diffusion="sd-1_5"),
+        _retired("learningRateUnet", "a number", stable_diffusion="sd-xl", minimum=0, above=True),
         _retired(
             "lrScheduler",
             "text",
             choices=("constant", "constant-with-warmup", "cosine", "cosine-with-restarts", "linear", "polynomial"),
         ),
-        _retired("numTextTrainSteps", "a whole number", minimum=0, maximum=40_000),
-        _retired("numUNetTrainSteps", "a whole number", minimum=0, maximum=40_000),
+        _retired("numTextTrainSteps", "a whole number", stable_diffusion="sd-xl", minimum=0, maximum=40_000),
+        _retired("numUNetTrainSteps", "a whole number", stable_diffusion="sd-xl", minimum=0, maximum=40_000),
         _retired("priorLossWeight", "a number", minimum=0, above=True),
         _retired("randomCrop", "true or false"),
         _retired("randomCropRatio", "a number", minimum=0, maximum=1),

@@ -89,7 +89,7 @@ _MOST_UNKNOWN = 50
 """Names: a new version of Scenario has some; thousands are another file."""
 
 # They belong into the address. In the body Scenario ignores them (seen live), and what was to be a dry run is paid.
-_NOT_IN_BODY = ("dryRun", "trainingImagesCount", "originalAssets", "projectId")
+_NOT_IN_BODY = frozenset({"dryrun", "trainingimagescount", "originalassets", "projectid"})
 
 
 def is_secret(name: object) -> bool:
@@ -209,12 +209,12 @@ def as_sent(checked: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_unknown(name: str, value: Any) -> list[str]:
     given = f"(given: {f'a {type(value).__name__}' if is_secret(name) else shown(value)})"
-    if name in _NOT_IN_BODY:
+    if _belongs_into_query(name):
         raise InvalidInputError(
-            f"parameters: {name} is not a training parameter {given}: Scenario ignores it there and trains, which "
-            "costs creative units. Leave it out; ScenarioEstimateTrainingCostOperator asks for a price."
+            f"parameters: {shown(name)} is not a training parameter {given}: Scenario ignores it there and trains, "
+            "which costs creative units. Leave it out; ScenarioEstimateTrainingCostOperator asks for a price."
         )
-    close = _OTHER_WORDS.get(name) or similar_name(name, (*PARAMETERS, EXTRA, *_NOT_IN_BODY))
+    close = _OTHER_WORDS.get(name) or similar_name(name, (*PARAMETERS, EXTRA))
     if close or is_secret(name):
         raise InvalidInputError(
             f"parameters: there is no {shown(name)} {given}. Did you mean {close or 'wandbKey'!r}? Known: "
@@ -222,6 +222,10 @@ def _check_unknown(name: str, value: Any) -> list[str]:
         )
     check_sendable(f"parameters: {shown(name)}", value)
     return [f"parameters: {shown(name)} is not known to this provider; it is sent as it is, and Scenario decides."]
+
+
+def _belongs_into_query(name: str) -> bool:
+    return name.replace("_", "").replace("-", "").lower() in _NOT_IN_BODY
 
 
 def _check_extra(extra: Any, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -233,7 +237,7 @@ def _check_extra(extra: Any, given: Mapping[str, Any]) -> tuple[dict[str, Any], 
         return {}, []
     check_sendable("parameters: extra_parameters", dict(extra))
     for name in extra:
-        if name in _NOT_IN_BODY:
+        if _belongs_into_query(name):
             _check_unknown(name, extra[name])
         if is_secret(name):
             raise InvalidInputError("parameters: wandbKey must not stand in extra_parameters: it would not be hidden.")
@@ -250,7 +254,11 @@ def _check_trainer(parameter: Parameter, trainer: Trainer | None, model_type: st
             return [f"parameters: {name} is for the retired Stable Diffusion types only."]
         return []
     if trainer.name in parameter.trainers:
-        return []
+        if not trainer.retired or str(model_type).startswith(parameter.stable_diffusion):
+            return []
+        raise InvalidInputError(
+            f"parameters: {name} is for {parameter.stable_diffusion} types, not for {model_type!r}. Leave it out."
+        )
     meant = " and ".join(sorted(parameter.trainers))
     if trainer.name in parameter.unsure:
         return [f"parameters: {name} is documented for {meant} trainings; {model_type} may ignore or refuse it."]
@@ -413,7 +421,7 @@ def check_ready(*, model_id: str, model_type: str | None, images: int, pairs: in
     :raises InvalidInputError: what it learns from is missing.
     """
     try:
-        warnings = check_type(model_type) if model_type is not None else []
+        warnings = check_type(model_type) if model_type else []
         trainer = TRAINERS.get(model_type or "")
         if trainer and trainer.dataset == "concepts" and not concepts:
             raise InvalidInputError(f"{model_type} is composed of concepts, and there are none.")

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from airflow_provider_scenario.client.errors import InvalidInputError
-from airflow_provider_scenario.client.texts import plain
 
 MAX_SHOWN = 80
 """Characters of a value that a message repeats: a value may have megabytes."""
@@ -125,7 +124,8 @@ def check_encodable(field: str, value: str) -> None:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise InvalidInputError(f"{field}={shown(value)} has a character that is not valid Unicode.") from None
+        # Without the value: it may be a secret.
+        raise InvalidInputError(f"{field} is not valid Unicode, it has half of a surrogate pair in it.") from None
 
 
 def check_texts(field: str, values: object, what: str) -> None:
@@ -197,8 +197,9 @@ def shown(value: object) -> str:
     if "wandb" in text.lower():
         return f"a {type(value).__name__}"
     if "://" in text:
-        text = _SECRET_OF_ADDRESS.sub(lambda found: "" if found[0].endswith("@") else "…", text)
-    text = plain(text)
+        from airflow_provider_scenario.client.texts import plain  # costs more to import than all of this module
+
+        text = plain(_SECRET_OF_ADDRESS.sub(lambda found: "" if found[0].endswith("@") else "…", text))
     return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 1]}…"
 
 

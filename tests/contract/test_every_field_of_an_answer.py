@@ -16,6 +16,7 @@ from airflow_provider_scenario.client.errors import ServiceError
 from airflow_provider_scenario.client.scenario import ScenarioClient
 from airflow_provider_scenario.client.transport import Answer
 from tests.contract.wire import api_names
+from tests.unit.client.conftest import READY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,7 +110,7 @@ def unreadable(answer: dict[str, Any], read: Any, *, but: set[Place]) -> list[tu
 
 def test_no_field_but_the_jobs_id_makes_a_paid_training_unreadable():
     but: set[Place] = {("job",), ("job", "jobId")}
-    assert unreadable(STARTED, lambda client: client.train("m"), but=but) == []
+    assert unreadable(STARTED, lambda client: client.train("m", model=READY), but=but) == []
 
 
 def test_no_field_but_its_id_makes_a_model_that_is_waited_for_unreadable():
@@ -122,6 +123,6 @@ def test_no_field_but_its_id_makes_a_job_unreadable():
 
 
 def test_an_answer_with_every_field_gives_what_a_task_needs():
-    started = client(changed(STARTED, ("job", "status"), "queued")).train("m")
+    started = client(changed(STARTED, ("job", "status"), "queued")).train("m", model=READY)
     assert (started.job.job_id, started.job.status, started.creative_units_cost) == ("text", "queued", 1)
     assert started.cost_details["train-model"] == 1

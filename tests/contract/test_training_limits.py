@@ -359,7 +359,11 @@ class TestWhatIsNotKnownYet:
             check_parameters({"extra_parameters": {"wandbKey": "k" * 40}}, "flux.1-lora")
 
 
-@pytest.mark.parametrize("parameters", ["", "{}", 0, False, [], [("rank", 4)], b"", 1.5, object()], ids=repr)
+@pytest.mark.parametrize(
+    "parameters",
+    ["", "{}", 0, False, [], [("rank", 4)], b"", 1.5, object()],
+    ids=lambda value: repr(value).partition(" at 0x")[0],
+)
 def test_what_is_not_a_dictionary_is_refused_and_not_taken_for_none(service, parameters):
     model_id = service.ready("flux.1-lora")
     before = service.seen

@@ -103,8 +103,8 @@ _TAKEN = {
     "priorLossWeight":          "-  -  -  +  +  ?  -  -  ?  ?",
     "randomCrop":               "-  -  -  +  +  ?  -  -  ?  ?",
     # Reference: for whom, it does not say. Dossier: retired, Stable Diffusion.
-    "randomCropRatio":          "?  ?  ?  +  +  ?  ?  ?  ?  ?",
-    "randomCropScale":          "?  ?  ?  +  +  ?  ?  ?  ?  ?",
+    "randomCropRatio":          "-  -  -  +  +  ?  -  -  ?  ?",
+    "randomCropScale":          "-  -  -  +  +  ?  -  -  ?  ?",
     "rank":                     "+  +  +  -  +  +  -  ?  ?  ?",
     "removeBackgroundNoise":    "-  -  -  -  -  -  +  -  -  ?",
     # Reference: only Flux LoRA. Guide: all LoRAs, as batchSize. Live: all modern LoRAs.
