@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+import requests
 import speedpix
 from speedpix.schema import GatewayResponse
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.emulator.server import RunningEmulator
 
 NOON, NONCE = 1_772_366_400.25, "0b0f8d0e-5d9c-4d3f-9a53-6f5d6a0c2f11"
+JSON = "application/json; charset=utf-8"
 KEY, SECRET, TOKEN = "203700000", "a-secret-of-the-tests", "01j1w6cxqz0000"
 SYNC, QUERY_TOKEN = "/scc/spSdModelSync", "/scc/spQueryToken"
 SIGNED = (
@@ -147,6 +149,15 @@ def test_the_vendors_client_reads_a_refusal_of_the_emulator(emulated):
         "EMULATOR_TOKEN_UNKNOWN",
         "There is no such token",
     )
+
+
+def test_a_repeated_query_name_is_signed_by_us_as_the_emulator_checks_it(emulator: RunningEmulator) -> None:
+    emulator.switch("settings", fetch_files=False, api_token_in="query")
+    address = f"{emulator.address}{SYNC}?sessionMode=20&apiToken=demo&sessionMode=10&apiToken=other"
+    headers = {"Accept": JSON, "Content-Type": JSON}
+    answer = requests.post(address, json=LEAST, headers=headers, auth=DigestAuth("demo", "demo"), timeout=10)
+    assert (answer.status_code, answer.headers.get("x-ca-error-message")) == (200, None)
+    assert answer.json()["status"] == 10
 
 
 async def test_the_vendors_other_client_passes_too(emulated):
