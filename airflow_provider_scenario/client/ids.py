@@ -7,6 +7,8 @@ from typing import Any
 from airflow_provider_scenario.client.errors import InvalidInputError
 
 _FORBIDDEN = frozenset("/\\?#%")
+_LONGEST = 500
+"""Characters; ids have about 30."""
 
 
 def check_id(field: str, value: Any) -> str:
@@ -24,9 +26,11 @@ def check_id(field: str, value: Any) -> str:
 def wrong_with_id(value: Any) -> str | None:
     """What makes it no id, as the rest of a sentence; None if it is one."""
     if not isinstance(value, str):
-        return f"must be text, not {value!r}"
+        return f"must be text, not {value!r:.100}"
     if not value:
         return "is empty"
+    if len(value) > _LONGEST:
+        return f"is {value[:60]!r}… of {len(value)} characters: no id is that long"
     if value == "None":
         return "is 'None': most likely a template or an XCom gave no value"
     if value in (".", ".."):

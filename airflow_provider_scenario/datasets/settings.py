@@ -14,6 +14,7 @@ from airflow_provider_scenario.client.trainers import (
     check_parameters,
     check_short_description,
     check_type,
+    shown,
 )
 from airflow_provider_scenario.datasets.values import check_values, cut
 
@@ -53,7 +54,7 @@ def parse_settings(file_name: str, text: str) -> Settings:
             elif key in PARAMETERS:
                 parameters[key] = value
             else:
-                raise InvalidInputError(f"unknown key {key!r}.{_did_you_mean(key)}")
+                raise InvalidInputError(f"unknown key {shown(key)}.{_did_you_mean(key)}")
         settings = Settings(check_parameters(parameters)[0], **{key: own[key] for key in own if own[key] is not None})
         _check(settings)
     except InvalidInputError as problem:
@@ -70,7 +71,7 @@ def check_preset(preset: str | None) -> None:
     :raises InvalidInputError: the API knows no such preset.
     """
     if preset is not None and preset not in PRESETS:
-        raise InvalidInputError(f"preset is {preset!r}; give 'default', 'style' or 'subject'.")
+        raise InvalidInputError(f"preset is {shown(preset)}; give 'default', 'style' or 'subject'.")
 
 
 def _check(settings: Settings) -> None:
@@ -87,9 +88,9 @@ def _spelled(values: Mapping[Any, Any]) -> dict[str, Any]:
     spelled: dict[str, Any] = {}
     for key, value in values.items():
         if not isinstance(key, str):
-            raise InvalidInputError(f"the key {key!r} must be text.")
+            raise InvalidInputError(f"the key {shown(key)} must be text.")
         if camel_case(key) in spelled:
-            raise InvalidInputError(f"{key!r} is given twice, in two spellings. Keep one.")
+            raise InvalidInputError(f"{shown(key)} is given twice, in two spellings. Keep one.")
         spelled[camel_case(key)] = value
     return spelled
 
