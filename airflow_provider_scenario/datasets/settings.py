@@ -23,6 +23,9 @@ MAX_BYTES = 64 * 1024
 """Of the file: all parameters there are, with long prompts, take some 5 KB."""
 
 _OWN = {"name": "name", "type": "type", "shortDescription": "short_description", "preset": "preset"}
+_LONGEST_KEY = 50
+"""Characters; comparing a long one with all that are known would take seconds."""
+
 PRESETS = ("default", "style", "subject")
 
 
@@ -112,6 +115,8 @@ def _parsed(file_name: str, text: str) -> Mapping[Any, Any]:
 def _did_you_mean(key: str) -> str:
     from difflib import get_close_matches
 
+    if len(key) > _LONGEST_KEY:
+        return ""
     known = {name.lower(): name for name in (*PARAMETERS, *_OWN)}
     close = get_close_matches(key.lower(), known, n=1, cutoff=0.7)
     return f" Did you mean {known[close[0]]!r}?" if close else ""

@@ -257,7 +257,11 @@ def test_any_dataset_that_is_written_is_read_back_the_same(images, data, ascii_)
         {"source": st.sampled_from(names), "target": st.sampled_from(names)},
         optional={"instruction": st.text(LETTERS, min_size=1).map(str.strip).filter(bool)},
     ).filter(lambda pair: pair["source"] != pair["target"])
-    pairs = data.draw(st.lists(pair, max_size=4, unique_by=lambda pair: tuple(sorted(pair.items())))) if len(names) > 1 else []
+    pairs = (
+        data.draw(st.lists(pair, max_size=4, unique_by=lambda pair: tuple(sorted(pair.items()))))
+        if len(names) > 1
+        else []
+    )
     with tempfile.TemporaryDirectory() as folder:
         written(Path(folder), images, pairs, ascii_)
         dataset = read_dataset(folder)
