@@ -296,7 +296,7 @@ class Location:
         """
         text = str(source)
         if not isinstance(source, str | os.PathLike) and not hasattr(source, "protocol"):
-            raise InvalidInputError(f"{source!r} is no path and no URL.")
+            raise InvalidInputError(f"{source!r:.300} is no path and no URL.")
         protocol, is_url, rest = text.partition("://")
         if not is_url:
             return cls(text, None, _DISK, text)

@@ -28,7 +28,7 @@ VENDORS = {
     for name in typing.get_args(choices)
 }
 UNLISTED = {"audio/aac", "image/heif"}
-"""The vendor's client has no name for these. HEIF is among the formats that can be uploaded; of AAC nothing is said."""
+"""Not in that list. HEIF is among the formats that an asset can be read in; of AAC nothing is said."""
 
 
 def picture(kind: str, **options: bool) -> bytes:

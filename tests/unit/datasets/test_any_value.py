@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.images import image_of, read_image
 from airflow_provider_scenario.client.scenario import ScenarioClient
-from airflow_provider_scenario.datasets import DatasetImage, check_pairs, list_images, read_dataset, resolve_pairs
+from airflow_provider_scenario.datasets import (
+    DatasetImage,
+    check_pairs,
+    list_datasets,
+    list_images,
+    read_dataset,
+    resolve_pairs,
+)
 from airflow_provider_scenario.datasets.metadata import Metadata, parse_metadata
 from airflow_provider_scenario.datasets.settings import FILE_NAMES, Settings, parse_settings
 
@@ -81,6 +88,7 @@ def test_any_pairs(pairs):
 def test_any_path(path):
     for source in (path, [path], [{"path": path, "name": "x"}]):
         assert said(read_dataset, source) is None
+    assert said(list_datasets, path) is None
 
 
 def test_a_long_id_is_cut_in_the_message():
