@@ -233,3 +233,11 @@ def test_a_file_that_becomes_shorter_while_it_is_looked_at_is_refused():
     data = JPEG[: scan() + 20] + bytes(3_000_000)
     with pytest.raises(InvalidInputError, match="cut off"):
         check_media("a", 10_000_000, lambda start, end: data[start:end])
+
+
+@pytest.mark.parametrize("boundary", [media.HEAD, media.HEAD + media.BLOCK, media.HEAD + 2 * media.BLOCK])
+@pytest.mark.parametrize("offset", range(-4, 3))
+def test_an_end_that_lies_in_two_blocks_is_found(boundary, offset):
+    start = JPEG[: scan() + 20]
+    data = start.ljust(boundary + offset, b"x") + b"\xff\xd9" + bytes(media.BLOCK)
+    assert checked(data) == "image/jpeg"
