@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_scenario.client.endpoints import Endpoints, flag, given, many
 from airflow_provider_scenario.client.errors import AlreadyTrainingImageError, InvalidInputError
+from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.images import content_type_of
+from airflow_provider_scenario.client.pairs import checked_pairs
+from airflow_provider_scenario.client.quoting import quoted
 from airflow_provider_scenario.client.schemas import Asset, DatasetScore, TrainingImage, TrainingImagePair
 from airflow_provider_scenario.client.sendable import encoded
-from airflow_provider_scenario.client.trainers import camel_keys, shown
 from airflow_provider_scenario.client.transport import path
+from airflow_provider_scenario.client.values import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 ASSETS_A_CALL = 10
 """Assets attached in one call: 400 'Too many assetIds provided in a single request' beyond (reference, section 4)."""
@@ -43,7 +47,7 @@ class Datasets(Endpoints):
         :param original_assets: as for :meth:`~.models.Models.get_model`.
         :raises PlanCeilingError: the plan allows no more images in a dataset.
         """
-        asked = f"add training image {shown(name)} to model {model_id}"
+        asked = f"add training image {quoted(name)} to model {model_id}"
         content = _with_data(data, content_type, name=name, preset=preset)
         del data  # may be the last of it: while the answer is waited for, one copy is enough
         answer = self._transport.request(
@@ -65,7 +69,7 @@ class Datasets(Endpoints):
 
         :param preset: how the service captions them: ``default``, ``style`` or ``subject``.
         """
-        wanted = many(asset_ids, "asset_ids")
+        wanted = many(_ids("asset_ids", asset_ids), "asset_ids")
         for start in range(0, len(wanted), ASSETS_A_CALL):
             ids = wanted[start : start + ASSETS_A_CALL]
             try:
@@ -76,6 +80,7 @@ class Datasets(Endpoints):
                         self.add_training_assets(model_id, [asset_id], preset)
 
     def _attach(self, model_id: str, ids: Sequence[str], preset: str | None) -> None:
+        _check_texts(preset=preset)
         one = ids[0] if len(ids) == 1 else None
         self._transport.request(
             "POST",
@@ -107,6 +112,9 @@ class Datasets(Endpoints):
         if (data is None) == (asset_id is None) or (data is None) != (name is None):
             raise InvalidInputError("Replace a training image with data and name, or with asset_id. Nothing was sent.")
         asked = f"replace training image {training_image_id} of model {model_id}"
+        _check_texts(preset=preset)
+        if asset_id is not None:
+            check_id("asset_id", asset_id)
         asset = given(assetId=asset_id, preset=preset)
         answer = self._transport.request(
             "PUT",
@@ -135,10 +143,11 @@ class Datasets(Endpoints):
         """
         Replace all pairs an edit model learns from; their images must be in the dataset already.
 
-        :param pairs: ``source_id``, ``target_id`` and ``instruction`` each, in either spelling.
+        :param pairs: ``source_id``, ``target_id`` and, optionally, ``instruction`` each, in either spelling.
+        :raises InvalidInputError: a source is its own target, a pair is given twice, or it is no list of pairs.
         """
         asked = f"set the training pairs of model {model_id}"
-        body = [_pair(pair) for pair in pairs]
+        body = checked_pairs(pairs)
         answer = self._transport.request(
             "PUT", path("models", model_id, "training-images", "pairs"), json=body, asked=asked, repeatable=True
         )
@@ -154,6 +163,9 @@ class Datasets(Endpoints):
 
     def caption_asset(self, asset_id: str, description: str) -> Asset:
         """Set the caption of a training image: the description of its asset."""
+        _check_texts(description=description)
+        if description is None:
+            raise InvalidInputError("description must be text, not None. Nothing was sent.")
         asked = f"caption asset {asset_id}"
         answer = self._transport.request(
             "PUT", path("assets", asset_id), json={"description": description}, asked=asked, repeatable=True
@@ -172,16 +184,26 @@ class Datasets(Endpoints):
         return self._read(Asset, answer, "asset", asked)
 
 
+def _ids(field: str, values: Iterable[str]) -> list[str]:
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise InvalidInputError(f"{field} must be a list of ids, not {shown(values)}. Nothing was sent.")
+    return [check_id(f"{field}[{position}]", value) for position, value in enumerate(values, start=1)]
+
+
+def _check_texts(**fields: object) -> None:
+    """Each is text, or None."""
+    for field, value in fields.items():
+        if value is not None and not isinstance(value, str):
+            raise InvalidInputError(f"{field} must be text, not {shown(value)}. Nothing was sent.")
+
+
 def _with_data(data: bytes, content_type: str | None, *, name: str, preset: str | None) -> bytes:
     """A body with a file in it, as JSON. By way of ``json.dumps`` it would be in memory five times."""
+    if not isinstance(data, bytes | bytearray):
+        raise InvalidInputError(f"data must be the bytes of a file, not {shown(data)}. Nothing was sent.")
+    _check_texts(content_type=content_type, name=name, preset=preset)
     kind = content_type or content_type_of(data)
     if kind is None:
-        raise InvalidInputError(f"Training image {shown(name)} is no image this provider knows, by its first bytes.")
+        raise InvalidInputError(f"Training image {quoted(name)} is no image this provider knows, by its first bytes.")
     head, tail = encoded({"data": f"data:{kind};base64,"}), encoded(given(name=name, preset=preset))
     return b"".join((head[:-2], base64.b64encode(data), b'",', tail[1:]))
-
-
-def _pair(pair: TrainingImagePair | Mapping[str, Any]) -> dict[str, Any]:
-    if isinstance(pair, TrainingImagePair):
-        return pair.model_dump(by_alias=True, exclude_none=True, include={"source_id", "target_id", "instruction"})
-    return camel_keys(pair, "pair")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_provider_scenario.client.errors import InvalidInputError
+from airflow_provider_scenario.client.quoting import quoted
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -24,10 +25,13 @@ ENVELOPE = 16 * 1024
 MAX_FILE = (MAX_REQUEST - ENVELOPE) // 4 * 3
 """Bytes of the largest file: Base64 makes four bytes of three."""
 
+HEADER = 512
+"""Bytes at the start of a file that tell its kind: a HEIF lists in some 100 what it is compatible with."""
+
 _HEIF_BRANDS = (
     {b"avif": "image/avif", b"avis": "image/avif"}
     | dict.fromkeys((b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis"), "image/heic")
-    | dict.fromkeys((b"mif1", b"msf1"), "image/heif")
+    | dict.fromkeys((b"mif1", b"msf1", b"miaf"), "image/heif")
 )
 
 
@@ -52,8 +56,9 @@ def content_type_of(data: bytes) -> str | None:
     """
     The content type of an image by its first bytes; None if it is none that Scenario takes.
 
-    :param data: the file, or its first 32 bytes.
+    :param data: the file, or its first :data:`HEADER` bytes.
     """
+    data = bytes(data[:HEADER])
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         return "image/png"
     if data.startswith(b"\xff\xd8\xff"):
@@ -62,11 +67,22 @@ def content_type_of(data: bytes) -> str | None:
         return "image/webp"
     if data[:6] in (b"GIF87a", b"GIF89a"):
         return "image/gif"
-    if data[:4] in (b"II*\0", b"MM\0*"):
+    if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):  # the last two are BigTIFF
         return "image/tiff"
     if data[4:8] == b"ftyp":
-        return _HEIF_BRANDS.get(data[8:12])
+        return _heif(data)
     return None
+
+
+def _heif(data: bytes) -> str | None:
+    """By its brands: ``mif1`` says HEIF only, and the compatible brands behind it which kind."""
+    end = min(int.from_bytes(data[:4], "big"), len(data))
+    brands = [data[8:12], *(data[at : at + 4] for at in range(16, end - 3, 4))]
+    main = _HEIF_BRANDS.get(brands[0])
+    if main != "image/heif":
+        return main
+    kinds = [_HEIF_BRANDS.get(brand) for brand in brands]
+    return next((kind for kind in ("image/avif", "image/heic") if kind in kinds), main)
 
 
 def read_image(path: str | PathLike[str]) -> TrainingImageFile:
@@ -80,15 +96,15 @@ def read_image(path: str | PathLike[str]) -> TrainingImageFile:
     file = Path(path)
     try:
         if not file.exists():
-            raise InvalidInputError(f"Training image {str(path)!r}: there is no such file.")
+            raise InvalidInputError(f"Training image {quoted(path)}: there is no such file.")
         if not file.is_file():
-            raise InvalidInputError(f"Training image {str(path)!r} is no file{' but a folder' * file.is_dir()}.")
+            raise InvalidInputError(f"Training image {quoted(path)} is no file{' but a folder' * file.is_dir()}.")
         _check_size(file.name, file.stat().st_size)
         data = file.read_bytes()
     except (OSError, ValueError) as problem:
         if isinstance(problem, InvalidInputError):
             raise
-        raise InvalidInputError(f"Training image {str(path)!r} cannot be read: {problem}.") from problem
+        raise InvalidInputError(f"Training image {quoted(path)} cannot be read: {_reason(problem)}.") from problem
     return image_of(file.name, data)
 
 
@@ -102,15 +118,20 @@ def image_of(name: str, data: bytes) -> TrainingImageFile:
     content_type = content_type_of(data)
     if content_type is None:
         what = "an SVG, which training does not take" if b"<svg" in data[:1024].lower() else "no image, by its content"
-        raise InvalidInputError(f"Training image {name!r} is {what}. Use PNG, JPEG or WebP.")
+        raise InvalidInputError(f"Training image {quoted(name)} is {what}. Use PNG, JPEG or WebP.")
     return TrainingImageFile(name, data, content_type)
+
+
+def _reason(problem: OSError | ValueError) -> str:
+    """Without the path, which the message has already and which may be long."""
+    return str(getattr(problem, "strerror", None) or problem)[:200]
 
 
 def _check_size(name: str, size: int) -> None:
     if size == 0:
-        raise InvalidInputError(f"Training image {name!r} is empty.")
+        raise InvalidInputError(f"Training image {quoted(name)} is empty.")
     if size > MAX_FILE:
         raise InvalidInputError(
-            f"Training image {name!r} has {size / 1e6:.1f} MB; at most {MAX_FILE / 1e6:.1f} MB go into one request "
-            "(6 MB when encoded). Make it smaller, or upload it as an asset and give its id."
+            f"Training image {quoted(name)} has {size / 1e6:.1f} MB; at most {MAX_FILE / 1e6:.1f} MB go into one "
+            "request (6 MB when encoded). Make it smaller, or upload it as an asset and give its id."
         )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from airflow_provider_scenario.client.endpoints import Endpoints
 from airflow_provider_scenario.client.errors import ServiceError
+from airflow_provider_scenario.client.quoting import quoted
 from airflow_provider_scenario.client.schemas import Asset, Upload
 from airflow_provider_scenario.client.transport import path
 
@@ -31,7 +32,7 @@ class Uploads(Endpoints):
         :param file_size: bytes of the whole file.
         :param parts: how many, at most 10 000; each but the last has 5 MB or more.
         """
-        asked = f"upload {file_name!r} in parts"
+        asked = f"upload {quoted(file_name)} in parts"
         body = {"contentType": content_type, "fileName": file_name, "fileSize": file_size, "kind": kind, "parts": parts}
         answer = self._transport.request("POST", path("uploads"), json=body, asked=asked, repeatable=True)
         return self._read(Upload, answer, "upload", asked)

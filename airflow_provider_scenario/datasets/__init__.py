@@ -1,9 +1,9 @@
 """What a model is trained with: datasets in folders and buckets, read, checked, and given to a model."""
 
-from airflow_provider_scenario.datasets.folder import Dataset, read_dataset
+from airflow_provider_scenario.datasets.folder import Dataset, check_kind, read_dataset
 from airflow_provider_scenario.datasets.images import DatasetImage, list_images
 from airflow_provider_scenario.datasets.listing import list_datasets
-from airflow_provider_scenario.datasets.metadata import resolve_pairs
+from airflow_provider_scenario.datasets.pairs import check_pairs, resolve_pairs
 from airflow_provider_scenario.datasets.settings import check_preset
 from airflow_provider_scenario.datasets.upload import attach
 
@@ -11,6 +11,8 @@ __all__ = [
     "Dataset",
     "DatasetImage",
     "attach",
+    "check_kind",
+    "check_pairs",
     "check_preset",
     "list_datasets",
     "list_images",

@@ -5,7 +5,8 @@ A dataset: a folder with images, their captions, pairs of them, and how they wan
 ``*.png``, ``*.jpg`` …    the images; for ``elevenlabs-voice`` recordings (``*.mp3``, ``*.wav`` …)
 ``<stem>.txt``            the caption of the image with this stem, as kohya and musubi trainers have it
 ``metadata.jsonl``        captions as Hugging Face's imagefolder has them: ``{"file_name": …, "text": …}`` a line; and
-                          pairs for the edit types: ``{"source": …, "target": …, "instruction": …}`` by file name
+                          pairs for the edit types: ``{"source": …, "target": …, "instruction": …}`` by file name,
+                          where the instruction may be left out
 ``training.yaml``         (``.yml``, ``.json``) training parameters in either spelling, and ``name``, ``type``,
                           ``short_description``, ``preset``
 ========================  ==============================================================================================
@@ -23,7 +24,8 @@ from os import PathLike
 from typing import Any
 
 from airflow_provider_scenario.client.errors import InvalidInputError
-from airflow_provider_scenario.client.trainers import MAX_IMAGES
+from airflow_provider_scenario.client.quoting import quoted, shortened
+from airflow_provider_scenario.client.trainers import TRAINERS
 from airflow_provider_scenario.datasets import metadata
 from airflow_provider_scenario.datasets.images import DatasetImage, list_images
 from airflow_provider_scenario.datasets.media import IMAGES, RECORDINGS
@@ -40,7 +42,8 @@ class Dataset:
     What a model is to learn from, checked.
 
     :param images: what is learned from.
-    :param pairs: ``source``, ``target`` (names of images) and ``instruction`` each; None leaves a model's pairs alone.
+    :param pairs: ``source``, ``target`` (names of images) and perhaps ``instruction`` each; None leaves a model's pairs
+        alone.
     :param parameters: training parameters of its ``training.yaml``, in the API's spelling.
     :param name: what ``training.yaml`` calls the model; ``type``, ``short_description``, ``preset`` are its too.
     :param source: the folder; None for a list.
@@ -65,7 +68,7 @@ def read_dataset(source: Any) -> Dataset:
     """
     Understand and check what an author calls ``images``, files included, before anything is sent.
 
-    Of each image only the start and the end are read.
+    Of an image mostly the start and the end are read; more of it where bytes follow the end of the picture.
 
     :param source: a folder as a path, an ``ObjectStoragePath`` or a URL such as ``s3://conn_id@bucket/folder``; or a
         list of files (either of those), of asset ids as ``{"asset_id": …}``, or of
@@ -75,7 +78,12 @@ def read_dataset(source: Any) -> Dataset:
     """
     if isinstance(source, str | PathLike) or hasattr(source, "protocol"):
         return read_folder(Location.of(source))
-    return Dataset(images=at_once(_with_caption, list_images(source)))
+    images = list_images(source)
+    try:
+        return Dataset(images=at_once(_with_caption, images))
+    except InvalidInputError as problem:
+        wrong, kind = str(problem), type(problem)
+    raise kind(shortened(wrong))
 
 
 def read_folder(folder: Location) -> Dataset:
@@ -83,15 +91,16 @@ def read_folder(folder: Location) -> Dataset:
     refuse_templates("The path of the dataset", folder.text)
     try:
         _, files = folder.listed()
-    except StorageError:
-        raise
+    except StorageError as problem:
+        raise StorageError(shortened(str(problem))) from None
     except InvalidInputError as problem:
-        raise InvalidInputError(f"images is {problem} Give a folder or a list of files.") from None
+        wrong = shortened(str(problem))
+        raise InvalidInputError(f"images is {wrong} Give a folder or a list of files.") from None
     try:
         return _read(folder, files)
     except InvalidInputError as problem:
         wrong, kind = str(problem), type(problem)
-    raise kind(f"Dataset {folder.text!r}: {wrong}")
+    raise kind(f"Dataset {quoted(folder.text, 300)}: {shortened(wrong)}")
 
 
 def read_settings(files: Iterable[Location]) -> Settings:
@@ -146,14 +155,13 @@ def _images(files: list[Location]) -> list[Location]:
             "it is a folder without images; looked for "
             f"{', '.join(sorted(IMAGES))}, and for recordings {', '.join(sorted(RECORDINGS))}."
         )
-    if len(images) > MAX_IMAGES and any(file.suffix in IMAGES for file in images):
-        raise InvalidInputError(f"it has {len(images)} images; a dataset takes at most {MAX_IMAGES}.")
     stems: dict[str, str] = {}
     for image in images:
         check_text("the name of an image", image.name)
         if image.stem in stems:
             raise InvalidInputError(
-                f"{stems[image.stem]!r} and {image.name!r} have the same stem: a caption could be either's. Rename one."
+                f"{quoted(stems[image.stem])} and {quoted(image.name)} have the same stem: "
+                "a caption could be either's. Rename one."
             )
         stems[image.stem] = image.name
     return images
@@ -168,23 +176,26 @@ def _texts(files: list[Location], images: list[Location]) -> dict[str, Location]
             continue
         if text.stem not in stems:
             raise InvalidInputError(
-                f"{text.name!r} is a caption without an image: there is no image {text.stem!r} beside it."
+                f"{quoted(text.name)} is a caption without an image: there is no image {quoted(text.stem)} beside it."
             )
         if text.stem in texts:
-            raise InvalidInputError(f"{texts[text.stem].name!r} and {text.name!r} are one image's caption; keep one.")
+            raise InvalidInputError(
+                f"{quoted(texts[text.stem].name)} and {quoted(text.name)} are one image's caption; keep one."
+            )
         texts[text.stem] = text
     return texts
 
 
 def _caption_in(text: Location) -> str | None:
-    return metadata.check_caption(repr(text.name), text.read_text(metadata.MAX_CAPTION))
+    return metadata.check_caption(quoted(text.name), text.read_text(metadata.MAX_CAPTION))
 
 
 def _one_caption(image: Location, texts: dict[str, str | None], noted: dict[str, str | None]) -> str | None:
     text, note = texts.get(image.stem), noted.get(image.name)
     if text and note and text != note:
         raise InvalidInputError(
-            f"{image.name!r} has one caption in {image.stem + '.txt'!r} and another in {metadata.FILE_NAME}; keep one."
+            f"{quoted(image.name)} has one caption in {quoted(image.stem + '.txt')} and another in "
+            f"{metadata.FILE_NAME}; keep one."
         )
     return text or note
 
@@ -193,7 +204,8 @@ def _check_one_kind(images: list[DatasetImage]) -> None:
     kinds = {image.is_recording: image.name for image in images}
     if len(kinds) > 1:
         raise InvalidInputError(
-            f"it has images ({kinds[False]!r}) and recordings ({kinds[True]!r}); a model learns from one of them."
+            f"it has images ({quoted(kinds[False])}) and recordings ({quoted(kinds[True])}); "
+            "a model learns from one of them."
         )
 
 
@@ -203,3 +215,23 @@ def _with_caption(image: DatasetImage) -> DatasetImage:
         return checked
     text = checked.path.beside(f"{checked.path.stem}.txt")
     return replace(checked, caption=_caption_in(text) if text.exists() else None)
+
+
+def check_kind(dataset: Dataset, model_type: str | None) -> None:
+    """
+    Check that a model learns from what the dataset holds: a voice from recordings, an image type from pictures.
+
+    Says nothing of a type that is not known here, and of assets, whose kind only Scenario knows.
+
+    :raises InvalidInputError: names the first file that is of the other kind.
+    """
+    trainer = TRAINERS.get(model_type) if isinstance(model_type, str) else None
+    if trainer is None or trainer.dataset == "concepts":
+        return
+    hears = trainer.dataset == "audio"
+    for image in dataset.images:
+        if image.content_type is not None and image.is_recording != hears:
+            what, takes = ("a recording", "images") if image.is_recording else ("an image", "recordings")
+            raise InvalidInputError(
+                f"{quoted(image.name)} is {what}; {model_type} learns from {takes}. Nothing was sent."
+            )

@@ -9,9 +9,12 @@ from os import PathLike
 from typing import Any
 
 from airflow_provider_scenario.client.errors import InvalidInputError
+from airflow_provider_scenario.client.ids import wrong_with_id
 from airflow_provider_scenario.client.images import MAX_FILE
-from airflow_provider_scenario.client.trainers import MAX_IMAGES
-from airflow_provider_scenario.datasets.media import HEAD, TAIL, check_media
+from airflow_provider_scenario.client.quoting import quoted, shortened
+from airflow_provider_scenario.client.values import shown
+from airflow_provider_scenario.datasets.media import check_media
+from airflow_provider_scenario.datasets.values import check_text
 from airflow_provider_scenario.storage import Location, StorageError
 
 _FIELDS = ("path", "asset_id", "name", "caption")
@@ -50,18 +53,14 @@ class DatasetImage:
 
     def checked(self) -> DatasetImage:
         """
-        The same image, looked at: its size is known, its start and its end have been read.
+        The same image, looked at: its size is known, its start and, where that matters, its end have been read.
 
         :raises InvalidInputError: it is missing, empty, no image, or cut off.
         """
         if self.path is None:
             return self
         path = self.path.measured()
-        size = path.size or 0
-        whole = path.read(0, size) if 0 < size <= HEAD + TAIL else b""
-        head = whole[:HEAD] or (path.read(0, HEAD) if size else b"")
-        tail = whole[-TAIL:] or (path.read(max(0, size - TAIL), size) if size else b"")
-        return replace(self, path=path, content_type=check_media(path.name, size, head, tail))
+        return replace(self, path=path, content_type=check_media(path.name, path.size or 0, path.read))
 
     def read(self) -> bytes:
         """
@@ -71,11 +70,11 @@ class DatasetImage:
         :raises StorageError: it has grown since.
         """
         if self.path is None:
-            raise InvalidInputError(f"Training image {self.name!r} is an asset: there is no file to read.")
+            raise InvalidInputError(f"Training image {quoted(self.name)} is an asset: there is no file to read.")
         data = self.path.read(0, MAX_FILE + 1)
         if len(data) > MAX_FILE:
-            raise StorageError(f"Training image {self.name!r} has grown since it was checked.")
-        check_media(self.path.name, len(data), data[:HEAD], data[-TAIL:])
+            raise StorageError(f"Training image {quoted(self.name)} has grown since it was checked.")
+        check_media(self.path.name, len(data), lambda start, end: data[start:end])
         return data
 
 
@@ -83,39 +82,58 @@ def list_images(images: Any) -> list[DatasetImage]:
     """
     Check a list of images without looking at any file, which may lie on another machine than the DAG file.
 
-    :raises InvalidInputError: no image, more than 50, a name twice, or an item that is none of the forms.
+    How many a dataset may have, only Scenario knows: it depends on the plan.
+
+    :raises InvalidInputError: no image, a name twice, or an item that is none of the forms.
     """
-    if isinstance(images, str | Mapping) or not isinstance(images, Iterable):
-        raise InvalidInputError(f"images is {images!r}; give a folder, or a list of files or asset ids.")
-    dataset = [_image(item, position) for position, item in enumerate(images, start=1)]
+    if isinstance(images, str | bytes | Mapping) or not isinstance(images, Iterable):
+        raise InvalidInputError(f"images is {shown(images)}; give a folder, or a list of files or asset ids.")
+    dataset = [_image(item, f"images[{position}]") for position, item in enumerate(images, start=1)]
     if not dataset:
-        raise InvalidInputError(f"images is empty; give 1 to {MAX_IMAGES} images (5 to 15 are best).")
-    if len(dataset) > MAX_IMAGES:
-        raise InvalidInputError(f"images has {len(dataset)} images; a dataset takes at most {MAX_IMAGES}.")
+        raise InvalidInputError("images is empty; give at least one image (5 to 15 are best).")
     twice = sorted(name for name, count in Counter(image.name for image in dataset).items() if count > 1)
     if twice:
         raise InvalidInputError(
-            f"images has the name {', '.join(map(repr, twice))} more than once; give each image a 'name' of its own, "
-            "which is how a retry tells what is there already."
+            f"images has the name {shortened(', '.join(map(repr, twice)), 500)} more than once; give each image a "
+            "'name' of its own, which is how a retry tells what is there already."
         )
     return dataset
 
 
-def _image(item: Any, position: int) -> DatasetImage:
-    if isinstance(item, str | PathLike) or hasattr(item, "protocol"):
+def _image(item: Any, where: str) -> DatasetImage:
+    if _is_path(item):
         item = {"path": item}
-    where = f"images[{position}]"
     if not isinstance(item, Mapping):
-        raise InvalidInputError(f"{where} is {item!r}; give a file path or a dict with 'path' or 'asset_id'.")
-    unknown = set(item) - set(_FIELDS)
+        raise InvalidInputError(f"{where} is {shown(item)}; give a file path or a dict with 'path' or 'asset_id'.")
+    unknown = [key for key in item if key not in _FIELDS]
     if unknown:
-        raise InvalidInputError(f"{where} has {', '.join(map(repr, sorted(unknown)))}; known: {', '.join(_FIELDS)}.")
+        named = shortened(", ".join(sorted(map(repr, unknown))), 300)
+        raise InvalidInputError(f"{where} has {named}; known: {', '.join(_FIELDS)}.")
     path, asset_id, caption = item.get("path"), item.get("asset_id"), item.get("caption")
-    if bool(path) == bool(asset_id):
-        raise InvalidInputError(f"{where} is {dict(item)!r}; give either 'path' or 'asset_id'.")
+    if (path in (None, "")) == (asset_id in (None, "")):
+        raise InvalidInputError(f"{where} is {shown(dict(item))}; give either 'path' or 'asset_id'.")
     if caption is not None and not isinstance(caption, str):
-        raise InvalidInputError(f"{where} has the caption {caption!r}; give text.")
-    if asset_id:
-        return DatasetImage(name=item.get("name") or asset_id, asset_id=asset_id, caption=caption)
+        raise InvalidInputError(f"{where} has the caption {shown(caption)}; give text.")
+    check_text(f"the caption of {where}", caption or "")
+    if asset_id not in (None, ""):
+        if wrong := wrong_with_id(asset_id):
+            raise InvalidInputError(f"{where} has an asset_id that {wrong}.")
+        return DatasetImage(name=_name(where, item.get("name"), asset_id), asset_id=asset_id, caption=caption)
+    if not _is_path(path):
+        raise InvalidInputError(f"{where} has the path {shown(path)}; give the path or URL of a file.")
     location = Location.of(path)
-    return DatasetImage(name=item.get("name") or location.name, path=location, caption=caption)
+    return DatasetImage(name=_name(where, item.get("name"), location.name), path=location, caption=caption)
+
+
+def _is_path(value: Any) -> bool:
+    return isinstance(value, str | PathLike) or hasattr(value, "protocol")
+
+
+def _name(where: str, given: Any, default: str) -> str:
+    if given is not None and not isinstance(given, str):
+        raise InvalidInputError(f"{where} has the name {shown(given)}; give text.")
+    name = given or default
+    if not name:
+        raise InvalidInputError(f"{where} is the path of a folder; give that of a file.")
+    check_text(f"the name of {where}", name)
+    return name

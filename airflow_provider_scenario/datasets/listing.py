@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 from airflow_provider_scenario.client.errors import InvalidInputError
+from airflow_provider_scenario.client.quoting import shortened
 from airflow_provider_scenario.datasets.folder import read_settings
 from airflow_provider_scenario.datasets.settings import Settings
 from airflow_provider_scenario.datasets.values import check_text, refuse_templates
@@ -41,7 +42,7 @@ def list_datasets(path: Any, *, inside: Any = None, missing_ok: bool = False, **
     except InvalidInputError as problem:
         if missing_ok:
             return []
-        raise InvalidInputError(f"list_datasets was given {problem}") from None
+        raise InvalidInputError(f"list_datasets was given {shortened(str(problem))}") from None
     for folder in folders:
         refuse_templates("list_datasets: the path of a dataset", folder.text)
         check_text("list_datasets: the path of a dataset", folder.text)

@@ -8,6 +8,7 @@ from io import StringIO
 from typing import Any, NamedTuple
 
 from airflow_provider_scenario.client.errors import InvalidInputError
+from airflow_provider_scenario.client.pairs import Edit, check_edits
 from airflow_provider_scenario.datasets.values import check_text, cut
 
 FILE_NAME = "metadata.jsonl"
@@ -23,7 +24,7 @@ _SIDES = {"source": ("source", "source_file_name"), "target": ("target", "target
 class Metadata(NamedTuple):
     """
     :param captions: file name → caption; None where the line gives none.
-    :param pairs: ``source``, ``target`` and ``instruction`` each, by file name; None where no line is a pair.
+    :param pairs: ``source``, ``target`` and perhaps ``instruction`` each, by file name; None where no line is a pair.
     """
 
     captions: dict[str, str | None]
@@ -40,17 +41,18 @@ def parse_metadata(text: str, names: Iterable[str]) -> Metadata:
     """
     there = set(names)
     captions: dict[str, str | None] = {}
-    pairs: list[dict[str, str]] = []
+    pairs: dict[str, dict[str, str]] = {}
     for where, line in _lines(text):
         if any(key in line for keys in _SIDES.values() for key in keys) or "instruction" in line:
-            pairs.append(_pair(where, line, there))
+            pairs[where] = _pair(where, line, there)
             continue
         name, caption = _caption(where, line)
         _check_there(where, "file_name", name, there)
         if name in captions and captions[name] != caption:
             raise InvalidInputError(f"{where}: {_shown(name)} has another caption on an earlier line; keep one.")
         captions[name] = caption
-    return Metadata(captions, pairs or None)
+    check_edits(Edit(where, **pair) for where, pair in pairs.items())
+    return Metadata(captions, list(pairs.values()) or None)
 
 
 def _lines(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -74,7 +76,7 @@ def _caption(where: str, line: Mapping[str, Any]) -> tuple[str, str | None]:
     if not isinstance(name, str) or not name:
         raise InvalidInputError(
             f"{where} has {_keys(line)}; a caption has 'file_name' and 'text', "
-            "a pair has 'source', 'target' and 'instruction'."
+            "a pair has 'source', 'target' and perhaps 'instruction'."
         )
     if caption is not None and not isinstance(caption, str):
         raise InvalidInputError(f"{where} has the text {_shown(caption)}; give text.")
@@ -101,51 +103,21 @@ def _pair(where: str, line: Mapping[str, Any], there: set[str]) -> dict[str, str
     for side, keys in _SIDES.items():
         given = [key for key in keys if key in line]
         if len(given) != 1 or not isinstance(line[given[0]], str):
-            raise InvalidInputError(f"{where} has {_keys(line)}; a pair has 'source', 'target' and 'instruction'.")
+            raise InvalidInputError(
+                f"{where} has {_keys(line)}; a pair has 'source', 'target' and perhaps 'instruction'."
+            )
         pair[side] = line[given[0]]
         _check_there(where, given[0], pair[side], there)
     instruction = line.get("instruction")
-    if not isinstance(instruction, str) or not instruction.strip():
-        raise InvalidInputError(f"{where} has the instruction {_shown(instruction)}; say what changes.")
-    return {**pair, "instruction": check_caption(f"{where} has an instruction that", instruction) or ""}
+    if instruction is not None and not isinstance(instruction, str):
+        raise InvalidInputError(f"{where} has the instruction {_shown(instruction)}; give text, or leave it out.")
+    checked = check_caption(f"{where} has an instruction that", instruction or "")
+    return {**pair, "instruction": checked} if checked else pair
 
 
 def _check_there(where: str, key: str, name: str, there: set[str]) -> None:
     if name not in there:
         raise InvalidInputError(f"{where} has {key} {_shown(name)}, and there is no such image in the folder.")
-
-
-def resolve_pairs(pairs: Any, ids: Mapping[str, str]) -> list[dict[str, str]]:
-    """
-    Turn pairs of image names into pairs of ids.
-
-    :param pairs: ``[{"source": …, "target": …, "instruction": …}]``, each side an image's name or asset id.
-    :param ids: name → id of every image of the model.
-    :raises InvalidInputError: a side is no image of the model, or the instruction is missing.
-    """
-    if isinstance(pairs, str | Mapping) or not isinstance(pairs, Iterable):
-        raise InvalidInputError(f"pairs is {pairs!r}; give a list of {{'source', 'target', 'instruction'}}.")
-    known = {**{id_: id_ for id_ in ids.values()}, **ids}
-    resolved = []
-    for position, pair in enumerate(pairs, start=1):
-        if not isinstance(pair, Mapping) or set(pair) != {"source", "target", "instruction"}:
-            raise InvalidInputError(f"pairs[{position}] is {pair!r}; give 'source', 'target' and 'instruction'.")
-        for side in ("source", "target"):
-            if pair[side] not in known:
-                raise InvalidInputError(
-                    f"pairs[{position}] has {side} {pair[side]!r}, which is no image of this model; "
-                    f"images: {', '.join(sorted(ids))}."
-                )
-        if not isinstance(pair["instruction"], str) or not pair["instruction"].strip():
-            raise InvalidInputError(f"pairs[{position}] has the instruction {pair['instruction']!r}; say what changes.")
-        resolved.append(
-            {
-                "source_id": known[pair["source"]],
-                "target_id": known[pair["target"]],
-                "instruction": pair["instruction"],
-            }
-        )
-    return resolved
 
 
 def _keys(line: Mapping[str, Any]) -> str:

@@ -13,8 +13,10 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, TypeVar
 
 from airflow_provider_scenario.client.errors import InvalidInputError, RequestRefusedError, ServiceError
+from airflow_provider_scenario.client.quoting import quoted
 from airflow_provider_scenario.client.trainers import MAX_IMAGES, TRAINERS
-from airflow_provider_scenario.datasets.metadata import resolve_pairs
+from airflow_provider_scenario.client.values import shown
+from airflow_provider_scenario.datasets.pairs import check_pairs, resolve_pairs
 from airflow_provider_scenario.datasets.settings import check_preset
 
 if TYPE_CHECKING:
@@ -76,9 +78,11 @@ def attach(
     there = {image.name or image.id: image.id for image in model.training_images}
     captions = {image.id: image.description for image in model.training_images}
     missing = [image for image in dataset.images if not _is_there(image, there)]
-    _check_room(model, len(missing))
+    _warn_of_many(model, len(missing), log)
     if dataset.pairs is not None:
-        resolve_pairs(dataset.pairs, there | {image.name: image.name for image in missing})
+        resolve_pairs(dataset.pairs, there | {image.name: _provisional_id(image) for image in missing})
+        for warning in check_pairs(dataset.pairs):
+            log.warning("%s", warning)
 
     assets = [image.asset_id for image in missing if image.asset_id]
     if assets:
@@ -114,7 +118,7 @@ def check_threads(threads: int) -> None:
     :raises InvalidInputError: it is no number from 1 to 32.
     """
     if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= 32:
-        raise InvalidInputError(f"threads is {threads!r}; give a whole number from 1 to 32.")
+        raise InvalidInputError(f"threads is {shown(threads)}; give a whole number from 1 to 32.")
 
 
 def _whole(client: ScenarioClient, model: Model | str) -> Model:
@@ -129,13 +133,19 @@ def _is_there(image: DatasetImage, there: Mapping[str, str]) -> bool:
     return image.asset_id in there.values() if image.asset_id else image.name in there
 
 
-def _check_room(model: Model, new: int) -> None:
+def _provisional_id(image: DatasetImage) -> str:
+    """Unlike any other image's name or id: a file has no id before it is sent."""
+    return image.asset_id or f"\0{image.name}"
+
+
+def _warn_of_many(model: Model, new: int, log: Logger) -> None:
     trainer = TRAINERS.get(model.type or "")
     have = len(model.training_images)
-    if have + new > MAX_IMAGES and not (trainer and trainer.dataset == "audio"):
-        raise InvalidInputError(
-            f"images adds {new} to the {have} training images of {model.id}; a dataset takes at most {MAX_IMAGES}. "
-            "Nothing was sent."
+    if new and have + new > MAX_IMAGES and not (trainer and trainer.dataset == "audio"):
+        log.warning(
+            "Adding %d to the %d training images of %s: a dataset may take at most %d, or fewer by the plan; Scenario "
+            "decides.",
+            *(new, have, model.id, MAX_IMAGES),
         )
 
 
@@ -155,7 +165,7 @@ def _upload(
 def _upload_in_parts(client: ScenarioClient, image: DatasetImage, stop: threading.Event) -> str:
     """A file too big for one request, never made smaller: as an asset of the same name, one part at a time."""
     if image.path is None:
-        raise InvalidInputError(f"Training image {image.name!r} is no file.")
+        raise InvalidInputError(f"Training image {quoted(image.name)} is no file.")
     part_size = max(PART, -(-image.size // MOST_PARTS))
     upload = client.create_upload(
         file_name=image.name,
@@ -187,12 +197,12 @@ def _imported(client: ScenarioClient, upload_id: str, image: DatasetImage, stop:
             return upload.entity_id
         if upload.status == "failed":
             raise RequestRefusedError(
-                f"Scenario refused the file {image.name!r}: {upload.error_message or 'it does not say why'}. "
+                f"Scenario refused the file {quoted(image.name)}: {upload.error_message or 'it does not say why'}. "
                 "It is not in the dataset."
             )
         if time.monotonic() >= deadline:
             raise ServiceError(
-                f"Uploaded {image.name!r}, and after {PATIENCE:g} s Scenario has not imported it "
+                f"Uploaded {quoted(image.name)}, and after {PATIENCE:g} s Scenario has not imported it "
                 f"(upload {upload_id} is {upload.status!r}).",
                 maybe_done=False,
             )

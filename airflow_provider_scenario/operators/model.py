@@ -12,7 +12,7 @@ from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.model_fields import check_epoch, check_field
 from airflow_provider_scenario.client.values import check_text, check_texts, shown
-from airflow_provider_scenario.datasets import attach, check_preset, list_images, read_dataset
+from airflow_provider_scenario.datasets import attach, check_kind, check_pairs, check_preset, list_images, read_dataset
 from airflow_provider_scenario.datasets.upload import check_threads
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
 from airflow_provider_scenario.operators.base import ScenarioOperator, refuse_secrets_in_dag_file
@@ -290,10 +290,11 @@ class ScenarioAddTrainingImagesOperator(ScenarioOperator):
     :param model_id: id of a model (templated).
     :param images: a folder (path, ``ObjectStoragePath`` or URL such as ``s3://conn_id@bucket/folder``) with images,
         captions and pairs, see :mod:`airflow_provider_scenario.datasets.folder`; or a list of files, of
-        ``{"path": …, "name": …, "caption": …}`` or of ``{"asset_id": …, "caption": …}``; at most 50 in all. A ``.txt``
-        of the same stem beside a file is its caption; without one the service captions the image itself (templated).
-    :param pairs: for edit types, ``[{"source": …, "target": …, "instruction": …}]`` by image name or asset id; replaces
-        the model's pairs. Default: those of the folder's ``metadata.jsonl``, if there are any (templated).
+        ``{"path": …, "name": …, "caption": …}`` or of ``{"asset_id": …, "caption": …}``. A ``.txt`` of the same stem
+        beside a file is its caption; without one the service captions the image itself (templated).
+    :param pairs: for edit types, ``[{"source": …, "target": …, "instruction": …}]`` by image name or asset id, where
+        the instruction may be left out; replaces the model's pairs. Default: those of the folder's ``metadata.jsonl``,
+        if there are any (templated).
     :param preset: what the service's own captions look at: ``default``, ``style`` or ``subject`` (templated).
     :param threads: files on their way at once. Default: 8.
     :param scenario_conn_id: connection of type ``scenario``. Default: ``scenario_default``.
@@ -327,6 +328,8 @@ class ScenarioAddTrainingImagesOperator(ScenarioOperator):
             check_preset(preset)
         if isinstance(images, list | tuple) and known(images):
             list_images(images)
+        if pairs is not None and known(pairs):
+            check_pairs(pairs)
 
     def execute(self, context: Context) -> list[str]:
         """Check all, then send what is missing."""
@@ -335,11 +338,13 @@ class ScenarioAddTrainingImagesOperator(ScenarioOperator):
             check_preset(self.preset)
             dataset = read_dataset(self.images)
             if self.pairs is not None:
+                check_pairs(self.pairs)
                 dataset = replace(dataset, pairs=list(self.pairs))
             asked = {"model_id": self.model_id, "images": dataset.fingerprint, "pairs": self.pairs}
             Memory(context, self.task_id, asked).record(model_id=self.model_id)
             model = self.hook.client.get_model(self.model_id)
             self.show_model(context, model.id)
+            check_kind(dataset, model.type)
             ids = attach(self.hook.client, model, dataset, preset=self.preset, threads=self.threads, log=self.log)
             self.log.info("Model %r (%s) has the %d training images.", model.name, model.id, len(ids))
             return ids

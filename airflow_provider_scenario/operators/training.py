@@ -15,7 +15,15 @@ from airflow_provider_scenario.client.model_fields import check_field
 from airflow_provider_scenario.client.model_types import check_type
 from airflow_provider_scenario.client.trainers import check_parameters, check_ready, without_secrets
 from airflow_provider_scenario.client.values import camel_keys
-from airflow_provider_scenario.datasets import attach, check_preset, list_images, read_dataset
+from airflow_provider_scenario.datasets import (
+    attach,
+    check_kind,
+    check_pairs,
+    check_preset,
+    list_images,
+    read_dataset,
+    resolve_pairs,
+)
 from airflow_provider_scenario.datasets.upload import check_threads
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
 from airflow_provider_scenario.operators.base import ScenarioOperator, refuse_secrets_in_dag_file
@@ -277,8 +285,11 @@ class ScenarioTrainLoraOperator(TrainingOperator):
         for warning in self._check_plain():
             self.log.warning("%s", warning)
         dataset = read_dataset(self.images)
+        check_kind(dataset, self.type)
         if self.pairs is not None:
             dataset = replace(dataset, pairs=[dict(pair) for pair in self.pairs])
+        if dataset.pairs is not None:
+            resolve_pairs(dataset.pairs, {image.name: image.asset_id or image.name for image in dataset.images})
         parameters = {**camel_keys(dataset.parameters, "training"), **camel_keys(self.parameters, "parameters")}
         check_parameters(parameters, self.type)
         check_ready(
@@ -291,6 +302,7 @@ class ScenarioTrainLoraOperator(TrainingOperator):
             **{field: partial(check_field, field) for field in _CREATABLE},
             "preset": check_preset,
             "parameters": lambda value: check_parameters(value, self.type if known(self.type) else None),
+            "pairs": check_pairs,
             "max_creative_units": price_limit,
         }
         for field, check in checks.items():

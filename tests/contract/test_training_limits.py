@@ -76,7 +76,7 @@ class Service:
         """The id of the model of a type, as if it had never been trained."""
         model_id = self.model_ids[model_type]
         model = self.emulator.state.models[model_id]
-        model.status, model.parameters = "new", {}
+        model.status, model.parameters, model.job = "new", {}, None
         return model_id
 
     @property

@@ -34,6 +34,13 @@ def image(name: str) -> TrainingImageFile:
         (b"\0\0\0\x20ftypavif", "image/avif"),
         (b"\0\0\0\x20ftypheic", "image/heic"),
         (b"\0\0\0\x20ftypmif1", "image/heif"),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "image/heic"),
+        (b"\0\0\0\x1cftypmsf1\0\0\0\0msf1hevcmif1", "image/heic"),
+        (b"\0\0\0\x1cftypmif1\0\0\0\0mif1miafavif", "image/avif"),
+        (b"\0\0\0\x14ftypmif1\0\0\0\0mif1heic", "image/heif"),  # behind the box
+        (b"\0\0\0\x18ftypmp42\0\0\0\0mp42heic", None),
+        (b"II+\0\x08", "image/tiff"),
+        (b"MM\0+\0", "image/tiff"),
         (b"\0\0\0\x20ftypmp42", None),
         (b"RIFF\x24\0\0\0WAVEfmt ", None),
         (b"%PDF-1.7", None),

@@ -175,13 +175,32 @@ class TestErrors:
             attach(client, new_model(client), dataset, log=LOG)
         assert emulator.counts()["images"] == 0
 
-    def test_too_many_are_told_before_anything_is_sent(self, emulator, client):
+    def test_of_more_than_fifty_the_service_decides(self, emulator, client, caplog):
         model, storage = new_model(client), CountingStorage()
         attach(client, model, storage.dataset(40), log=LOG)
+        assert "at most 50" not in caplog.text
         more = Dataset(images=[replace(image, name=f"x{image.name}") for image in storage.dataset(11).images])
-        with pytest.raises(InvalidInputError, match="adds 11 to the 40 training images"):
+        with pytest.raises(PlanCeilingError):
             attach(client, model.id, more, log=LOG)
-        assert emulator.counts()["images"] == 40
+        assert f"Adding 11 to the 40 training images of {model.id}: a dataset may take at most 50" in caplog.text
+        emulator.set(add_training_image=100)
+        attach(client, model.id, more, log=LOG)
+        assert emulator.counts()["images"] == 51
+
+    def test_more_than_fifty_recordings_need_no_warning(self, emulator, client, caplog, tmp_path):
+        emulator.set(add_training_image=100)
+        recordings = read_dataset(write_files(tmp_path, {f"{n}.wav": WAV for n in range(51)}))
+        attach(client, new_model(client, "elevenlabs-voice"), recordings, log=LOG)
+        assert emulator.counts()["images"] == 51
+        assert "at most" not in caplog.text
+
+    def test_twenty_six_pairs_pass_with_a_warning(self, emulator, client, caplog):
+        emulator.set(add_training_image=100)
+        pairs = [{"source": f"{n}.png", "target": f"{n + 26}.png"} for n in range(26)]
+        model = new_model(client, "flux.2-dev-edit-lora")
+        attach(client, model, replace(CountingStorage().dataset(52), pairs=pairs), log=LOG)
+        assert len(emulator.model(model.id)["trainingImagePairs"]) == 26
+        assert "a dataset may take at most 50" in caplog.text
 
     def test_a_file_that_was_spoilt_since_it_was_checked_is_told(self, emulator, client):
         storage = CountingStorage()

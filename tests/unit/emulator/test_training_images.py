@@ -142,6 +142,11 @@ def test_members_of_a_pair_must_be_training_images_of_the_model(api):
         (b'<?xml version="1.0"?><svg xmlns="x">', "image/svg+xml"),
         (b"ID3\x03", "audio/mpeg"),
         (b"%PDF-1.7", None),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "image/heic"),
+        (b"\0\0\0\x10ftypisom\0\0\0\0hdlr\0\0\0\0\0\0\0\0vide", "video/mp4"),
+        (b"\0\0\0\x10ftypisom\0\0\0\0hdlr\0\0\0\0\0\0\0\0soun", "audio/m4a"),
+        (b"\xff\xf1\x50\x80", "audio/aac"),
+        (b"\xff\xff\xff\xff", None),
     ],
 )
 def test_a_format_is_told_from_the_first_bytes(content, mime_type):

@@ -137,8 +137,7 @@ class TestAddImages:
     @pytest.mark.parametrize(
         ("images", "said"),
         [
-            ([], "images is empty; give 1 to 50"),
-            ([f"{n}.png" for n in range(51)], "images has 51 images; a dataset takes at most 50"),
+            ([], "images is empty; give at least one"),
             (["a/x.png", "b/x.png"], "the name 'x.png' more than once"),
             ([{"path": "x.png", "capton": "y"}], r"images\[1\] has 'capton'; known: path, asset_id, name, caption"),
             ([{"name": "x"}], "give either 'path' or 'asset_id'"),
@@ -197,6 +196,46 @@ class TestAddImages:
                 pairs=[{"source": "01-mountains.jpg", "target": "nope.jpg", "instruction": "x"}],
             )
         assert emulator.counts()["images"] == 0
+
+    @pytest.mark.parametrize(
+        ("pairs", "said"),
+        [
+            (5, "pairs is 5; give a list"),
+            ([{"source": "a.jpg"}], r"pairs\[1\] is"),
+            ([{"source": "a.jpg", "target": "a.jpg"}], "as its source and as its target"),
+            ([{"source": "a.jpg", "target": "b.jpg"}] * 2, r"pairs\[2\] is given twice"),
+        ],
+    )
+    def test_bad_pairs_are_told_when_the_dag_is_parsed_and_when_a_template_brings_them(
+        self, emulator, context, datasets, pairs, said
+    ):
+        fields = {"task_id": "images", "model_id": "model_1", "images": str(datasets / "ink-style")}
+        with pytest.raises(InvalidInputError, match=said):
+            ScenarioAddTrainingImagesOperator(**fields, pairs=pairs)
+        operator = ScenarioAddTrainingImagesOperator(**fields, pairs="{{ params.pairs }}")
+        operator.pairs = pairs
+        before = emulator.requests()
+        with pytest.raises(AirflowFailException, match=said):
+            operator.execute(context)
+        assert emulator.requests() == before
+
+    @pytest.mark.parametrize(
+        ("type_", "name", "said"),
+        [
+            ("elevenlabs-voice", "a.jpg", r"'a\.jpg' is an image; elevenlabs-voice learns from recordings"),
+            ("flux.2-dev-lora", "a.mp3", r"'a\.mp3' is a recording; flux\.2-dev-lora learns from images"),
+        ],
+    )
+    def test_files_of_the_other_kind_are_told_before_anything_is_sent(
+        self, emulator, context, datasets, tmp_path, type_, name, said
+    ):
+        picture = next((datasets / "ink-style").glob("*.jpg")).read_bytes()
+        (tmp_path / name).write_bytes(picture if name.endswith("jpg") else b"ID3\4" + bytes(100))
+        model_id = create(context, type=type_)
+        with pytest.raises(AirflowFailException, match=said):
+            add_images(context, model_id=model_id, images=str(tmp_path))
+        assert emulator.counts()["images"] == 0
+        assert "POST /v1/models/{modelId}/training-images" not in emulator.ledger()["requests"]
 
     def test_an_unknown_model_is_told(self, emulator, context, datasets):
         with pytest.raises(AirflowFailException, match="model_nope"):
