@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
 from airflow_provider_scenario.client.errors import InvalidInputError
+from airflow_provider_scenario.client.values import is_number, shown
 
 LONGEST_SHOWN = 300
 """Characters of what was asked, or of a value, in a message."""
@@ -61,11 +61,10 @@ def _one_text(field: str, value: object) -> str:
             raise InvalidInputError(
                 f"{field} is text that is not valid Unicode, it has half of a surrogate pair in it. Nothing was sent."
             )
-        case int() | float() if math.isfinite(value):
+        case int() | float() if is_number(value):
             return str(value)
     raise InvalidInputError(
-        f"{field} is {cut(repr(value))}: give text, a number, true or false, a date, or a list of these. Nothing was "
-        "sent."
+        f"{field} is {shown(value)}: give text, a number, true or false, a date, or a list of these. Nothing was sent."
     )
 
 

@@ -21,7 +21,8 @@ from airflow_provider_scenario.client.trainers import (
     shown,
     without_secrets,
 )
-from airflow_provider_scenario.datasets import read_dataset
+from airflow_provider_scenario.client.values import check_text, number_in
+from airflow_provider_scenario.datasets import check_pairs, read_dataset
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
 from airflow_provider_scenario.operators.base import ScenarioOperator, refuse_secrets_in_dag_file
 
@@ -35,6 +36,7 @@ TEMPORARY_NAME = "cost estimate (Airflow)"
 _READ = ("name", "type", "images", "parameters", "pairs", "concepts", "model_id")
 # Ids of images that may not be uploaded yet have no price.
 _NOT_SENT = ("sampleSourceImages",)
+_MOST_IMAGES = 1_000_000  # a larger number is a mistake, and no query holds one of any size
 # ``on_kill`` has about five seconds until SIGKILL.
 _KILL_TIMEOUT = (1.0, 3.0)
 
@@ -223,7 +225,7 @@ class ScenarioEstimateTrainingCostOperator(ScenarioOperator):
             ).creative_units_cost
         except (RequestRefusedError, NotFoundError) as error:
             raise type(error)(
-                f"Scenario names no price for the training {shown(training.name)} ({training.type}): {error}"
+                f"Scenario names no price for the training {shown(training.name)} ({shown(training.type)}): {error}"
             ) from error
 
     def _delete_temporary(self, client: ScenarioClient) -> None:
@@ -248,6 +250,10 @@ def check_training(item: Any) -> None:
     for key in item:
         _check_spelling(key)
     model_type, images, concepts = item.get("type"), item.get("images"), item.get("concepts")
+    if item.get("name") is not None:
+        check_text("name", item["name"])
+    if item.get("pairs") is not None:
+        check_pairs(item["pairs"])
     if "model_id" in item:
         check_id("model_id", item["model_id"])
         if model_type is not None:
@@ -265,9 +271,10 @@ def check_training(item: Any) -> None:
             )
     elif "model_id" not in item and images is None:
         raise InvalidInputError("it has no 'images'; give their number, a folder or a list.")
-    if (count := _count(images)) is not None:
+    count = _count(images)
+    if count is not None and count <= _MOST_IMAGES:
         check_dataset_size(count, model_type=model_type)
-    elif isinstance(images, bool | float):
+    elif count is not None or isinstance(images, bool | float):
         raise InvalidInputError(f"images is {shown(images)}; give their number, a folder or a list.")
 
 
@@ -281,8 +288,7 @@ def _check_spelling(key: Any) -> None:
 
 def _count(images: Any) -> int | None:
     """A number of images, also one that a template has made text of; None for a dataset."""
-    if isinstance(images, str) and images.isascii() and images.isdigit():
-        return int(images)
+    images = number_in(images)
     return images if isinstance(images, int) and not isinstance(images, bool) else None
 
 

@@ -160,7 +160,7 @@ class ScenarioTrainingSensor(RendersOnlyDagFile, BaseSensorOperator):
             raise InvalidInputError("model_id and job_id are both empty; give at least one of them.")
         for name in ("model_id", "job_id"):
             value = getattr(self, name)
-            if value and (known(value) or not only_known):
+            if value not in (None, "") and (known(value) or not only_known):
                 check_id(name, value)
 
 

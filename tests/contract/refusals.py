@@ -288,7 +288,7 @@ def _estimate(_: World) -> dict[str, Any]:
 
 
 def _estimate_edit(_: World) -> dict[str, Any]:
-    pairs = [{"source": INK[0].name, "target": INK[1].name}] * 2
+    pairs = [{"source": INK[at].name, "target": INK[1 - at].name} for at in (0, 1)]
     return {"trainings": [{"type": "flux.2-dev-edit-lora", "images": [str(image) for image in INK], "pairs": pairs}]}
 
 
