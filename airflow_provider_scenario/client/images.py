@@ -28,6 +28,8 @@ MAX_FILE = (MAX_REQUEST - ENVELOPE) // 4 * 3
 HEADER = 512
 """Bytes at the start of a file that tell its kind: a HEIF lists in some 100 what it is compatible with."""
 
+_BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # bytes of the header behind "BM", which alone is too short a mark
+
 _HEIF_BRANDS = (
     {b"avif": "image/avif", b"avis": "image/avif"}
     | dict.fromkeys((b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis"), "image/heic")
@@ -69,6 +71,8 @@ def content_type_of(data: bytes) -> str | None:
         return "image/gif"
     if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):  # the last two are BigTIFF
         return "image/tiff"
+    if data[:2] == b"BM" and int.from_bytes(data[14:18], "little") in _BMP_HEADERS:
+        return "image/bmp"
     if data[4:8] == b"ftyp":
         return _heif(data)
     return None
@@ -89,7 +93,7 @@ def read_image(path: str | PathLike[str]) -> TrainingImageFile:
     """
     Read a training image.
 
-    :param path: of a PNG, JPEG, WebP, GIF, AVIF, TIFF or HEIC file.
+    :param path: of a PNG, JPEG, WebP, GIF, AVIF, TIFF, BMP or HEIC file.
     :raises InvalidInputError: there is no such file, it cannot be read, is empty, is no image, or is too large to be
         sent in one request. Nothing was sent.
     """

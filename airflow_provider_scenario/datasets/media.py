@@ -8,7 +8,7 @@ from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.images import content_type_of
 from airflow_provider_scenario.client.quoting import quoted
 
-IMAGES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif", ".tif", ".tiff", ".heic", ".heif"})
+IMAGES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif", ".tif", ".tiff", ".bmp", ".heic", ".heif"})
 RECORDINGS = frozenset({".mp3", ".wav", ".m4a", ".flac", ".ogg", ".oga", ".opus", ".aac"})
 
 HEAD, TAIL = 64 * 1024, 4096

@@ -45,6 +45,8 @@ def mime_type(content: bytes) -> str | None:
             return found
     if content[:4] in (b"RIFF", b"RF64"):
         return {b"WEBP": "image/webp", b"WAVE": "audio/wav"}.get(content[8:12])
+    if content[:2] == b"BM" and content[6:10] == bytes(4) and content[15:18] == bytes(3):
+        return "image/bmp"
     if content[4:8] == b"ftyp":
         return _iso(content)
     if re.match(rb"\s*(<\?xml[^>]*>\s*)?<svg[\s>]", content[:1000]):

@@ -58,6 +58,7 @@ KINDS = {
     "mif1.avif": (iso(b"mif1", b"miaf", b"avif", handler=b"pict"), "image/avif"),
     "a.tiff": (picture("tiff"), "image/tiff"),
     "big.tif": (picture("tiff", big_tiff=True), "image/tiff"),
+    "a.bmp": (picture("bmp"), "image/bmp"),
     "a.heic": (iso(b"heic", b"mif1", handler=b"pict"), "image/heic"),
     "mif1.heic": (iso(b"mif1", b"heic", handler=b"pict"), "image/heic"),
     "burst.heic": (iso(b"msf1", b"hevc", b"mif1", handler=b"pict"), "image/heic"),

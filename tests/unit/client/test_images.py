@@ -40,6 +40,8 @@ def image(name: str) -> TrainingImageFile:
         (b"\0\0\0\x14ftypmif1\0\0\0\0mif1heic", "image/heif"),  # behind the box
         (b"\0\0\0\x18ftypmp42\0\0\0\0mp42heic", None),
         (b"II+\0\x08", "image/tiff"),
+        (b"BM" + bytes(12) + b"\x28\0\0\0", "image/bmp"),
+        (b"BMW and other cars", None),
         (b"MM\0+\0", "image/tiff"),
         (b"\0\0\0\x20ftypmp42", None),
         (b"RIFF\x24\0\0\0WAVEfmt ", None),

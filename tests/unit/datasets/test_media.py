@@ -127,7 +127,7 @@ def test_a_download_that_was_filled_up_with_zeros_is_refused(name):
         checked(data)
 
 
-@pytest.mark.parametrize("kind", ["webp", "gif", "tiff", "avif", "png", "jpeg"])
+@pytest.mark.parametrize("kind", ["webp", "gif", "tiff", "avif", "bmp", "png", "jpeg"])
 def test_every_kind_of_picture_may_have_bytes_behind_it(kind):
     assert checked(saved(kind) + FILM) == f"image/{kind}"
 
