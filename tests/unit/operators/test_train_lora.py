@@ -168,7 +168,7 @@ class TestBadInput:
             ({"images": "/nowhere"}, "/nowhere"),
             ({"parameters": {"learning_rate": "fast"}}, "learningRate must be a number"),
             ({"parameters": {"age": "young"}}, "age is for elevenlabs trainings"),
-            ({"parameters": {"dry_run": True}}, "dryRun is not a training parameter"),
+            ({"parameters": {"dry_run": True}}, "'dryRun' is not a training parameter"),
             ({"max_creative_units": "cheap"}, "max_creative_units is 'cheap'"),
             ({"collection_ids": "['a']"}, "collection_ids is .*render_template_as_native_obj"),
         ],
