@@ -125,11 +125,20 @@ class Trainings(Models):
         )
         return _started(answer, asked)
 
-    def cancel_training(self, model_id: str) -> Model:
-        """Cancel the training of a model. What was billed may stay billed; read the model to see when it has ended."""
+    def cancel_training(self, model_id: str, *, original_assets: bool | None = None) -> Model:
+        """
+        Cancel the training of a model. What was billed may stay billed; read the model to see when it has ended.
+
+        :param original_assets: as for :meth:`~.models.Models.get_model`.
+        """
         asked = f"cancel the training of model {model_id}"
         answer = self._transport.request(
-            "POST", path("models", model_id, "train", "action"), json={"action": "cancel"}, asked=asked, repeatable=True
+            "POST",
+            path("models", model_id, "train", "action"),
+            query={"originalAssets": flag(original_assets, "original_assets")},
+            json={"action": "cancel"},
+            asked=asked,
+            repeatable=True,
         )
         return self._read(Model, answer, "model", asked, only_status=True)
 

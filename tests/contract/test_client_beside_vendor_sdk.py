@@ -174,6 +174,9 @@ CASES = [
     (Call("train", M, {"num_unet_train_steps": 1}, model=READY),
      Call("models.train.trigger", M, parameters={"num_u_net_train_steps": 1})),
     (Call("cancel_training", M), Call("models.train.action", M, action="cancel")),
+    # The vendor's page has this query, its client does not.
+    (Call("cancel_training", M, original_assets=True),
+     Call("models.train.action", M, action="cancel", extra_query={"originalAssets": True})),
     (Call("get_job", J), Call("jobs.retrieve", J)),
     (Call("list_jobs"), Call("jobs.list")),
     (Call("list_jobs", page_size=100, status="queued", types=["musubi-model-training", "upload"], updated_after=NOON),

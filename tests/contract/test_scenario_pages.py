@@ -7,7 +7,6 @@ Every field of the vendor's pages: what is sent arrives at the service, and what
 from __future__ import annotations
 
 import base64
-import inspect
 import json
 import sys
 from collections import Counter
@@ -19,7 +18,6 @@ import pytest
 
 from airflow_provider_scenario.client.scenario import ScenarioClient
 from tests.contract import scenario_pages as pages
-from tests.contract.scenario_pages import ACTION, CREATE, TRAIN, UPDATE
 from tests.contract.test_emulator_with_vendor_sdk import PNG
 from tests.contract.wire import Recorder, Sent, forward_to, recorder
 
@@ -27,9 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from airflow_provider_scenario.emulator.server import RunningEmulator
-
-NOT_SENT_YET = {(call, "query originalAssets") for call in (CREATE, UPDATE, TRAIN, ACTION)}
-"""Our client has no way to send these."""
 
 SECONDS = 1000
 MAPS = ("uiConfig.inputProperties",)
@@ -106,16 +101,11 @@ def wire(emulator: RunningEmulator) -> Iterator[Recorder]:
         yield recording
 
 
-def also(method: Any) -> dict[str, bool]:
-    """``original_assets``, where the method has it."""
-    return {"original_assets": True} if "original_assets" in inspect.signature(method).parameters else {}
-
-
 def use_every_field(client: ScenarioClient, emulator: RunningEmulator) -> None:
-    lora = client.create_model(name="a", type="flux.1-lora", base_model_id="flux.1-dev", **also(client.create_model))
+    lora = client.create_model(name="a", type="flux.1-lora", base_model_id="flux.1-dev", original_assets=True)
     asset = client.add_training_image(lora.id, data=PNG, name="a.png").id
-    client.train(lora.id, {"samplePrompts": ["a"], "nbEpochs": 2}, **also(client.train))
-    client.cancel_training(lora.id, **also(client.cancel_training))
+    client.train(lora.id, {"samplePrompts": ["a"], "nbEpochs": 2}, original_assets=True)
+    client.cancel_training(lora.id, original_assets=True)
     client.train(lora.id)
     emulator.switch("advance", seconds=SECONDS)
     client.update_model(lora.id, epoch="000001", thumbnail=asset)
@@ -123,7 +113,7 @@ def use_every_field(client: ScenarioClient, emulator: RunningEmulator) -> None:
     both = client.create_model(
         type="flux.1-composition", short_description="s", class_slug="a-b", collection_ids=["c"], concepts=concepts
     )
-    client.update_model(both.id, concepts=concepts, **also(client.update_model))
+    client.update_model(both.id, concepts=concepts, original_assets=True)
     client.update_model(
         both.id, name="n", short_description="s", class_slug="a-b", prompt_embedding="p", negative_prompt_embedding="n"
     )
@@ -155,7 +145,7 @@ def test_every_element_of_every_request_arrives(wire, emulator):
     missing = [(call, element) for call, element in wanted if element not in arrived[call]]
     rows = [(call, element, "-" if (call, element) in missing else "arrives") for call, element in wanted]
     tell(f"Request elements, of which {len(wanted) - len(missing)} arrive", rows)
-    assert [row for row in missing if row not in NOT_SENT_YET] == []
+    assert missing == []
 
 
 # Answers
