@@ -7,7 +7,8 @@ from pathlib import PurePath
 from typing import Any
 
 from airflow_provider_scenario.client.errors import InvalidInputError
-from airflow_provider_scenario.client.values import is_number, number_in, shown
+from airflow_provider_scenario.client.messages import shown
+from airflow_provider_scenario.client.values import is_number, number_in
 
 DEFAULT_POKE_INTERVAL = 30.0
 """Seconds. A training takes one to three hours, and the API allows 100 requests a minute for a whole project."""

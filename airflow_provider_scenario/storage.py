@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from airflow_provider_scenario.airflow_compat.object_storage import file_system
 from airflow_provider_scenario.client.errors import InvalidInputError
-from airflow_provider_scenario.client.values import shown
+from airflow_provider_scenario.client.messages import shown
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem

@@ -49,6 +49,10 @@ class Witness:
     def set(self, **settings: Any) -> None:
         self._call("POST", "settings", settings)
 
+    def solve_captcha(self, model: str) -> None:
+        """Be the person for whom a professional voice clone waits."""
+        self._call("POST", "captcha", {"action": "solve", "model": model})
+
     def outcome(self, **outcome: Any) -> None:
         self._call("POST", "outcomes", outcome)
 

@@ -10,12 +10,11 @@ from airflow_provider_scenario.client.endpoints import Endpoints, flag, given, m
 from airflow_provider_scenario.client.errors import AlreadyTrainingImageError, InvalidInputError
 from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.images import content_type_of
+from airflow_provider_scenario.client.messages import quoted, shown
 from airflow_provider_scenario.client.pairs import checked_pairs
-from airflow_provider_scenario.client.quoting import quoted
 from airflow_provider_scenario.client.schemas import Asset, DatasetScore, TrainingImage, TrainingImagePair
 from airflow_provider_scenario.client.sendable import encoded
 from airflow_provider_scenario.client.transport import path
-from airflow_provider_scenario.client.values import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

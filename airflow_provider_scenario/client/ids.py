@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_scenario.client.errors import InvalidInputError
-from airflow_provider_scenario.client.values import shown
+from airflow_provider_scenario.client.messages import shown
 
 _FORBIDDEN = frozenset("/\\?#%")
 _LONGEST = 1_000

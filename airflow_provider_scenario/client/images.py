@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_provider_scenario.client.errors import InvalidInputError
-from airflow_provider_scenario.client.quoting import quoted
+from airflow_provider_scenario.client.messages import quoted
 
 if TYPE_CHECKING:
     from os import PathLike

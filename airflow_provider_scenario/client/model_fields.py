@@ -12,6 +12,7 @@ from typing import Any
 
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.ids import check_id
+from airflow_provider_scenario.client.messages import shown
 from airflow_provider_scenario.client.model_types import check_type
 from airflow_provider_scenario.client.trainers import as_sent, check_parameters
 from airflow_provider_scenario.client.values import (
@@ -24,7 +25,6 @@ from airflow_provider_scenario.client.values import (
     check_texts,
     is_number,
     number_in,
-    shown,
     similar_name,
 )
 

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from airflow_provider_scenario.client.errors import InvalidInputError
-from airflow_provider_scenario.client.values import check_encodable, did_you_mean, shown
+from airflow_provider_scenario.client.messages import shown
+from airflow_provider_scenario.client.values import check_encodable, did_you_mean
 
 if TYPE_CHECKING:
     from airflow_provider_scenario.client.parameters import TrainerName

@@ -6,10 +6,10 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, Unpack
 
 from airflow_provider_scenario.client.endpoints import Endpoints, filters_of, flag, given, many
+from airflow_provider_scenario.client.messages import shown
 from airflow_provider_scenario.client.model_fields import checked_fields
 from airflow_provider_scenario.client.schemas import Description, Model, TagChange, tell_once
 from airflow_provider_scenario.client.transport import path
-from airflow_provider_scenario.client.values import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_scenario.client.errors import InvalidInputError
-from airflow_provider_scenario.client.quoting import quoted
-from airflow_provider_scenario.client.values import camel_keys, shown
+from airflow_provider_scenario.client.messages import quoted, shown
+from airflow_provider_scenario.client.values import camel_keys
 
 if TYPE_CHECKING:
     from airflow_provider_scenario.client.schemas import TrainingImagePair

@@ -33,8 +33,8 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from airflow_provider_scenario.client.errors import ServiceError
+from airflow_provider_scenario.client.messages import shortened
 from airflow_provider_scenario.client.refusals import DEEPEST_ANSWER
-from airflow_provider_scenario.client.sendable import cut
 from airflow_provider_scenario.client.texts import plain
 
 if TYPE_CHECKING:
@@ -270,8 +270,8 @@ class Schema(BaseModel):
         except ValidationError as problem:
             wrong = ", ".join(sorted({".".join(map(str, error["loc"])) or "everything" for error in problem.errors()}))
         raise ServiceError(
-            f"Asked Scenario to {cut(asked)}; the {cls.__name__} in its answer is unreadable (missing or of another "
-            f"shape: {plain(wrong)[:200]}).",
+            f"Asked Scenario to {shortened(asked, 300)}; the {cls.__name__} in its answer is unreadable (missing or of "
+            f"another shape: {plain(wrong)[:200]}).",
             maybe_done=maybe_done,
             **(answer.origin if answer else {}),
         )

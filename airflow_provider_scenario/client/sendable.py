@@ -9,10 +9,11 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from airflow_provider_scenario.client.errors import InvalidInputError
-from airflow_provider_scenario.client.values import is_number, shown
+from airflow_provider_scenario.client.messages import shortened, shown
+from airflow_provider_scenario.client.values import is_number
 
 LONGEST_SHOWN = 300
-"""Characters of what was asked, or of a value, in a message."""
+"""Characters of a place in a body, in a message."""
 
 
 def encoded(body: Mapping[str, Any] | list[Any]) -> bytes:
@@ -24,9 +25,10 @@ def encoded(body: Mapping[str, Any] | list[Any]) -> bytes:
     try:
         return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
     except UnicodeEncodeError:
+        where = shortened(_not_utf8(body) or "a text", LONGEST_SHOWN)
         raise InvalidInputError(
-            f"The request cannot be written as JSON: {cut(_not_utf8(body) or 'a text')} is not valid Unicode, it has "
-            "half of a surrogate pair in it. Nothing was sent."
+            f"The request cannot be written as JSON: {where} is not valid Unicode, it has half of a surrogate pair in "
+            "it. Nothing was sent."
         ) from None
     except (TypeError, ValueError, RecursionError) as problem:
         raise InvalidInputError(f"The request cannot be written as JSON: {problem}. Nothing was sent.") from None
@@ -93,7 +95,3 @@ def _not_utf8(body: object, where: str = "") -> str | None:
         case _:
             return None
     return next((found for item, place in places if (found := _not_utf8(item, place))), None)
-
-
-def cut(text: str, longest: int = LONGEST_SHOWN) -> str:
-    return text if len(text) <= longest else text[: longest - 1] + "…"

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_scenario.client.errors import InvalidInputError
+from airflow_provider_scenario.client.messages import shown
 from airflow_provider_scenario.client.model_types import (
     BASE_TYPES,
     MIN_PAIRS,
@@ -36,7 +37,6 @@ from airflow_provider_scenario.client.values import (
     check_sendable,
     is_number,
     number_in,
-    shown,
     similar_name,
 )
 
@@ -60,7 +60,6 @@ __all__ = [
     "check_ready",
     "check_training",
     "check_type",
-    "shown",
 ]
 
 MAX_IMAGES = 50

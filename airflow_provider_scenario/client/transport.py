@@ -41,6 +41,7 @@ from airflow_provider_scenario.client.errors import (
     ThrottledError,
 )
 from airflow_provider_scenario.client.ids import check_id
+from airflow_provider_scenario.client.messages import shortened
 from airflow_provider_scenario.client.refusals import (
     LOOK_FIRST,
     Asked,
@@ -50,7 +51,7 @@ from airflow_provider_scenario.client.refusals import (
     said_by,
     should_retry,
 )
-from airflow_provider_scenario.client.sendable import cut, encoded, is_utf8, query_text
+from airflow_provider_scenario.client.sendable import encoded, is_utf8, query_text
 from airflow_provider_scenario.client.texts import Scrubber, is_http, plain
 
 if TYPE_CHECKING:
@@ -249,7 +250,7 @@ class Transport:
         :raises InvalidInputError: the body cannot be JSON.
         """
         # An id or a name in them may be text of any length.
-        phrase, request = cut(asked), cut(f"{method} {path}")
+        phrase, request = shortened(asked, 300), shortened(f"{method} {path}", 300)
         call = Asked(phrase, request, repeatable, reads=method == "GET", if_lost=if_lost or LOOK_FIRST)
         address = self._address(path, query, in_project=in_project)
         content = encoded(json) if json is not None else content

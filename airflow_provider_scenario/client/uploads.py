@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from airflow_provider_scenario.client.endpoints import Endpoints
 from airflow_provider_scenario.client.errors import ServiceError
-from airflow_provider_scenario.client.quoting import quoted
+from airflow_provider_scenario.client.messages import quoted
 from airflow_provider_scenario.client.schemas import Asset, Upload
 from airflow_provider_scenario.client.transport import path
 

@@ -1,5 +1,5 @@
 """
-Values that a DAG author gives: how they are spelled, what a template has made text of, and how a message shows them.
+Values that a DAG author gives: how they are spelled, and what a template has made text of.
 
 Imported while DAG files are parsed: nothing but the standard library, and little of that.
 """
@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import math
 import re
-import reprlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from airflow_provider_scenario.client.errors import InvalidInputError
-
-MAX_SHOWN = 80
-"""Characters of a value that a message repeats: a value may have megabytes."""
+from airflow_provider_scenario.client.messages import shown
 
 MAX_DEPTH = 50
 """Lists and dictionaries within each other; training parameters have three."""
@@ -24,8 +21,6 @@ TEMPLATE_HINT = " A template gives text unless the DAG has render_template_as_na
 
 # ``int`` and ``float`` also take '1_0' and the digits of other scripts, which are typing errors here.
 _NUMBER = re.compile(r"[+-]?(\d{1,400}(\.\d{0,400})?|\.\d{1,400})([eE][+-]?\d{1,4})?", re.ASCII)
-# The name and password in front of a host, and a query, which may be a signature.
-_SECRET_OF_ADDRESS = re.compile(r"(?<=://)[^\s/@'\"]*@|(?<=\?)[^\s'\"]+")
 _BOOLEANS = {"true": True, "false": False}
 # The rule would make numUnetTrainSteps of it.
 _IRREGULAR = {"num_unet_train_steps": "numUNetTrainSteps"}
@@ -184,48 +179,3 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A sentence for the end of a message, or nothing."""
     close = similar_name(name, known)
     return f" Did you mean {close!r}?" if close else ""
-
-
-def shown(value: object) -> str:
-    """
-    A value for a message, cut where it is long.
-
-    Without the part of an address that lets in whoever sees it, and only its type where a Weights & Biases key may be
-    in it.
-    """
-    text = _brief.repr(value)
-    if "wandb" in text.lower():
-        return f"a {type(value).__name__}"
-    if "://" in text:
-        from airflow_provider_scenario.client.texts import plain  # costs more to import than all of this module
-
-        text = plain(_SECRET_OF_ADDRESS.sub(lambda found: "" if found[0].endswith("@") else "…", text))
-    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 1]}…"
-
-
-class _Brief(reprlib.Repr):
-    """Looks only at the beginning of what is long: a text of megabytes, a list of millions."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.maxlist = self.maxtuple = self.maxdict = self.maxset = self.maxfrozenset = 10
-
-    def repr_str(self, x: str, level: int) -> str:  # noqa: ARG002
-        # Longer than what is shown: what would be left of an address must still look like one to be masked.
-        return repr(x[: 4 * MAX_SHOWN])
-
-    def repr_bytes(self, x: bytes, level: int) -> str:  # noqa: ARG002
-        return repr(x[:MAX_SHOWN])
-
-    def repr_int(self, x: int, level: int) -> str:  # noqa: ARG002
-        # Python refuses to write out the largest ones.
-        return repr(x) if x.bit_length() <= 200 else f"a number of {x.bit_length()} bits"
-
-    def repr_instance(self, x: Any, level: int) -> str:  # noqa: ARG002
-        try:
-            return repr(x)
-        except Exception:  # the author's own class may fail in any way
-            return f"a {type(x).__name__}"
-
-
-_brief = _Brief()

@@ -18,10 +18,10 @@ from pydantic.alias_generators import to_camel
 
 from airflow_provider_scenario.client.endpoints import Client
 from airflow_provider_scenario.client.errors import InvalidInputError, ServiceError
+from airflow_provider_scenario.client.messages import shown
 from airflow_provider_scenario.client.schemas import Moment, Schema, Seconds, ServiceText
 from airflow_provider_scenario.client.texts import plain
 from airflow_provider_scenario.client.transport import Answer, Transport, path
-from airflow_provider_scenario.client.values import shown
 from airflow_provider_scenario.client.workshop_refusals import Envelope, WorkshopDialect
 from airflow_provider_scenario.client.workshop_schemas import ModelTree, SessionParameters, read_session, read_tree
 

@@ -20,8 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidatorFun
 from pydantic.alias_generators import to_camel
 
 from airflow_provider_scenario.client.errors import InvalidInputError
+from airflow_provider_scenario.client.messages import shown
 from airflow_provider_scenario.client.texts import plain
-from airflow_provider_scenario.client.values import shown
 
 if TYPE_CHECKING:
     from pydantic._internal._model_construction import ModelMetaclass as _ModelMetaclass

@@ -19,7 +19,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from airflow_provider_scenario.client.errors import InvalidInputError
-from airflow_provider_scenario.client.values import shown
+from airflow_provider_scenario.client.messages import shown
 from airflow_provider_scenario.client.workshop_parts import Part, flag, number, read, similar, whole_number
 
 BASE_MODELS = (

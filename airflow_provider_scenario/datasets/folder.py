@@ -24,7 +24,7 @@ from os import PathLike
 from typing import Any
 
 from airflow_provider_scenario.client.errors import InvalidInputError
-from airflow_provider_scenario.client.quoting import quoted, shortened
+from airflow_provider_scenario.client.messages import quoted, shortened
 from airflow_provider_scenario.client.trainers import TRAINERS
 from airflow_provider_scenario.datasets import metadata
 from airflow_provider_scenario.datasets.images import DatasetImage, list_images

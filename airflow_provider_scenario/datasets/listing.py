@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 from airflow_provider_scenario.client.errors import InvalidInputError
-from airflow_provider_scenario.client.quoting import shortened
+from airflow_provider_scenario.client.messages import shortened
 from airflow_provider_scenario.datasets.folder import read_settings
 from airflow_provider_scenario.datasets.settings import Settings
 from airflow_provider_scenario.datasets.values import check_text, refuse_templates

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.images import content_type_of
-from airflow_provider_scenario.client.quoting import quoted
+from airflow_provider_scenario.client.messages import quoted
 
 IMAGES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif", ".tif", ".tiff", ".bmp", ".heic", ".heif"})
 RECORDINGS = frozenset({".mp3", ".wav", ".m4a", ".flac", ".ogg", ".oga", ".opus", ".aac"})

@@ -8,8 +8,9 @@ from io import StringIO
 from typing import Any, NamedTuple
 
 from airflow_provider_scenario.client.errors import InvalidInputError
+from airflow_provider_scenario.client.messages import shortened, shown
 from airflow_provider_scenario.client.pairs import Edit, check_edits
-from airflow_provider_scenario.datasets.values import check_text, cut
+from airflow_provider_scenario.datasets.values import check_text
 
 FILE_NAME = "metadata.jsonl"
 MAX_BYTES = 2 * 1024 * 1024
@@ -49,7 +50,7 @@ def parse_metadata(text: str, names: Iterable[str]) -> Metadata:
         name, caption = _caption(where, line)
         _check_there(where, "file_name", name, there)
         if name in captions and captions[name] != caption:
-            raise InvalidInputError(f"{where}: {_shown(name)} has another caption on an earlier line; keep one.")
+            raise InvalidInputError(f"{where}: {shown(name)} has another caption on an earlier line; keep one.")
         captions[name] = caption
     check_edits(Edit(where, **pair) for where, pair in pairs.items())
     return Metadata(captions, list(pairs.values()) or None)
@@ -65,9 +66,9 @@ def _lines(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
             value = json.loads(line)
         except (ValueError, RecursionError) as problem:
             wrong = problem.msg if isinstance(problem, json.JSONDecodeError) else type(problem).__name__
-            raise InvalidInputError(f"{where} is no JSON ({wrong}): {_shown(line.strip())}") from None
+            raise InvalidInputError(f"{where} is no JSON ({wrong}): {shown(line.strip())}") from None
         if not isinstance(value, dict):
-            raise InvalidInputError(f"{where} is {_shown(value)}; give an object such as {{'file_name', 'text'}}.")
+            raise InvalidInputError(f"{where} is {shown(value)}; give an object such as {{'file_name', 'text'}}.")
         yield where, value
 
 
@@ -79,7 +80,7 @@ def _caption(where: str, line: Mapping[str, Any]) -> tuple[str, str | None]:
             "a pair has 'source', 'target' and perhaps 'instruction'."
         )
     if caption is not None and not isinstance(caption, str):
-        raise InvalidInputError(f"{where} has the text {_shown(caption)}; give text.")
+        raise InvalidInputError(f"{where} has the text {shown(caption)}; give text.")
     if "text" not in line and len(line) > 1:
         raise InvalidInputError(f"{where} has {_keys(line)} and no 'text', which is the key of the caption.")
     return name, check_caption(f"{where} has a text that", caption or "")
@@ -110,20 +111,15 @@ def _pair(where: str, line: Mapping[str, Any], there: set[str]) -> dict[str, str
         _check_there(where, given[0], pair[side], there)
     instruction = line.get("instruction")
     if instruction is not None and not isinstance(instruction, str):
-        raise InvalidInputError(f"{where} has the instruction {_shown(instruction)}; give text, or leave it out.")
+        raise InvalidInputError(f"{where} has the instruction {shown(instruction)}; give text, or leave it out.")
     checked = check_caption(f"{where} has an instruction that", instruction or "")
     return {**pair, "instruction": checked} if checked else pair
 
 
 def _check_there(where: str, key: str, name: str, there: set[str]) -> None:
     if name not in there:
-        raise InvalidInputError(f"{where} has {key} {_shown(name)}, and there is no such image in the folder.")
+        raise InvalidInputError(f"{where} has {key} {shown(name)}, and there is no such image in the folder.")
 
 
 def _keys(line: Mapping[str, Any]) -> str:
-    return cut(", ".join(map(repr, line)), 300) or "nothing"
-
-
-def _shown(value: object) -> str:
-    text = value if isinstance(value, str) else repr(value)
-    return repr(text if len(text) <= 80 else text[:79] + "…") if isinstance(value, str) else text[:80]
+    return shortened(", ".join(map(repr, line)), 300) or "nothing"

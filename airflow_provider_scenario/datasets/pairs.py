@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from airflow_provider_scenario.client.errors import InvalidInputError
+from airflow_provider_scenario.client.messages import quoted, shortened, shown
 from airflow_provider_scenario.client.pairs import Edit, check_edits
-from airflow_provider_scenario.client.quoting import quoted, shortened
-from airflow_provider_scenario.client.values import shown
 from airflow_provider_scenario.datasets.values import check_text
 
 _SIDES = ("source", "target")

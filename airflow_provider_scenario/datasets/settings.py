@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from airflow_provider_scenario.client.errors import InvalidInputError
+from airflow_provider_scenario.client.messages import shortened, shown
 from airflow_provider_scenario.client.model_fields import check_name, check_short_description
 from airflow_provider_scenario.client.model_types import check_type
 from airflow_provider_scenario.client.trainers import PARAMETERS, check_parameters
-from airflow_provider_scenario.client.values import camel_case, did_you_mean, shown, similar_name
-from airflow_provider_scenario.datasets.values import check_values, cut
+from airflow_provider_scenario.client.values import camel_case, did_you_mean, similar_name
+from airflow_provider_scenario.datasets.values import check_values
 
 FILE_NAMES = ("training.yaml", "training.yml", "training.json")
 MAX_BYTES = 64 * 1024
@@ -56,7 +57,7 @@ def parse_settings(file_name: str, text: str) -> Settings:
         wrong = str(problem)
     else:
         return settings
-    raise InvalidInputError(f"{file_name}: {cut(wrong)}")
+    raise InvalidInputError(f"{file_name}: {shortened(wrong)}")
 
 
 def check_preset(preset: str | None) -> None:

@@ -13,9 +13,8 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, TypeVar
 
 from airflow_provider_scenario.client.errors import InvalidInputError, RequestRefusedError, ServiceError
-from airflow_provider_scenario.client.quoting import quoted
+from airflow_provider_scenario.client.messages import quoted, shown
 from airflow_provider_scenario.client.trainers import MAX_IMAGES, TRAINERS
-from airflow_provider_scenario.client.values import shown
 from airflow_provider_scenario.datasets.pairs import check_pairs, resolve_pairs
 from airflow_provider_scenario.datasets.settings import check_preset
 

@@ -16,9 +16,6 @@ MAX_DEPTH = 20
 MAX_NUMBER = 2**63
 """Numbers from here on cannot be stored, and thousands of digits not even be shown."""
 
-MAX_SHOWN = 1000
-"""Characters of a message about a file: a value of it may be as long as the file."""
-
 
 def refuse_templates(what: str, text: str) -> None:
     """
@@ -70,11 +67,6 @@ def check_values(what: str, value: Any, depth: int = 0) -> None:
     elif isinstance(value, list | tuple | set):
         for item in value:
             check_values(what, item, depth + 1)
-
-
-def cut(text: str, length: int = MAX_SHOWN) -> str:
-    """The text, or its beginning where it is long."""
-    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def _end_of(text: str, length: int = 200) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.log import mask_secret
 
 from airflow_provider_scenario.client.errors import InvalidInputError, ScenarioError
-from airflow_provider_scenario.client.values import shown
+from airflow_provider_scenario.client.messages import shown
 from airflow_provider_scenario.hooks.base import ConnectionHook
 from airflow_provider_scenario.hooks.connection_form import WORKSHOP_FORM
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_scenario.arguments import known
 from airflow_provider_scenario.client.errors import InvalidInputError, NotFoundError, RequestRefusedError, ScenarioError
 from airflow_provider_scenario.client.ids import check_id
+from airflow_provider_scenario.client.messages import shown
 from airflow_provider_scenario.client.model_fields import check_concepts
 from airflow_provider_scenario.client.trainers import (
     TRAINERS,
@@ -18,7 +19,6 @@ from airflow_provider_scenario.client.trainers import (
     check_dataset_size,
     check_parameters,
     check_type,
-    shown,
     without_secrets,
 )
 from airflow_provider_scenario.client.values import check_text, number_in

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_scenario.arguments import known
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.ids import check_id
+from airflow_provider_scenario.client.messages import shown
 from airflow_provider_scenario.client.model_fields import check_epoch, check_field
-from airflow_provider_scenario.client.values import check_text, check_texts, shown
+from airflow_provider_scenario.client.values import check_text, check_texts
 from airflow_provider_scenario.datasets import attach, check_kind, check_pairs, check_preset, list_images, read_dataset
 from airflow_provider_scenario.datasets.upload import check_threads
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry

@@ -11,7 +11,7 @@ from airflow_provider_scenario.airflow_compat.mapping import RendersOnlyDagFile
 from airflow_provider_scenario.arguments import known, seconds
 from airflow_provider_scenario.client.errors import InvalidInputError, ScenarioError
 from airflow_provider_scenario.client.ids import check_id
-from airflow_provider_scenario.client.values import shown
+from airflow_provider_scenario.client.messages import shown
 from airflow_provider_scenario.exceptions import ListingFailedError, ModelsNotSyncedError, permanent_errors_do_not_retry
 from airflow_provider_scenario.hooks.ai_creation_workshop import AICreationWorkshopHook
 from airflow_provider_scenario.hooks.scenario import ScenarioHook

@@ -22,8 +22,8 @@ from airflow_provider_scenario.arguments import (
 )
 from airflow_provider_scenario.assets import tell_outlets
 from airflow_provider_scenario.client.errors import PlanCeilingError, ScenarioError
+from airflow_provider_scenario.client.messages import shown
 from airflow_provider_scenario.client.trainers import as_sent, only_secrets, without_secrets
-from airflow_provider_scenario.client.values import shown
 from airflow_provider_scenario.deferral import ends_in_triggerer, warn_without_triggerer
 from airflow_provider_scenario.exceptions import TrainingTimeoutError, permanent_errors_do_not_retry
 from airflow_provider_scenario.operators.base import ScenarioOperator

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.ids import wrong_with_id
-from airflow_provider_scenario.client.values import shown
+from airflow_provider_scenario.client.messages import shown
 from airflow_provider_scenario.storage import Location, StorageError
 
 LONGEST_NAME, LONGEST_ID = 220, 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import wave
 from datetime import datetime, timedelta, timezone
 from urllib.parse import quote
 
@@ -208,6 +209,35 @@ def test_while_the_api_is_down_the_last_known_state_stays(emulator, visit, run):
     picture(page, "training_api_down")
     emulator.clear_faults()
     view.get_by_text("Scenario cannot be asked").wait_for(state="hidden")
+
+
+def test_a_voice_that_waits_for_a_captcha_says_so_and_goes_on_once_it_is_solved(airflow, emulator, visit, tmp_path):
+    with wave.open(str(tmp_path / "narrator.wav"), "wb") as recording:
+        recording.setparams((1, 2, 8000, 8000, "NONE", ""))
+        recording.writeframes(bytes(16_000))
+    emulator.set(training_seconds=5)
+    run = airflow.trigger("voice", {"recordings": str(tmp_path)})
+    airflow.wait_for_task("voice", run, "train", ["deferred"])
+    model_id = airflow.xcom("voice", run, "train", "model_id")
+    for theme in ("light", "dark"):
+        page = visit(theme=theme)
+        page.evaluate("theme => localStorage.setItem('theme', theme)", theme)
+        view = list_of(page)
+        waiting = view.get_by_role("row").filter(has_text="narrator")
+        waiting.get_by_text("Waits for a person to solve a captcha").wait_for()
+        picture(page, f"trainings_captcha_{theme}")
+        page.goto(f"/dags/voice/runs/{quote(run)}/tasks/train")
+        page.get_by_role("link", name="Training", exact=True).click()
+        view = page.frame_locator("iframe[title=Training]")
+        view.get_by_text("This training waits for a person.").wait_for()
+        view.get_by_text(f"/models/{model_id}").wait_for()
+        picture(page, f"training_captcha_{theme}")
+    wait_for(page, lambda: "captcha" in airflow.task_log("voice", run, "train"))
+    [warning] = {line for line in airflow.task_log("voice", run, "train").splitlines() if "captcha" in line}
+    assert f"/models/{model_id}" in warning
+    emulator.solve_captcha(model_id)
+    view.get_by_text("This training waits for a person.").wait_for(state="hidden")
+    assert airflow.wait_for_run("voice", run) == "success"
 
 
 def test_a_task_that_is_not_ours_gets_one_quiet_line(visit, run):

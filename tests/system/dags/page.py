@@ -1,4 +1,4 @@
-"""What the Trainings page is tested with: a mapped batch, one of it with a hostile name, and a task of no interest."""
+"""What the Trainings page is tested with: a mapped batch, one of it with a hostile name, a voice, and an empty task."""
 
 from __future__ import annotations
 
@@ -21,3 +21,12 @@ with DAG("page", schedule=None, catchup=False, default_args={"poke_interval": 1,
         parameters={"nb_epochs": 3, "sample_prompts": ["Pip on a boat", "Pip in the rain"]},
     ).expand(name=["hero", EVIL])
     nothing >> train
+
+with DAG("voice", schedule=None, catchup=False, default_args={"poke_interval": 1, "retries": 0}):
+    ScenarioTrainLoraOperator(
+        task_id="train",
+        name="narrator",
+        type="elevenlabs-voice",
+        images="{{ dag_run.conf['recordings'] }}",
+        parameters={"clone_type": "professional"},
+    )
