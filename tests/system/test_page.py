@@ -232,8 +232,9 @@ def test_a_voice_that_waits_for_a_captcha_says_so_and_goes_on_once_it_is_solved(
         view.get_by_text("This training waits for a person.").wait_for()
         view.get_by_text(f"/models/{model_id}").wait_for()
         picture(page, f"training_captcha_{theme}")
-    wait_for(page, lambda: "captcha" in airflow.task_log("voice", run, "train"))
-    [warning] = {line for line in airflow.task_log("voice", run, "train").splitlines() if "captcha" in line}
+    wait_for(page, lambda: "solve the captcha" in airflow.task_log("voice", run, "train"))
+    log = airflow.task_log("voice", run, "train")
+    [warning] = [line for line in log.splitlines() if "solve the captcha" in line]
     assert f"/models/{model_id}" in warning
     emulator.solve_captcha(model_id)
     view.get_by_text("This training waits for a person.").wait_for(state="hidden")
