@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.messages import quoted
+from airflow_provider_scenario.client.values import MAX_REQUEST
 
 if TYPE_CHECKING:
     from os import PathLike
-
-MAX_REQUEST = 6 * 1024 * 1024
-"""Bytes of one request: about 6 MB is the limit of the gateway (SDK ``types/asset_upload_params.py``)."""
 
 ENVELOPE = 16 * 1024
 """Bytes kept free for what surrounds the file: field names, file name, the gateway's own wrapping."""

@@ -6,7 +6,7 @@ Imported while DAG files are parsed: nothing but the standard library.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -123,7 +123,7 @@ def check_concepts(concepts: Iterable[Mapping[str, Any]]) -> tuple[list[dict[str
     :return: the concepts, and warnings: what is not known here, and is sent as it is.
     :raises InvalidInputError: one of them lacks something, has a misspelt name, or is out of range.
     """
-    if isinstance(concepts, str | bytes | Mapping) or not isinstance(concepts, Iterable):
+    if isinstance(concepts, str | bytes | Mapping | Iterator) or not isinstance(concepts, Iterable):
         hint = TEMPLATE_HINT if isinstance(concepts, str) else ""
         raise InvalidInputError(f"concepts must be a list of dictionaries, not {shown(concepts)}.{hint}")
     checked, warnings = [], []

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.messages import quoted, shown
-from airflow_provider_scenario.client.values import camel_keys
+from airflow_provider_scenario.client.values import camel_keys, similar_name
 
 if TYPE_CHECKING:
     from airflow_provider_scenario.client.schemas import TrainingImagePair
@@ -38,7 +38,7 @@ def check_edits(edits: Iterable[Edit]) -> list[str]:
     :raises InvalidInputError: a source is its own target, or a pair is given twice.
     """
     warnings: list[str] = []
-    places: dict[tuple[str, str], dict[str | None, str]] = {}
+    places: dict[tuple[str, str], dict[str, str]] = {}
     for edit in edits:
         if edit.source == edit.target:
             raise InvalidInputError(
@@ -46,16 +46,17 @@ def check_edits(edits: Iterable[Edit]) -> list[str]:
                 "Give two different images."
             )
         same = places.setdefault((edit.source, edit.target), {})
-        if edit.instruction in same:
+        instruction = (edit.instruction or "").strip()
+        if instruction in same:
             raise InvalidInputError(
-                f"{edit.where} is given twice: {same[edit.instruction]} has the same source, target and instruction. "
+                f"{edit.where} is given twice: {same[instruction]} has the same source, target and instruction. "
                 "Keep one."
             )
         if same:
             warnings.append(
                 f"{edit.where} has the source and the target of {next(iter(same.values()))}, with another instruction."
             )
-        same[edit.instruction] = edit.where
+        same[instruction] = edit.where
     return warnings
 
 
@@ -86,7 +87,14 @@ def _checked(where: str, pair: TrainingImagePair | Mapping[str, Any]) -> dict[st
 
     if isinstance(pair, TrainingImagePair):
         return pair.model_dump(by_alias=True, exclude_none=True, include={"source_id", "target_id", "instruction"})
+    if pair is None:
+        raise InvalidInputError(f"{where} must be a dictionary, not None. Nothing was sent.")
     given = {name: value for name, value in camel_keys(pair, where).items() if value is not None}
+    for name in given:
+        if name not in _TEXTS and (close := similar_name(name, _TEXTS)):
+            raise InvalidInputError(f"{where}: there is no {shown(name)}. Did you mean {close!r}? Nothing was sent.")
+    if not given.keys() & {"sourceId", "targetId"}:
+        raise InvalidInputError(f"{where} has neither source_id nor target_id. Nothing was sent.")
     for name in _TEXTS:
         if name in given and not isinstance(given[name], str):
             raise InvalidInputError(f"{where}: {name} must be text, not {shown(given[name])}. Nothing was sent.")

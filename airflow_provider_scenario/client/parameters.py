@@ -41,7 +41,7 @@ class TrainingParameters(TypedDict, total=False):
     remove_background_noise: bool
     voice_description: str
     extra_parameters: Mapping[str, Any]
-    """Sent as they are and unchecked: for what this version does not know yet, or refuses."""
+    """Sent as they are: for what this version does not know yet, or refuses. Not for ``dryRun`` and secrets."""
     class_prompt: str
     learning_rate_unet: float
     lr_scheduler: str

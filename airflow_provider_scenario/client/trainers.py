@@ -71,18 +71,24 @@ RECOMMENDED_IMAGES = (5, 15)
 EXTRA = "extraParameters"
 """A dictionary among the parameters that is sent as it is: the way for what is not known here, or refused."""
 
-# Words of other trainers, and of people, for what Scenario calls otherwise.
+# Words of other trainers, and of people, for what Scenario calls otherwise; letters and digits only, in lower case.
 _OTHER_WORDS = {
-    "lr": "learningRate",
-    "unetLr": "learningRateUnet",
-    "textEncoderLr": "learningRateTextEncoder",
-    "steps": "maxTrainSteps",
-    "networkDim": "rank",
-    "dim": "rank",
-    "triggerWord": "conceptPrompt",
-    "trigger": "conceptPrompt",
-    "prompts": "samplePrompts",
+    **dict.fromkeys(("lr", "lrate"), "learningRate"),
+    "unetlr": "learningRateUnet",
+    "textencoderlr": "learningRateTextEncoder",
+    **dict.fromkeys(("steps", "numsteps", "totalsteps", "trainsteps"), "maxTrainSteps"),
+    **dict.fromkeys(("numepochs", "totalepochs", "maxepochs"), "nbEpochs"),
+    **dict.fromkeys(("dim", "networkdim", "networkrank", "lorarank", "loradim"), "rank"),
+    **dict.fromkeys(("trigger", "triggerword", "triggerwords", "triggerphrase"), "conceptPrompt"),
+    **dict.fromkeys(("prompt", "prompts"), "samplePrompts"),
 }
+
+# What stands beside the parameters: taken for one, it would be sent, and not do what it says.
+_ARGUMENTS = (
+    *("name", "type", "images", "pairs", "preset", "shortDescription", "classSlug", "collectionIds", "concepts"),
+    *("modelId", "threads", "maxCreativeUnits", "waitForCompletion", "pokeInterval", "timeout", "deferrable"),
+    *("cancelOnKill", "onClear", "scenarioConnId", "retries"),
+)
 
 _MOST_UNKNOWN = 50
 """Names: a new version of Scenario has some; thousands are another file."""
@@ -128,7 +134,7 @@ def with_hidden_secrets(value: Any, found: Callable[[str], None] = lambda _: Non
         return [with_hidden_secrets(item, found, depth + 1) for item in value]
     hidden = {}
     for name, item in value.items():
-        if not is_secret(name) or item is None:
+        if not is_secret(name) or item is None or isinstance(item, bool):
             hidden[name] = with_hidden_secrets(item, found, depth + 1)
             continue
         hidden[name] = item if isinstance(item, SecretText) else SecretText(str(item))
@@ -213,18 +219,47 @@ def _check_unknown(name: str, value: Any) -> list[str]:
             f"parameters: {shown(name)} is not a training parameter {given}: Scenario ignores it there and trains, "
             "which costs creative units. Leave it out; ScenarioEstimateTrainingCostOperator asks for a price."
         )
-    close = _OTHER_WORDS.get(name) or similar_name(name, (*PARAMETERS, EXTRA))
-    if close or is_secret(name):
+    close = _OTHER_WORDS.get(_plain(name)) or similar_name(name, (*PARAMETERS, EXTRA, *_ARGUMENTS))
+    if close in _ARGUMENTS:
         raise InvalidInputError(
-            f"parameters: there is no {shown(name)} {given}. Did you mean {close or 'wandbKey'!r}? Known: "
-            f"{', '.join(PARAMETERS)}. To send it all the same, put it into 'extra_parameters'."
+            f"parameters: {shown(name)} is not a training parameter {given}. If {close!r} is meant: it stands beside "
+            "the parameters, not among them. To send it all the same, put it into 'extra_parameters'."
+        )
+    if close:
+        raise InvalidInputError(
+            f"parameters: there is no {shown(name)} {given}. Did you mean {close!r}? Known: {', '.join(PARAMETERS)}. "
+            "To send it all the same, put it into 'extra_parameters'."
         )
     check_sendable(f"parameters: {shown(name)}", value)
+    _refuse_hidden_secrets(value)
     return [f"parameters: {shown(name)} is not known to this provider; it is sent as it is, and Scenario decides."]
 
 
+def _plain(name: str) -> str:
+    return "".join(filter(str.isalnum, name)).lower()
+
+
 def _belongs_into_query(name: str) -> bool:
-    return name.replace("_", "").replace("-", "").lower() in _NOT_IN_BODY
+    plain = _plain(name)
+    return "dryrun" in plain or plain in _NOT_IN_BODY
+
+
+def _refuse_hidden_secrets(value: Any) -> None:
+    """
+    Look for a secret within other values, where it would be sent as ``***``.
+
+    :raises InvalidInputError: there is one.
+    """
+    if isinstance(value, Mapping):
+        for name in value:
+            if is_secret(name):
+                raise InvalidInputError(
+                    "parameters: a Weights & Biases key stands within another parameter, where it cannot be hidden. "
+                    "Put it beside the others."
+                )
+    if isinstance(value, Mapping | list | tuple):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            _refuse_hidden_secrets(item)
 
 
 def _check_extra(extra: Any, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -235,11 +270,10 @@ def _check_extra(extra: Any, given: Mapping[str, Any]) -> tuple[dict[str, Any], 
     if not extra:
         return {}, []
     check_sendable("parameters: extra_parameters", dict(extra))
+    _refuse_hidden_secrets(extra)
     for name in extra:
         if _belongs_into_query(name):
             _check_unknown(name, extra[name])
-        if is_secret(name):
-            raise InvalidInputError("parameters: wandbKey must not stand in extra_parameters: it would not be hidden.")
         if name in given:
             raise InvalidInputError(f"parameters: {shown(name)} is given, and in extra_parameters too. Keep one.")
     names = ", ".join(map(shown, list(extra)[:20]))
@@ -336,7 +370,7 @@ def _check_together(values: Mapping[str, Any], trainer: Trainer | None, model_ty
     """What depends on more than one parameter, or on the type."""
     warnings = _check_concept_prompt(values.get("conceptPrompt", ""), trainer, model_type)
     prompts, sources = values.get("samplePrompts") or [], values.get("sampleSourceImages")
-    if sources is not None:
+    if sources or (sources is not None and not (trainer and trainer.dataset != "pairs")):
         if trainer and trainer.dataset != "pairs":
             raise InvalidInputError(
                 f"parameters: sampleSourceImages is for edit types, which learn from pairs; {model_type!r} is none."
@@ -424,6 +458,8 @@ def check_ready(*, model_id: str, model_type: str | None, images: int, pairs: in
         trainer = TRAINERS.get(model_type or "")
         if trainer and trainer.dataset == "concepts" and not concepts:
             raise InvalidInputError(f"{model_type} is composed of concepts, and there are none.")
+        if pairs and trainer and trainer.dataset == "images":
+            warnings.append(f"The dataset has {pairs} pairs; {model_type} learns from single images.")
         return warnings + check_dataset_size(images, model_type=model_type, pairs=pairs)
     except InvalidInputError as problem:
         wrong = str(problem)

@@ -6,7 +6,8 @@ import logging
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from airflow_provider_scenario.client.endpoints import filters_of, flag
-from airflow_provider_scenario.client.errors import RequestRefusedError, ServiceError
+from airflow_provider_scenario.client.errors import InvalidInputError, RequestRefusedError, ServiceError
+from airflow_provider_scenario.client.messages import shown
 from airflow_provider_scenario.client.models import Models
 from airflow_provider_scenario.client.schemas import Job, Model, Quote, StartedTraining, job_id_in
 from airflow_provider_scenario.client.trainers import TrainingParameters, as_sent, check_parameters, check_training
@@ -61,9 +62,18 @@ class Trainings(Models):
         :param training_images_count: how many images to count while the model has none.
         :param tier: ``api`` for the price of the API tier.
         :param original_assets: as for :meth:`~.models.Models.get_model`.
-        :raises InvalidInputError: as :meth:`train`.
+        :raises InvalidInputError: a parameter is misspelt, of the wrong kind, or out of range. What depends on the
+            model's type, :meth:`train` checks: a quote costs nothing, and does not read the model.
         :raises ServiceError: no price came back; with ``money`` 'spent' if the service started a training all the same.
         """
+        if tier not in ("true", "api"):
+            # Without it, the same request would start the training.
+            raise InvalidInputError(f"tier is {shown(tier)}; give 'true' or 'api'. Nothing was sent.")
+        if training_images_count is not None and not _is_count(training_images_count):
+            given = shown(training_images_count)
+            raise InvalidInputError(
+                f"training_images_count is {given}; give a whole number from 0 on. Nothing was sent."
+            )
         asked = f"quote the training of model {model_id}"
         answer = self._transport.request(
             "PUT",
@@ -157,6 +167,10 @@ class Trainings(Models):
         return self._pages(Job, path("jobs"), "jobs", query=filters_of(JobFilters, filters), asked="list jobs")
 
 
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
 def _body(given: object, checked: Mapping[str, Any]) -> dict[str, Any]:
     return {} if given is None else {"parameters": as_sent(checked)}
 
@@ -169,8 +183,8 @@ def _started(answer: Answer, asked: str) -> StartedTraining:
     """
     job, model = answer.json.get("job"), answer.json.get("model")
     job_id = job_id_in(answer.json)
-    if not job_id and answer.status != DRY_RUN and isinstance(model, dict) and model.get("status") == "training":
-        job_id = job_id_in(model)
+    if not job_id and answer.status != DRY_RUN and isinstance(model, dict):
+        job_id = job_id_in(model) if str(model.get("status")).lower() == "training" else None
     if not job_id:
         raise _not_launched(answer, asked)
     found = {**answer.json, "job": {**(job if isinstance(job, dict) else {}), "jobId": job_id}}

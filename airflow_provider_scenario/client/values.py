@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.messages import shown
+
+MAX_REQUEST = 6 * 1024 * 1024
+"""Bytes of one request: about 6 MB is the limit of the gateway (SDK ``types/asset_upload_params.py``)."""
 
 MAX_DEPTH = 50
 """Lists and dictionaries within each other; training parameters have three."""
@@ -51,6 +54,9 @@ def camel_keys(values: Mapping[str, Any] | None, what: str) -> dict[str, Any]:
     for key, value in values.items():
         if not isinstance(key, str):
             raise InvalidInputError(f"{what}: a key must be text, not {shown(key)}.")
+        if not key.strip():
+            raise InvalidInputError(f"{what}: a key is empty.")
+        check_encodable(f"{what}: a key", key)
         name = camel_case(key)
         if name in spelled:
             raise InvalidInputError(f"{what}: {shown(name)} is given twice, in two spellings. Keep one.")
@@ -114,13 +120,15 @@ def check_encodable(field: str, value: str) -> None:
     """
     Check that a text can be sent.
 
-    :raises InvalidInputError: it holds half of a surrogate pair, which has no UTF-8.
+    :raises InvalidInputError: it is too long for a request, or holds half of a surrogate pair, which has no UTF-8.
     """
     try:
-        value.encode()
+        size = len(value.encode())
     except UnicodeEncodeError:
         # Without the value: it may be a secret.
         raise InvalidInputError(f"{field} is not valid Unicode, it has half of a surrogate pair in it.") from None
+    if size > MAX_REQUEST:
+        raise InvalidInputError(f"{field} has {size / 1e6:.1f} MB; no request holds more than 6 MB.")
 
 
 def check_texts(field: str, values: object, what: str) -> None:
@@ -131,7 +139,8 @@ def check_texts(field: str, values: object, what: str) -> None:
     :param what: what is in it, such as ``collection ids``.
     :raises InvalidInputError: it is not a list, or one of them is not text, or empty.
     """
-    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
+    # An iterator would be empty for whoever comes after the check.
+    if isinstance(values, str | bytes | Mapping | Iterator) or not isinstance(values, Iterable):
         hint = TEMPLATE_HINT if isinstance(values, str) else ""
         raise InvalidInputError(f"{field} is {shown(values)}; give a list of {what}.{hint}")
     for value in values:

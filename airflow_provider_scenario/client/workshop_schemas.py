@@ -7,6 +7,7 @@ The fields and what is required are those of the vendor's page *Model sync*. Bot
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -74,13 +75,22 @@ def _ids(text: str) -> str:
     return ",".join(ids)
 
 
+def _size(value: Any) -> Any:
+    """As :func:`number`; a whole number that has no float is endless, which is refused."""
+    found = number(value)
+    return math.inf if isinstance(found, int) and found.bit_length() > _LARGEST else found
+
+
+_LARGEST = 1000
+"""Bits of a whole number that surely has a float."""
+
 Text = Annotated[str, AfterValidator(_said)]
 Name = Annotated[str, AfterValidator(_not_blank)]
 Address = Annotated[str, AfterValidator(_address)]
 T = TypeVar("T")
 Rows = Annotated[list[T], Field(strict=False)]
 """A list; a tuple will do."""
-Size = Annotated[Annotated[int | float, Field(gt=0, allow_inf_nan=False)], BeforeValidator(number)]
+Size = Annotated[Annotated[int | float, Field(gt=0, allow_inf_nan=False)], BeforeValidator(_size)]
 Flag = Annotated[bool, BeforeValidator(flag)]
 
 

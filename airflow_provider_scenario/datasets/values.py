@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_scenario.client.errors import InvalidInputError
+from airflow_provider_scenario.client.values import MAX_REQUEST
 
 MARKERS = ("{{", "{%", "{#")
 """What an expression, a statement and a comment of Jinja begin with."""
@@ -36,12 +37,14 @@ def check_text(what: str, text: str) -> None:
     """
     Check that text can be sent.
 
-    :raises InvalidInputError: a character of it has no UTF-8.
+    :raises InvalidInputError: a character of it has no UTF-8, or it is too long for a request.
     """
     try:
-        text.encode()
+        size = len(text.encode())
     except UnicodeEncodeError:
         raise InvalidInputError(f"{what} has a character that is not UTF-8. It is {text!r:.100}") from None
+    if size > MAX_REQUEST:
+        raise InvalidInputError(f"{what} has {size / 1e6:.1f} MB; no request holds more than 6 MB.")
 
 
 def check_values(what: str, value: Any, depth: int = 0) -> None:

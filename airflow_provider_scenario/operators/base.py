@@ -71,15 +71,20 @@ class ScenarioOperator(RendersOnlyDagFile):
         )
 
 
-def refuse_secrets_in_dag_file(parameters: Mapping[str, Any] | None) -> None:
+def refuse_secrets_in_dag_file(parameters: Any) -> None:
     """
     Keep a Weights & Biases key out of the serialised DAG, which Airflow stores in clear text.
 
+    :param parameters: training parameters, or a value among them.
     :raises InvalidInputError: ``wandbKey`` stands in the DAG file.
     """
+    if isinstance(parameters, list | tuple):
+        for item in parameters:
+            refuse_secrets_in_dag_file(item)
     if not isinstance(parameters, Mapping):
         return
     for name, value in parameters.items():
+        refuse_secrets_in_dag_file(value)
         if is_secret(name) and isinstance(value, str) and known(value):
             raise InvalidInputError(
                 f"parameters[{name!r:.100}] is a secret and must not stand in a DAG file (Airflow stores DAGs in its "

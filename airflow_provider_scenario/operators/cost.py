@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_scenario.arguments import known
 from airflow_provider_scenario.client.errors import InvalidInputError, NotFoundError, RequestRefusedError, ScenarioError
 from airflow_provider_scenario.client.ids import check_id
-from airflow_provider_scenario.client.messages import shown
+from airflow_provider_scenario.client.messages import shortened, shown
 from airflow_provider_scenario.client.model_fields import check_concepts
 from airflow_provider_scenario.client.trainers import (
     TRAINERS,
@@ -36,6 +36,7 @@ TEMPORARY_NAME = "cost estimate (Airflow)"
 _READ = ("name", "type", "images", "parameters", "pairs", "concepts", "model_id")
 # Ids of images that may not be uploaded yet have no price.
 _NOT_SENT = ("sampleSourceImages",)
+_MOST_TOLD = 10  # trainings that one message says something of
 _MOST_IMAGES = 1_000_000  # a larger number is a mistake, and no query holds one of any size
 # ``on_kill`` has about five seconds until SIGKILL.
 _KILL_TIMEOUT = (1.0, 3.0)
@@ -146,14 +147,18 @@ class ScenarioEstimateTrainingCostOperator(ScenarioOperator):
             try:
                 with _named(place, item):
                     trainings.append(self._read_one(self._with_defaults(item), place, warnings))
-            except InvalidInputError as problem:
-                if not problem.permanent:
+            except InvalidInputError as error:
+                if not error.permanent:
                     raise
-                problems.append(str(problem))
+                problems.append(str(error))
         for warning in warnings:
             self.log.warning("%s", warning)
         if problems:
-            raise InvalidInputError("\n".join([*problems, "No price was asked for."]))
+            for problem in problems[_MOST_TOLD:]:
+                self.log.error("%s", problem)
+            told = [shortened(problem, 300) for problem in problems[:_MOST_TOLD]]
+            more = [f"{len(problems) - _MOST_TOLD} more are in the log."] if len(problems) > _MOST_TOLD else []
+            raise InvalidInputError("\n".join([*told, *more, "No price was asked for."]))
         return trainings
 
     def _with_defaults(self, item: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_scenario.arguments import known
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.ids import check_id
-from airflow_provider_scenario.client.messages import shown
+from airflow_provider_scenario.client.messages import shortened, shown
 from airflow_provider_scenario.client.model_fields import check_epoch, check_field
 from airflow_provider_scenario.client.values import check_text, check_texts
 from airflow_provider_scenario.datasets import attach, check_kind, check_pairs, check_preset, list_images, read_dataset
@@ -230,7 +230,8 @@ class ScenarioUpdateModelOperator(ScenarioOperator):
             raise InvalidInputError("thumbnail_from_epoch is given and thumbnail too; choose one.")
         tags = [set(given.get(field, [])) for field in ("add_tags", "delete_tags") if known(given.get(field))]
         if len(tags) == 2 and (both := sorted(set.intersection(*tags))):
-            raise InvalidInputError(f"{', '.join(map(shown, both))} is to be added and also to be deleted; choose one.")
+            named = shortened(", ".join(map(shown, both)), 300)
+            raise InvalidInputError(f"{named} is to be added and also to be deleted; choose one.")
         if not (given or self.unset):
             raise InvalidInputError(f"Nothing to update; give at least one of: {', '.join((*_UPDATABLE, *_BESIDE))}.")
         return warnings

@@ -12,7 +12,6 @@ from airflow_provider_scenario.arguments import DEFAULT_POKE_INTERVAL, DEFAULT_T
 from airflow_provider_scenario.client.errors import ScenarioError
 from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.model_fields import check_field
-from airflow_provider_scenario.client.model_types import check_type
 from airflow_provider_scenario.client.trainers import check_parameters, check_ready, without_secrets
 from airflow_provider_scenario.client.values import camel_keys
 from airflow_provider_scenario.datasets import (
@@ -281,9 +280,8 @@ class ScenarioTrainLoraOperator(TrainingOperator):
         return {**fields, "short_description": None, **learned}
 
     def _checked_input(self) -> tuple[Dataset, dict[str, Any]]:
-        """Whatever would be refused is refused here, before anything is created."""
-        for warning in self._check_plain():
-            self.log.warning("%s", warning)
+        """Whatever would be refused is refused here, before anything is created; warnings come before the payment."""
+        self._check_plain()
         dataset = read_dataset(self.images)
         check_kind(dataset, self.type)
         if self.pairs is not None:
@@ -297,7 +295,7 @@ class ScenarioTrainLoraOperator(TrainingOperator):
         )
         return dataset, parameters
 
-    def _check_plain(self, *, only_known: bool = False) -> list[str]:
+    def _check_plain(self, *, only_known: bool = False) -> None:
         checks: dict[str, Callable[[Any], object]] = {
             **{field: partial(check_field, field) for field in _CREATABLE},
             "preset": check_preset,
@@ -312,7 +310,6 @@ class ScenarioTrainLoraOperator(TrainingOperator):
                 check(value)
         if isinstance(self.images, list | tuple) and known(self.images):
             list_images(self.images)
-        return [] if only_known else check_type(self.type)
 
 
 class ScenarioCancelTrainingOperator(ScenarioOperator):

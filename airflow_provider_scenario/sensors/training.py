@@ -124,7 +124,7 @@ class ScenarioTrainingSensor(RendersOnlyDagFile, BaseSensorOperator):
         outcome = self._watch.see(self._poller.sighting(seen), time.time())
         if self._watch.news:
             self.log.info("%s", self._watch.news)
-        if self._watch.warning:
+        if self._watch.warning and not self.deferrable:  # the trigger is going to say it
             self.log.warning("%s", self._watch.warning)
         if outcome in (None, "timed-out"):
             # Time is up for Airflow's own sensor loop to say.

@@ -374,7 +374,12 @@ def test_a_filter_may_be_text_a_number_a_date_or_a_list(client, service, value, 
             "parameters: samplePrompts",
             lambda client: client.train("m", {"sample_prompts": ["a", HALF_AN_EMOJI]}, model=READY),
         ),
-        ("[0].instruction", lambda client: client.set_training_pairs("m", [{"instruction": HALF_AN_EMOJI}])),
+        (
+            "[0].instruction",
+            lambda client: client.set_training_pairs(
+                "m", [{"source_id": "a", "target_id": "b", "instruction": HALF_AN_EMOJI}]
+            ),
+        ),
     ],
 )
 def test_half_an_emoji_in_a_body_is_refused_by_the_name_of_its_field(client, service, field, call):
@@ -581,6 +586,45 @@ def test_a_training_that_would_be_refused_or_a_mistake_is_never_asked_for(client
 def test_a_wrong_field_of_a_model_is_refused_before_anything_is_sent(client, service, fields):
     with pytest.raises(InvalidInputError):
         client.update_model("model_1", **fields)
+    assert service.sent == []
+
+
+@pytest.mark.parametrize("tier", [None, "", "false", "True", "api ", True, False, 0, []])
+def test_a_quote_is_never_sent_without_the_word_that_makes_it_one(client, service, tier):
+    with pytest.raises(InvalidInputError, match="tier is"):
+        client.quote_training("model_1", tier=tier)
+    assert service.sent == []
+
+
+@pytest.mark.parametrize("count", [-1, 1.5, True, "abc", "5"])
+def test_a_quote_is_for_a_whole_number_of_images(client, service, count):
+    with pytest.raises(InvalidInputError, match="training_images_count is"):
+        client.quote_training("model_1", training_images_count=count)
+    assert service.sent == []
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        [None],
+        [{}],
+        [{"instruction": "x"}],
+        [{"source": "a", "target": "b"}],
+        [{"source_id": "a", "target_id": "b"}, {"source_id": "a", "target_id": "b", "instruction": " "}],
+    ],
+)
+def test_pairs_that_are_none_never_replace_those_that_are_there(client, service, pairs):
+    with pytest.raises(InvalidInputError, match="pairs"):
+        client.set_training_pairs("model_1", pairs)
+    assert service.sent == []
+
+
+@pytest.mark.parametrize(
+    "fields", [{"collection_ids": iter(["a"])}, {"concepts": iter([{"model_id": "a", "scale": 1}])}]
+)
+def test_an_iterator_is_refused_since_the_check_would_empty_it(client, service, fields):
+    with pytest.raises(InvalidInputError, match="list"):
+        client.create_model(name="x", **fields)
     assert service.sent == []
 
 

@@ -192,6 +192,35 @@ def test_a_misspelt_parameter_is_refused_with_its_value_and_what_is_meant(name, 
     assert "put it into 'extra_parameters'" in message
 
 
+@pytest.mark.parametrize(
+    "name", ["max_creative_units", "threads", "type", "collectionIds", "wait_for_completion", "maxCreativeUnit"]
+)
+def test_an_argument_among_the_parameters_is_refused_and_not_sent(name):
+    assert "stands beside the parameters" in refused({name: 1}, MUSUBI)
+    assert as_sent(check_parameters({"extra_parameters": {name: 1}})[0]) == {name: 1}
+
+
+@pytest.mark.parametrize("name", ["", " ", "\ud800"])
+def test_a_name_that_cannot_be_sent_is_refused(name):
+    assert "parameters: a key" in refused({name: 1})
+
+
+def test_a_key_of_weights_and_biases_deep_inside_is_refused_and_others_of_theirs_are_sent():
+    for parameters in (
+        {"extra_parameters": {"wandbKey": "secret"}},
+        {"extra_parameters": {"a": [{"wandb_key": "secret"}]}},
+        {"loggers": [{"wandbKey": "secret"}]},
+    ):
+        message = refused(parameters)
+        assert "Weights & Biases" in message
+        assert "secret" not in message
+    assert as_sent(check_parameters({"wandb_project_name": "heroes"})[0]) == {"wandbProjectName": "heroes"}
+
+
+def test_a_text_that_no_request_holds_is_refused():
+    assert "samplePrompts has 7.0 MB; no request holds more than 6 MB" in refused({"sample_prompts": ["x" * 7_000_000]})
+
+
 @pytest.mark.parametrize("value", ["adafactor", 3, 0.5, True, [1, 2], {"a": [None]}])
 def test_a_parameter_that_is_like_no_known_one_is_sent_with_a_warning(value):
     checked, warnings = check_parameters({"gradient_checkpointing": value}, MUSUBI)
@@ -226,7 +255,21 @@ def test_no_extra_parameters_are_nothing():
     assert check_parameters({"extra_parameters": {}}) == check_parameters({"extra_parameters": None}) == ({}, [])
 
 
-@pytest.mark.parametrize("name", ["dryRun", "dry_run", "dryrun", "trainingImagesCount", "originalAssets", "projectId"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "dryRun",
+        "dry_run",
+        "dryrun",
+        "dry run",
+        " dryRun",
+        "isDryRun",
+        "dry.run",
+        "trainingImagesCount",
+        "originalAssets",
+        "projectId",
+    ],
+)
 def test_what_would_make_a_paid_training_of_a_dry_run_is_refused(name):
     assert "Scenario ignores it there and trains" in refused({name: "true"})
     assert "Scenario ignores it there and trains" in refused({"extra_parameters": {name: "true"}})
@@ -522,6 +565,10 @@ def test_every_sample_prompt_of_an_edit_model_has_its_image(parameters, type_):
     assert check_parameters({"sampleSourceImages": ["a"], "samplePrompts": ["x"]}, type_)[1] == []
 
 
+def test_no_sample_images_are_nothing():
+    assert check_parameters({"sampleSourceImages": [], "samplePrompts": ["x"]}, FLUX)[1] == []
+
+
 @pytest.mark.parametrize("type_", [MUSUBI, FLUX])
 def test_sample_images_are_for_edit_models_only(type_):
     assert "is for edit types" in refused({"sampleSourceImages": ["a"], "samplePrompts": ["x"]}, type_)
@@ -702,6 +749,11 @@ def test_a_model_that_is_not_ready_is_refused_by_name_before_anything_is_paid(ha
 )
 def test_a_model_that_has_what_it_learns_from_is_ready(has):
     assert check_ready(model_id="model_1", **has) == []
+
+
+def test_pairs_for_a_type_that_learns_from_single_images_warn():
+    [warning] = check_ready(model_id="model_1", model_type=MUSUBI, images=10, pairs=5)
+    assert warning == f"The dataset has 5 pairs; {MUSUBI} learns from single images."
 
 
 def test_keys_keep_their_order_and_values():
