@@ -185,7 +185,9 @@ def check_parameters(
     trainer = TRAINERS.get(model_type) if isinstance(model_type, str) else None
     extra, warnings = _check_extra(given.pop(EXTRA, None), given)
     if len(unknown := given.keys() - PARAMETERS.keys()) > _MOST_UNKNOWN:
-        raise InvalidInputError(f"parameters: {len(unknown)} names are not known to this provider, nor to Scenario.")
+        raise InvalidInputError(
+            f"parameters: {len(unknown)} names are not known to this provider. Give the training parameters only."
+        )
     checked: dict[str, Any] = {}
     for name, value in given.items():
         parameter = PARAMETERS.get(name)
@@ -213,12 +215,8 @@ def as_sent(checked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_unknown(name: str, value: Any) -> list[str]:
+    _refuse_query_name(name)
     given = f"(given: {f'a {type(value).__name__}' if is_secret(name) else shown(value)})"
-    if _belongs_into_query(name):
-        raise InvalidInputError(
-            f"parameters: {shown(name)} is not a training parameter {given}: Scenario ignores it there and trains, "
-            "which costs creative units. Leave it out; ScenarioEstimateTrainingCostOperator asks for a price."
-        )
     close = _OTHER_WORDS.get(_plain(name)) or similar_name(name, (*PARAMETERS, EXTRA, *_ARGUMENTS))
     if close in _ARGUMENTS:
         raise InvalidInputError(
@@ -239,9 +237,13 @@ def _plain(name: str) -> str:
     return "".join(filter(str.isalnum, name)).lower()
 
 
-def _belongs_into_query(name: str) -> bool:
+def _refuse_query_name(name: str) -> None:
     plain = _plain(name)
-    return "dryrun" in plain or plain in _NOT_IN_BODY
+    if "dryrun" in plain or plain in _NOT_IN_BODY:
+        raise InvalidInputError(
+            f"parameters: {shown(name)} is not a training parameter: Scenario ignores it there and trains, which costs "
+            "creative units. Leave it out; ScenarioEstimateTrainingCostOperator asks for a price."
+        )
 
 
 def _refuse_hidden_secrets(value: Any) -> None:
@@ -272,8 +274,7 @@ def _check_extra(extra: Any, given: Mapping[str, Any]) -> tuple[dict[str, Any], 
     check_sendable("parameters: extra_parameters", dict(extra))
     _refuse_hidden_secrets(extra)
     for name in extra:
-        if _belongs_into_query(name):
-            _check_unknown(name, extra[name])
+        _refuse_query_name(name)
         if name in given:
             raise InvalidInputError(f"parameters: {shown(name)} is given, and in extra_parameters too. Keep one.")
     names = ", ".join(map(shown, list(extra)[:20]))

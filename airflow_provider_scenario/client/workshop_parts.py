@@ -9,9 +9,7 @@ by its path, and in a message of bounded length.
 
 from __future__ import annotations
 
-import difflib
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, get_args
@@ -22,6 +20,7 @@ from pydantic.alias_generators import to_camel
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.messages import shown
 from airflow_provider_scenario.client.texts import plain
+from airflow_provider_scenario.client.values import number_in, similar_name
 
 if TYPE_CHECKING:
     from pydantic._internal._model_construction import ModelMetaclass as _ModelMetaclass
@@ -33,9 +32,6 @@ EXTRA = "extraFields"
 _LONGEST_NAME = 60
 _LONGEST_LIST = 3_000
 """Characters of all that is wrong with an object; whoever has made it in a loop has made the same mistake often."""
-
-_LONGEST_NUMBER = 40
-_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,31 +143,10 @@ def read(schema: type[P], value: Any) -> P:
     return part
 
 
-def number(value: Any) -> Any:
-    """The number that a text plainly is; anything else stays what it is."""
-    if not isinstance(value, str) or len(value) > _LONGEST_NUMBER or not (found := _NUMBER.fullmatch(value.strip())):
-        return value
-    return float(value) if found[1] or found[2] else int(value)
-
-
 def whole_number(value: Any) -> Any:
-    """As :func:`number`, and 3600.0 is 3600."""
-    value = number(value)
+    """As :func:`.values.number_in`, and 3600.0 is 3600."""
+    value = number_in(value)
     return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def flag(value: Any) -> Any:
-    """The boolean that a text plainly is; anything else stays what it is."""
-    return {"true": True, "false": False}.get(value.strip().lower(), value) if isinstance(value, str) else value
-
-
-def similar(name: str, known: Iterable[str]) -> str | None:
-    """The known name that was most likely meant; None for one that is merely not known."""
-    if len(name) > _LONGEST_NAME:
-        return None
-    spelled = {each.casefold(): each for each in known}
-    close = difflib.get_close_matches(name.casefold(), spelled, n=1, cutoff=0.7)
-    return spelled[close[0]] if close else None
 
 
 def path_of(steps: Iterable[int | str]) -> str:
@@ -236,7 +211,7 @@ def _wrong_with_name(schema: type[Part], name: Any, fields: Mapping[str, str], a
     others = (other for other in Part.__subclasses__() if other is not schema)
     if owner := next((other for other in others if _lists(other, to_camel(name))), None):
         hint = f"it is one of {owner.called}."
-    elif meant := similar(to_camel(name), fields):
+    elif meant := similar_name(to_camel(name), fields):
         hint = f"did you mean {meant}?"
     else:
         return None

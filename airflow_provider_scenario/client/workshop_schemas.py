@@ -21,7 +21,8 @@ from pydantic_core import PydanticCustomError
 
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.messages import shown
-from airflow_provider_scenario.client.workshop_parts import Part, flag, number, read, similar, whole_number
+from airflow_provider_scenario.client.values import boolean_in, is_number, number_in, similar_name
+from airflow_provider_scenario.client.workshop_parts import Part, read, whole_number
 
 BASE_MODELS = (
     *("v1.4", "v1.5", "v2.0", "v2.1", "vxl_0.9", "vxl_1.0", "vxl_distilled"),
@@ -51,7 +52,7 @@ def _said(text: str) -> str:
 
 def _no_slip(listed: tuple[str, ...], text: str) -> str:
     """Another value than those of the page may be a new one, unless it looks like a listed one misspelt."""
-    if text not in listed and similar(text, listed):
+    if text not in listed and similar_name(text, listed):
         raise PydanticCustomError("misspelt", "is misspelt")
     return _said(text)
 
@@ -76,13 +77,10 @@ def _ids(text: str) -> str:
 
 
 def _size(value: Any) -> Any:
-    """As :func:`number`; a whole number that has no float is endless, which is refused."""
-    found = number(value)
-    return math.inf if isinstance(found, int) and found.bit_length() > _LARGEST else found
+    """As :func:`.values.number_in`; a whole number that has no float is endless, which is refused."""
+    found = number_in(value)
+    return found if is_number(found) or not isinstance(found, int) or isinstance(found, bool) else math.inf
 
-
-_LARGEST = 1000
-"""Bits of a whole number that surely has a float."""
 
 Text = Annotated[str, AfterValidator(_said)]
 Name = Annotated[str, AfterValidator(_not_blank)]
@@ -91,7 +89,7 @@ T = TypeVar("T")
 Rows = Annotated[list[T], Field(strict=False)]
 """A list; a tuple will do."""
 Size = Annotated[Annotated[int | float, Field(gt=0, allow_inf_nan=False)], BeforeValidator(_size)]
-Flag = Annotated[bool, BeforeValidator(flag)]
+Flag = Annotated[bool, BeforeValidator(boolean_in)]
 
 
 class CoverFile(Part):
@@ -238,7 +236,8 @@ def check_source_type(value: Any) -> None:
 
     :raises InvalidInputError: it is no text, or misspelt.
     """
-    if not isinstance(value, str) or not value.strip() or (value not in SOURCE_TYPES and similar(value, SOURCE_TYPES)):
+    misspelt = isinstance(value, str) and value not in SOURCE_TYPES and similar_name(value, SOURCE_TYPES)
+    if not isinstance(value, str) or not value.strip() or misspelt:
         raise InvalidInputError(f"source_type is {shown(value)}; give one of: {', '.join(map(repr, SOURCE_TYPES))}.")
 
 
@@ -249,7 +248,7 @@ def _contradictions(tree: Mapping[str, Any]) -> Iterator[str]:
         yield f"versions[{at}].modelVersionId is that of versions[{first}] again, and must be its own"
     for at, version in enumerate(versions):
         files = enumerate(_rows(version, "files"))
-        primary = [f"files[{count}]" for count, file in files if flag(_get(file, "is_primary")) is True]
+        primary = [f"files[{count}]" for count, file in files if boolean_in(_get(file, "is_primary")) is True]
         if len(primary) > 1:
             yield f"versions[{at}] has {len(primary)} primary files ({', '.join(primary)}) and must have at most one"
 

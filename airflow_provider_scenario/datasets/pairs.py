@@ -8,6 +8,7 @@ from typing import Any
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.messages import quoted, shortened, shown
 from airflow_provider_scenario.client.pairs import Edit, check_edits
+from airflow_provider_scenario.client.values import TEMPLATE_HINT
 from airflow_provider_scenario.datasets.values import check_text
 
 _SIDES = ("source", "target")
@@ -54,10 +55,9 @@ def resolve_pairs(pairs: Any, ids: Mapping[str, str]) -> list[dict[str, str]]:
 def _edits(pairs: Any) -> list[Edit]:
     # An iterator would be empty for whoever comes after the check.
     if isinstance(pairs, str | bytes | Mapping | Iterator) or not isinstance(pairs, Iterable):
-        hint = " A template gives text unless the DAG has render_template_as_native_obj=True."
         raise InvalidInputError(
             f"pairs is {shown(pairs)}; give a list of {{'source', 'target', 'instruction'}}."
-            f"{hint if isinstance(pairs, str) else ''}"
+            f"{TEMPLATE_HINT if isinstance(pairs, str) else ''}"
         )
     return [_edit(f"pairs[{position}]", pair) for position, pair in enumerate(pairs, start=1)]
 

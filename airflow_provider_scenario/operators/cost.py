@@ -21,7 +21,7 @@ from airflow_provider_scenario.client.trainers import (
     check_type,
     without_secrets,
 )
-from airflow_provider_scenario.client.values import check_text, number_in
+from airflow_provider_scenario.client.values import TEMPLATE_HINT, check_text, number_in
 from airflow_provider_scenario.datasets import check_pairs, read_dataset
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
 from airflow_provider_scenario.operators.base import ScenarioOperator, refuse_secrets_in_dag_file
@@ -111,7 +111,7 @@ class ScenarioEstimateTrainingCostOperator(ScenarioOperator):
                     refuse_secrets_in_dag_file(item.get("parameters"))
                 if known(item) and known(self.type) and known(self.parameters):
                     with _named(place, item):
-                        check_training(self._with_defaults(item))
+                        _check_item(self._with_defaults(item))
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read and check all, ask for each price once, add them up."""
@@ -139,8 +139,7 @@ class ScenarioEstimateTrainingCostOperator(ScenarioOperator):
         check_parameters(self.parameters)
         if isinstance(self.trainings, str | Mapping) or not isinstance(self.trainings, Iterable):
             raise InvalidInputError(
-                f"trainings is {shown(self.trainings)}; give a list of dictionaries. A template gives text unless the "
-                "DAG has render_template_as_native_obj=True."
+                f"trainings is {shown(self.trainings)}; give a list of dictionaries.{TEMPLATE_HINT}"
             )
         trainings, problems, warnings = [], [], dict[str, None]()
         for place, item in enumerate(self.trainings, start=1):
@@ -168,7 +167,7 @@ class ScenarioEstimateTrainingCostOperator(ScenarioOperator):
         return {"type": None if "model_id" in given else self.type, "parameters": self.parameters, **given}
 
     def _read_one(self, item: Mapping[str, Any], place: int, warnings: dict[str, None]) -> _Training:
-        check_training(item)
+        _check_item(item)
         name, model_type, images = item.get("name"), item.get("type"), _count(item.get("images"))
         own, pairs = {}, None
         if images is None and item.get("images") is not None:
@@ -244,7 +243,7 @@ class ScenarioEstimateTrainingCostOperator(ScenarioOperator):
                 self.log.warning("The temporary model %s stays behind; it costs nothing. %s", model_id, error)
 
 
-def check_training(item: Any) -> None:
+def _check_item(item: Any) -> None:
     """
     Check one of ``trainings``, without looking at its dataset.
 
