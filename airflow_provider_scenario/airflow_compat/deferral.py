@@ -1,13 +1,17 @@
-"""What a task must know of Airflow's inside before it defers."""
+"""What a task must know of Airflow's inside to defer."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow.sdk import BaseOperator, Context
+    from airflow.sdk.listener import ListenerManager
 
 _PACKAGE = __name__.partition(".")[0]
+_LISTENER = f"{_PACKAGE}: after the deferral"
 
 
 def needs_worker_at_end(task: BaseOperator) -> bool:
@@ -31,12 +35,38 @@ def needs_worker_at_end(task: BaseOperator) -> bool:
 
 
 def _has_success_listener() -> bool:
+    return bool(_listener_manager().hook.on_task_instance_success.get_hookimpls())
+
+
+def _listener_manager() -> ListenerManager:
     """Relies on ``airflow.sdk.listener`` (3.2; ``airflow.listeners.listener`` on 3.1)."""
     try:
         from airflow.sdk.listener import get_listener_manager
     except ImportError:  # Airflow 3.1
         from airflow.listeners.listener import get_listener_manager  # type: ignore[assignment]
-    return bool(get_listener_manager().hook.on_task_instance_success.get_hookimpls())
+    return get_listener_manager()
+
+
+def call_after_deferral(callback: Callable[[], None]) -> None:
+    """
+    Call back once Airflow has accepted or refused the deferral that follows, while it still answers questions.
+
+    Relies on the task runner, which tells listeners last that it stops, also when Airflow has refused the deferral
+    (3.2). On 3.1 a refused deferral ends the process without a call.
+    """
+    from airflow.listeners import hookimpl
+
+    listeners = _listener_manager().pm
+
+    class Listener:
+        @hookimpl
+        def before_stopping(self) -> None:
+            listeners.unregister(self)  # in `dag.test()` the process goes on
+            callback()
+
+    if listeners.has_plugin(_LISTENER):  # of a deferral that nobody has heard of
+        listeners.unregister(name=_LISTENER)
+    listeners.register(Listener(), name=_LISTENER)
 
 
 def triggerer_stores_xcoms(context: Context) -> bool:

@@ -103,12 +103,15 @@ class Gateway:
     async def _go_wrong(
         self, fault: Fault, call: Call, route: Route | None, raw: bytes | None, scope: Scope, send: Send
     ) -> None:
-        if fault.kind == "slow":
+        acts_late = fault.kind == "slow" and fault.when == "before"
+        if acts_late:
             await asyncio.sleep(fault.seconds)
-        acted = fault.when == "after" or fault.kind == "slow"
+        acted = acts_late or fault.when == "after"
         answer = await self._answer(call, route, raw) if acted else Answer({})
         match fault.kind:
             case "slow":
+                if not acts_late:
+                    await asyncio.sleep(fault.seconds)
                 await self._reply(send, answer)
             case "hang" | "close":
                 if fault.kind == "hang":

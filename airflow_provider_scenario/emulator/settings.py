@@ -154,7 +154,9 @@ class Fault(Strict):
         None, description="Which of them: the same seed, the same ones. Another for each fault; null: any."
     )
     when: Literal["before", "after"] | None = Field(
-        None, description="Whether the request acts before it goes wrong. Default: before; garbage: after."
+        None,
+        description="Whether the request goes wrong before it acts, or after: a slow one waits then. "
+        "Default: before; garbage: after.",
     )
     status: int = Field(500, ge=200, le=599, description="200 with a body: what is a success only to HTTP.")
     body: Any = Field(None, description="What a status fault answers; null: {reason}.")

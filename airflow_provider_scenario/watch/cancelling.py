@@ -204,6 +204,20 @@ class KillGuard:
             fate = replace(self._training, cancel_on_kill=cancels).cancel_at_once(self._connect, IN_WORKER)
         raise AirflowFailException(f"The task was killed. {fate}")
 
+    def cancel_if_ended(self) -> None:
+        """Cancel the training if the task was ended while it deferred: Airflow refuses that, and starts no trigger."""
+        attempt, training = self.attempt, self._training
+        if self._killed or not (attempt and training and training.job_id and training.may_be_cancelled):
+            return
+        try:
+            ended = is_ended(in_time(attempt.state, _ASKING_AIRFLOW))
+        except Exception as error:
+            self._log.warning("Cannot tell whether the task was ended while it deferred (%s).", type(error).__name__)
+            return
+        if ended:
+            fate = training.cancel_at_once(self._connect, IN_WORKER)
+            self._log.warning("The task was ended while it deferred. %s", fate)
+
     def _ask_for_state(self) -> str | None:
         """None where nobody is there to ask: it was not Airflow, then, that has called this."""
         try:

@@ -43,7 +43,7 @@ class Case:
         self.name = f"{re.sub('[^a-z]+', '-', name.lower())}-{next(numbers)}"
         self.dag = f"leak_{self.operator}_{self.mode}_{variant}"
         self.map_index = 0 if self.operator == "mapped" else -1
-        self.model_id = self._model() if self.operator in ("train", "sensor") else None
+        self.model_id = self._model() if self.operator in ("train", "late", "sensor") else None
         self.run = ""
 
     @property

@@ -55,8 +55,14 @@ def run_marked_failed(case: Case) -> None:
 
 
 def marked_as_it_starts(case: Case) -> None:
-    """The answer to the start takes its time: a deferrable task may defer before it hears that it was ended."""
+    """The training runs, the answer to its start is on its way."""
     eventually(case.fate, "a training", 60, pause=0.05)
+    case.airflow.mark(*case.at[:3], "failed")
+
+
+def marked_as_it_defers(case: Case) -> None:
+    """It has asked Airflow for the last time; then Airflow refuses the deferral."""
+    eventually(lambda: "Deferring" in case.log(), "it defers", 60, pause=0.05)
     case.airflow.mark(*case.at[:3], "failed")
 
 
@@ -104,13 +110,13 @@ class Row(NamedTuple):
 
 
 SENSORS = "sensor deferred, sensor blocking"
-THRICE = "train deferred, train deferred, train deferred, train blocking"
+LATE = "late deferred, late deferred, late deferred"
 CUT = "was cancelled. Scenario does not promise a refund"
 KEPT = "could not be cancelled and may go on, and so may its cost"
 THEIRS = "Somebody else has started it"
 FAIL = marked("failed")
 BY_A_PERSON = Case.train_as_a_person
-SLOW_START = faulty((START,), kind="slow", when="after", seconds=12)
+SLOW_START = faulty((START,), kind="slow", when="after", seconds=50)
 
 MATRIX = [
     Row("marked failed", FAIL, CANCELED, "failed", CUT, columns=EVERY),
@@ -120,8 +126,8 @@ MATRIX = [
     Row("DAG run's timeout", nothing, CANCELED, "skipped", CUT, "dagrun_timeout"),
     Row("execution_timeout", nothing, CANCELED, "failed", CUT, "execution_timeout"),
     Row("operator's timeout", nothing, CANCELED, "failed", CUT, "own_timeout", EVERY),
-    # The mark comes while the answer is on its way: after the last question to Airflow nobody would hear it (README).
-    Row("marked failed as it starts", marked_as_it_starts, CANCELED, "failed", CUT, before=SLOW_START, columns=THRICE),
+    Row("marked failed as it starts", marked_as_it_starts, CANCELED, "failed", CUT, before=SLOW_START),
+    Row("marked failed as it defers", marked_as_it_defers, CANCELED, "failed", CUT, "defers", LATE),
     Row("marked failed in the middle of a poll", marked_in_the_middle_of_a_poll, CANCELED, "failed", CUT),
     Row(
         "marked failed, 0.8 s an answer", marked_while(LOOK, CANCEL, kind="slow", seconds=0.8), CANCELED, "failed", CUT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -23,6 +24,21 @@ LORA = {"type": "flux.2-dev-lora", "images": IMAGES, **TRAINING}
 
 def train(**arguments):
     ScenarioTrainModelOperator(task_id="task", model_id=MODEL, **TRAINING, **arguments)
+
+
+class DefersLate(ScenarioTrainModelOperator):
+    """Defers only once somebody has ended it, which it does not know."""
+
+    def defer(self, **arguments):
+        attempt = self._kill_guard.attempt
+        self.log.info("Deferring")
+        while attempt.state() == "running":
+            time.sleep(0.2)
+        super().defer(**arguments)
+
+
+def late(**arguments):
+    DefersLate(task_id="task", model_id=MODEL, **TRAINING, **arguments)
 
 
 def lora(**arguments):
@@ -48,6 +64,7 @@ VARIANTS = {
     "dagrun_timeout": ({}, [train]),
     "reattaches": ({"on_clear": "reattach"}, [train, lora]),
     "retries": ({"retries": 2}, [train, lora]),
+    "defers": ({}, [late]),
 }
 
 

@@ -76,6 +76,14 @@ def test_a_slow_request_acts_and_answers_in_the_end(api):
     assert time.monotonic() - begin >= 0.2
 
 
+@pytest.mark.parametrize(("when", "acted"), [("before", 0), ("after", 1)])
+def test_a_slow_request_acts_before_or_after_the_wait(api, when, acted):
+    api.emulator.switch("faults", kind="slow", seconds=60, method="POST", route="/models", when=when)
+    with pytest.raises(httpx.ReadTimeout):
+        api.http.post("/models", json={"type": "flux.1-lora"}, timeout=1)
+    assert api.totals()["models_created"] == acted
+
+
 def test_a_slow_request_does_not_hold_up_the_others(api):
     api.emulator.switch("faults", kind="hang", seconds=60, route="/jobs")
     with pytest.raises(httpx.ReadTimeout):

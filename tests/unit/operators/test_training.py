@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from unittest.mock import Mock
 
 import pytest
 
+from airflow_provider_scenario.airflow_compat.attempt import Attempt
+from airflow_provider_scenario.airflow_compat.deferral import _listener_manager
 from airflow_provider_scenario.airflow_compat.exceptions import AirflowFailException, TaskDeferralTimeout
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.exceptions import TrainingCanceledError, TrainingFailedError, TrainingTimeoutError
@@ -221,6 +224,37 @@ class TestEnd:
         before = emulator.requests()
         train(model_id).on_kill()
         assert emulator.requests() == before
+
+    @pytest.mark.parametrize(
+        ("state", "canceled"),
+        [("failed", 1), ("success", 1), ("deferred", 0), ("up_for_retry", 0), (LookupError(), 0), (TimeoutError(), 0)],
+    )
+    def test_ended_while_it_defers_it_cancels_the_training(
+        self, emulator, context, model_id, monkeypatch, state, canceled
+    ):
+        """Airflow refuses such a deferral and starts no trigger."""
+        emulator.set(training_seconds=600)
+        operator = train(model_id, deferrable=True)
+        operator.pre_execute(context)
+        deferred(operator, context)
+        monkeypatch.setattr(Attempt, "state", Mock(side_effect=[state, "failed"]))
+        for _ in range(2):  # the second time nobody listens any more
+            _listener_manager().hook.before_stopping(component=None)
+        assert emulator.counts()["canceled"] == canceled
+
+    @pytest.mark.parametrize("somebody_else_has_started_it", [False, True])
+    def test_ended_while_it_defers_it_cancels_nothing_that_goes_on(
+        self, emulator, context, model_id, monkeypatch, somebody_else_has_started_it
+    ):
+        emulator.set(training_seconds=600)
+        if somebody_else_has_started_it:
+            ScenarioHook().client.train(model_id)
+        operator = train(model_id, deferrable=True, cancel_on_kill=somebody_else_has_started_it)
+        operator.pre_execute(context)
+        deferred(operator, context)
+        monkeypatch.setattr(Attempt, "state", lambda attempt: "failed")
+        _listener_manager().hook.before_stopping(component=None)
+        assert emulator.counts()["canceled"] == 0
 
     @pytest.mark.parametrize("event", [None, {}, {"outcome": "fine"}, "trained"])
     def test_an_odd_event_cannot_pass_for_success(self, context, event):
