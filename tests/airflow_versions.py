@@ -10,6 +10,12 @@ try:
 except ImportError:  # Airflow 3.1
     from airflow.exceptions import AirflowSkipException, TaskDeferred
 
+try:
+    import airflow.sdk.plugins_manager  # noqa: F401  the plugins are read before a listener joins
+    from airflow.sdk.listener import get_listener_manager
+except ImportError:  # Airflow 3.1
+    from airflow.listeners.listener import get_listener_manager
+
 __all__ = [
     "AIRFLOW",
     "KEEP_TASK_STATE",
@@ -17,6 +23,7 @@ __all__ = [
     "WAYS_TO_REMEMBER",
     "AirflowSkipException",
     "TaskDeferred",
+    "get_listener_manager",
 ]
 
 AIRFLOW = Version(Version(__version__).base_version)

@@ -1,4 +1,4 @@
-"""What a task must know of Airflow's inside to defer."""
+"""What deferring needs to know of Airflow: whether a worker is needed at the end, and when a deferral is over."""
 
 from __future__ import annotations
 
@@ -49,10 +49,12 @@ def _listener_manager() -> ListenerManager:
 
 def call_after_deferral(callback: Callable[[], None]) -> None:
     """
-    Call back once Airflow has accepted or refused the deferral that follows, while it still answers questions.
+    Call back after Airflow has accepted or refused the next deferral, while the supervisor still answers requests.
 
-    Relies on the task runner, which tells listeners last that it stops, also when Airflow has refused the deferral
-    (3.2). On 3.1 a refused deferral ends the process without a call.
+    Relies on the listener hook ``before_stopping``, which the task runner calls last, also after a refused deferral
+    (3.2). On 3.1 a refused deferral ends the process without this call.
+
+    :param callback: runs in the worker's process; Airflow logs an exception and goes on.
     """
     from airflow.listeners import hookimpl
 
@@ -61,10 +63,10 @@ def call_after_deferral(callback: Callable[[], None]) -> None:
     class Listener:
         @hookimpl
         def before_stopping(self) -> None:
-            listeners.unregister(self)  # in `dag.test()` the process goes on
+            listeners.unregister(self)  # `dag.test()` runs further tasks in this process
             callback()
 
-    if listeners.has_plugin(_LISTENER):  # of a deferral that nobody has heard of
+    if listeners.has_plugin(_LISTENER):  # left by a deferral after which the hook was not called
         listeners.unregister(name=_LISTENER)
     listeners.register(Listener(), name=_LISTENER)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from airflow_provider_scenario.client.errors import InvalidInputError, ServiceError
 from airflow_provider_scenario.client.messages import shown
 from airflow_provider_scenario.client.sendable import query_text
-from airflow_provider_scenario.client.trainers import camel_keys
+from airflow_provider_scenario.client.values import camel_keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -374,7 +374,7 @@ def _check_together(values: Mapping[str, Any], trainer: Trainer | None, model_ty
     if sources or (sources is not None and not (trainer and trainer.dataset != "pairs")):
         if trainer and trainer.dataset != "pairs":
             raise InvalidInputError(
-                f"parameters: sampleSourceImages is for edit types, which learn from pairs; {model_type!r} is none."
+                f"parameters: sampleSourceImages is for edit types, which learn from pairs; {model_type!r} is not one."
             )
         if len(sources) != len(prompts):
             raise InvalidInputError(

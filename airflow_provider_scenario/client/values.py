@@ -139,7 +139,7 @@ def check_texts(field: str, values: object, what: str) -> None:
     :param what: what is in it, such as ``collection ids``.
     :raises InvalidInputError: it is not a list, or one of them is not text, or empty.
     """
-    # An iterator would be empty for whoever comes after the check.
+    # This check would use up an iterator: nothing would be left to send.
     if isinstance(values, str | bytes | Mapping | Iterator) or not isinstance(values, Iterable):
         hint = TEMPLATE_HINT if isinstance(values, str) else ""
         raise InvalidInputError(f"{field} is {shown(values)}; give a list of {what}.{hint}")

@@ -77,7 +77,7 @@ def _ids(text: str) -> str:
 
 
 def _size(value: Any) -> Any:
-    """As :func:`.values.number_in`; a whole number that has no float is endless, which is refused."""
+    """As :func:`.values.number_in`; a whole number too large for a float becomes infinity, which is refused."""
     found = number_in(value)
     return found if is_number(found) or not isinstance(found, int) or isinstance(found, bool) else math.inf
 

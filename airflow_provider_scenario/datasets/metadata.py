@@ -66,7 +66,7 @@ def _lines(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
             value = json.loads(line)
         except (ValueError, RecursionError) as problem:
             wrong = problem.msg if isinstance(problem, json.JSONDecodeError) else type(problem).__name__
-            raise InvalidInputError(f"{where} is no JSON ({wrong}): {shown(line.strip())}") from None
+            raise InvalidInputError(f"{where} is not JSON ({wrong}): {shown(line.strip())}") from None
         if not isinstance(value, dict):
             raise InvalidInputError(f"{where} is {shown(value)}; give an object such as {{'file_name', 'text'}}.")
         yield where, value

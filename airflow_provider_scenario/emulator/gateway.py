@@ -103,14 +103,13 @@ class Gateway:
     async def _go_wrong(
         self, fault: Fault, call: Call, route: Route | None, raw: bytes | None, scope: Scope, send: Send
     ) -> None:
-        acts_late = fault.kind == "slow" and fault.when == "before"
-        if acts_late:
+        if fault.kind == "slow" and fault.when == "before":
             await asyncio.sleep(fault.seconds)
-        acted = acts_late or fault.when == "after"
+        acted = fault.kind == "slow" or fault.when == "after"
         answer = await self._answer(call, route, raw) if acted else Answer({})
         match fault.kind:
             case "slow":
-                if not acts_late:
+                if fault.when == "after":
                     await asyncio.sleep(fault.seconds)
                 await self._reply(send, answer)
             case "hang" | "close":

@@ -155,8 +155,8 @@ class Fault(Strict):
     )
     when: Literal["before", "after"] | None = Field(
         None,
-        description="Whether the request goes wrong before it acts, or after: a slow one waits then. "
-        "Default: before; garbage: after.",
+        description="Whether the fault happens before the request acts or after it has acted. A slow request always "
+        "acts, and waits before or after that. Default: before; garbage: after.",
     )
     status: int = Field(500, ge=200, le=599, description="200 with a body: what is a success only to HTTP.")
     body: Any = Field(None, description="What a status fault answers; null: {reason}.")

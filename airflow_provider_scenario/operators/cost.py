@@ -36,7 +36,7 @@ TEMPORARY_NAME = "cost estimate (Airflow)"
 _READ = ("name", "type", "images", "parameters", "pairs", "concepts", "model_id")
 # Ids of images that may not be uploaded yet have no price.
 _NOT_SENT = ("sampleSourceImages",)
-_MOST_TOLD = 10  # trainings that one message says something of
+_MOST_LISTED = 10  # problems that one message names
 _MOST_IMAGES = 1_000_000  # a larger number is a mistake, and no query holds one of any size
 # ``on_kill`` has about five seconds until SIGKILL.
 _KILL_TIMEOUT = (1.0, 3.0)
@@ -153,11 +153,11 @@ class ScenarioEstimateTrainingCostOperator(ScenarioOperator):
         for warning in warnings:
             self.log.warning("%s", warning)
         if problems:
-            for problem in problems[_MOST_TOLD:]:
+            for problem in problems[_MOST_LISTED:]:
                 self.log.error("%s", problem)
-            told = [shortened(problem, 300) for problem in problems[:_MOST_TOLD]]
-            more = [f"{len(problems) - _MOST_TOLD} more are in the log."] if len(problems) > _MOST_TOLD else []
-            raise InvalidInputError("\n".join([*told, *more, "No price was asked for."]))
+            listed = [shortened(problem, 300) for problem in problems[:_MOST_LISTED]]
+            more = [f"{len(problems) - _MOST_LISTED} more are in the log."] if len(problems) > _MOST_LISTED else []
+            raise InvalidInputError("\n".join([*listed, *more, "No price was asked for."]))
         return trainings
 
     def _with_defaults(self, item: Any) -> Any:

@@ -280,7 +280,7 @@ class ScenarioTrainLoraOperator(TrainingOperator):
         return {**fields, "short_description": None, **learned}
 
     def _checked_input(self) -> tuple[Dataset, dict[str, Any]]:
-        """Whatever would be refused is refused here, before anything is created; warnings come before the payment."""
+        """Refuse what Scenario would refuse, before anything is created; warnings are logged before the payment."""
         self._check_plain()
         dataset = read_dataset(self.images)
         check_kind(dataset, self.type)

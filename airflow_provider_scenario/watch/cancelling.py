@@ -205,14 +205,22 @@ class KillGuard:
         raise AirflowFailException(f"The task was killed. {fate}")
 
     def cancel_if_ended(self) -> None:
-        """Cancel the training if the task was ended while it deferred: Airflow refuses that, and starts no trigger."""
+        """
+        Cancel the training if the task was ended while it deferred.
+
+        Airflow then refuses the deferral and starts no trigger, so that nobody else would cancel it.
+        """
         attempt, training = self.attempt, self._training
         if self._killed or not (attempt and training and training.job_id and training.may_be_cancelled):
             return
         try:
             ended = is_ended(in_time(attempt.state, _ASKING_AIRFLOW))
         except Exception as error:
-            self._log.warning("Cannot tell whether the task was ended while it deferred (%s).", type(error).__name__)
+            self._log.warning(
+                "Cannot tell whether the task was ended while it deferred (%s). If it was, its training goes on, and "
+                "so does its cost.",
+                type(error).__name__,
+            )
             return
         if ended:
             fate = training.cancel_at_once(self._connect, IN_WORKER)

@@ -12,12 +12,7 @@ from airflow.sdk import DAG, Asset, BaseOperator, task
 
 from airflow_provider_scenario.deferral import ends_in_triggerer, warn_without_triggerer
 from airflow_provider_scenario.operators.training import ScenarioTrainLoraOperator, ScenarioTrainModelOperator
-
-try:
-    import airflow.sdk.plugins_manager  # noqa: F401  the plugins are read before the listener joins
-    from airflow.sdk.listener import get_listener_manager
-except ImportError:  # Airflow 3.1
-    from airflow.listeners.listener import get_listener_manager
+from tests.airflow_versions import get_listener_manager
 
 
 class Grown(ScenarioTrainModelOperator):

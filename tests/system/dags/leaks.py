@@ -27,7 +27,7 @@ def train(**arguments):
 
 
 class DefersLate(ScenarioTrainModelOperator):
-    """Defers only once somebody has ended it, which it does not know."""
+    """Defers only after somebody has ended it, and after it has asked Airflow for the last time."""
 
     def defer(self, **arguments):
         attempt = self._kill_guard.attempt

@@ -7,7 +7,6 @@ from unittest.mock import Mock
 import pytest
 
 from airflow_provider_scenario.airflow_compat.attempt import Attempt
-from airflow_provider_scenario.airflow_compat.deferral import _listener_manager
 from airflow_provider_scenario.airflow_compat.exceptions import AirflowFailException, TaskDeferralTimeout
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.exceptions import TrainingCanceledError, TrainingFailedError, TrainingTimeoutError
@@ -15,7 +14,7 @@ from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.operators.model import ScenarioAddTrainingImagesOperator, ScenarioCreateModelOperator
 from airflow_provider_scenario.operators.training import ScenarioCancelTrainingOperator, ScenarioTrainModelOperator
 from airflow_provider_scenario.provenance import Claim, Place
-from tests.airflow_versions import TaskDeferred
+from tests.airflow_versions import TaskDeferred, get_listener_manager
 
 
 @pytest.fixture
@@ -239,7 +238,7 @@ class TestEnd:
         deferred(operator, context)
         monkeypatch.setattr(Attempt, "state", Mock(side_effect=[state, "failed"]))
         for _ in range(2):  # the second time nobody listens any more
-            _listener_manager().hook.before_stopping(component=None)
+            get_listener_manager().hook.before_stopping(component=None)
         assert emulator.counts()["canceled"] == canceled
 
     @pytest.mark.parametrize("somebody_else_has_started_it", [False, True])
@@ -253,7 +252,7 @@ class TestEnd:
         operator.pre_execute(context)
         deferred(operator, context)
         monkeypatch.setattr(Attempt, "state", lambda attempt: "failed")
-        _listener_manager().hook.before_stopping(component=None)
+        get_listener_manager().hook.before_stopping(component=None)
         assert emulator.counts()["canceled"] == 0
 
     @pytest.mark.parametrize("event", [None, {}, {"outcome": "fine"}, "trained"])
