@@ -81,7 +81,7 @@ class Witness:
         self._call("POST", "advance", {"seconds": seconds})
 
     def get(self, path: str) -> dict[str, Any]:
-        answer = requests.get(f"{self.root}/v1/{path}", auth=self.auth, timeout=10)
+        answer = requests.get(f"{self.root}/v1/{path}", auth=self.auth, timeout=60)
         answer.raise_for_status()
         return answer.json()
 
@@ -91,13 +91,13 @@ class Witness:
     def cancel(self, model_id: str) -> None:
         """As a person would in the web app."""
         url = f"{self.root}/v1/models/{model_id}/train/action"
-        requests.post(url, json={"action": "cancel"}, auth=self.auth, timeout=10).raise_for_status()
+        requests.post(url, json={"action": "cancel"}, auth=self.auth, timeout=60).raise_for_status()
 
     def requests(self) -> int:
         return int(self.ledger()["totals"]["requests"])
 
     def _call(self, method: str, switch: str, json: Any = None) -> Any:
-        answer = requests.request(method, f"{self.root}/emulator/{switch}", json=json, timeout=10)
+        answer = requests.request(method, f"{self.root}/emulator/{switch}", json=json, timeout=60)
         answer.raise_for_status()
         return answer.json()
 

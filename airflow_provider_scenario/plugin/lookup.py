@@ -180,7 +180,7 @@ class Line:
         self._quota = Quota(clock)
         self.trouble: Trouble | None = None
 
-    def sights(self, jobs: Mapping[str, str | None], *, patience: float = PATIENCE) -> dict[str, Sight]:
+    def sights(self, jobs: Mapping[str, str | None], *, patience: float) -> dict[str, Sight]:
         """
         The models as they were last seen, after asking for those that may have changed.
 
@@ -199,7 +199,7 @@ class Line:
         with self._lock:
             return {model_id: self._sights[model_id] for model_id in jobs if model_id in self._sights}
 
-    def details(self, model_id: str, job_id: str | None, *, patience: float = PATIENCE) -> Details | None:
+    def details(self, model_id: str, job_id: str | None, *, patience: float) -> Details | None:
         """All that is known of one training, after asking for what may have changed."""
         keys = [(_ONE, model_id), (_BULK, model_id)]  # one answer for both
         with self._lock:
@@ -216,7 +216,7 @@ class Line:
             known, sight = self._details.get((model_id, job_id)), self._sights.get(model_id)
         return (known is not None and known.final) or (sight is not None and sight.status is None)
 
-    def renewed(self, refused: Details, job_id: str | None, *, patience: float = PATIENCE) -> Details | None:
+    def renewed(self, refused: Details, job_id: str | None, *, patience: float) -> Details | None:
         """
         The details with other addresses of the pictures, after asking for them if nobody has done so lately.
 
@@ -257,7 +257,7 @@ class Line:
     def _connect(self, allow: Callable[[], None]) -> ScenarioClient:
         return self._hook.connect(timeout=TIMEOUT, max_tries=1, budget=Metered(self._hook.budget, allow))
 
-    def secret(self, *, patience: float = PATIENCE) -> str | None:
+    def secret(self, *, patience: float) -> str | None:
         """The connection's API secret, which seals what its tasks claim; None while it cannot be read."""
         with self._lock:
             stale = self._clock() - self._read_connection_at > READ_CONNECTION_EVERY
@@ -495,7 +495,7 @@ class Lines:
         """All that is known of one training."""
         if not (self.calls and training.model_id):
             return None
-        return self[training.conn_id].details(training.model_id, training.job_id)
+        return self[training.conn_id].details(training.model_id, training.job_id, patience=PATIENCE)
 
     def has_told_all(self, training: Training) -> bool:
         """Whether no later look shows more of this training."""

@@ -139,7 +139,7 @@ def a_world() -> Iterator[World]:
         session.auth = ("demo", "demo")
         world = World(emulator, client)
         for what, kind in {"new": "flux.1-lora", "trained": "flux.1-lora", "edit": "flux.2-dev-edit-lora"}.items():
-            model = session.post(f"{emulator.url}/models", json={"name": what, "type": kind}, timeout=10).json()[
+            model = session.post(f"{emulator.url}/models", json={"name": what, "type": kind}, timeout=60).json()[
                 "model"
             ]
             world.ids[what] = model["id"]

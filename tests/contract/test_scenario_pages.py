@@ -159,7 +159,7 @@ class Service:
     def __init__(self, emulator: RunningEmulator) -> None:
         self.emulator = emulator
         self.seen: Seen = set()
-        self._http = httpx.Client(base_url=emulator.url, auth=("demo", "demo"), timeout=10)
+        self._http = httpx.Client(base_url=emulator.url, auth=("demo", "demo"), timeout=60)
 
     def call(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
         got = self._http.request(method, path, json=body, params=query)

@@ -100,7 +100,7 @@ def _ready(emulator: RunningEmulator, model_type: str) -> str:
         session.auth = ("demo", "demo")
 
         def call(method: str, path: str, body: Any) -> Any:
-            answer = session.request(method, f"{emulator.url}/models{path}", json=body, timeout=10)
+            answer = session.request(method, f"{emulator.url}/models{path}", json=body, timeout=60)
             answer.raise_for_status()
             return answer.json()
 

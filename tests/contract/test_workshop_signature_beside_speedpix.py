@@ -155,7 +155,7 @@ def test_a_repeated_query_name_is_signed_by_us_as_the_emulator_checks_it(emulato
     emulator.switch("settings", fetch_files=False, api_token_in="query")
     address = f"{emulator.address}{SYNC}?sessionMode=20&apiToken=demo&sessionMode=10&apiToken=other"
     headers = {"Accept": JSON, "Content-Type": JSON}
-    answer = requests.post(address, json=LEAST, headers=headers, auth=DigestAuth("demo", "demo"), timeout=10)
+    answer = requests.post(address, json=LEAST, headers=headers, auth=DigestAuth("demo", "demo"), timeout=60)
     assert (answer.status_code, answer.headers.get("x-ca-error-message")) == (200, None)
     assert answer.json()["status"] == 10
 

@@ -134,7 +134,7 @@ def forward_to(address: str) -> Callable[[Sent], Reply]:
     """Answer with what the service at ``address`` answers."""
 
     def reply(sent: Sent) -> Reply:
-        connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=10)
+        connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=60)
         try:
             connection.request(sent.method, sent.target, sent.body or None, sent.headers)
             answer = connection.getresponse()

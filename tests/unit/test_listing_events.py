@@ -32,12 +32,12 @@ def receiver(example):
 
 
 def test_while_airflow_is_down_the_workshop_is_asked_to_try_again(receiver):
-    assert requests.post(f"{receiver}/{SECRET}?bizType=x", json={"modelId": "hero"}, timeout=5).status_code == 502
+    assert requests.post(f"{receiver}/{SECRET}?bizType=x", json={"modelId": "hero"}, timeout=60).status_code == 502
 
 
 @pytest.mark.parametrize("path", ["", "/", "/long-and", f"/{SECRET}/more", "/%2e"])
 def test_who_does_not_know_the_secret_is_told_nothing(receiver, path):
-    assert requests.post(f"{receiver}{path}", json={"modelId": "hero"}, timeout=5).status_code == 404
+    assert requests.post(f"{receiver}{path}", json={"modelId": "hero"}, timeout=60).status_code == 404
 
 
 def test_without_a_secret_it_does_not_start(example):

@@ -14,6 +14,7 @@ from tests.unit.plugin.conftest import (  # noqa: F401
     database,
     empty_database,
     engine,
+    impatient,
     log_in,
     scenario,
     train,

@@ -54,7 +54,7 @@ def emulator(folder):
 def ask(emulator, method, path, body=None, **headers):
     """The path goes out as it is, unlike with clients that tidy it up."""
     address = emulator.address.removeprefix("http://")
-    connection = http.client.HTTPConnection(address, timeout=10)
+    connection = http.client.HTTPConnection(address, timeout=60)
     try:
         connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
         sent = {"host": address, **{name.replace("_", "-"): value for name, value in headers.items()}}
@@ -137,7 +137,7 @@ class TestHost:
         assert len(content) < 500
 
     def test_two_hosts_are_refused(self, emulator):
-        with socket.create_connection(("127.0.0.1", int(emulator.address.rpartition(":")[2])), timeout=10) as line:
+        with socket.create_connection(("127.0.0.1", int(emulator.address.rpartition(":")[2])), timeout=60) as line:
             line.sendall(
                 b"GET /emulator HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\nConnection: close\r\n\r\n"
             )
@@ -221,7 +221,7 @@ class TestSwitches:
 
     @pytest.mark.parametrize("chunked", [False, True])
     def test_a_huge_request_is_refused_before_all_of_it_is_read(self, emulator, chunked):
-        with socket.create_connection(("127.0.0.1", int(emulator.address.rpartition(":")[2])), timeout=10) as line:
+        with socket.create_connection(("127.0.0.1", int(emulator.address.rpartition(":")[2])), timeout=60) as line:
             length = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: 1000000000000"
             line.sendall(b"POST /emulator/settings HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n")
             line.sendall(length + b"\r\n\r\n")
@@ -309,7 +309,7 @@ class TestCommand:
         assert line.endswith("(key key-of-mine, secret as given)\n")
         assert "to-keep" not in Path(f"/proc/{process.pid}/cmdline").read_text()
         host, port = line.split()[4].removeprefix("http://").removesuffix("/v1").split(":")
-        connection = http.client.HTTPConnection(host, int(port), timeout=10)
+        connection = http.client.HTTPConnection(host, int(port), timeout=60)
         login = base64.b64encode(b"key-of-mine:secret-to-keep").decode()
         connection.request("GET", "/v1/models", headers={"authorization": f"Basic {login}"})
         assert connection.getresponse().status == 200
@@ -317,12 +317,12 @@ class TestCommand:
 
         assert (tmp_path / "files").stat().st_mode & 0o777 == 0o700  # made by the emulator
         process.terminate()
-        assert process.communicate(timeout=20)[1] == ""  # nothing to warn of
+        assert process.communicate(timeout=60)[1] == ""  # nothing to warn of
 
     def test_listening_to_other_machines_is_warned_of(self, start):
         process, _ = start("--host", "0.0.0.0")
         process.terminate()
-        said = process.communicate(timeout=20)[1]
+        said = process.communicate(timeout=60)[1]
         assert "every machine that reaches this one can use it" in said
         assert said.count("\n") == 1
 

@@ -12,7 +12,7 @@ from airflow_provider_scenario.plugin import actions, pictures
 from airflow_provider_scenario.plugin.lookup import AFTER_TROUBLE, RENEW_EVERY, Line
 from airflow_provider_scenario.plugin.trainings import Training
 
-SURELY = 10.0  # seconds to wait for an answer
+SURELY = 60.0  # seconds to wait for an answer
 READS = 40  # a minute: half of the 80 that all users of a connection have
 WITH_ACTIONS = 50
 

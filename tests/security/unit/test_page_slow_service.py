@@ -101,7 +101,7 @@ async def overwhelm(post, *, hanging, times):
 
 class TestActions:
     async def test_sixty_cancels_while_the_service_hangs_leave_airflows_threads_alone(
-        self, admin, database, hanging_service, released
+        self, admin, database, hanging_service, impatient, released
     ):
         database.task(model_id="model_x", job_id="job_x")
         form = {"token": token_of(admin)}
@@ -118,7 +118,7 @@ class TestActions:
             released.set()
             await asyncio.gather(*held)
 
-    async def test_epochs_are_chosen_in_the_same_threads(self, admin, database, hanging_service, released):
+    async def test_epochs_are_chosen_in_the_same_threads(self, admin, database, hanging_service, impatient, released):
         database.task(model_id="model_x", job_id="job_x")
         form = {"token": token_of(admin), "epoch": "1"}
         async with browser_of(admin) as browser:
@@ -167,6 +167,7 @@ def hang_for(conn_id, released, monkeypatch):
 class TestConnectionLookUp:
     @pytest.mark.parametrize("page", ["trainings", f"run?{where()}", f"training?{where()}"])
     def test_no_page_waits_for_one_that_hangs(self, admin, database, emulator, released, monkeypatch, page):
+        monkeypatch.setattr(lookup, "PATIENCE", 0.1)
         hang_for("scenario_default", released, monkeypatch)
         database.task(model_id="model_x", job_id="job_x", fields={"name": "hero"})
         answer = admin.get(page)
@@ -175,7 +176,8 @@ class TestConnectionLookUp:
         assert "hero" in answer.text
 
     def test_a_picture_says_when_to_try_again(self, admin, database, emulator, released, monkeypatch):
-        monkeypatch.setattr(pictures, "PATIENCE", 0.0)
+        monkeypatch.setattr(lookup, "PATIENCE", 0.1)
+        monkeypatch.setattr(pictures, "PATIENCE", 0.1)
         hang_for("scenario_default", released, monkeypatch)
         database.task(model_id="model_x", job_id="job_x")
         answer = admin.get(f"picture?{where(asset_id='asset_1')}")

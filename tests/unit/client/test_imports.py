@@ -10,7 +10,7 @@ HEAVY = {"requests", "pydantic", "urllib3", "airflow", "difflib", "email", "logg
 
 def loaded_by(module: str) -> set[str]:
     script = f"import sys; before = set(sys.modules); import {module}; print(*(set(sys.modules) - before))"
-    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30)
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     return {name.partition(".")[0] for name in result.stdout.split()}
 
 

@@ -19,7 +19,7 @@ class Api:
 
     def __init__(self, emulator: RunningEmulator) -> None:
         self.emulator = emulator
-        self.http = httpx.Client(base_url=emulator.url, auth=("demo", "demo"), timeout=10)
+        self.http = httpx.Client(base_url=emulator.url, auth=("demo", "demo"), timeout=60)
 
     def call(self, method: str, path: str, body: Any = None, **query: Any) -> httpx.Response:
         return self.http.request(method, path, json=body, params=query)

@@ -33,7 +33,7 @@ def test_the_command_says_one_line_when_it_listens_and_stops_at_once_without_ano
 
 def test_a_port_that_is_taken_is_said_in_one_line(emulator):
     port = emulator.address.rpartition(":")[2]
-    ended = subprocess.run([*COMMAND, "--port", port], capture_output=True, text=True, timeout=20)
+    ended = subprocess.run([*COMMAND, "--port", port], capture_output=True, text=True, timeout=60)
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr == f"The emulator cannot listen on 127.0.0.1:{port}: Address already in use\n"
 

@@ -81,6 +81,9 @@ def test_a_slow_request_acts_before_or_after_the_wait(api, when, acted):
     api.emulator.switch("faults", kind="slow", seconds=60, method="POST", route="/models", when=when)
     with pytest.raises(httpx.ReadTimeout):
         api.http.post("/models", json={"type": "flux.1-lora"}, timeout=1)
+    deadline = time.monotonic() + 30
+    while api.totals()["models_created"] != acted and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert api.totals()["models_created"] == acted
 
 

@@ -20,7 +20,7 @@ def emulator(folder):
 
 
 def get(emulator, path):
-    return httpx.get(f"{emulator.address}/files/{path}", timeout=10)
+    return httpx.get(f"{emulator.address}/files/{path}", timeout=60)
 
 
 def test_what_lies_in_the_folder_can_be_fetched_by_anybody(emulator, folder):

@@ -60,7 +60,7 @@ TREE: dict[str, Any] = {
 class WorkshopApi:
     def __init__(self, emulator: RunningEmulator) -> None:
         self.emulator = emulator
-        self.http = httpx.Client(base_url=emulator.address, timeout=10)
+        self.http = httpx.Client(base_url=emulator.address, timeout=60)
 
     def call(
         self,

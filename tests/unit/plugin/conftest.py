@@ -30,6 +30,7 @@ from sqlalchemy import create_engine, event, insert
 from sqlalchemy.orm import scoped_session, sessionmaker
 
 from airflow_provider_scenario.client.scenario import ScenarioClient
+from airflow_provider_scenario.plugin import lookup, pictures
 from airflow_provider_scenario.plugin.app import create_app
 from airflow_provider_scenario.provenance import SEALED, Claim, Place
 from tests.airflow_versions import AIRFLOW
@@ -219,6 +220,8 @@ def log_in(
     monkeypatch.setenv("AIRFLOW__API__SECRET_KEY", "another-secret-for-tests")
     monkeypatch.setenv("AIRFLOW__CORE__AUTH_MANAGER", "tests.unit.plugin.conftest.Guarded")
     monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE", str(tmp_path / "passwords.json"))
+    for module in (lookup, pictures):  # what is shown must not depend on how busy the machine is
+        monkeypatch.setattr(module, "PATIENCE", 60.0)
     airflow_app.purge_cached_app()
     airflow_app.init_auth_manager()
     outside = FastAPI()
@@ -238,6 +241,13 @@ def log_in(
 @pytest.fixture
 def admin(log_in: Callable[[str | None], TestClient]) -> TestClient:
     return log_in("admin")
+
+
+@pytest.fixture
+def impatient(admin: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page has read its connection, and waits but a moment for Scenario."""
+    admin.app.routes[-1].app.state.lines["scenario_default"].client()
+    monkeypatch.setattr(lookup, "PATIENCE", 0.1)
 
 
 @pytest.fixture

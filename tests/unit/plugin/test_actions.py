@@ -92,10 +92,6 @@ class TestEpoch:
 
 
 class TestPicture:
-    @pytest.fixture(autouse=True)
-    def patient(self, monkeypatch):
-        monkeypatch.setattr("airflow_provider_scenario.plugin.pictures.PATIENCE", 30.0)  # however busy the machine is
-
     def picture(self, browser, asset_id, **where):
         return browser.get(f"picture?{WHERE}&asset_id={asset_id}")
 
@@ -124,7 +120,7 @@ class TestPicture:
         image = emulator.model(made["model_id"])["trainingImages"][0]
         admin.get(f"training?{WHERE}")
         emulator.advance(200)
-        assert requests.get(image["downloadUrl"], timeout=5).status_code == 403
+        assert requests.get(image["downloadUrl"], timeout=60).status_code == 403
         assert self.picture(admin, image["id"]).status_code == 200
 
     def test_what_is_no_picture_is_not_passed_on(self, admin, database, train, emulator, monkeypatch):

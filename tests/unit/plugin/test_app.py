@@ -10,7 +10,6 @@ import pytest
 from packaging.version import Version
 
 from airflow_provider_scenario.airflow_compat.version import airflow_version
-from airflow_provider_scenario.plugin import lookup
 from airflow_provider_scenario.plugin.access import form_token
 from tests.airflow_versions import AIRFLOW
 from tests.unit.plugin.conftest import LINK, statements
@@ -145,7 +144,7 @@ class TestTraining:
         assert f"{queue['position']} in the queue before it" in shown
 
     def test_it_goes_on_refreshing_until_it_shows_the_end_that_airflow_knows_already(
-        self, admin, database, train, emulator
+        self, admin, database, train, emulator, impatient
     ):
         made = train(name="hero", nbEpochs=3)
         emulator.fault(method="GET", route="/models/*", kind="slow", seconds=5.0)
@@ -276,9 +275,8 @@ class TestTrouble:
 
 class TestCost:
     def test_500_trainings_take_ten_requests_and_three_statements_however_many_look(
-        self, admin, database, engine, emulator, scenario, monkeypatch
+        self, admin, database, engine, emulator, scenario
     ):
-        monkeypatch.setattr(lookup, "PATIENCE", 30.0)  # what is counted must not depend on how busy the machine is
         models = [scenario.create_model(name=f"m{number}", type="flux.2-dev-lora").id for number in range(500)]
         for number, model_id in enumerate(models):
             database.task(map_index=number, model_id=model_id)

@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_scenario.plugin.lookup import AFTER_TROUBLE, EVERY, READ_CONNECTION_EVERY, Line
 from tests.unit.conftest import connection
 
-SURELY = 10.0  # seconds to wait for an answer
+SURELY = 60.0  # seconds to wait for an answer
 
 
 class Clock:

@@ -73,7 +73,7 @@ def test_in_a_bucket_its_address_is_that_of_the_storage_and_signed_when_it_is_se
     assert source.asked == 0  # by the second spelling it was there already
     address = sendable(hosted.address, 60)
     assert "Signature=" in address
-    assert requests.get(address, timeout=5).content == b"the weights"
+    assert requests.get(address, timeout=60).content == b"the weights"
     assert unsigned(address) == address.partition("?")[0]
 
 
