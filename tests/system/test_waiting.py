@@ -220,5 +220,5 @@ def test_airflows_statistics_hear_of_polls_requests_and_the_end(airflow, emulato
     assert heard["airflow.scenario.requests"] == emulator.requests()
     assert 1 <= heard["airflow.scenario.polls"] < heard["airflow.scenario.requests"]
     (after,) = ends[earlier_ends:]
-    assert 0 <= after < 20_000  # milliseconds
+    assert 0 <= after < 60_000  # milliseconds
     assert waiting[earlier_waiting:] == ([1, 0] if mode == "deferred" else [])

@@ -113,7 +113,7 @@ def test_a_clock_that_is_off_shows_in_the_date_of_the_answer(api, minutes):
     answer = ask(api)
     assert refusal(answer) == (400, "Timestamp Expired")
     ahead = parsedate_to_datetime(answer.headers["date"]).timestamp() - time.time()
-    assert ahead == pytest.approx(minutes * 60, abs=5)
+    assert ahead == pytest.approx(minutes * 60, abs=60)
     assert len(answer.headers.get_list("date")) == 1
 
 

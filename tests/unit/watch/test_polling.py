@@ -211,8 +211,8 @@ def test_many_tasks_that_hold_a_worker_keep_to_one_budget_together(emulator, tra
         watch = TrainingWatch(what="ink", deadline=time.time() + 3, poke_interval=0.05)
         return wait_for_training(ScenarioHook(), watch, **training, log=lambda _: None).outcome
 
-    begin = time.monotonic()
+    begin = time.time()  # the budget's own clock, which may be set meanwhile
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(task, range(8))) == {"timed-out"}
     polls = emulator.requests() - before - 8  # each asks for its job when its time is up, at once
-    assert 8 <= polls <= (time.monotonic() - begin) * 120 / 60 + 1
+    assert 8 <= polls <= (time.time() - begin) * 120 / 60 + 2
