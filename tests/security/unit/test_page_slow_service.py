@@ -22,6 +22,7 @@ from airflow_provider_scenario.plugin import lookup, pictures
 from airflow_provider_scenario.plugin.lookup import Line, Lines
 from airflow_provider_scenario.plugin.slots import Slots
 from tests.unit.conftest import connection
+from tests.unit.plugin.conftest import page_state
 from tests.unit.plugin.test_access import token_of
 
 SURELY = 60.0  # seconds after which something hangs for ever
@@ -136,8 +137,8 @@ class TestActions:
         monkeypatch.setenv("AIRFLOW_CONN_SLOW", connection(host="http://127.0.0.1:9/v1"))
         database.task(task_id="slow", model_id="model_x", fields={"scenario_conn_id": "slow"})
         database.task(**train())
-        slots = admin.app.routes[-1].app.state.action_slots
-        admin.app.routes[-1].app.state.lines["scenario_default"].client()  # as in TestLookUps
+        slots = page_state(admin).action_slots
+        page_state(admin).lines["scenario_default"].client()  # as in TestLookUps
         hang_for("slow", released, monkeypatch)
         form = {"token": token_of(admin)}
         async with browser_of(admin) as browser:

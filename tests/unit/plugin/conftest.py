@@ -243,10 +243,15 @@ def admin(log_in: Callable[[str | None], TestClient]) -> TestClient:
     return log_in("admin")
 
 
+def page_state(browser: TestClient) -> Any:
+    """What the page that a browser looks at has in its memory."""
+    return browser.app.routes[-1].app.state
+
+
 @pytest.fixture
 def impatient(admin: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """The page has read its connection, and waits but a moment for Scenario."""
-    admin.app.routes[-1].app.state.lines["scenario_default"].client()
+    page_state(admin).lines["scenario_default"].client()
     monkeypatch.setattr(lookup, "PATIENCE", 0.1)
 
 

@@ -12,7 +12,7 @@ from packaging.version import Version
 from airflow_provider_scenario.airflow_compat.version import airflow_version
 from airflow_provider_scenario.plugin.access import form_token
 from tests.airflow_versions import AIRFLOW
-from tests.unit.plugin.conftest import LINK, statements
+from tests.unit.plugin.conftest import LINK, page_state, statements
 
 RUN = "run?dag_id=a_dag&run_id=a_run"
 
@@ -254,7 +254,7 @@ class TestTrouble:
         database.task(**train(name="hero"))
         assert "hero" in text_of(browser.get(training()))
         emulator.fault(kind="status", status=503, times=None)
-        lines = browser.app.routes[-1].app.state.lines
+        lines = page_state(browser).lines
         lines["scenario_default"]._next.clear()
         shown = text_of(browser.get(training()))
         assert "Scenario cannot be asked" in shown
@@ -302,7 +302,7 @@ class TestCost:
         database.task(state="failed", **train())
         emulator.advance(200)
         browser.get(training())
-        lines = browser.app.routes[-1].app.state.lines
+        lines = page_state(browser).lines
         lines["scenario_default"]._next.clear()
         before = emulator.requests()
         assert "odd" in text_of(browser.get(training()))
