@@ -14,7 +14,11 @@ class ChangedInputError(AirflowFailException):
 
 
 class TrainingFailedError(AirflowException):
-    """The service reports that the training has failed. The task's retries, if any, train (and pay) again."""
+    """The service reports that the training has failed. A retry would train, and pay, again."""
+
+
+class TrainingFailedForGoodError(TrainingFailedError, AirflowFailException):
+    """The training has failed, and the task is not to pay a second time. Not retried."""
 
 
 class TrainingNotStartedError(AirflowFailException):
@@ -27,6 +31,10 @@ class SecretChangedError(AirflowException):
 
 class TrainingTimeoutError(AirflowException):
     """The training was not over at the task's deadline. The text says whether it was cancelled or goes on."""
+
+
+class TrainingTimeoutForGoodError(TrainingTimeoutError, AirflowFailException):
+    """The training was cancelled because time was up, and the task is not to pay a second time. Not retried."""
 
 
 class TrainingCanceledError(AirflowFailException):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from requests.auth import HTTPBasicAuth
 
-from airflow_provider_scenario.client.refusals import NOTHING_HAPPENED, refusal, trace_id
+from airflow_provider_scenario.client.refusals import no_effect, refusal, trace_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,14 +31,14 @@ class Dialect(Protocol):
     media_type: str
     """What is sent and accepted."""
 
-    nothing_happened: str
-    """The sentence for a request that certainly had no effect."""
-
     auth: AuthBase
     """Proves who asks. Called for every try, with the request exactly as it will be sent."""
 
     secrets: tuple[str, ...]
     """What no message may hold."""
+
+    def no_effect(self, asked: Asked) -> str:
+        """The sentence for a request that certainly had no effect."""
 
     def refusal(self, asked: Asked, response: requests.Response, body: Any, *, now: float) -> ScenarioError:
         """
@@ -68,12 +68,14 @@ class ScenarioDialect:
     service = "Scenario"
     example = "https://api.cloud.scenario.com/v1"
     media_type = "application/json"
-    nothing_happened = NOTHING_HAPPENED
 
     def __init__(self, api_key: str, api_secret: str) -> None:
         self.auth: AuthBase = HTTPBasicAuth(api_key.encode(), api_secret.encode())
         on_the_wire = base64.b64encode(f"{api_key}:{api_secret}".encode()).decode()
         self.secrets: tuple[str, ...] = (on_the_wire, api_secret, api_key)
+
+    def no_effect(self, asked: Asked) -> str:
+        return no_effect(asked)
 
     def refusal(self, asked: Asked, response: requests.Response, body: Any, *, now: float) -> ScenarioError:
         return refusal(asked, response.status_code, response.headers, body, now=now)

@@ -85,6 +85,16 @@ class Asked:
         return "Asking again is safe. Try again later." if self.repeatable else self.if_lost
 
 
+def no_effect(asked: Asked) -> str:
+    """
+    Say that a call had no effect.
+
+    Only of a call that starts or creates something does it say so of the money: the training that another one reads or
+    cancels may be running, and billed.
+    """
+    return "The request changed nothing." if asked.repeatable else NOTHING_HAPPENED
+
+
 def decode(content: bytes) -> Any:
     """
     The JSON in ``content``; text that is no JSON comes back as text, nothing as None.
@@ -160,15 +170,15 @@ def _refusal(asked: Asked, status: int, headers: Mapping[str, str], body: Any, *
     because = f": {said.rstrip('.')}." if said else f" with status {status} and no reason."
 
     if status in (401, 403):
-        return _not_allowed(f"{refused}{because}", headers, body, details, origin)
+        return _not_allowed(f"{refused}{because} {no_effect(asked)}", headers, body, details, origin)
     if status == 404:
         return NotFoundError(
-            f"{refused}{because} {NOTHING_HAPPENED} Check the id, and that it belongs to the project of the "
+            f"{refused}{because} {no_effect(asked)} Check the id, and that it belongs to the project of the "
             "connection: what another project owns is not found.",
             **origin,
         )
     if status == 429:
-        return _too_many(refused, said, retry_after(headers, body, now=now), body, details, origin)
+        return _too_many(asked, refused, said, retry_after(headers, body, now=now), body, details, origin)
     if status == 413:
         return RequestRefusedError(
             f"{refused}: the request is too large{f' ({said})' if said else ''}. {NOTHING_HAPPENED} The service takes "
@@ -176,7 +186,7 @@ def _refusal(asked: Asked, status: int, headers: Mapping[str, str], body: Any, *
             **origin,
         )
     if 400 <= status < 500 and status != 408:
-        return _refused(f"{refused}{because}", said, origin, may_pass=bool(should_retry(headers)))
+        return _refused(asked, f"{refused}{because}", said, origin, may_pass=bool(should_retry(headers)))
     return ServiceError(
         f"Scenario failed to {asked.phrase}: status {status}{f', {said}' if said else ''}. {asked.fate()}",
         maybe_done=asked.maybe_done,
@@ -184,7 +194,7 @@ def _refusal(asked: Asked, status: int, headers: Mapping[str, str], body: Any, *
     )
 
 
-def _refused(text: str, said: str, origin: dict[str, Any], *, may_pass: bool) -> RequestRefusedError:
+def _refused(asked: Asked, text: str, said: str, origin: dict[str, Any], *, may_pass: bool) -> RequestRefusedError:
     lower = said.lower()
     if "already training" in lower:
         return AlreadyTrainingError(
@@ -196,12 +206,14 @@ def _refused(text: str, said: str, origin: dict[str, Any], *, may_pass: bool) ->
         return AlreadyTrainingImageError(f"{text} {NOTHING_HAPPENED} The image is in the dataset.", **origin)
     if origin["status"] == 409:
         return ConflictError(
-            f"{text} {NOTHING_HAPPENED} Something else works on the same thing: try again later.", **origin
+            f"{text} {no_effect(asked)} Something else works on the same thing: try again later.", **origin
         )
     advice = "Change what is asked: the same again cannot succeed."
+    if origin["status"] == 402:
+        advice = "Buy creative units, then clear the task."
     if may_pass:
         advice = "Scenario says that the same request may succeed later: try again."
-    return RequestRefusedError(f"{text} {NOTHING_HAPPENED} {advice}", **origin)
+    return RequestRefusedError(f"{text} {no_effect(asked)} {advice}", **origin)
 
 
 def _not_allowed(
@@ -222,10 +234,11 @@ def _not_allowed(
             "Most often the project is wrong: check project_id and the key of the connection; otherwise the key's "
             "role does not allow it, or no API key may do this."
         )
-    return AuthenticationError(f"{text} {NOTHING_HAPPENED} {advice}", **origin)
+    return AuthenticationError(f"{text} {advice}", **origin)
 
 
 def _too_many(
+    asked: Asked,
     refused: str,
     said: str,
     wait: float | None,
@@ -241,7 +254,7 @@ def _too_many(
     kind = "cool-down between launches" if cooling else "too many requests"
     when = f"in {wait:.0f} s" if wait is not None else "later"
     return ThrottledError(
-        f"{refused}: {kind}{f' ({said})' if said else ''}. {NOTHING_HAPPENED} Try again {when}.",
+        f"{refused}: {kind}{f' ({said})' if said else ''}. {no_effect(asked)} Try again {when}.",
         retry_after=wait,
         **origin,
     )

@@ -394,7 +394,7 @@ class Transport:
     def _unanswered(self, call: Asked, trouble: _Trouble) -> _Failure:
         text = self._scrub(trouble.text)
         if trouble.nothing_sent:
-            nothing = self._dialect.nothing_happened
+            nothing = self._dialect.no_effect(call)
             message = f"Could not {call.phrase}: {text} at {self.host}. {nothing} {trouble.advice}"
         else:
             message = f"Asked {self._dialect.service} to {call.phrase}, but {text} from {self.host}. {call.fate()}"
@@ -434,7 +434,7 @@ class Transport:
             return _Failure(
                 ServiceError(
                     f"Could not {call.phrase}: {self.host} redirects to {target}, and the key is not sent after it. "
-                    f"{self._dialect.nothing_happened} Check the base URL of the connection.",
+                    f"{self._dialect.no_effect(call)} Check the base URL of the connection.",
                     maybe_done=False,
                     **origin,
                 )

@@ -103,7 +103,6 @@ class WorkshopDialect:
     service = "AI Creation Workshop"
     example = "https://openai.edu-aliyun.com"
     media_type = "application/json; charset=utf-8"
-    nothing_happened = "Nothing was synced."
 
     def __init__(self, app_key: str, app_secret: str, *, api_token: str) -> None:
         for name, value in {"AppKey": app_key, "AppSecret": app_secret, "api_token": api_token}.items():
@@ -114,6 +113,9 @@ class WorkshopDialect:
         self._tokens = _spellings(api_token)
         self.secrets: tuple[str, ...] = (app_secret, api_token, app_key)
         self._scrub = Scrubber(self.secrets)
+
+    def no_effect(self, asked: Asked) -> str:  # noqa: ARG002 - each of its calls is a sync
+        return "Nothing was synced."
 
     def trace_id(self, headers: Mapping[str, str], body: Any) -> str | None:
         found = Envelope.of(body, self._shown).invoke_id or headers.get("x-ca-request-id")
@@ -134,7 +136,7 @@ class WorkshopDialect:
             "body": body,
         }
         because = f": {said.rstrip('.')}." if said else f" with status {status} and no reason."
-        text = f"{self.service} refused to {asked.phrase}{because} {self.nothing_happened}"
+        text = f"{self.service} refused to {asked.phrase}{because} {self.no_effect(asked)}"
         if status == 429 or gateway.startswith("Throttled by"):
             wait = retry_after(headers, body, now=now)
             when = f"in {wait:.0f} s" if wait is not None else "later"
@@ -174,7 +176,7 @@ class WorkshopDialect:
             return None
         said = envelope.said or f"status {envelope.status} and no reason"
         return WorkshopRefusalError(
-            f"{self.service} refused to {asked.phrase}: {said}. {self.nothing_happened} What its codes mean is not "
+            f"{self.service} refused to {asked.phrase}: {said}. {self.no_effect(asked)} What its codes mean is not "
             "published: check the token and what was sent; asking again is safe.",
             err_code=envelope.err_code,
             sub_err_code=envelope.sub_err_code,

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 OnClear = Literal["retrain", "reattach"]
 """What clearing a finished task means: train again, or take what an earlier attempt has made."""
 
+OnRetry = Literal["resume", "retrain"]
+"""What a retry does where there is nothing to go on from: fail and pay nothing, or train, and pay, again."""
+
 _KEY = "scenario"
 
 # How far the service's clock may be behind ours.
@@ -44,6 +47,8 @@ class Record:
     :param previous_job_id: the job that had trained the model before they requested a training.
     :param requested: whether they have requested a training that Scenario has not refused.
     :param job_id: the training that Scenario has started for them.
+    :param paid: job → creative units, of each training that they have started.
+    :param given_up: the training whose cancelling, when time was up, got no answer: it may run or be cancelled.
     """
 
     marker: str = ""
@@ -52,6 +57,8 @@ class Record:
     previous_job_id: str | None = None
     requested: bool = False
     job_id: str | None = None
+    paid: Mapping[str, float | None] = field(default_factory=dict)
+    given_up: str | None = None
 
     @classmethod
     def read(cls, stored: Any) -> Record | None:
@@ -76,7 +83,7 @@ class Memory:
     :raises ChangedInputError: an earlier attempt was asked for something else.
 
     ``earlier`` is what the attempts have recorded from which this one goes on, ``left_behind`` what was recorded before
-    a person cleared the task to begin anew.
+    a person cleared the task to begin anew. ``is_retry`` says whether an attempt came before since the last clear.
     """
 
     def __init__(
@@ -97,6 +104,8 @@ class Memory:
         self._inputs = {name: digest(value, 8) for name, value in inputs.items()} if inputs is not None else None
         recorded = Record.read(self._store.get(_KEY)) if self._store else None
         marker = Marker.find(recorded.marker) if recorded else None
+        same_clearing = marker is not None and marker.clearing == self.marker.clearing
+        self.is_retry = same_clearing if self._store else self.attempt.is_retry(retries)
         self.earlier = recorded if self.is_mine(marker, recorded) else None
         self.left_behind = recorded if not self.earlier and self.is_of_this_task(marker) else None
         self._all_is_recorded = self._store is not None and (
@@ -153,9 +162,29 @@ class Memory:
 
         :param facts: fields of :class:`Record`.
         """
-        self.earlier = replace(self.earlier or Record(), marker=str(self.marker), inputs=self._inputs or {}, **facts)
+        self.earlier = replace(
+            self.earlier or Record(paid=self._paid), marker=str(self.marker), inputs=self._inputs or {}, **facts
+        )
         if self._store:
             self._store.set(_KEY, asdict(self.earlier))
+
+    def paid_before(self, job_id: str | None = None) -> float:
+        """
+        Creative units that all attempts have paid so far, also before a clear, as far as is recorded (Airflow 3.3).
+
+        :param job_id: a training not to count, the one that runs now.
+        """
+        return sum(units or 0.0 for job, units in self._paid.items() if job != job_id)
+
+    def record_started(self, model_id: str, job_id: str | None, creative_units: float | None) -> None:
+        """Record a training of this task that runs, and what it costs where that is known."""
+        paid = {**self._paid, **({job_id: creative_units or self._paid.get(job_id)} if job_id else {})}
+        self.record(model_id=model_id, job_id=job_id, paid=paid)
+
+    @property
+    def _paid(self) -> Mapping[str, float | None]:
+        recorded = self.earlier or self.left_behind
+        return recorded.paid if recorded else {}
 
     def note_left_behind(self, model: Model) -> None:
         """Note a model that an attempt before the clear has made and that is still being trained."""
@@ -211,6 +240,31 @@ class Memory:
         if self.on_clear == "reattach":
             began = min(began, run.run_after)
         return began - _CLOCK_SKEW
+
+
+def record_end(
+    context: Context, job_id: str | None, *, creative_units: float | None, is_ours: bool, is_given_up: bool
+) -> float:
+    """
+    Record how the training that this task waited for has ended, for the next attempt.
+
+    :param creative_units: what it cost in the end.
+    :param is_ours: False for a training that somebody else has started and pays.
+    :param is_given_up: whether the request to cancel it got no answer when time was up.
+    :return: creative units that all attempts of the task have paid; below Airflow 3.3, where nothing is recorded, those
+        of this training.
+    """
+    store = task_state_store(context)
+    recorded = Record.read(store.get(_KEY)) if store else None
+    if store is None or recorded is None:
+        return creative_units or 0.0 if is_ours else 0.0
+    if is_ours and job_id:
+        paid = {**recorded.paid, job_id: recorded.paid.get(job_id) if creative_units is None else creative_units}
+        ended = replace(recorded, paid=paid, given_up=job_id if is_given_up else recorded.given_up)
+        if ended != recorded:
+            store.set(_KEY, asdict(ended))
+            recorded = ended
+    return sum(units or 0.0 for units in recorded.paid.values())
 
 
 def marker_stays(context: Context, on_clear: OnClear) -> bool:

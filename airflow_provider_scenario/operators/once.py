@@ -103,7 +103,10 @@ def start_once(
     if started.refused and not requested_before:
         memory.record(requested=False)
     is_ours = not started.adopted or is_own_training(client, memory, model, started.job_id)
-    memory.record(model_id=model.id, **({"job_id": started.job_id} if is_ours else {}))
+    if is_ours:
+        memory.record_started(model.id, started.job_id, started.creative_units_cost)
+    else:
+        memory.record(model_id=model.id)
     return started, is_ours
 
 

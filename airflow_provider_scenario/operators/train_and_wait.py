@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_provider_scenario.airflow_compat.attempt import Attempt
 from airflow_provider_scenario.airflow_compat.deferral import call_after_deferral
-from airflow_provider_scenario.airflow_compat.exceptions import TaskDeferralTimeout
+from airflow_provider_scenario.airflow_compat.exceptions import AirflowTaskTimeout, TaskDeferralTimeout
 from airflow_provider_scenario.arguments import (
     DEFAULT_POKE_INTERVAL,
     DEFAULT_TIMEOUT,
@@ -26,13 +26,19 @@ from airflow_provider_scenario.client.errors import PlanCeilingError, ScenarioEr
 from airflow_provider_scenario.client.messages import shown
 from airflow_provider_scenario.client.trainers import as_sent, only_secrets, without_secrets
 from airflow_provider_scenario.deferral import ends_in_triggerer, warn_without_triggerer
-from airflow_provider_scenario.exceptions import TrainingTimeoutError, permanent_errors_do_not_retry
+from airflow_provider_scenario.exceptions import (
+    TrainingFailedError,
+    TrainingFailedForGoodError,
+    TrainingTimeoutError,
+    TrainingTimeoutForGoodError,
+    permanent_errors_do_not_retry,
+)
 from airflow_provider_scenario.operators.base import ScenarioOperator
 from airflow_provider_scenario.operators.checks import check_before_paying
-from airflow_provider_scenario.operators.memory import Memory
+from airflow_provider_scenario.operators.memory import Memory, record_end
 from airflow_provider_scenario.operators.once import is_own_training, start_once
-from airflow_provider_scenario.watch.cancelling import KillGuard, StoppableTraining
-from airflow_provider_scenario.watch.decision import TrainingWatch
+from airflow_provider_scenario.watch.cancelling import IN_TIMEOUT, KillGuard, StoppableTraining
+from airflow_provider_scenario.watch.decision import FINAL_STATUSES, TrainingWatch
 from airflow_provider_scenario.watch.ending import Ending
 
 if TYPE_CHECKING:
@@ -40,7 +46,8 @@ if TYPE_CHECKING:
     from airflow.triggers.base import BaseTrigger
 
     from airflow_provider_scenario.client.schemas import Model
-    from airflow_provider_scenario.operators.memory import OnClear
+    from airflow_provider_scenario.operators.memory import OnClear, OnRetry
+    from airflow_provider_scenario.watch.cancelling import Fate
     from airflow_provider_scenario.watch.start import Started
 
 # XComs for other tasks and the page while the training runs, beside the model's id.
@@ -48,6 +55,12 @@ _PUSHED_AT_START = ("job_id", "creative_units_cost")
 
 # Seconds within which the kill of an earlier attempt may still reach the training that this one has adopted.
 _LATE_KILL = 60.0
+
+_FOR_GOOD: dict[type[Exception], type[Exception]] = {
+    TrainingFailedError: TrainingFailedForGoodError,
+    TrainingTimeoutError: TrainingTimeoutForGoodError,
+}
+_NOT_AGAIN = "Not tried again, which would be paid again: clear the task to train anew, or set on_retry='retrain'."
 
 
 class TrainingOperator(ScenarioOperator):
@@ -64,8 +77,10 @@ class TrainingOperator(ScenarioOperator):
     :param cancel_on_kill: cancel the remote training when this task is killed, marked, cleared or out of time; never
         one that somebody else has started. Default: True.
     :param on_clear: what clearing the finished task means: ``retrain`` (and pay again), or ``reattach`` to what an
-        earlier attempt has made, and pay nothing where it is trained. A retry always goes on from the earlier attempt.
-        Default: ``retrain``.
+        earlier attempt has made, and pay nothing where it is trained. Default: ``retrain``.
+    :param on_retry: a retry goes on from the earlier attempt. What it does where the training has failed, or was
+        cancelled because time was up, so that there is nothing to go on from: ``resume`` fails the task at once and
+        pays nothing; ``retrain`` trains, and pays, again. Default: ``resume``.
     """
 
     def __init__(
@@ -78,6 +93,7 @@ class TrainingOperator(ScenarioOperator):
         deferrable: bool = True,
         cancel_on_kill: bool = True,
         on_clear: OnClear = "retrain",
+        on_retry: OnRetry = "resume",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -88,7 +104,9 @@ class TrainingOperator(ScenarioOperator):
         self.deferrable = deferrable
         self.cancel_on_kill = cancel_on_kill
         self.on_clear = on_clear
+        self.on_retry = on_retry
         one_of("on_clear", on_clear, ("retrain", "reattach"))
+        one_of("on_retry", on_retry, ("resume", "retrain"))
         if known(max_creative_units):
             price_limit(max_creative_units)
 
@@ -144,6 +162,31 @@ class TrainingOperator(ScenarioOperator):
 
         :param model: as just read.
         """
+        try:
+            return self._start_and_wait(context, model, parameters, memory)
+        except AirflowTaskTimeout:  # of a task that holds its worker
+            training = self._kill_guard.training
+            if training is None:
+                raise
+            ending = Ending(outcome="timed-out", model_id=training.model_id, job_id=training.job_id)
+            return self.conclude(context, ending, is_ours=training.is_ours)
+
+    def has_ended_badly_before(self, memory: Memory, model: Model) -> bool:
+        """
+        Whether an attempt before this one has paid for a training that failed or was given up, and once is enough.
+
+        :param model: as just read.
+        """
+        if self.on_retry != "resume" or not memory.is_retry or not model.job_id:
+            return False
+        given_up = memory.earlier is not None and memory.earlier.given_up == model.job_id
+        if model.status == "failed" or (model.status == "training-canceled" and given_up):
+            return memory.has_trained(self.hook.client, model.job_id)
+        return False
+
+    def _start_and_wait(
+        self, context: Context, model: Model, parameters: Mapping[str, Any] | None, memory: Memory
+    ) -> dict[str, Any]:
         client = self.hook.client
         deadline = self._deadline(context)
         checked = check_before_paying(client, model, parameters, price_limit(self.max_creative_units), self.log)
@@ -162,13 +205,13 @@ class TrainingOperator(ScenarioOperator):
             started, is_ours = self._wait_for_slot(context, model, checked, memory, deadline)
         training = replace(training, job_id=started.job_id, is_ours=is_ours)
         self._kill_guard.watch(training)
-        self._announce(context, started, training)
+        self._announce(context, started, training, memory)
         if started.adopted:
             for warning in differences(model, checked):
                 self.log.warning("%s", warning)
         if not self.wait_for_completion:
             return started.result()
-        return self._wait(context, started, training, deadline)
+        return self._wait(context, started, training, deadline, memory)
 
     def cancel_left_behind(self, memory: Memory, model_id: str | None = None) -> None:
         """
@@ -187,16 +230,21 @@ class TrainingOperator(ScenarioOperator):
             model = client.get_model(left.model_id)
             if model.status == "training" and model.job_id and memory.has_started(client, model, model.job_id):
                 training = StoppableTraining(model_id=model.id, job_id=model.job_id)
-                self.log.info("The task was cleared. %s", training.cancel(client))
+                training.cancel(client).log_to(self.log, "The task was cleared.")
         except ScenarioError as error:
             self.log.warning("The training of %s may go on, and so may its cost: %s", left.model_id, error)
 
     def result_of(self, context: Context, model: Model) -> dict[str, Any]:
-        """The result of a training that an earlier attempt has started and that has ended well meanwhile."""
+        """
+        The result, or the error, of a training that an earlier attempt has started and that has ended meanwhile.
+
+        :param model: as just read; its status is a final one.
+        """
         from airflow_provider_scenario.watch.polling import ending
 
         self.log.info("An earlier attempt has trained %s: nothing new is started or paid.", model.id)
-        return self.conclude(context, ending(self.hook.client, "trained", model, model.id, model.job_id), is_ours=True)
+        outcome = FINAL_STATUSES[model.status or ""]
+        return self.conclude(context, ending(self.hook.client, outcome, model, model.id, model.job_id), is_ours=True)
 
     def conclude(
         self,
@@ -212,8 +260,12 @@ class TrainingOperator(ScenarioOperator):
         :param pushed_xcoms: the XComs that are there already.
         :param is_ours: whether this task has started the training. None: ask what was recorded.
         """
+        is_over, is_given_up = ending.outcome == "failed", False
         if ending.outcome == "timed-out":
-            ending = replace(ending, error=self._stop(context, ending, is_ours=is_ours))
+            fate = self._stop(context, ending, is_ours=is_ours)
+            ending = replace(ending, error=fate.text)
+            is_over = fate.state == "cancelled"
+            is_given_up = fate.state == "unknown"
         pushed = pushed_xcoms or {}
         if ending.creative_units_cost is None:
             # The job does not say; what the service named when it started the training counts.
@@ -223,11 +275,29 @@ class TrainingOperator(ScenarioOperator):
             value = getattr(ending, key)
             if value is not None and value != pushed.get(key):
                 context["ti"].xcom_push(key=key, value=value)
+        total = record_end(
+            context,
+            ending.job_id,
+            creative_units=ending.creative_units_cost,
+            is_ours=is_ours is not False,
+            is_given_up=is_given_up,
+        )
+        self._push_total(context, total, ending.creative_units_cost)
         if is_ours and ending.model_id and ending.job_id != pushed.get("job_id"):
             self.hook.show_model(context, ending.model_id, job_id=ending.job_id, is_ours=True)
-        result = ending.result()
+        try:
+            result = ending.result(creative_units_total=total, time_limit=self._time_limit)
+        except (TrainingFailedError, TrainingTimeoutError) as error:
+            if is_over and self.on_retry == "resume":
+                raise _FOR_GOOD[type(error)](f"{error} {_NOT_AGAIN}") from None
+            raise
         tell_outlets(context, self.outlets, result)
         return result
+
+    def _push_total(self, context: Context, total: float, last: float | None) -> None:
+        """Push what all attempts have paid, where the training that ran last does not say it."""
+        if total != (last or 0):
+            context["ti"].xcom_push(key="creative_units_total", value=total)
 
     @cached_property
     def _kill_guard(self) -> KillGuard:
@@ -240,7 +310,15 @@ class TrainingOperator(ScenarioOperator):
             deadline = min(deadline, (started + self.execution_timeout).timestamp())
         return deadline
 
-    def _announce(self, context: Context, started: Started, training: StoppableTraining) -> None:
+    @property
+    def _time_limit(self) -> str:
+        """For messages: which of the author's limits comes first."""
+        limit = self.execution_timeout
+        if limit is not None and limit.total_seconds() < self.timeout:
+            return f"execution_timeout={limit}"
+        return f"timeout={self.timeout:g} s"
+
+    def _announce(self, context: Context, started: Started, training: StoppableTraining, memory: Memory) -> None:
         """Make it known to other tasks, and to whoever reads the log."""
         self.log.info("%s", started)
         if not training.is_ours and self.cancel_on_kill:
@@ -248,6 +326,8 @@ class TrainingOperator(ScenarioOperator):
         self.hook.show_model(context, started.model_id, job_id=started.job_id, is_ours=training.is_ours)
         for key, value in _pushed_at_start(started).items():
             context["ti"].xcom_push(key=key, value=value)
+        total = memory.paid_before(started.job_id) + (started.creative_units_cost or 0) * training.is_ours
+        self._push_total(context, total, started.creative_units_cost)
 
     def _wait_for_slot(
         self, context: Context, model: Model, parameters: dict[str, Any], memory: Memory, deadline: float
@@ -267,7 +347,7 @@ class TrainingOperator(ScenarioOperator):
                     previous_job_id=model.job_id,
                     since=time.time(),
                     wait_for_completion=self.wait_for_completion,
-                    **self._trigger_arguments(context, training, deadline, dict.fromkeys(_PUSHED_AT_START)),
+                    **self._trigger_arguments(context, training, deadline, memory, dict.fromkeys(_PUSHED_AT_START)),
                 ),
             )
         client = self.hook.client
@@ -287,20 +367,22 @@ class TrainingOperator(ScenarioOperator):
                 self.log.info("Training %s: not started yet: %s", model.id, error)
                 if error.money == "unknown":
                     fate = "The last request to start it may have been carried out; a retry finds out."
-        raise TrainingTimeoutError(f"No slot to train {model.id} was free in time. {fate}")
+        raise TrainingTimeoutError(f"No slot to train {model.id} was free within {self._time_limit}. {fate}")
 
     def _encrypted(self, secrets: Mapping[str, Any]) -> str | None:
         from airflow_provider_scenario.watch.encryption import encrypt
 
         return encrypt(secrets, self.hook.settings["api_secret"]) if secrets else None
 
-    def _wait(self, context: Context, started: Started, training: StoppableTraining, deadline: float) -> dict[str, Any]:
+    def _wait(
+        self, context: Context, started: Started, training: StoppableTraining, deadline: float, memory: Memory
+    ) -> dict[str, Any]:
         adopted_at = time.time() if started.adopted and training.is_ours else None
         pushed = _pushed_at_start(started)
         if self.deferrable:
             from airflow_provider_scenario.triggers.training import ScenarioTrainingTrigger
 
-            arguments = self._trigger_arguments(context, training, deadline, pushed)
+            arguments = self._trigger_arguments(context, training, deadline, memory, pushed)
             trigger = ScenarioTrainingTrigger(job_id=started.job_id, **arguments)
             self._defer(deadline, trigger, pushed_xcoms=pushed, adopted_at=adopted_at, is_ours=training.is_ours)
         from airflow_provider_scenario.watch.polling import wait_for_training
@@ -319,7 +401,12 @@ class TrainingOperator(ScenarioOperator):
         return self.conclude(context, ending, pushed_xcoms=pushed, is_ours=training.is_ours)
 
     def _trigger_arguments(
-        self, context: Context, training: StoppableTraining, deadline: float, pushed_xcoms: dict[str, Any]
+        self,
+        context: Context,
+        training: StoppableTraining,
+        deadline: float,
+        memory: Memory,
+        pushed_xcoms: dict[str, Any],
     ) -> dict[str, Any]:
         return {
             "scenario_conn_id": self.scenario_conn_id,
@@ -330,6 +417,8 @@ class TrainingOperator(ScenarioOperator):
             "end_from_trigger": self._ends_in_triggerer(context),
             "do_xcom_push": self.do_xcom_push,
             "pushed_xcoms": pushed_xcoms,
+            "paid_before": memory.paid_before(training.job_id),
+            "is_ours": training.is_ours,
             "deferred_at": time.time(),
         }
 
@@ -348,7 +437,7 @@ class TrainingOperator(ScenarioOperator):
     def _own_xcom(self, context: Context, key: str) -> Any:
         return context["ti"].xcom_pull(task_ids=self.task_id, key=key, map_indexes=context["ti"].map_index)
 
-    def _stop(self, context: Context, ending: Ending, *, is_ours: bool | None) -> str:
+    def _stop(self, context: Context, ending: Ending, *, is_ours: bool | None) -> Fate:
         """Do what the author wants of a training that is not over in time; say what became of it."""
         client = self.hook.client
         training = StoppableTraining(
@@ -362,7 +451,10 @@ class TrainingOperator(ScenarioOperator):
                 is_ours = memory.has_started(client, client.get_model(training.model_id), ending.job_id)
             except ScenarioError as error:
                 return training.could_not_be_cancelled(error)
-        return replace(training, is_ours=is_ours is not False).cancel(client)
+        training = replace(training, is_ours=is_ours is not False)
+        if not training.may_be_cancelled:
+            return training.cancel(client)
+        return training.cancel_at_once(self.hook.connect, IN_TIMEOUT)
 
     def _was_killed_late(self, ending: Ending, adopted_at: float | None) -> bool:
         """

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.airflow_compat.types import OperatorPartial
     from airflow_provider_scenario.client.schemas import Model
     from airflow_provider_scenario.datasets import Dataset
-    from airflow_provider_scenario.operators.memory import OnClear
+    from airflow_provider_scenario.operators.memory import OnClear, OnRetry
     from airflow_provider_scenario.watch.ending import Ending
 
 
@@ -65,6 +65,9 @@ class ScenarioTrainModelOperator(TrainingOperator):
         one that somebody else has started. Default: True.
     :param on_clear: what clearing the finished task means: ``retrain`` (and pay again), or ``reattach`` to what an
         earlier attempt has made, and pay nothing where it is trained. Default: ``retrain``.
+    :param on_retry: a retry goes on from the earlier attempt. What it does where the training has failed, or was
+        cancelled because time was up, so that there is nothing to go on from: ``resume`` fails the task at once and
+        pays nothing; ``retrain`` trains, and pays, again. Default: ``resume``.
     :param scenario_conn_id: connection of type ``scenario``. Default: ``scenario_default``.
     :return: ``model_id``, ``job_id``, ``status``, ``name``, ``type``, ``creative_units_cost``, ``train_seconds`` and
         ``epochs`` (each with its sample ``asset_ids``).
@@ -89,6 +92,7 @@ class ScenarioTrainModelOperator(TrainingOperator):
         deferrable: bool = True,
         cancel_on_kill: bool = True,
         on_clear: OnClear = "retrain",
+        on_retry: OnRetry = "resume",
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -99,6 +103,7 @@ class ScenarioTrainModelOperator(TrainingOperator):
             deferrable=deferrable,
             cancel_on_kill=cancel_on_kill,
             on_clear=on_clear,
+            on_retry=on_retry,
             **kwargs,
         )
         self.model_id = model_id
@@ -128,6 +133,8 @@ class ScenarioTrainModelOperator(TrainingOperator):
             if model.status == "trained" and model.job_id:  # noqa: SIM102 - asks only where it may matter
                 if memory.has_trained(self.hook.client, model.job_id):
                     return self.result_of(context, model)
+            if self.has_ended_badly_before(memory, model):
+                return self.result_of(context, model)
             return self.train(context, model, self.parameters, memory)
 
 
@@ -168,6 +175,9 @@ class ScenarioTrainLoraOperator(TrainingOperator):
         one that somebody else has started. Default: True.
     :param on_clear: what clearing the finished task means: ``retrain`` (and pay again), or ``reattach`` to what an
         earlier attempt has made, and pay nothing where it is trained. Default: ``retrain``.
+    :param on_retry: a retry goes on from the earlier attempt. What it does where the training has failed, or was
+        cancelled because time was up, so that there is nothing to go on from: ``resume`` fails the task at once and
+        pays nothing; ``retrain`` trains, and pays, again. Default: ``resume``.
     :param scenario_conn_id: connection of type ``scenario``. Default: ``scenario_default``.
     :return: as :class:`ScenarioTrainModelOperator`.
     """
@@ -208,6 +218,7 @@ class ScenarioTrainLoraOperator(TrainingOperator):
         deferrable: bool = True,
         cancel_on_kill: bool = True,
         on_clear: OnClear = "retrain",
+        on_retry: OnRetry = "resume",
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -218,6 +229,7 @@ class ScenarioTrainLoraOperator(TrainingOperator):
             deferrable=deferrable,
             cancel_on_kill=cancel_on_kill,
             on_clear=on_clear,
+            on_retry=on_retry,
             **kwargs,
         )
         self.name = name
@@ -251,7 +263,7 @@ class ScenarioTrainLoraOperator(TrainingOperator):
             self.cancel_left_behind(memory)
             model = model or create_marked(client, memory, fields)
             self.show_model(context, model.id, is_ours=memory.has_made(model))
-            if model.status == "trained":
+            if model.status == "trained" or self.has_ended_badly_before(memory, model):
                 return self.result_of(context, model)
             if model.status != "training":
                 attach(client, model, dataset, preset=self.preset, threads=self.threads, log=self.log)
@@ -339,7 +351,7 @@ class ScenarioCancelTrainingOperator(ScenarioOperator):
         with permanent_errors_do_not_retry():
             check_id("model_id", self.model_id)
             self.show_model(context, self.model_id)
-            self.log.info("%s", cancel_training(self.hook.client, self.model_id, self.job_id))
+            self.log.info("%s", cancel_training(self.hook.client, self.model_id, self.job_id).text)
             model = self._confirmed()
             return {"model_id": model.id, "job_id": model.job_id, "status": model.status}
 

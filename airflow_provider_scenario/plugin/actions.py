@@ -25,7 +25,7 @@ def cancel(line: Line, training: Training) -> str:
     """
     model_id = str(training.model_id)
     try:
-        return cancel_training(line.client(), model_id, training.job_id)
+        return cancel_training(line.client(), model_id, training.job_id).text
     finally:
         line.forget(model_id)
 

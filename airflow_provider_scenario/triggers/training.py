@@ -44,6 +44,8 @@ class ScenarioTrainingTrigger(EndingTrigger):
         extend it. None: never.
     :param cancel_on_kill: cancel the training when a person kills, marks or clears the deferred task. Default: False.
     :param pushed_xcoms: XComs of the task that are brought up to date with the result before it is ended from here.
+    :param paid_before: creative units that the task has paid for other trainings. None: it pays nothing, as a sensor.
+    :param is_ours: False for a training that somebody else has started and pays. Default: True.
     :param scenario_conn_id: connection of type ``scenario``.
     :param told: former name of ``pushed_xcoms``.
     :param options: see :class:`~.base.EndingTrigger`.
@@ -56,6 +58,8 @@ class ScenarioTrainingTrigger(EndingTrigger):
         "deadline",
         "cancel_on_kill",
         "pushed_xcoms",
+        "paid_before",
+        "is_ours",
         "scenario_conn_id",
         *EndingTrigger.stored,
     )
@@ -69,6 +73,8 @@ class ScenarioTrainingTrigger(EndingTrigger):
         deadline: float | None = None,
         cancel_on_kill: bool = False,
         pushed_xcoms: dict[str, Any] | None = None,
+        paid_before: float | None = None,
+        is_ours: bool = True,
         scenario_conn_id: str = ScenarioHook.default_conn_name,
         told: dict[str, Any] | None = None,
         **options: Any,
@@ -80,6 +86,8 @@ class ScenarioTrainingTrigger(EndingTrigger):
         self.deadline = deadline
         self.cancel_on_kill = cancel_on_kill
         self.pushed_xcoms = pushed_xcoms or told or {}
+        self.paid_before = paid_before
+        self.is_ours = is_ours
         self.scenario_conn_id = scenario_conn_id
         self._ended = False
         self._cancelling: asyncio.Future[None] | None = None
@@ -102,8 +110,11 @@ class ScenarioTrainingTrigger(EndingTrigger):
             return {}
         if end.creative_units_cost is None:
             end = replace(end, creative_units_cost=self.pushed_xcoms.get("creative_units_cost"))
-        result = end.result()
+        total = None if self.paid_before is None else self.paid_before + (end.creative_units_cost or 0) * self.is_ours
+        result = end.result(creative_units_total=total)
         xcoms = {key: result[key] for key, pushed in self.pushed_xcoms.items() if result[key] not in (None, pushed)}
+        if total not in (None, end.creative_units_cost):
+            xcoms["creative_units_total"] = total
         if self.do_xcom_push:
             xcoms["return_value"] = result
         return xcoms
@@ -167,7 +178,7 @@ class ScenarioTrainingTrigger(EndingTrigger):
                 return
         training = StoppableTraining(model_id=str(self.model_id), job_id=self.job_id)
         fate = await in_thread(training.cancel_at_once, ScenarioHook(self.scenario_conn_id).connect, IN_TRIGGERER)
-        self.log.info("Task killed while deferred (it is now %s). %s", state or "cleared", fate)
+        fate.log_to(self.log, f"Task killed while deferred (it is now {state or 'cleared'}).")
 
     async def cleanup(self) -> None:
         """

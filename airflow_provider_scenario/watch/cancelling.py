@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from airflow_provider_scenario.airflow_compat.attempt import in_time, is_ended, is_task_timeout
 from airflow_provider_scenario.airflow_compat.exceptions import AirflowFailException
@@ -24,6 +24,22 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.client.schemas import Model
 
 GOES_ON = "It goes on, and so does its cost; a retry finds it and goes on waiting."
+
+
+class Fate(NamedTuple):
+    """
+    What became of a training that was to stop, and of its cost.
+
+    :param state: ``over`` where there was nothing to cancel, ``unknown`` where the request to cancel it has failed.
+    :param text: the same as a sentence for the log.
+    """
+
+    state: Literal["cancelled", "over", "goes on", "unknown"]
+    text: str
+
+    def log_to(self, log: Logger, before: str) -> None:
+        """Log it after the sentence that says why; as a warning where the cost may go on unseen."""
+        (log.warning if self.state == "unknown" else log.info)("%s %s", before, self.text)
 
 
 class Haste(NamedTuple):
@@ -44,6 +60,9 @@ where the service fails at once."""
 
 IN_TRIGGERER = Haste(timeout=(2.0, 4.0), patience=5.0)
 """Airflow lets ``on_kill`` of a trigger take thirty seconds; a service that hangs must not take them all."""
+
+IN_TIMEOUT = Haste(timeout=(3.0, 8.0), patience=30.0)
+"""After an ``execution_timeout`` Airflow lets a worker go on for a minute (``[core] killed_task_cleanup_time``)."""
 
 _ASKING_AIRFLOW = 1.0  # seconds
 
@@ -69,22 +88,22 @@ class StoppableTraining:
         """Whether it is ours and its author allows it."""
         return self.is_ours and self.cancel_on_kill
 
-    def cancel(self, client: ScenarioClient) -> str:
+    def cancel(self, client: ScenarioClient) -> Fate:
         """
         Cancel it if that is allowed, with the client's own time-outs and retries.
 
         :return: what became of it and of its cost.
         """
         if not self.is_ours:
-            return f"Somebody else has started it. {GOES_ON}"
+            return Fate("goes on", f"Somebody else has started it. {GOES_ON}")
         if not self.cancel_on_kill:
-            return GOES_ON
+            return Fate("goes on", GOES_ON)
         try:
             return cancel_training(client, self.model_id, self.job_id)
         except ScenarioError as error:
             return self.could_not_be_cancelled(error)
 
-    def cancel_at_once(self, connect: Callable[..., ScenarioClient], haste: Haste) -> str:
+    def cancel_at_once(self, connect: Callable[..., ScenarioClient], haste: Haste) -> Fate:
         """
         Cancel it if that is allowed, in the little time that is left; tried again while the service only stumbles.
 
@@ -92,14 +111,14 @@ class StoppableTraining:
         :return: as :meth:`cancel`.
         """
         if not self.may_be_cancelled:
-            return f"The training of {self.model_id} goes on, and so does its cost."
+            return Fate("goes on", f"The training of {self.model_id} goes on, and so does its cost.")
         try:
             with connect(timeout=haste.timeout, max_tries=1) as client:
                 return self._cancel_persistently(client, haste.patience)
         except ScenarioError as error:
             return self.could_not_be_cancelled(error)
 
-    def _cancel_persistently(self, client: ScenarioClient, patience: float) -> str:
+    def _cancel_persistently(self, client: ScenarioClient, patience: float) -> Fate:
         give_up = time.monotonic() + patience
         while True:
             try:
@@ -109,9 +128,10 @@ class StoppableTraining:
                     raise
             time.sleep(patience / 10)
 
-    def could_not_be_cancelled(self, error: ScenarioError) -> str:
+    def could_not_be_cancelled(self, error: ScenarioError) -> Fate:
         """What to say where the request to cancel it has failed."""
-        return f"The training of {self.model_id} could not be cancelled and may go on, and so may its cost: {error}"
+        text = f"The training of {self.model_id} could not be cancelled and may go on, and so may its cost: {error}"
+        return Fate("unknown", text)
 
 
 def is_anothers(model: Model, job_id: str | None) -> bool:
@@ -119,24 +139,26 @@ def is_anothers(model: Model, job_id: str | None) -> bool:
     return bool(job_id and model.job_id and model.job_id != job_id)
 
 
-def cancel_training(client: ScenarioClient, model_id: str, job_id: str | None) -> str:
+def cancel_training(client: ScenarioClient, model_id: str, job_id: str | None) -> Fate:
     """
     Cancel the model's training, unless it is over or is by now another one than ``job_id``.
 
-    :return: what became of it, as a sentence for the log.
+    :raises ScenarioError: the request has failed; the training may go on.
     """
     model = client.get_model(model_id, only_status=True)
     if model.status != "training":
-        return f"Nothing to cancel: {model_id} is {model.status}."
+        state: Literal["cancelled", "over"] = "cancelled" if model.status == "training-canceled" else "over"
+        return Fate(state, f"Nothing to cancel: {model_id} is {model.status}.")
     if is_anothers(model, job_id):
-        return f"Not cancelled: {model_id} is by now trained by {model.job_id}, not by {job_id}."
+        return Fate("over", f"Not cancelled: {model_id} is by now trained by {model.job_id}, not by {job_id}.")
     try:
         client.cancel_training(model_id)
     except ConflictError:
         raise  # it trains, and can be cancelled at the next try
     except RequestRefusedError as error:
-        return f"Nothing to cancel: {error}"
-    return f"The training of {model_id} ({model.job_id}) was cancelled. Scenario does not promise a refund."
+        return Fate("over", f"Nothing to cancel: {error}")
+    text = f"The training of {model_id} ({model.job_id}) was cancelled. Scenario does not promise a refund."
+    return Fate("cancelled", text)
 
 
 class KillGuard:
@@ -163,6 +185,11 @@ class KillGuard:
         """Whether :meth:`kill` has found that the task was ended."""
         return self._killed
 
+    @property
+    def training(self) -> StoppableTraining | None:
+        """The training that a kill cancels; None until there may be one."""
+        return self._training
+
     def watch(self, training: StoppableTraining) -> None:
         """From here on a kill cancels this training, if that is allowed."""
         self._training = training
@@ -184,7 +211,7 @@ class KillGuard:
             return
         self._killed = True
         if self._training and self._training.may_be_cancelled:
-            self._log.info("Task killed. %s", self._training.cancel_at_once(self._connect, IN_WORKER))
+            self._training.cancel_at_once(self._connect, IN_WORKER).log_to(self._log, "Task killed.")
 
     def stop_if_ended(self) -> None:
         """
@@ -201,7 +228,7 @@ class KillGuard:
         fate = "Nothing was started or billed."
         if self._training and self._training.job_id:
             cancels = self._training.cancel_on_kill and (self._killed or is_ended(state))
-            fate = replace(self._training, cancel_on_kill=cancels).cancel_at_once(self._connect, IN_WORKER)
+            fate = replace(self._training, cancel_on_kill=cancels).cancel_at_once(self._connect, IN_WORKER).text
         raise AirflowFailException(f"The task was killed. {fate}")
 
     def cancel_if_ended(self) -> None:
@@ -224,7 +251,7 @@ class KillGuard:
             return
         if ended:
             fate = training.cancel_at_once(self._connect, IN_WORKER)
-            self._log.warning("The task was ended while it deferred. %s", fate)
+            self._log.warning("The task was ended while it deferred. %s", fate.text)
 
     def _ask_for_state(self) -> str | None:
         """None where nobody is there to ask: it was not Airflow, then, that has called this."""

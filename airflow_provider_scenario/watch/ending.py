@@ -90,10 +90,12 @@ class Ending:
         name = f"{plain(self.model_name)!r} " if self.model_name else ""
         return f"{name}({self.model_id or 'model unknown'}, {self.job_id or 'job unknown'})"
 
-    def result(self) -> dict[str, Any]:
+    def result(self, *, creative_units_total: float | None = None, time_limit: str | None = None) -> dict[str, Any]:
         """
         What the task returns.
 
+        :param creative_units_total: what all attempts of the task have paid. None: it pays nothing, it only waits.
+        :param time_limit: for the message, what has run out, such as ``timeout=60 s``.
         :raises TrainingNotStartedError: Scenario refused to start it.
         :raises SecretChangedError: its secret parameters could not be decrypted; it was not started.
         :raises TrainingFailedError: the service reports that the training has failed; carries its error and hint.
@@ -113,6 +115,7 @@ class Ending:
                     "name": self.model_name,
                     "type": self.model_type,
                     "creative_units_cost": self.creative_units_cost,
+                    **({} if creative_units_total is None else {"creative_units_total": creative_units_total}),
                     "train_seconds": self.train_seconds,
                     "epochs": self.epochs or [],
                 }
@@ -133,7 +136,8 @@ class Ending:
             case "canceled":
                 raise TrainingCanceledError(f"Training {self.what} was cancelled.{cost} It is not started again.")
             case "timed-out":
-                raise TrainingTimeoutError(f"Training {self.what} was not over in time. {self.error or ''}".strip())
+                limit = f"within {time_limit}" if time_limit else "in time"
+                raise TrainingTimeoutError(f"Training {self.what} was not over {limit}. {self.error or ''}".strip())
             case "refused":
                 raise WatchingRefusedError(
                     f"Training {self.what} can no longer be watched: {self.error} "

@@ -149,7 +149,9 @@ class TestFailure:
     def test_the_temporary_models_are_deleted_all_the_same(self, emulator, context, route):
         method = "PUT" if route.endswith("train") else "POST"
         emulator.fault(kind="status", method=method, route=route, status=400, skip=1, times=1)
-        with pytest.raises(AirflowFailException, match=r"the training 'prop' \('zimage-lora'\): .*Nothing was started"):
+        with pytest.raises(
+            AirflowFailException, match=r"the training 'prop' \('zimage-lora'\): .*The request changed nothing"
+        ):
             estimate(context, HERO, PROP)
         assert left_behind() == []
 

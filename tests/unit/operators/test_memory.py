@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 
 import pytest
+from airflow.sdk.execution_time.timeout import timeout as task_timeout
 
 from airflow_provider_scenario.airflow_compat.attempt import Attempt
 from airflow_provider_scenario.airflow_compat.exceptions import AirflowFailException, AirflowTaskTimeout
 from airflow_provider_scenario.client.errors import ServiceError
 from airflow_provider_scenario.client.scenario import ScenarioClient
-from airflow_provider_scenario.exceptions import ChangedInputError, TrainingCanceledError, TrainingTimeoutError
+from airflow_provider_scenario.exceptions import (
+    ChangedInputError,
+    TrainingCanceledError,
+    TrainingFailedError,
+    TrainingFailedForGoodError,
+    TrainingTimeoutError,
+    TrainingTimeoutForGoodError,
+)
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
+from airflow_provider_scenario.operators import train_and_wait
 from airflow_provider_scenario.operators.memory import Memory
 from airflow_provider_scenario.operators.model import ScenarioAddTrainingImagesOperator
 from airflow_provider_scenario.operators.training import ScenarioTrainLoraOperator, ScenarioTrainModelOperator
 from airflow_provider_scenario.watch import cancelling
-from airflow_provider_scenario.watch.cancelling import IN_WORKER
+from airflow_provider_scenario.watch.cancelling import IN_WORKER, Haste
 from airflow_provider_scenario.watch.ending import Ending
 from tests.airflow_versions import TaskDeferred
 from tests.unit.operators.attempts import clear, retry, seen_as, waiting
@@ -73,12 +83,103 @@ class TestClear:
 
 
 class TestRetry:
-    def test_a_failed_training_is_trained_again(self, emulator, context, train):
+    def test_what_it_means_can_only_be_one_of_two(self, train):
+        with pytest.raises(ValueError, match="on_retry is 'reattach'; give one of: 'resume', 'retrain'"):
+            train(on_retry="reattach")
+
+    def test_a_failed_training_fails_the_task_for_good(self, emulator, context, train):
         emulator.outcome(fail_at=0.1, times=1)
-        with pytest.raises(Exception, match="failed"):
+        with pytest.raises(TrainingFailedForGoodError, match=r"failed: .* Not tried again, which would be paid again"):
             train().execute(context)
-        assert train().execute(retry(context))["status"] == "trained"
+        assert emulator.counts()["trainings"] == 1
+
+    def test_it_is_trained_again_if_the_author_says_so(self, emulator, context, train):
+        emulator.outcome(fail_at=0.1, times=1)
+        with pytest.raises(TrainingFailedError) as failure:
+            train(on_retry="retrain").execute(context)
+        assert not isinstance(failure.value, AirflowFailException)
+        assert train(on_retry="retrain").execute(retry(context))["status"] == "trained"
         assert emulator.counts()["trainings"] == 2
+
+    @pytest.mark.parametrize("on_clear", ["retrain", "reattach"])
+    def test_clearing_a_task_that_has_failed_for_good_trains_anew(self, emulator, context, train, on_clear):
+        emulator.outcome(fail_at=0.1, times=1)
+        with pytest.raises(TrainingFailedForGoodError):
+            train(on_clear=on_clear).execute(context)
+        assert train(on_clear=on_clear).execute(clear(context))["status"] == "trained"
+        assert emulator.counts()["trainings"] == 2
+
+    @pytest.mark.parametrize(("on_retry", "trainings"), [("resume", 1), ("retrain", 2)])
+    def test_one_that_has_failed_while_nobody_was_there_is_paid_again_only_if_the_author_says_so(
+        self, emulator, context, train, on_retry, trainings
+    ):
+        emulator.outcome(fail_at=0.5, times=1)
+        waiting(train(deferrable=True), context)
+        emulator.advance(900)
+        again = train(on_retry=on_retry)
+        if on_retry == "resume":
+            with pytest.raises(TrainingFailedForGoodError):
+                again.execute(retry(context))
+        else:
+            assert again.execute(retry(context))["status"] == "trained"
+        assert emulator.counts()["trainings"] == trainings
+
+    @pytest.mark.parametrize("on_retry", ["resume", "retrain"])
+    def test_a_timeout_that_has_cancelled_is_tried_again_only_if_the_author_says_so(
+        self, emulator, context, train, on_retry
+    ):
+        emulator.set(training_seconds=600)
+        late = train(timeout=0.2, on_retry=on_retry)
+        with pytest.raises(
+            TrainingTimeoutError, match=r"not over within timeout=0\.2 s\. .* was cancelled"
+        ) as out_of_time:
+            late.execute(context)
+        assert isinstance(out_of_time.value, AirflowFailException) == (on_retry == "resume")
+        assert emulator.counts()["canceled"] == 1
+
+    def test_a_timeout_that_leaves_it_running_is_tried_again_and_goes_on_waiting(self, emulator, context, train):
+        emulator.set(training_seconds=600)
+        with pytest.raises(TrainingTimeoutError, match="It goes on, and so does its cost") as out_of_time:
+            train(timeout=0.2, cancel_on_kill=False).execute(context)
+        assert not isinstance(out_of_time.value, AirflowFailException)
+        emulator.advance(900)
+        assert train().execute(retry(context))["status"] == "trained"
+        assert emulator.counts()["trainings"] == 1
+
+    @pytest.mark.parametrize("was_cancelled", [True, False])
+    def test_a_timeout_whose_cancelling_got_no_answer_pays_no_second_time(
+        self, emulator, context, train, monkeypatch, either_way, was_cancelled
+    ):
+        monkeypatch.setattr(train_and_wait, "IN_TIMEOUT", Haste(timeout=(10.0, 10.0), patience=0.0))
+        emulator.set(training_seconds=600)
+        when = "after" if was_cancelled else "before"
+        emulator.fault(kind="close", method="POST", route="/models/*/train/action", when=when)
+        with pytest.raises(TrainingTimeoutError, match="could not be cancelled and may go on") as out_of_time:
+            train(timeout=0.2).execute(context)
+        assert not isinstance(out_of_time.value, AirflowFailException)
+        emulator.advance(900)
+        emulator.set(training_seconds=0.3)
+        if not was_cancelled or either_way == "no task state":  # below 3.3 nothing says why it was cancelled
+            assert train().execute(retry(context))["status"] == "trained"
+        else:
+            with pytest.raises(TrainingCanceledError):
+                train().execute(retry(context))
+        assert emulator.counts()["trainings"] == (2 if was_cancelled and either_way == "no task state" else 1)
+
+    def test_an_execution_timeout_that_cancels_while_a_worker_is_held_is_not_tried_again(
+        self, emulator, context, train
+    ):
+        emulator.set(training_seconds=600)
+        late = train(execution_timeout=timedelta(seconds=5))
+        late.pre_execute(context)
+        with (
+            pytest.raises(
+                TrainingTimeoutForGoodError, match=r"not over within execution_timeout=0:00:05\. .* cancelled"
+            ),
+            task_timeout(5),
+        ):
+            late.execute(context)
+        assert emulator.counts()["canceled"] == 1
 
     def test_one_that_was_cancelled_with_the_attempt_before_is_started_anew(self, emulator, context, train):
         """Clearing a running task: its old attempt has been killed, and its training cancelled."""
@@ -123,6 +224,55 @@ class TestRetry:
         waiting(train(deferrable=True, parameters={"wandb_key": "{{ before }}"}), context)
         train(parameters={"wandb_key": "{{ after }}"}).execute(retry(context))
         assert emulator.counts()["trainings"] == 1
+
+
+class TestCost:
+    """What all attempts have paid, also where the last training does not say it."""
+
+    def test_it_is_that_of_the_training_where_there_was_one(self, emulator, context, train):
+        result = train().execute(context)
+        assert result["creative_units_total"] == result["creative_units_cost"] == billed(emulator)
+        assert "creative_units_total" not in context["ti"].xcoms
+
+    def test_it_is_the_sum_over_retries_and_clears_where_that_is_recorded(self, emulator, context, train, either_way):
+        emulator.outcome(fail_at=0.5, times=1)
+        with pytest.raises(TrainingFailedError):
+            train(on_retry="retrain").execute(context)
+        train().execute(retry(context))
+        result = train().execute(clear(context))
+        assert emulator.counts()["trainings"] == 3
+        if either_way == "task state":
+            assert context["ti"].xcoms["creative_units_total"] == result["creative_units_total"] == billed(emulator)
+        else:
+            assert result["creative_units_total"] == result["creative_units_cost"]
+
+    def test_it_is_known_while_a_task_is_deferred(self, emulator, context, train, either_way):
+        emulator.outcome(fail_at=0.5, times=1)
+        with pytest.raises(TrainingFailedError):
+            train(on_retry="retrain").execute(context)
+        first = billed(emulator)
+        with pytest.raises(TaskDeferred) as deferral:
+            train(deferrable=True).execute(retry(context))
+        if either_way == "task state":
+            assert deferral.value.trigger.paid_before == first
+            assert context["ti"].xcoms["creative_units_total"] == billed(emulator) > first
+
+    def test_a_retry_that_goes_on_counts_its_training_once(self, emulator, context, train):
+        waiting(train(deferrable=True), context)
+        result = train().execute(retry(context))
+        assert result["creative_units_total"] == billed(emulator)
+
+    def test_what_somebody_else_has_started_costs_nothing(self, emulator, context, model_id):
+        ScenarioHook().client.train(model_id, {})
+        result = ScenarioTrainModelOperator(
+            task_id="train", model_id=model_id, deferrable=False, poke_interval=0.05
+        ).execute(context)
+        assert result["creative_units_cost"] == billed(emulator)
+        assert result["creative_units_total"] == context["ti"].xcoms["creative_units_total"] == 0
+
+
+def billed(emulator):
+    return emulator.ledger()["totals"]["creative_units_billed"]
 
 
 def test_other_images_are_told_where_airflow_keeps_what_was_asked(emulator, context, model_id, pictures, either_way):

@@ -102,8 +102,8 @@ class TestRetry:
     def test_after_a_failed_training_the_same_model_is_trained_again(self, emulator, context, folder):
         emulator.outcome(fail_at=0.5, times=1)
         with pytest.raises(TrainingFailedError):
-            lora(folder).execute(context)
-        assert lora(folder).execute(retry(context))["status"] == "trained"
+            lora(folder, on_retry="retrain").execute(context)
+        assert lora(folder, on_retry="retrain").execute(retry(context))["status"] == "trained"
         assert emulator.counts() == {**ONE, "trainings": 2}
 
     def test_clearing_a_finished_task_trains_anew(self, emulator, context, folder):

@@ -51,6 +51,7 @@ class TestStart:
             "name": "ink",
             "type": "flux.2-dev-lora",
             "creative_units_cost": training["creative_units"],
+            "creative_units_total": training["creative_units"],
             "train_seconds": result["train_seconds"],
             "epochs": [
                 {"epoch": epoch["epoch"], "asset_ids": [asset["assetId"] for asset in epoch["assets"]]}
@@ -73,6 +74,8 @@ class TestStart:
             "end_from_trigger": "task_state_store" in context,
             "do_xcom_push": True,
             "pushed_xcoms": {"job_id": started["job_id"], "creative_units_cost": started["creative_units"]},
+            "paid_before": 0,
+            "is_ours": True,
             "scenario_conn_id": "scenario_default",
         }
         assert deferral.method_name == "execute_complete"

@@ -63,6 +63,7 @@ async def test_it_ends_the_task_with_the_same_result_as_a_worker_would(emulator,
         end_from_trigger=True,
         do_xcom_push=True,
         pushed_xcoms={"job_id": "job_old", "creative_units_cost": 60.0},
+        paid_before=0.0,
     )
     event = await anext(ending.run())
     assert isinstance(event, TaskSuccessEvent)
@@ -70,6 +71,15 @@ async def test_it_ends_the_task_with_the_same_result_as_a_worker_would(emulator,
     assert stored["return_value"] == train.execute_complete(context, event.payload)
     assert stored["job_id"] == training["job_id"]
     assert "creative_units_cost" not in stored  # it has not changed
+
+
+@pytest.mark.parametrize(("is_ours", "total"), [(True, 136), (False, 100)])
+async def test_it_adds_up_what_all_attempts_have_paid(emulator, training, stored, is_ours, total):
+    emulator.advance(900)
+    ending = trigger(training, end_from_trigger=True, do_xcom_push=True, paid_before=100, is_ours=is_ours)
+    await anext(ending.run())
+    assert stored["return_value"]["creative_units_cost"] == 36
+    assert stored["creative_units_total"] == stored["return_value"]["creative_units_total"] == total
 
 
 async def test_it_returns_nothing_where_the_task_does_not(emulator, training, stored):
