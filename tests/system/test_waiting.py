@@ -47,6 +47,27 @@ def test_a_training_that_fails_fails_the_task_with_the_vendors_words(airflow, em
 
 
 @MODES
+@pytest.mark.parametrize("end", ["failed", "out of time"])
+@pytest.mark.parametrize(("on_retry", "trainings"), [("resume", 1), ("retrain", 3)])
+def test_retries_pay_again_only_where_the_author_says_so(airflow, emulator, mode, end, on_retry, trainings):
+    if end == "failed":
+        emulator.outcome(fail_at=0.1, times=None)
+    else:
+        emulator.set(training_seconds=600)
+    dag = f"{on_retry}_{mode}"
+    run = airflow.trigger(dag)
+    assert airflow.wait_for_run(dag, run) == "failed"
+    canceled = trainings if end == "out of time" else 0
+    assert emulator.counts() == {**ONE_TRAINING, "trainings": trainings, "canceled": canceled}
+    assert airflow.task_instance(dag, run, "train")["try_number"] == trainings
+    log = airflow.task_log(dag, run, "train")
+    assert ("failed: " if end == "failed" else "was not over within execution_timeout=0:00:08.") in log
+    assert ("Not tried again, which would be paid again" in log) == (on_retry == "resume")
+    key = "creative_units_total" if trainings > 1 else "creative_units_cost"
+    assert airflow.xcom(dag, run, "train", key) == emulator.ledger()["totals"]["creative_units_billed"]
+
+
+@MODES
 def test_killing_the_task_cancels_the_training(airflow, emulator, mode):
     emulator.set(training_seconds=600)
     dag = f"operator_{mode}"

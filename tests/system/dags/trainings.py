@@ -35,6 +35,20 @@ for mode, deferrable in (("deferred", True), ("blocking", False)):
         )
         images >> train
 
+    for on_retry in ("resume", "retrain"):
+        with a_dag(f"{on_retry}_{mode}"):
+            images = model_with_images()
+            train = ScenarioTrainModelOperator(
+                task_id="train",
+                model_id=MODEL,
+                deferrable=deferrable,
+                on_retry=on_retry,
+                execution_timeout=timedelta(seconds=8),
+                retries=2,
+                retry_delay=timedelta(seconds=1),
+            )
+            images >> train
+
     with a_dag(f"sensor_{mode}"):
         images = model_with_images()
         start = ScenarioTrainModelOperator(task_id="start", model_id=MODEL, wait_for_completion=False)

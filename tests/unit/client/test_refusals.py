@@ -119,6 +119,20 @@ def test_every_answer_has_its_error(status, body, headers, kind):
     assert (error.status, error.request, error.body) == (status, "PUT /models/model_8Xk/train", body)
 
 
+def test_a_read_that_is_refused_does_not_speak_of_money_that_a_running_training_may_cost():
+    reading = Asked("read model model_8Xk", "GET /models/model_8Xk", repeatable=True, reads=True)
+    error = refused(403, {"message": "Forbidden"}, asked=reading)
+    assert str(error).startswith("Scenario refused to read model model_8Xk: Forbidden. The request changed nothing. ")
+    assert "billed" not in str(error)
+    assert "Nothing was started or billed" in str(refused(403, {"message": "Forbidden"}))
+
+
+def test_without_creative_units_it_says_what_to_do():
+    error = refused(402, {"reason": "Not enough creative units"})
+    assert "Nothing was started or billed. Buy creative units, then clear the task." in str(error)
+    assert error.permanent
+
+
 def test_a_training_beyond_the_allowance_is_told_with_its_numbers_and_the_fate_of_the_money():
     body = {
         "name": "PlanLimitReachedError",

@@ -73,12 +73,12 @@ async def test_it_ends_the_task_with_the_same_result_as_a_worker_would(emulator,
     assert "creative_units_cost" not in stored  # it has not changed
 
 
-@pytest.mark.parametrize(("is_ours", "total"), [(True, 136), (False, 100)])
+@pytest.mark.parametrize(("is_ours", "total"), [(True, 160), (False, 100)])
 async def test_it_adds_up_what_all_attempts_have_paid(emulator, training, stored, is_ours, total):
     emulator.advance(900)
     ending = trigger(training, end_from_trigger=True, do_xcom_push=True, paid_before=100, is_ours=is_ours)
     await anext(ending.run())
-    assert stored["return_value"]["creative_units_cost"] == 36
+    assert stored["return_value"]["creative_units_cost"] == 60
     assert stored["creative_units_total"] == stored["return_value"]["creative_units_total"] == total
 
 
