@@ -154,6 +154,16 @@ class TrainingOperator(ScenarioOperator):
                 return self._train_again(context)
             return self.conclude(context, ending, pushed_xcoms=pushed_xcoms or former.get("told"), is_ours=is_ours)
 
+    def remember(self, context: Context, inputs: Mapping[str, Any]) -> Memory:
+        """
+        Return what earlier attempts have done, and push what they have paid.
+
+        :param inputs: what the author asks for, as JSON.
+        """
+        memory = Memory(context, self.task_id, inputs, on_clear=self.on_clear, retries=self.retries)
+        self._push_total(context, memory.paid_before(), None)
+        return memory
+
     def train(
         self, context: Context, model: Model, parameters: Mapping[str, Any] | None, memory: Memory
     ) -> dict[str, Any]:

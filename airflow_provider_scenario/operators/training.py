@@ -26,7 +26,7 @@ from airflow_provider_scenario.datasets import (
 from airflow_provider_scenario.datasets.upload import check_threads
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
 from airflow_provider_scenario.operators.base import ScenarioOperator, refuse_secrets_in_dag_file
-from airflow_provider_scenario.operators.memory import Memory, marker_stays
+from airflow_provider_scenario.operators.memory import marker_stays
 from airflow_provider_scenario.operators.once import create_marked, describe, find_earlier
 from airflow_provider_scenario.operators.train_and_wait import TrainingOperator
 from airflow_provider_scenario.watch.cancelling import cancel_training
@@ -120,13 +120,7 @@ class ScenarioTrainModelOperator(TrainingOperator):
             check_id("model_id", self.model_id)
             check_parameters(self.parameters)
             parameters = without_secrets(self.parameters or {})
-            memory = Memory(
-                context,
-                self.task_id,
-                {"model_id": self.model_id, "parameters": parameters},
-                on_clear=self.on_clear,
-                retries=self.retries,
-            )
+            memory = self.remember(context, {"model_id": self.model_id, "parameters": parameters})
             self.cancel_left_behind(memory, self.model_id)
             model = self.hook.client.get_model(self.model_id)
             self.show_model(context, model.id)
@@ -258,7 +252,7 @@ class ScenarioTrainLoraOperator(TrainingOperator):
             client = self.hook.client
             fields = {field: getattr(self, field) or None for field in _CREATABLE}
             inputs = self._inputs(fields, dataset, parameters)
-            memory = Memory(context, self.task_id, inputs, on_clear=self.on_clear, retries=self.retries)
+            memory = self.remember(context, inputs)
             model = find_earlier(client, memory)
             self.cancel_left_behind(memory)
             model = model or create_marked(client, memory, fields)

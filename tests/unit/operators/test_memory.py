@@ -257,6 +257,15 @@ class TestCost:
             assert deferral.value.trigger.paid_before == first
             assert context["ti"].xcoms["creative_units_total"] == billed(emulator) > first
 
+    def test_a_retry_that_starts_nothing_says_it_too(self, emulator, context, train, either_way):
+        emulator.outcome(fail_at=0.5, times=1)
+        with pytest.raises(TrainingFailedError):
+            train(on_retry="retrain").execute(context)
+        with pytest.raises(AirflowFailException, match="would cost"):
+            train(on_retry="retrain", max_creative_units=1).execute(retry(context))
+        total = context["ti"].xcoms.get("creative_units_total")
+        assert total == (billed(emulator) if either_way == "task state" else None)
+
     def test_a_retry_that_goes_on_counts_its_training_once(self, emulator, context, train):
         waiting(train(deferrable=True), context)
         result = train().execute(retry(context))
