@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from requests.auth import HTTPBasicAuth
 
-from airflow_provider_scenario.client.refusals import NOTHING_HAPPENED, refusal, trace_id
+from airflow_provider_scenario.client.refusals import BASE_URL, NOTHING_HAPPENED, refusal, trace_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,7 +66,7 @@ class ScenarioDialect:
     """Scenario: Basic authentication, plain JSON, and the refusals of :mod:`.refusals`."""
 
     service = "Scenario"
-    example = "https://api.cloud.scenario.com/v1"
+    example = BASE_URL
     media_type = "application/json"
     nothing_happened = NOTHING_HAPPENED
 
