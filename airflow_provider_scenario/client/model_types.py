@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.messages import shown
+from airflow_provider_scenario.client.parameters import PARAMETERS, STABLE_DIFFUSION_ONLY, Parameter
 from airflow_provider_scenario.client.values import check_encodable, did_you_mean
 
 if TYPE_CHECKING:
@@ -94,6 +95,39 @@ BASE_TYPES = frozenset(
 """Documented types of which no source says that they can be trained; their names say that they are base models."""
 
 
+FAMILIES: Mapping[TrainerName, str] = {
+    "flux": "Flux.1 LoRAs",
+    "musubi": "FLUX.2, Qwen and Z-Image LoRAs",
+    "composition": "Flux.1 compositions",
+    "elevenlabs": "voices",
+    "stable-diffusion": "the retired Stable Diffusion types",
+}
+"""What each trainer trains, in the words of messages."""
+
+
+def takes(parameter: Parameter, model_type: str) -> bool:
+    """
+    Whether every source says that a model type takes a parameter.
+
+    :param model_type: one of :data:`TRAINERS`.
+    """
+    trainer = TRAINERS[model_type]
+    if trainer.name not in parameter.trainers or (parameter.edits_only and trainer.dataset != "pairs"):
+        return False
+    return not trainer.retired or model_type.startswith(parameter.stable_diffusion)
+
+
+def parameters_of(model_type: str | None) -> tuple[Parameter, ...]:
+    """
+    The training parameters of a model type.
+
+    :param model_type: one that is not known, or None: all but those of the retired types.
+    """
+    if model_type is not None and model_type in TRAINERS:
+        return tuple(parameter for parameter in PARAMETERS.values() if takes(parameter, model_type))
+    return tuple(parameter for parameter in PARAMETERS.values() if parameter.trainers != STABLE_DIFFUSION_ONLY)
+
+
 def check_type(type: str) -> list[str]:  # noqa: A002 - the API's name
     """
     Check a model type.
@@ -110,8 +144,9 @@ def check_type(type: str) -> list[str]:  # noqa: A002 - the API's name
         return [f"type {type!r} is not known to be trainable; Scenario decides. Trainable types: {trainable}."]
     trainer = TRAINERS.get(type)
     if trainer is None:
-        hint = did_you_mean(type, TRAINABLE_TYPES)
-        return [f"type {shown(type)} is not known to this provider; Scenario decides.{hint}"]
+        hint = did_you_mean(type, (*TRAINERS, *sorted(BASE_TYPES)))
+        known = ", ".join(TRAINABLE_TYPES)
+        return [f"type {shown(type)} is not known to this provider; Scenario decides.{hint} Known types: {known}."]
     if trainer.retired:
         return [f"type {type!r} is retired: Scenario may refuse to train it. Newer: flux.2-dev-lora, zimage-lora."]
     return []

@@ -76,6 +76,7 @@ class Parameter(NamedTuple):
     :param trainers: those that take it.
     :param unsure: those of which no source says whether they take it: a warning. All others: an error.
     :param stable_diffusion: of the Stable Diffusion types those that take it begin so.
+    :param edits_only: of those that ``trainers`` names, the types that learn from pairs.
     :param minimum: the smallest value any source allows; ``above`` the bound itself is excluded.
     :param maximum: the largest value any source allows.
     :param usual: the range every source allows; outside it but within the bounds, the sources disagree: a warning.
@@ -90,6 +91,7 @@ class Parameter(NamedTuple):
     trainers: frozenset[TrainerName] = _ANY
     unsure: frozenset[TrainerName] = _NONE
     stable_diffusion: str = "sd-"
+    edits_only: bool = False
     minimum: float | None = None
     maximum: float | None = None
     above: bool = False
@@ -172,7 +174,7 @@ PARAMETERS: Mapping[str, Parameter] = {
         ),
         _flux("optimizeFor", "text", choices=("likeness",), rumoured=("all", "none")),
         _lora("samplePrompts", "a list of text"),
-        _lora("sampleSourceImages", "a list of text"),
+        _lora("sampleSourceImages", "a list of text", edits_only=True),
         # Pages: for SD only; guide: for all LoRAs.
         Parameter(
             "seed",

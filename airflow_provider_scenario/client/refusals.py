@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from pydantic_core import from_json
 
@@ -49,6 +50,9 @@ _PAGE = 20_000
 _DEEPEST_REASON = 8
 """Objects within each other that are searched for the service's own words."""
 
+BASE_URL = "https://api.cloud.scenario.com/v1"
+"""Of the public service."""
+
 NOTHING_HAPPENED = "Nothing was started or billed."
 LOOK_FIRST = "It may have been carried out, and billed where it costs anything: look before asking again."
 
@@ -65,6 +69,7 @@ class Asked:
     :param repeatable: whether sending it twice has the effect of sending it once.
     :param reads: whether it changes nothing at all.
     :param if_lost: what may have happened, and what to do, when the answer to a call that is not repeatable is lost.
+    :param base_url: where it was asked; without credentials.
     """
 
     phrase: str
@@ -72,6 +77,7 @@ class Asked:
     repeatable: bool
     reads: bool = False
     if_lost: str = LOOK_FIRST
+    base_url: str = ""
 
     @property
     def maybe_done(self) -> bool:
@@ -169,12 +175,16 @@ def _refusal(asked: Asked, status: int, headers: Mapping[str, str], body: Any, *
     refused = f"Scenario refused to {asked.phrase}"
     because = f": {said.rstrip('.')}." if said else f" with status {status} and no reason."
 
+    if is_page(headers, body) and 400 <= status < 500 and status not in _ALSO_AS_PAGES:
+        kind = {401: AuthenticationError, 403: AuthenticationError, 404: NotFoundError}.get(status, RequestRefusedError)
+        page = f"Could not {asked.phrase}: the answer is a web page ({said or 'without a title'}), not JSON."
+        return kind(f"{page} {no_effect(asked)} {page_advice(asked.base_url, BASE_URL)}", **origin)
     if status in (401, 403):
-        return _not_allowed(f"{refused}{because} {no_effect(asked)}", headers, body, details, origin)
+        return _not_allowed(f"{refused}{because} {no_effect(asked)}", asked.base_url, headers, body, details, origin)
     if status == 404:
         return NotFoundError(
             f"{refused}{because} {no_effect(asked)} Check the id, and that it belongs to the project of the "
-            "connection: what another project owns is not found.",
+            f"connection: what another project owns is not found.{_path_advice(asked, origin)}",
             **origin,
         )
     if status == 429:
@@ -216,8 +226,17 @@ def _refused(asked: Asked, text: str, said: str, origin: dict[str, Any], *, may_
     return RequestRefusedError(f"{text} {no_effect(asked)} {advice}", **origin)
 
 
+def _path_advice(asked: Asked, origin: Mapping[str, Any]) -> str:
+    """Scenario's gateway gives each of its answers a trace: one without it may come from a wrong address."""
+    path = urlsplit(asked.base_url).path
+    if not asked.base_url or origin["trace_id"] or path.endswith("/v1"):
+        return ""
+    has = f"ends in {plain(path)!r}" if path else "has no path"
+    return f" The base URL {plain(asked.base_url)!r} {has}; Scenario's ends in /v1."
+
+
 def _not_allowed(
-    text: str, headers: Mapping[str, str], body: Any, details: Mapping[str, Any], origin: dict[str, Any]
+    text: str, base_url: str, headers: Mapping[str, str], body: Any, details: Mapping[str, Any], origin: dict[str, Any]
 ) -> AuthenticationError:
     gateway = headers.get("x-amzn-errortype", "").partition(":")[0]
     if isinstance(body, dict) and body.get("name") == "ModelAccessRestrictedError":
@@ -226,7 +245,8 @@ def _not_allowed(
             f"{plain(str(details.get('currentPlan', '?')))}. Raise the plan or take another model."
         )
     elif gateway == "MissingAuthenticationTokenException":
-        advice = "There is no such route: check the base URL of the connection (it ends in /v1)."
+        asked_at = f" {plain(base_url)!r}" if base_url else ""
+        advice = f"There is no such route: check the base URL{asked_at} of the connection; Scenario's is {BASE_URL}."
     elif gateway or origin["status"] == 401:
         advice = "The API key or the secret is wrong: check login and password of the connection."
     else:
@@ -287,6 +307,35 @@ def _plan_ceiling(refused: str, said: str, details: Mapping[str, Any], origin: d
             advice = "Raise the plan; waiting does not help."
     return PlanCeilingError(
         f"{refused}: {what}. {NOTHING_HAPPENED} {advice}", action=action, limit=limit, used=used, **origin
+    )
+
+
+# Statuses whose meaning a proxy's page does not change: a time-out, a conflict, too large, too many requests.
+_ALSO_AS_PAGES = (408, 409, 413, 429)
+
+
+def is_page(headers: Mapping[str, str], body: Any) -> bool:
+    """
+    Whether an answer is HTML.
+
+    :param body: as :func:`decode` gave it.
+    """
+    if not isinstance(body, str):
+        return False
+    return "text/html" in headers.get("content-type", "").lower() or body.lower().startswith(
+        ("<!doctype html", "<html")
+    )
+
+
+def page_advice(base_url: str, example: str) -> str:
+    """
+    Say what a web page in the place of an answer most likely means.
+
+    :param example: the base URL of the public service.
+    """
+    return (
+        f"Is the base URL {plain(base_url)!r} the address of an app, such as app.scenario.com, instead of the API, "
+        f"such as {example}? Or did a proxy answer?"
     )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 from airflow_provider_scenario.client.datasets import Datasets
 from airflow_provider_scenario.client.downloads import Downloads
 from airflow_provider_scenario.client.models import UNSET
+from airflow_provider_scenario.client.refusals import BASE_URL
 from airflow_provider_scenario.client.schemas import Project
 from airflow_provider_scenario.client.training import Trainings
 from airflow_provider_scenario.client.transport import Transport, path
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT_BASE_URL", "UNSET", "ScenarioClient"]
 
-DEFAULT_BASE_URL = "https://api.cloud.scenario.com/v1"
+DEFAULT_BASE_URL = BASE_URL
 
 
 class ScenarioClient(Trainings, Datasets, Uploads, Downloads):

@@ -19,17 +19,21 @@ from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.messages import shown
 from airflow_provider_scenario.client.model_types import (
     BASE_TYPES,
+    FAMILIES,
     MIN_PAIRS,
     TRAINABLE_TYPES,
     TRAINERS,
     Trainer,
     check_type,
+    parameters_of,
+    takes,
 )
 from airflow_provider_scenario.client.parameters import PARAMETERS, STABLE_DIFFUSION_ONLY, Parameter, TrainingParameters
 from airflow_provider_scenario.client.secret_text import SecretText, revealed
 from airflow_provider_scenario.client.values import (
     MAX_DEPTH,
     TEMPLATE_HINT,
+    Spelling,
     boolean_in,
     camel_case,
     camel_keys,
@@ -38,6 +42,7 @@ from airflow_provider_scenario.client.values import (
     is_number,
     number_in,
     similar_name,
+    snake_case,
 )
 
 if TYPE_CHECKING:
@@ -60,6 +65,7 @@ __all__ = [
     "check_ready",
     "check_training",
     "check_type",
+    "parameters_of",
 ]
 
 MAX_IMAGES = 50
@@ -178,11 +184,13 @@ def check_parameters(
     :return: the parameters, ``extraParameters`` still apart (see :func:`as_sent`), and warnings: what sources disagree
         about, or what will surprise.
     :raises InvalidInputError: a parameter is misspelt, of the wrong kind, out of the range all sources agree on, or for
-        another trainer. The message names the parameter, its value, and what is right.
+        another trainer. The message names the parameter as the author has spelled it, its value, and what is right.
     """
     given = camel_keys(parameters, "parameters")
+    spelled = Spelling(parameters or ())
     given = {name: value for name, value in given.items() if value is not None}
-    trainer = TRAINERS.get(model_type) if isinstance(model_type, str) else None
+    model_type = model_type if isinstance(model_type, str) else None
+    trainer = TRAINERS.get(model_type or "")
     extra, warnings = _check_extra(given.pop(EXTRA, None), given)
     if len(unknown := given.keys() - PARAMETERS.keys()) > _MOST_UNKNOWN:
         raise InvalidInputError(
@@ -192,15 +200,16 @@ def check_parameters(
     for name, value in given.items():
         parameter = PARAMETERS.get(name)
         if parameter is None:
-            warnings += _check_unknown(name, value)
+            warnings += _check_unknown(name, value, model_type, spelled)
             checked[name] = value
             continue
-        warnings += _check_trainer(parameter, trainer, model_type)
+        warnings += _check_trainer(parameter, value, trainer, model_type, spelled)
+        parameter = parameter._replace(name=spelled(name))
         checked[name], doubts = _of_kind(parameter, value)
         if parameter.secret:
             checked[name] = SecretText(checked[name])
         warnings += doubts + _check_value(parameter, checked[name], trainer)
-    warnings += _check_together(checked, trainer, model_type)
+    warnings += _check_together(checked, trainer, model_type, spelled)
     return checked | extra, warnings
 
 
@@ -214,23 +223,32 @@ def as_sent(checked: Mapping[str, Any]) -> dict[str, Any]:
     return {**revealed(sent), **checked.get(EXTRA, {})}
 
 
-def _check_unknown(name: str, value: Any) -> list[str]:
+def _check_unknown(name: str, value: Any, model_type: str | None, spelled: Spelling) -> list[str]:
     _refuse_query_name(name)
+    written = spelled(name)
     given = f"(given: {f'a {type(value).__name__}' if is_secret(name) else shown(value)})"
+    anyway = f"To send it all the same, put it into {spelled(EXTRA, like=written)!r}."
+    own = [parameter.name for parameter in parameters_of(model_type)]
     close = _OTHER_WORDS.get(_plain(name)) or similar_name(name, (*PARAMETERS, EXTRA, *_ARGUMENTS))
     if close in _ARGUMENTS:
         raise InvalidInputError(
-            f"parameters: {shown(name)} is not a training parameter {given}. If {close!r} is meant: it stands beside "
-            "the parameters, not among them. To send it all the same, put it into 'extra_parameters'."
+            f"parameters: {shown(written)} is not a training parameter {given}. If {snake_case(close)!r} is meant: it "
+            f"stands beside the parameters, not among them. {anyway}"
         )
     if close:
+        meant = close if close in (*own, EXTRA) else similar_name(name, own) or close
         raise InvalidInputError(
-            f"parameters: there is no {shown(name)} {given}. Did you mean {close!r}? Known: {', '.join(PARAMETERS)}. "
-            "To send it all the same, put it into 'extra_parameters'."
+            f"parameters: there is no {shown(written)} {given}. Did you mean {spelled(meant, like=written)!r}? "
+            f"{_what_it_takes(model_type, spelled, like=written)} {anyway}"
         )
-    check_sendable(f"parameters: {shown(name)}", value)
+    check_sendable(f"parameters: {shown(written)}", value)
     _refuse_hidden_secrets(value)
-    return [f"parameters: {shown(name)} is not known to this provider; it is sent as it is, and Scenario decides."]
+    return [f"parameters: {shown(written)} is not known to this provider; it is sent as it is, and Scenario decides."]
+
+
+def _what_it_takes(model_type: str | None, spelled: Spelling, *, like: str) -> str:
+    names = ", ".join(spelled(parameter.name, like=like) for parameter in parameters_of(model_type))
+    return f"{f'{model_type} takes' if model_type in TRAINERS else 'Known'}: {names}."
 
 
 def _plain(name: str) -> str:
@@ -281,23 +299,22 @@ def _check_extra(extra: Any, given: Mapping[str, Any]) -> tuple[dict[str, Any], 
     return {EXTRA: dict(extra)}, [f"parameters: {names} of extra_parameters is sent unchecked; Scenario decides."]
 
 
-def _check_trainer(parameter: Parameter, trainer: Trainer | None, model_type: str | None) -> list[str]:
-    name = parameter.name
-    if trainer is None:
-        if parameter.trainers == STABLE_DIFFUSION_ONLY:
-            return [f"parameters: {name} is for the retired Stable Diffusion types only."]
-        return []
-    if trainer.name in parameter.trainers:
-        if not trainer.retired or str(model_type).startswith(parameter.stable_diffusion):
-            return []
-        raise InvalidInputError(
-            f"parameters: {name} is for {parameter.stable_diffusion} types, not for {model_type!r}. Leave it out."
-        )
-    meant = " and ".join(sorted(parameter.trainers))
+def _check_trainer(
+    parameter: Parameter, value: Any, trainer: Trainer | None, model_type: str | None, spelled: Spelling
+) -> list[str]:
+    name = spelled(parameter.name)
+    meant = " and for ".join(family for trainer, family in FAMILIES.items() if trainer in parameter.trainers)
+    if trainer is None or model_type is None:
+        return [f"parameters: {name} is for {meant} only."] if parameter.trainers == STABLE_DIFFUSION_ONLY else []
+    if takes(parameter, model_type) or (parameter.edits_only and trainer.name in parameter.trainers):
+        return []  # of those for edit types more is checked together
     if trainer.name in parameter.unsure:
-        return [f"parameters: {name} is documented for {meant} trainings; {model_type} may ignore or refuse it."]
+        return [f"parameters: {name} is documented for {meant}; {model_type} may ignore or refuse it."]
+    if trainer.name in parameter.trainers:
+        meant = f"{parameter.stable_diffusion} types"
     raise InvalidInputError(
-        f"parameters: {name} is for {meant} trainings, and {model_type!r} is trained by {trainer.name}. Leave it out."
+        f"parameters: {name}={shown(value)} is for {meant}, not for {model_type}. Leave it out. "
+        f"{_what_it_takes(model_type, spelled, like=name)}"
     )
 
 
@@ -355,7 +372,7 @@ def _check_range(parameter: Parameter, value: float, trainer: Trainer | None) ->
     if too_low or (high is not None and value > high):
         least = f"{'above' if parameter.above and low == 0 else 'from'} {low:.16g}"
         most = f" to {high:.16g}" if high is not None and math.isfinite(high) else ""
-        for_whom = f" for {trainer.name} trainings" if own and trainer else ""
+        for_whom = f" for {FAMILIES[trainer.name]}" if own and trainer else ""
         raise InvalidInputError(
             f"parameters: {parameter.name}={shown(value)} is out of range: {least}{most}{for_whom}."
         )
@@ -367,42 +384,49 @@ def _check_range(parameter: Parameter, value: float, trainer: Trainer | None) ->
     return []
 
 
-def _check_together(values: Mapping[str, Any], trainer: Trainer | None, model_type: str | None) -> list[str]:
+def _check_together(
+    values: Mapping[str, Any], trainer: Trainer | None, model_type: str | None, spelled: Spelling
+) -> list[str]:
     """What depends on more than one parameter, or on the type."""
-    warnings = _check_concept_prompt(values.get("conceptPrompt", ""), trainer, model_type)
+    concept = values.get("conceptPrompt", "")
+    warnings = _check_concept_prompt(spelled("conceptPrompt"), concept, trainer, model_type)
+    prompts_name, sources_name = spelled("samplePrompts"), spelled("sampleSourceImages")
     prompts, sources = values.get("samplePrompts") or [], values.get("sampleSourceImages")
     if sources or (sources is not None and not (trainer and trainer.dataset != "pairs")):
         if trainer and trainer.dataset != "pairs":
             raise InvalidInputError(
-                f"parameters: sampleSourceImages is for edit types, which learn from pairs; {model_type!r} is not one."
+                f"parameters: {sources_name}={shown(sources)} is for edit types, which learn from pairs; {model_type} "
+                "is not one. Leave it out."
             )
         if len(sources) != len(prompts):
             raise InvalidInputError(
-                f"parameters: sampleSourceImages has {len(sources)} entries and samplePrompts {len(prompts)}; "
+                f"parameters: {sources_name} has {len(sources)} entries and {prompts_name} {len(prompts)}; "
                 "each prompt needs its image."
             )
     if trainer and trainer.sample_prompts_max is not None and len(prompts) > trainer.sample_prompts_max:
         warnings.append(
-            f"parameters: {len(prompts)} samplePrompts; {model_type} should have at most {trainer.sample_prompts_max}."
+            f"parameters: {prompts_name} has {len(prompts)} entries; {model_type} should have at most "
+            f"{trainer.sample_prompts_max}."
         )
     if values.get("nbEpochs", 1) > 1 and not prompts:
         warnings.append(
-            f"parameters: nbEpochs={values['nbEpochs']} without samplePrompts: only the last epoch is published, "
-            "without previews. Give samplePrompts to keep them all."
+            f"parameters: {spelled('nbEpochs')}={values['nbEpochs']} without {prompts_name}: only the last epoch is "
+            f"published, without previews. Give {prompts_name} to keep them all."
         )
     frequency, steps = values.get("validationFrequency"), values.get("maxTrainSteps")
     if frequency is not None and steps is not None and frequency > steps:
         raise InvalidInputError(
-            f"parameters: validationFrequency={frequency} must not be greater than maxTrainSteps={steps}."
+            f"parameters: {spelled('validationFrequency')}={frequency} must not be greater than "
+            f"{spelled('maxTrainSteps')}={steps}."
         )
     return warnings
 
 
-def _check_concept_prompt(concept: str, trainer: Trainer | None, model_type: str | None) -> list[str]:
+def _check_concept_prompt(name: str, concept: str, trainer: Trainer | None, model_type: str | None) -> list[str]:
     longest = trainer and (trainer.concept_prompt_max or trainer.concept_prompt_usual)
     if not trainer or not longest or len(concept) <= longest:
         return []
-    problem = f"parameters: conceptPrompt={shown(concept)} has {len(concept)} characters; {model_type}"
+    problem = f"parameters: {name}={shown(concept)} has {len(concept)} characters; {model_type}"
     if trainer.concept_prompt_max:
         raise InvalidInputError(f"{problem} takes at most {longest}.")
     return [f"{problem} may take at most {longest}, as flux.2-dev-lora does; Scenario decides."]

@@ -47,6 +47,8 @@ from airflow_provider_scenario.client.refusals import (
     Asked,
     decode,
     is_certain,
+    is_page,
+    page_advice,
     retry_after,
     said_by,
     should_retry,
@@ -251,7 +253,8 @@ class Transport:
         """
         # An id or a name in them may be text of any length.
         phrase, request = shortened(asked, 300), shortened(f"{method} {path}", 300)
-        call = Asked(phrase, request, repeatable, reads=method == "GET", if_lost=if_lost or LOOK_FIRST)
+        fate = if_lost or LOOK_FIRST
+        call = Asked(phrase, request, repeatable, reads=method == "GET", if_lost=fate, base_url=self.base_url)
         address = self._address(path, query, in_project=in_project)
         content = encoded(json) if json is not None else content
         return self._until_answered(lambda: self._send(call, method, address, content, accept))
@@ -419,10 +422,16 @@ class Transport:
             refused = self._dialect.refusal_in_success(call, body, origin)
             return _Failure(refused) if refused else Answer(status, body, call.request, trace, self._scrub)
         if 200 <= status < 300:
+            page = is_page(headers, body)
+            what = (
+                f"is a web page ({self._scrub(said_by(body)) or 'without a title'}), not JSON"
+                if page
+                else ("cannot be read: it is not a JSON object")
+            )
+            advice = f" {page_advice(self.base_url, self._dialect.example)}" if page else ""
             return _Failure(
                 ServiceError(
-                    f"Asked {self._dialect.service} to {call.phrase}; the answer cannot be read: it is no JSON object. "
-                    f"{call.fate()}",
+                    f"Asked {self._dialect.service} to {call.phrase}; the answer {what}. {call.fate()}{advice}",
                     maybe_done=call.maybe_done,
                     **origin,
                 ),
@@ -506,6 +515,14 @@ def _understand(problem: Exception, timeout: tuple[float, float]) -> _Trouble:
             nothing_sent=True,
             hopeless=True,
             advice="Check the base URL, or name the trusted certificates in 'verify' of the connection.",
+        )
+    if any(isinstance(cause, ssl.SSLError) and cause.reason == "WRONG_VERSION_NUMBER" for cause in causes):
+        # The first bytes of the answer to the TLS handshake are not TLS.
+        return _Trouble(
+            "no connection (the base URL begins with https://, and the server does not speak TLS)",
+            nothing_sent=True,
+            hopeless=True,
+            advice="Check the base URL of the connection: a local emulator's begins with http://.",
         )
     if refused := find(urllib3.exceptions.NewConnectionError):
         return _Trouble(f"no connection ({str(refused).rpartition(': ')[2]})", nothing_sent=True)
@@ -600,8 +617,13 @@ def _beginning(response: requests.Response, limit: int) -> bytes:
 
 
 def _checked_base_url(base_url: str, example: str) -> str:
+    base_url = base_url.strip()
     if not is_http(base_url):
-        shown = "" if "@" in str(base_url) else f" {plain(str(base_url))!r}"
+        shown = "" if "@" in base_url else f" {plain(base_url)!r}"
+        if shown and ":/" not in base_url and "//" not in base_url and is_http(f"https://{base_url}"):
+            raise InvalidInputError(
+                f"The base URL{shown} has no scheme: give 'https://{plain(base_url)}'. Nothing was sent."
+            )
         raise InvalidInputError(f"The base URL{shown} must be an http(s) address, such as {example}.")
     parts = urlsplit(base_url)
     if parts.username or parts.password or parts.query or parts.fragment:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from airflow_provider_scenario.client.errors import InvalidInputError
@@ -35,6 +35,38 @@ def camel_case(name: str) -> str:
         return _IRREGULAR[name]
     first, *others = name.split("_")
     return first + "".join(other[:1].upper() + other[1:] for other in others)
+
+
+def snake_case(name: str) -> str:
+    """The spelling of a Python author for a name of the API."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+class Spelling:
+    """
+    Spells names of the API as an author does: each as it was given, and those that were not given in the same style.
+
+    :param given: the names as the author wrote them. Where they show no style, such as ``rank``, it is snake case.
+    """
+
+    def __init__(self, given: Iterable[str] = ()) -> None:
+        self._given = {camel_case(name): name for name in given}
+        self._style = next(filter(None, map(_style, self._given.values())), snake_case)
+
+    def __call__(self, name: str, *, like: str = "") -> str:
+        """
+        Spell a name.
+
+        :param name: in the API's spelling.
+        :param like: a name in the author's spelling whose style counts first.
+        """
+        return self._given.get(name) or (_style(like) or self._style)(name)
+
+
+def _style(name: str) -> Callable[[str], str] | None:
+    if "_" in name:
+        return snake_case
+    return camel_case if name[:1].islower() and name.lower() != name else None
 
 
 def camel_keys(values: Mapping[str, Any] | None, what: str) -> dict[str, Any]:

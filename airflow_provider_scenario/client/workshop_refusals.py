@@ -26,6 +26,7 @@ from airflow_provider_scenario.client.errors import (
 )
 from airflow_provider_scenario.client.refusals import Asked, retry_after, said_by
 from airflow_provider_scenario.client.texts import Scrubber, plain
+from airflow_provider_scenario.client.workshop_schemas import BASE_MODEL_IS_SET_BY
 from airflow_provider_scenario.client.workshop_signing import DigestAuth, string_to_sign
 
 if TYPE_CHECKING:
@@ -175,9 +176,11 @@ class WorkshopDialect:
         if not envelope.refuses:
             return None
         said = envelope.said or f"status {envelope.status} and no reason"
+        advice = "What its codes mean is not published: check the token and what was sent; asking again is safe."
+        if "baseModel" in said:
+            advice = f"{BASE_MODEL_IS_SET_BY}."
         return WorkshopRefusalError(
-            f"{self.service} refused to {asked.phrase}: {said}. {self.no_effect(asked)} What its codes mean is not "
-            "published: check the token and what was sent; asking again is safe.",
+            f"{self.service} refused to {asked.phrase}: {said}. {self.no_effect(asked)} {advice}",
             err_code=envelope.err_code,
             sub_err_code=envelope.sub_err_code,
             **{**origin, "body": self._kept(body)},

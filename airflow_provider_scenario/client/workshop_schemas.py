@@ -30,6 +30,12 @@ BASE_MODELS = (
 )
 """What the vendor's page lists: Stable Diffusion only, though the service has come to run more."""
 
+BASE_MODEL_IS_SET_BY = (
+    "The argument base_model of the operator sets it; in a tree of your own, baseModel of the version. Ask what your "
+    "application takes"
+)
+"""For messages, which end with a full stop of their own."""
+
 MODEL_TYPES = ("checkpoint", "lora", "textualinversion", "vae")
 SOURCE_TYPES = ("liblib", "civitia", "hugging_face", "internal")
 
@@ -292,7 +298,8 @@ def _concerns(tree: ModelTree) -> Iterator[str]:
     for base, count in Counter(bases).items():
         if base not in BASE_MODELS:
             more = f" (and {count - 1} more)" if count > 1 else ""
-            yield _not_listed(f"versions[{bases.index(base)}].baseModel{more}", base, BASE_MODELS)
+            path = f"versions[{bases.index(base)}].baseModel{more}"
+            yield f"{_not_listed(path, base, BASE_MODELS)}. {BASE_MODEL_IS_SET_BY}"
     for at, version in enumerate(versions):
         if not version.files:
             yield f"versions[{at}].files: there are none, so there is nothing to list"

@@ -136,7 +136,7 @@ class ConnectionHook(BaseHook, Generic[C]):
         """
         if not connection.host:
             return {}
-        url = connection.host
+        url = connection.host.strip()
         if "://" not in url:
             port = f":{connection.port}" if connection.port else ""
             url = f"https://{url}{port}/{connection.schema or ''}"
@@ -144,7 +144,7 @@ class ConnectionHook(BaseHook, Generic[C]):
             # A URL may hold a password before the '@'.
             shown = "" if "@" in url else f" {plain(connection.host)!r}"
             raise InvalidInputError(
-                f"Connection {self.conn_id!r}: host{shown} is no base URL; "
+                f"Connection {self.conn_id!r}: host{shown} is not a base URL; "
                 f"leave it empty or give one like {self.form.placeholders['host']}."
             )
         self._warn_of_plain_http(url)

@@ -143,9 +143,9 @@ class ScenarioTrainingTrigger(EndingTrigger):
         """
         Cancel the training, if it was a person who ended the deferral.
 
-        Where ``on_kill`` alone does not tell (below 3.4), the task's state is asked for first: still ``deferred`` means
-        that the trigger has moved and another triggerer goes on waiting. Where the state cannot be had the training
-        goes on.
+        Where ``on_kill`` alone does not tell (below 3.4), the task's state is asked for first: ``deferred`` means that
+        the trigger has moved to another triggerer, or that the task was cleared and its new attempt has deferred, which
+        decides itself what becomes of the training. Where the state cannot be had the training goes on.
 
         Airflow cancels a killed trigger anew each second until it has ended: what has begun is seen to its end.
         """
@@ -173,7 +173,9 @@ class ScenarioTrainingTrigger(EndingTrigger):
                 return
             if state == "deferred":
                 self.log.info(
-                    "The task is still deferred: another triggerer waits for %s. Nothing cancelled.", self.model_id
+                    "The task is deferred: this trigger has moved to another triggerer, or the task was cleared and "
+                    "has deferred again. Nothing is cancelled from here; the task goes on with %s, or cancels it.",
+                    self.model_id,
                 )
                 return
         training = StoppableTraining(model_id=str(self.model_id), job_id=self.job_id)

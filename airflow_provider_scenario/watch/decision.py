@@ -42,7 +42,7 @@ class Sighting:
 
     :param status: the model's status, in the API's words; it alone decides.
     :param stage: where the training is, for people: ``queued-for-train``, ``running-train``, …
-    :param position: place in the queue.
+    :param position: trainings in the queue before it, as the page of the training shows it.
     :param progress: part done, 0 to 1.
     :param remaining: seconds the service expects it to take.
     :param page: the model's page in Scenario's web app, where a person has to do something there.
@@ -98,7 +98,7 @@ class Sighting:
     def __str__(self) -> str:
         parts = [self.stage or self.status]
         if self.position:
-            parts.append(f"place {self.position} in the queue")
+            parts.append(f"{self.position} in the queue before it")
         if self.progress and self.position is None:
             parts.append(f"{self.progress:.0%}")
         if self.remaining:

@@ -316,7 +316,7 @@ class TestWhatIsNotKnownYet:
 
     @pytest.mark.parametrize(
         ("wrong", "right"),
-        [("nbEpoch", "nbEpochs"), ("nb_epoch", "nbEpochs"), ("learningrate", "learningRate"), ("rnak", "rank")],
+        [("nbEpoch", "nbEpochs"), ("nb_epoch", "nb_epochs"), ("learningrate", "learning_rate"), ("rnak", "rank")],
     )
     def test_what_is_near_a_known_name_is_a_mistake(self, wrong, right):
         with pytest.raises(InvalidInputError, match=right):

@@ -236,7 +236,7 @@ def triggerer_frozen_and_thawed(airflow: Any, cases: list[Case]) -> None:
         for process in frozen:
             process.resume()
         for case in cases:
-            eventually(lambda case=case: "another triggerer waits" in case.log(), "the thawed one was told to kill")
+            eventually(lambda case=case: "moved to another triggerer" in case.log(), "the thawed one was told to kill")
     finally:
         airflow.parts.pop("triggerer-2").stop()
         watched_anew(cases, lambda: airflow.restart("triggerer"))

@@ -133,6 +133,46 @@ def test_without_creative_units_it_says_what_to_do():
     assert error.permanent
 
 
+APP = "<!doctype html><html><head><title>Scenario</title></head><body></body></html>"
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405])
+@pytest.mark.parametrize(
+    ("page", "headers"), [(APP, {}), ("<HTML>blocked</HTML>", {}), ("blocked", {"content-type": "text/html"})]
+)
+def test_a_web_page_is_told_as_that_and_not_as_a_refusal_of_the_service(status, page, headers):
+    message = str(refused(status, page, headers))
+    assert message.startswith("Could not train model model_8Xk: the answer is a web page (")
+    assert "Nothing was started or billed. Is the base URL" in message
+    assert "instead of the API, such as https://api.cloud.scenario.com/v1? Or did a proxy answer?" in message
+
+
+@pytest.mark.parametrize("status", [408, 409, 413, 429, 502, 503])
+def test_a_page_whose_status_says_enough_is_not_taken_for_a_wrong_address(status):
+    assert "base URL" not in str(refused(status, APP))
+
+
+@pytest.mark.parametrize(
+    ("base_url", "body", "said"),
+    [
+        (
+            "http://127.0.0.1:8321",
+            {"detail": "Not Found"},
+            "'http://127.0.0.1:8321' has no path; Scenario's ends in /v1",
+        ),
+        ("https://proxy.test/scenario", None, "'https://proxy.test/scenario' ends in '/scenario'; Scenario's ends"),
+        ("https://proxy.test/scenario", {"reason": "Model not found", "trace_id": "1-68f"}, ""),
+        ("https://proxy.test/scenario/v1", {"detail": "Not Found"}, ""),
+        ("", {"detail": "Not Found"}, ""),
+    ],
+)
+def test_a_base_url_of_another_path_is_named_where_something_else_than_the_service_finds_nothing(base_url, body, said):
+    asked = Asked("read model model_8Xk", "GET /models/model_8Xk", repeatable=True, base_url=base_url)
+    message = str(refusal(asked, 404, {}, body, now=0))
+    assert "Check the id" in message
+    assert said in message if said else "base URL" not in message
+
+
 def test_a_training_beyond_the_allowance_is_told_with_its_numbers_and_the_fate_of_the_money():
     body = {
         "name": "PlanLimitReachedError",

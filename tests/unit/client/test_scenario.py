@@ -371,7 +371,7 @@ def test_a_filter_may_be_text_a_number_a_date_or_a_list(client, service, value, 
         ),
         ("name", lambda client: client.add_training_image("m", data=PNG, name=HALF_AN_EMOJI)),
         (
-            "parameters: samplePrompts",
+            "parameters: sample_prompts",
             lambda client: client.train("m", {"sample_prompts": ["a", HALF_AN_EMOJI]}, model=READY),
         ),
         (
@@ -540,7 +540,7 @@ def test_a_training_is_checked_against_the_model_before_it_is_asked_for(client, 
     )
     client.train("model_1", {"concept_prompt": "x" * 21})
     assert [request.method for request in service.sent] == ["GET", "PUT"]
-    assert "Training model_1: parameters: conceptPrompt" in caplog.text
+    assert "Training model_1: parameters: concept_prompt" in caplog.text
     assert "Training model_1: The dataset has 4 images; 5 to 15 are recommended." in caplog.text
 
 

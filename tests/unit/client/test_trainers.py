@@ -25,6 +25,7 @@ from airflow_provider_scenario.client.trainers import (
     check_ready,
     check_type,
 )
+from airflow_provider_scenario.client.values import snake_case
 
 FLUX, FLUX_EDIT, MUSUBI, MUSUBI_EDIT = "flux.1-lora", "flux.1-kontext-lora", "flux.2-dev-lora", "qwen-image-edit-lora"
 VOICE, COMPOSITION, SD, UNKNOWN = "elevenlabs-voice", "flux.1-composition", "sd-xl-lora", "flux.9-lora"
@@ -102,7 +103,9 @@ def test_a_base_model_passes_with_a_warning_that_names_what_can_be_trained(type_
 
 
 def test_a_type_nobody_knows_passes_with_a_warning():
-    assert check_type("dreamtree-9000") == ["type 'dreamtree-9000' is not known to this provider; Scenario decides."]
+    [warning] = check_type("dreamtree-9000")
+    known = ", ".join(TRAINABLE_TYPES)
+    assert warning == f"type 'dreamtree-9000' is not known to this provider; Scenario decides. Known types: {known}."
 
 
 @pytest.mark.parametrize(
@@ -113,11 +116,13 @@ def test_a_type_nobody_knows_passes_with_a_warning():
         ("flux.1-lroa", "flux.1-lora"),
         ("zimage-turbo-loar", "zimage-turbo-lora"),
         ("qwen_image_lora", "qwen-image-lora"),
+        ("sdxl-lora", "sd-xl-lora"),
+        ("gpt-image", "gpt-image-1"),
     ],
 )
 def test_a_likely_typo_is_answered_with_what_was_meant(typo, meant):
     [warning] = check_type(typo)
-    assert warning.endswith(f"Did you mean {meant!r}?")
+    assert f"Scenario decides. Did you mean {meant!r}? Known types: flux.2-dev-lora, " in warning
 
 
 def test_a_retired_type_passes_with_a_warning():
@@ -176,20 +181,92 @@ def test_nothing_is_fine():
 @pytest.mark.parametrize(
     ("name", "meant"),
     [
-        ("nb_epoch", "nbEpochs"),
-        ("epochs", "nbEpochs"),
-        ("trigger_word", "conceptPrompt"),
-        ("lr", "learningRate"),
-        ("learningrate", "learningRate"),
-        ("sample_prompt", "samplePrompts"),
-        ("extra_parameter", "extraParameters"),
+        ("nb_epoch", "nb_epochs"),
+        ("nbEpoch", "nbEpochs"),
+        ("epochs", "nb_epochs"),
+        ("trigger_word", "concept_prompt"),
+        ("triggerWord", "conceptPrompt"),
+        ("lr", "learning_rate"),
+        ("learningrate", "learning_rate"),
+        ("sample_prompt", "sample_prompts"),
+        ("extra_parameter", "extra_parameters"),
+        ("extraParameter", "extraParameters"),
     ],
 )
-def test_a_misspelt_parameter_is_refused_with_its_value_and_what_is_meant(name, meant):
+def test_a_misspelt_parameter_is_refused_with_its_value_and_what_is_meant_in_its_spelling(name, meant):
     message = refused({name: "daiton"})
-    assert f"{camel_case(name)!r} (given: 'daiton'). Did you mean {meant!r}?" in message
-    assert f"Known: {', '.join(PARAMETERS)}." in message
-    assert "put it into 'extra_parameters'" in message
+    assert f"there is no {name!r} (given: 'daiton'). Did you mean {meant!r}? Known: " in message
+    assert ("nbRepeats" if meant != snake_case(meant) else "nb_repeats") in message
+    assert f"put it into '{'extraParameters' if meant != snake_case(meant) else 'extra_parameters'}'" in message
+
+
+TAKEN = {
+    MUSUBI: "concept_prompt, learning_rate, batch_size, nb_epochs, nb_repeats, rank, sample_prompts, seed, wandb_key",
+    MUSUBI_EDIT: (
+        "concept_prompt, learning_rate, batch_size, nb_epochs, nb_repeats, rank, sample_prompts, sample_source_images, "
+        "seed, wandb_key"
+    ),
+    FLUX: (
+        "concept_prompt, learning_rate, learning_rate_text_encoder, batch_size, nb_epochs, nb_repeats, "
+        "max_train_steps, rank, optimize_for, sample_prompts, seed, wandb_key"
+    ),
+    VOICE: "wandb_key, age, gender, language, clone_type, remove_background_noise, voice_description",
+    COMPOSITION: "wandb_key",
+}
+
+
+@pytest.mark.parametrize(("type_", "taken"), TAKEN.items())
+def test_a_misspelt_parameter_is_answered_with_what_this_type_takes_and_no_more(type_, taken):
+    assert f" {type_} takes: {taken}. To send it" in refused({"nb_epoch": 3}, type_)
+    in_camel_case = ", ".join(map(camel_case, taken.split(", ")))
+    assert f" {type_} takes: {in_camel_case}. To send it" in refused({"nbEpoch": 3}, type_)
+
+
+@pytest.mark.parametrize("type_", [None, UNKNOWN])
+def test_where_the_type_is_not_known_the_parameters_of_the_retired_types_are_not_proposed(type_):
+    message = refused({"nb_epoch": 3}, type_)
+    assert "optimize_for" in message
+    assert "voice_description" in message
+    assert "validation_prompt" not in message
+
+
+def test_what_is_meant_is_sought_among_what_the_type_takes():
+    assert "Did you mean 'learning_rate'?" in refused({"learning_rate_une": 1e-4}, MUSUBI)
+    assert "Did you mean 'learning_rate_unet'?" in refused({"learning_rate_une": 1e-4}, SD)
+
+
+@pytest.mark.parametrize(
+    ("given", "type_"),
+    [
+        ({"nb_epochs": 500}, None),
+        ({"nb_epochs": "many"}, None),
+        ({"nb_epochs": 2.5}, None),
+        ({"sample_prompts": "one"}, None),
+        ({"optimize_for": "speed"}, None),
+        ({"age": "young", "nb_epochs": 3}, MUSUBI),
+        ({"concept_prompt": "x" * 30}, MUSUBI),
+        ({"concept_prompt": "x" * 30}, "zimage-lora"),
+        ({"max_train_steps": 10}, MUSUBI),
+        ({"nb_epochs": 3}, MUSUBI),
+        ({"sample_prompts": ["a"] * 9}, MUSUBI),
+        ({"sample_prompts": ["a"], "sample_source_images": []}, MUSUBI_EDIT),
+        ({"sample_source_images": ["asset_1"]}, MUSUBI),
+        ({"validation_frequency": 20, "max_train_steps": 10}, SD),
+    ],
+)
+def test_every_message_spells_parameters_as_the_author_has(given, type_):
+    def said(parameters):
+        try:
+            return " ".join(warnings_of(parameters, type_))
+        except InvalidInputError as problem:
+            return str(problem)
+
+    in_snake_case, in_camel_case = said(given), said({camel_case(name): value for name, value in given.items()})
+    assert in_snake_case != in_camel_case
+    for name in FINE:
+        if snake_case(name) != name:
+            assert name not in in_snake_case
+            assert snake_case(name) not in in_camel_case
 
 
 @pytest.mark.parametrize(
@@ -218,7 +295,8 @@ def test_a_key_of_weights_and_biases_deep_inside_is_refused_and_others_of_theirs
 
 
 def test_a_text_that_no_request_holds_is_refused():
-    assert "samplePrompts has 7.0 MB; no request holds more than 6 MB" in refused({"sample_prompts": ["x" * 7_000_000]})
+    message = refused({"sample_prompts": ["x" * 7_000_000]})
+    assert "sample_prompts has 7.0 MB; no request holds more than 6 MB" in message
 
 
 @pytest.mark.parametrize("value", ["adafactor", 3, 0.5, True, [1, 2], {"a": [None]}])
@@ -226,13 +304,13 @@ def test_a_parameter_that_is_like_no_known_one_is_sent_with_a_warning(value):
     checked, warnings = check_parameters({"gradient_checkpointing": value}, MUSUBI)
     assert as_sent(checked) == {"gradientCheckpointing": value}
     assert warnings == [
-        "parameters: 'gradientCheckpointing' is not known to this provider; it is sent as it is, and Scenario decides."
+        "parameters: 'gradient_checkpointing' is not known to this provider; it is sent as it is, and Scenario decides."
     ]
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -(2**1024), object(), b"x", {1: 2}, {"a": {1}}, "\ud800"])
 def test_a_value_that_cannot_be_sent_is_refused_also_of_an_unknown_parameter(value):
-    assert "parameters: 'gradientCheckpointing'" in refused({"gradient_checkpointing": value})
+    assert "parameters: 'gradient_checkpointing'" in refused({"gradient_checkpointing": value})
     assert "parameters: extra_parameters" in refused({"extra_parameters": {"gradientCheckpointing": value}})
 
 
@@ -481,7 +559,9 @@ LORA_ONLY = ("batchSize", "nbEpochs", "nbRepeats", "rank", "samplePrompts", "opt
 def test_a_parameter_of_another_trainer_is_refused(names, types):
     for name in names:
         for model_type in types:
-            assert f"parameters: {name} is for " in refused({name: FINE[name]}, model_type)
+            message = refused({name: FINE[name]}, model_type)
+            assert f"parameters: {name}={FINE[name]!r} is for " in message
+            assert f", not for {model_type}. Leave it out. {model_type} takes: " in message
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,28 @@ def test_settings_that_cannot_work_are_refused_at_once(wrong):
     assert "secret-in-the-address" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("base_url", "said"),
+    [
+        (
+            "api.cloud.scenario.com/v1",
+            "'api.cloud.scenario.com/v1' has no scheme: give 'https://api.cloud.scenario.com/v1'. Nothing was sent.",
+        ),
+        ("127.0.0.1:8321/v1", "has no scheme: give 'https://127.0.0.1:8321/v1'"),
+        ("https//api.cloud.scenario.com/v1", "must be an http(s) address, such as https://api.cloud.scenario.com/v1"),
+        ("https:/api.cloud.scenario.com/v1", "must be an http(s) address, such as https://api.cloud.scenario.com/v1"),
+    ],
+)
+def test_a_base_url_without_a_scheme_is_told_with_one(base_url, said):
+    with pytest.raises(InvalidInputError) as caught:
+        Transport(base_url, KEY, SECRET)
+    assert said in str(caught.value)
+
+
+def test_white_space_around_a_base_url_does_not_count():
+    assert Transport(" https://scenario.test/v1/\n", KEY, SECRET).base_url == "https://scenario.test/v1"
+
+
 @pytest.mark.parametrize("body", [{"scale": float("nan")}, {"when": object()}])
 def test_a_body_that_is_no_json_is_refused_before_anything_is_sent(transport, service, body):
     with pytest.raises(InvalidInputError, match="Nothing was sent"):

@@ -319,7 +319,7 @@ def test_a_netrc_does_not_replace_the_signature(scripted, service, monkeypatch, 
         ({"app_key": "key\n"}, "The AppKey of the connection holds white space"),
         ({"app_secret": " secret"}, "The AppSecret of the connection holds white space"),
         ({"api_token": "tökén"}, "The api_token of the connection holds white space, or what is no ASCII"),
-        ({"base_url": "openai.edu-aliyun.com"}, "such as https://openai.edu-aliyun.com"),
+        ({"base_url": "openai.edu-aliyun.com"}, "no scheme: give 'https://openai.edu-aliyun.com'"),
     ],
 )
 def test_what_cannot_work_is_refused_before_anything_is_sent(scripted, wrong, message):

@@ -63,7 +63,7 @@ def test_what_is_left_empty_has_a_default(conn):
         ({"extra": {**TOKEN, "api_token_in": "header"}}, "'api_token_in' is 'header'; give 'body' or 'query'"),
         ({"extra": {**TOKEN, "requests_per_minute": 0}}, "'requests_per_minute' is 0; give requests a minute above 0"),
         ({"extra": {**TOKEN, "timeout": "soon"}}, "'timeout' is 'soon'; give seconds"),
-        ({"host": "ftp://example.test"}, r"host 'ftp://example\.test' is no base URL.*openai\.edu-aliyun\.com"),
+        ({"host": "ftp://example.test"}, r"host 'ftp://example\.test' is not a base URL.*openai\.edu-aliyun\.com"),
     ],
 )
 def test_a_wrong_connection_is_told_by_field_and_value(conn, fields, said):

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import http.server
 import json
 import logging
+import threading
 from pathlib import Path
 from uuid import uuid4
 
@@ -128,7 +130,7 @@ def test_a_connection_in_uri_form_leads_to_the_same_base_url(monkeypatch, uri):
         ),
         ({"extra": {"requests_per_minute": -5}}, "'requests_per_minute' is -5; give requests a minute above 0"),
         ({"extra": {"verify": 7}}, "'verify' is 7; give true, false or the path"),
-        ({"host": "ftp://example.test"}, "host 'ftp://example.test' is no base URL"),
+        ({"host": "ftp://example.test"}, "host 'ftp://example.test' is not a base URL"),
     ],
 )
 def test_a_wrong_connection_is_told_by_field_and_value(conn, fields, said):
@@ -141,6 +143,50 @@ def test_secrets_are_masked_whichever_way_they_come(conn):
     masker = _secrets_masker()
     for leak in ("key-to-mask", "secret-to-mask", "a2V5LXRvLW1hc2s6c2VjcmV0LXRvLW1hc2s="):
         assert leak not in str(masker.redact(f"text with {leak} in it"))
+
+
+PAGE = b"<!doctype html><html><head><title>Scenario</title></head></html>"
+
+
+@pytest.fixture
+def app():
+    """The address of a web app, which answers everything with its page."""
+
+    class App(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("Content-Length", str(len(PAGE)))
+            self.end_headers()
+            self.wfile.write(PAGE)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), App) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_the_test_button_says_that_a_base_url_without_its_path_has_none(conn, emulator):
+    ok, said = conn(host=emulator.root).test_connection()
+    assert not ok
+    assert f"The base URL '{emulator.root}' has no path; Scenario's ends in /v1." in said
+
+
+def test_the_test_button_says_that_the_base_url_is_that_of_a_web_page(conn, app):
+    ok, said = conn(host=app).test_connection()
+    assert not ok
+    assert "the answer is a web page (Scenario), not JSON." in said
+    assert f"Is the base URL '{app}' the address of an app, such as app.scenario.com, instead of the API" in said
+
+
+def test_the_test_button_says_that_a_base_url_without_a_scheme_is_taken_for_https(conn, emulator):
+    ok, said = conn(host=emulator.url.removeprefix("http://")).test_connection()
+    assert not ok
+    assert "the base URL begins with https://, and the server does not speak TLS" in said
+    assert "Nothing was started or billed." in said
 
 
 def test_the_test_button_says_which_project_answered(emulator):

@@ -206,7 +206,7 @@ class TestFailure:
             ({**HERO, "parameters": 0}, "parameters must be a dictionary, not 0"),
             ({**HERO, "concepts": ""}, "concepts must be a list of dictionaries, not ''"),
             ({**HERO, "type": 5}, "type must be a model type such as"),
-            ({**HERO, "parameters": {"nb_epoch": 3}}, "there is no 'nbEpoch'.* Did you mean 'nbEpochs'"),
+            ({**HERO, "parameters": {"nb_epoch": 3}}, "there is no 'nb_epoch'.* Did you mean 'nb_epochs'"),
             ({**HERO, "parmeters": {"nb_epochs": 3}}, "it has 'parmeters'; is 'parameters' meant"),
             ({**HERO, "parameters": {"wandb_key": "x"}}, "is a secret and must not stand in a DAG file"),
             ({**HERO, "model_id": "model_1"}, "it has 'model_id' and 'type'"),

@@ -109,7 +109,7 @@ class TestFromScenario:
         assert "Signature" not in kept + ours
 
     @pytest.mark.parametrize(
-        ("connection", "said"), [({"login": ""}, "AppKey"), ({"host": "ftp://example.test"}, "no base URL")]
+        ("connection", "said"), [({"login": ""}, "AppKey"), ({"host": "ftp://example.test"}, "not a base URL")]
     )
     def test_a_connection_that_cannot_work_shows_before_gigabytes_are_fetched(
         self, emulator, context, served, monkeypatch, connection, said

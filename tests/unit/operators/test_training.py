@@ -268,9 +268,9 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("fields", "said"),
         [
-            ({"parameters": {"nb_epoch": 3}}, "there is no 'nbEpoch' .*Did you mean 'nbEpochs'"),
-            ({"parameters": {"nb_epochs": 500}}, "nbEpochs=500"),
-            ({"parameters": {"learning_rate": -1}}, "learningRate=-1"),
+            ({"parameters": {"nb_epoch": 3}}, "there is no 'nb_epoch' .*Did you mean 'nb_epochs'"),
+            ({"parameters": {"nb_epochs": 500}}, "nb_epochs=500"),
+            ({"parameters": {"learning_rate": -1}}, "learning_rate=-1"),
             ({"parameters": {"wandb_key": "abc"}}, "is a secret and must not stand in a DAG file"),
             ({"model_id": ""}, "model_id is empty"),
             ({"model_id": "model_1/../model_2"}, "model_id is 'model_1/../model_2'"),

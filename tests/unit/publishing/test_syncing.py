@@ -106,7 +106,7 @@ def test_an_outage_ends_it_after_four_tries(emulator, syncer):
 
 def test_what_is_refused_is_sent_once(emulator, syncer):
     before = emulator.requests()
-    with pytest.raises(RequestRefusedError, match="baseModel"):
+    with pytest.raises(RequestRefusedError, match=r"baseModel.* The argument base_model of the operator sets it"):
         syncer().sync({**tree(), "versions": [{**tree()["versions"][0], "baseModel": "flux.9"}]})
     assert emulator.requests() - before == 1
 
@@ -128,7 +128,8 @@ def test_throttling_for_longer_than_a_minute_is_left_to_a_retry_of_the_task(emul
 def test_concerns_are_told(emulator, syncer, said):
     emulator.set(any_base_model=True, fetch_files=False)
     syncer().sync({**tree(), "versions": [{**tree()["versions"][0], "baseModel": "flux.1"}]})
-    assert [line for line in said if "baseModel" in line and "flux.1" in line and "hero-1" in line]
+    (line,) = [line for line in said if "baseModel is 'flux.1'" in line and "hero-1" in line]
+    assert "The argument base_model of the operator sets it; in a tree of your own, baseModel of the version." in line
 
 
 def test_a_bad_tree_stops_none_of_the_others(emulator, syncer):

@@ -207,6 +207,14 @@ async def test_moving_to_another_triggerer_cancels_nothing(emulator, training, a
     assert emulator.counts()["canceled"] == 0
 
 
+async def test_where_the_task_is_deferred_the_log_names_both_reasons(training, as_seen_by, capsys):
+    """A clear ends a trigger too, and by the time it asks, the next attempt may have deferred in the same triggerer."""
+    await as_seen_by(trigger(training), "deferred").on_kill()
+    log = capsys.readouterr().out
+    assert "this trigger has moved to another triggerer, or the task was cleared and has deferred again" in log
+    assert f"Nothing is cancelled from here; the task goes on with {training['model_id']}, or cancels it." in log
+
+
 async def test_where_on_kill_is_certain_airflow_is_not_asked_again(emulator, training, as_seen_by, monkeypatch):
     monkeypatch.setattr("airflow_provider_scenario.triggers.training.on_kill_is_certain", lambda: True)
     await as_seen_by(trigger(training), "deferred").on_kill()

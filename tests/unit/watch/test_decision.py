@@ -211,7 +211,7 @@ def test_the_line_names_the_model_as_soon_as_its_name_is_known():
     ("seen", "text"),
     [
         (running(progress=0.43, remaining=2280), "running-train, 43%, about 38 min left"),
-        (running(stage="queued-for-train", position=2), "queued-for-train, place 2 in the queue"),
+        (running(stage="queued-for-train", position=2), "queued-for-train, 2 in the queue before it"),
         (running(progress=0.1, remaining=9000), "running-train, 10%, about 2 h 30 min left"),
         (running(progress=0.99, remaining=12.4), "running-train, 99%, about 12 s left"),
         (Sighting(status="trained"), "trained"),
