@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -112,6 +113,7 @@ class Pages:
         parameters = dict(islice(without_secrets(given).items(), MOST_SHOWN))
         prompts = parameters.pop("samplePrompts", None) or parameters.pop("sample_prompts", None) or []
         job = details.job if details else None
+        cost = safe.number(job.billing.cu_cost if job and job.billing else standing.training.cost)
         values.setdefault("unreadable", standing.training.unreadable)
         return self.render(
             "training.html",
@@ -120,7 +122,8 @@ class Pages:
             model=model,
             trained_again=model is not None and is_anothers(model, standing.training.job_id),
             job=job,
-            cost=job.billing.cu_cost if job and job.billing else standing.training.cost,
+            cost=cost,
+            paid=replace(standing.training, cost=cost).paid,
             parameters=parameters,
             prompts=[text for text in prompts[:MOST_SHOWN] if isinstance(text, str)]
             if isinstance(prompts, list)

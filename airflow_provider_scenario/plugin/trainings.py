@@ -28,7 +28,8 @@ ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"}
 """States of a task that does nothing any more."""
 
 _LINK = ScenarioModelLink().xcom_key
-_KEYS = PushedKeys(model=_LINK, job="job_id", others=("creative_units_cost", "return_value", SEALED))
+_TOTAL = "creative_units_total"
+_KEYS = PushedKeys(model=_LINK, job="job_id", others=("creative_units_cost", _TOTAL, "return_value", SEALED))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,7 @@ class Training:
     :param refusal: why the page does not show the model, for people; a later look may find otherwise if it is
         ``undecided``.
     :param cost: creative units, as soon as the training has started.
+    :param total: creative units of all attempts of the task together, where earlier ones have paid, too.
     :param status: of the model, in the API's words, where the task has returned it.
     """
 
@@ -83,6 +85,7 @@ class Training:
     has_our_field: bool = False
     unreadable: bool = False
     cost: float | None = None
+    total: float | None = None
     name: str | None = None
     type: str | None = None
     status: str | None = None
@@ -91,6 +94,11 @@ class Training:
     @property
     def ended(self) -> bool:
         return self.state in ENDED
+
+    @property
+    def paid(self) -> float | None:
+        """Creative units of all attempts; None as long as no training has started."""
+        return self.total if self.total is not None and self.total > (self.cost or 0.0) else self.cost
 
     @property
     def is_ours(self) -> bool:
@@ -176,6 +184,7 @@ def _read(row: TaskRow) -> Training:
         sealed=xcoms.get(SEALED),
         has_our_field=bool(fields.get("scenario_conn_id")),
         cost=number(xcoms.get("creative_units_cost", result.get("creative_units_cost"))),
+        total=number(xcoms.get(_TOTAL)),
         name=text(result.get("name"), SHORT) or text(fields.get("name"), SHORT),
         type=text(result.get("type"), SHORT) or text(fields.get("type"), SHORT),
         status="trained" if result.get("status") == "trained" else None,

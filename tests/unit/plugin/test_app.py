@@ -50,6 +50,25 @@ class TestList:
         assert 'rel="next"' in first
         assert 'rel="next"' not in second
 
+    def test_the_counts_are_of_all_not_of_the_page(self, admin, database):
+        for number in range(53):
+            database.task(task_id=f"task_{number}", state="failed", model_id=f"model_{number}")
+        for page in ("trainings", "trainings?page=2", "trainings?dag_id=a_dag"):
+            assert "53 trainings: 53 never started" in text_of(admin.get(page))
+        assert "1 training found: 1 never started" in text_of(admin.get("trainings?text=task_52"))
+
+    def test_of_very_many_the_newest_are_counted_and_all_have_a_row(self, admin, database, monkeypatch):
+        monkeypatch.setattr("airflow_provider_scenario.plugin.app.WINDOW", 4)
+        monkeypatch.setattr("airflow_provider_scenario.plugin.app.PAGE_SIZE", 2)
+        for number in range(7):
+            database.task(task_id=f"task_{number}", state="failed", model_id="m", fields={"name": f"name-{number}-"})
+        pages = [admin.get(f"trainings?page={page}") for page in (1, 2, 3, 4)]
+        shown = [re.findall(r"<bdi>name-(\d)-", page.text) for page in pages]
+        assert shown == [["6", "5"], ["4", "3"], ["2", "1"], ["0"]]
+        assert ["rel=\"next\"" in page.text for page in pages] == [True, True, True, False]
+        assert {"The newest 4 trainings: 4 never started" in text_of(page) for page in pages} == {True}
+        assert "4 trainings found among the newest 4" in text_of(admin.get("trainings?text=task"))
+
     @pytest.mark.parametrize(
         ("asked", "found"),
         [
@@ -92,6 +111,25 @@ class TestRun:
         assert "Creative units expected 180 and those of 1 that" in shown
         assert re.search(r"Time left at least \d\d s", shown)
         assert re.search(r'<progress max="1" value="0.[45]\d*" aria-label="Progress of all', admin.get(RUN).text)
+        assert "1 of 3 trained" in shown
+
+    def test_one_in_which_nothing_was_trained_says_so_and_why(self, admin, database):
+        database.task(task_id="a", state="failed")
+        database.task(task_id="b", state="upstream_failed")
+        page = admin.get(RUN)
+        assert "0 of 2 trained 2 ended without a model" in text_of(page)
+        assert '<progress max="1" value="0.0000" aria-label="Progress of all' in page.text
+        assert "never started A task before it has failed." in text_of(page)
+        [log] = re.findall(r'data-error="([^"]*)"', page.text)
+        assert log == "../api/v2/dags/a_dag/dagRuns/a_run/taskInstances/a/logs/1?map_index=-1"
+
+    def test_what_earlier_attempts_have_paid_is_counted(self, admin, database):
+        database.task(state="failed", model_id="m", job_id="j", creative_units_cost=108, creative_units_total=324)
+        shown = text_of(admin.get(RUN))
+        assert "Creative units spent 324" in shown
+        assert "324 108 of it for the last" in shown
+        assert "Creative units 324 108 of it for the last training" in text_of(admin.get(training()))
+        assert "324 108 of it for the last" in text_of(admin.get("trainings"))
 
     def test_a_run_without_trainings_says_so(self, admin, database):
         database.task(operator="BashOperator", state="success")
@@ -141,7 +179,9 @@ class TestTraining:
         queue = emulator.model(made["model_id"])["trainingProgress"]
         shown = text_of(admin.get(training()))
         assert queue["stage"] == "queued-for-train"
-        assert f"{queue['position']} in the queue before it" in shown
+        assert f"queued place {queue['position']} in the queue" in shown
+        assert f"queued place {queue['position']} in the queue" in text_of(admin.get(RUN))
+        assert "queued-for-train" not in shown.partition("Statuses")[0]
 
     def test_it_goes_on_refreshing_until_it_shows_the_end_that_airflow_knows_already(
         self, admin, database, train, emulator, impatient
