@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
-    from airflow_provider_scenario.client.schemas import DatasetScore
+    from airflow_provider_scenario.client.schemas import DatasetScore, Model
     from airflow_provider_scenario.plugin.lookup import Details
     from airflow_provider_scenario.plugin.standing import Standing
     from airflow_provider_scenario.plugin.trainings import Training
@@ -65,6 +65,7 @@ class Pages:
             "address": address,
             "ago": ago,
             "duration": duration,
+            "epoch": safe.epoch_number,
             "log_address": log_address,
             "moment": moment,
             "number": number,
@@ -124,6 +125,8 @@ class Pages:
             job=job,
             cost=cost,
             paid=replace(standing.training, cost=cost).paid,
+            images=sorted(model.training_images, key=lambda image: safe.by_name(image.name)) if model else [],
+            epoch_in_use=epoch_in_use(model) if model else None,
             parameters=parameters,
             prompts=[text for text in prompts[:MOST_SHOWN] if isinstance(text, str)]
             if isinstance(prompts, list)
@@ -148,6 +151,11 @@ class Pages:
         return self.render("error.html", status, title=title, text=advice)
 
 
+def epoch_in_use(model: Model) -> str | None:
+    """The epoch that was chosen, else the latest: Scenario says which only where one was chosen."""
+    return model.epoch or max((each.epoch for each in model.epochs), default=None)
+
+
 def dataset_warnings(score: DatasetScore | None) -> Mapping[str, Sequence[str]]:
     """What Scenario holds against the dataset: warning → the images it is about."""
     found: dict[str, list[str]] = {}
@@ -158,7 +166,8 @@ def dataset_warnings(score: DatasetScore | None) -> Mapping[str, Sequence[str]]:
         for couple in score.asset_couples_warnings[:MOST_SHOWN]:
             for message in couple.message[:MOST_SHOWN]:
                 found.setdefault(message, []).extend(couple.couple)
-    return dict(islice(found.items(), MOST_SHOWN))
+    # An image may be one of several couples.
+    return {message: list(dict.fromkeys(images)) for message, images in islice(found.items(), MOST_SHOWN)}
 
 
 def address(training: Training, page: str, **more: str) -> Markup:

@@ -104,8 +104,9 @@
   let reading = Promise.resolve();
 
   const reasonIn = (lines) => {
-    const last = lines.filter((line) => line.error_detail?.length).pop() ?? lines.filter((line) => line.level === "error").pop();
-    return String(last?.error_detail?.[0]?.exc_value ?? last?.event ?? "").trim().split("\n")[0].slice(0, 300);
+    const last = (has) => lines.filter(has).pop();
+    const line = last(({ error_detail: errors }) => errors?.length) ?? last(({ level }) => level === "error");
+    return String(line?.error_detail?.[0]?.exc_value ?? line?.event ?? "").trim().split("\n")[0].slice(0, 300);
   };
 
   const readReason = async (address) => {
@@ -173,10 +174,45 @@
     if (!document.hidden && page.dataset.refresh) look();
   });
 
-  document.addEventListener("click", (event) => {
-    const { opens, closes } = event.target.dataset ?? {};
+  // A picture opens large inside the page: the frame in which Airflow shows it may open no window.
+  const viewer = document.getElementById("viewer");
+  let enlarged = null; // the button of the picture that is shown large
+
+  const gallery = () => [...(enlarged.closest("section")?.querySelectorAll("[data-picture]") ?? [enlarged])];
+
+  const enlarge = (button) => {
+    const [small, large] = [button, viewer].map((place) => place.querySelector("img"));
+    enlarged = button;
+    large.classList.remove("missing");
+    delete large.dataset.tried;
+    if (!small.complete) large.removeAttribute("src"); // the one before must not stand above this one's caption
+    large.src = small.src;
+    large.alt = small.alt;
+    viewer.querySelector("bdi").textContent = button.dataset.picture;
+    viewer.querySelector("small").textContent = `${gallery().indexOf(button) + 1} of ${gallery().length}`;
+    if (!viewer.open) viewer.showModal();
+  };
+
+  const step = (by) => {
+    const all = gallery();
+    enlarge(all[(all.indexOf(enlarged) + by + all.length) % all.length]);
+  };
+
+  viewer?.addEventListener("close", () => enlarged.focus());
+  viewer?.addEventListener("keydown", (event) => {
+    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (!by) return;
+    event.preventDefault();
+    step(by);
+  });
+
+  document.addEventListener("click", ({ target }) => {
+    const button = target.closest?.("button");
+    const { opens, closes, picture, step: by } = button?.dataset ?? {};
     if (opens) document.getElementById(opens).showModal();
     if (closes) document.getElementById(closes).close();
+    if (picture !== undefined) enlarge(button);
+    if (by) step(Number(by));
   });
 
   // A picture that cannot be loaded is tried once more, then says so.

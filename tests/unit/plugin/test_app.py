@@ -154,7 +154,7 @@ class TestTraining:
             assert expected in shown
         for prompt in prompts:
             assert prompt in shown
-        assert shown.count("Epoch 00000") == 3
+        assert re.findall(r"Epoch (\w+)", shown) == ["1", "2", "3"]
         wanted = [asset["assetId"] for epoch in model["epochs"] for asset in epoch["assets"]]
         wanted += [image["id"] for image in model["trainingImages"]]
         assert sorted(re.findall(r"asset_id=(\w+)", page.text)) == sorted(wanted)
@@ -172,6 +172,29 @@ class TestTraining:
         assert warnings
         assert warnings[0].message[0] in shown
         assert "2 images" in shown
+
+    def test_each_picture_can_be_opened_large_from_where_it_comes_already(
+        self, admin, database, train, emulator, scenario
+    ):
+        made = train(samplePrompts=["a boat"], nbEpochs=2, images=2)
+        for image in scenario.get_model(made["model_id"]).training_images:
+            scenario.caption_asset(image.id, "a hero")
+        database.task(**made)
+        emulator.advance(200)
+        page = admin.get(training()).text
+        button = r'<button type="button" class="picture" [^>]*data-picture="([^"]*)"><img [^>]*src="(\w+)'
+        small = re.findall(button, page)
+        names = ["Epoch 1: a boat", "Epoch 2: a boat", "01-standing.jpg: a hero", "02-waving.jpg: a hero"]
+        assert small == [(name, "picture") for name in names]
+        assert page.count("<img") == 4 + 1  # and the place for the large one
+
+    def test_the_training_images_are_in_the_order_of_their_names(self, admin, database, scenario, datasets):
+        model = scenario.create_model(name="hero", type="flux.1-lora")
+        data = next((datasets / "hero-character").glob("*.jpg")).read_bytes()
+        for name in ("10.jpg", "b.jpg", "2.jpg", "A.jpg", "1.jpg"):
+            scenario.add_training_image(model.id, name=name, data=data)
+        database.task(model_id=model.id)
+        assert re.findall(r'alt="(\w+)\.jpg"', admin.get(training()).text) == ["1", "2", "10", "A", "b"]
 
     def test_it_tells_the_place_in_the_queue(self, admin, database, train, emulator):
         made = train()
@@ -193,12 +216,12 @@ class TestTraining:
         database.task(state="success", **made, creative_units_cost=36, return_value=result)
         early = admin.get(training())
         assert "trained" in text_of(early)
-        assert "Epoch 00000" not in text_of(early)
+        assert "Epoch 3" not in text_of(early)
         assert "data-refresh" in early.text
         deadline = time.monotonic() + 60
-        while "Epoch 00000" not in text_of(late := admin.get(training())) and time.monotonic() < deadline:
+        while "Epoch 3" not in text_of(late := admin.get(training())) and time.monotonic() < deadline:
             time.sleep(0.2)
-        assert "Epoch 00000" in text_of(late)
+        assert "Epoch 3" in text_of(late)
         assert "data-refresh" not in late.text
 
     @pytest.mark.parametrize("page", ["trainings", RUN, training()])

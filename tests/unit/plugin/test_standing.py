@@ -118,7 +118,12 @@ def test_a_batch_adds_up_all_attempts_and_those_that_are_over_are_spent():
 
 @pytest.mark.parametrize(
     ("stage", "shown"),
-    [("running-train", None), ("starting-train", "starting"), ("queued-for-train", None), ("a-new-stage", "a-new-stage")],
+    [
+        ("running-train", None),
+        ("starting-train", "starting"),
+        ("queued-for-train", None),
+        ("a-new-stage", "a-new-stage"),
+    ],
 )
 def test_the_stage_is_shown_in_plain_words_where_it_says_more_than_the_state(stage, shown):
     assert standing(seen(stage=stage), state="deferred").stage == shown
