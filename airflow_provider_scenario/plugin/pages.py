@@ -19,6 +19,7 @@ from airflow_provider_scenario.client.trainers import without_secrets
 from airflow_provider_scenario.plugin import values as safe
 from airflow_provider_scenario.plugin.actions import can_choose_epoch
 from airflow_provider_scenario.plugin.lookup import EVERY
+from airflow_provider_scenario.plugin.standing import Standing
 from airflow_provider_scenario.watch.cancelling import is_anothers
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_scenario.client.schemas import DatasetScore, Model
     from airflow_provider_scenario.plugin.lookup import Details
-    from airflow_provider_scenario.plugin.standing import Standing
     from airflow_provider_scenario.plugin.trainings import Training
 
 REFRESH, SOON = EVERY + 1, 1.0
@@ -72,6 +72,7 @@ class Pages:
             "percent": percent,
             "plain": plain,
             "row": self._row,
+            "size": size,
         }
         environment.globals |= {"most": MOST_SHOWN}
         return environment
@@ -135,6 +136,11 @@ class Pages:
             can_choose_epoch=can_choose_epoch(standing.type) and standing.state == "trained",
             **values,
         )
+
+    def publication(self, training: Training) -> HTMLResponse:
+        """What one task has published. Nothing is asked for: the task's own result is shown as text."""
+        task = Standing(training, None, time.time()).task
+        return self.render("publication.html", training=training, published=training.published, task=task)
 
     def outcome(self, training: Training, act: Callable[[], str]) -> HTMLResponse:
         """Do something, and say what became of it."""
@@ -215,6 +221,11 @@ def number(value: float | None) -> str:
     """Creative units."""
     value = safe.number(value)
     return "–" if value is None else f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"
+
+
+def size(kilobytes: float) -> str:
+    """Of a file."""
+    return f"{kilobytes:,.1f} KB" if kilobytes < 1000 else f"{kilobytes / 1000:,.1f} MB"
 
 
 def percent(share: float) -> str:

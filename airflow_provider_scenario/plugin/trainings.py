@@ -14,6 +14,7 @@ from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.trainers import without_secrets
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.links import ScenarioModelLink
+from airflow_provider_scenario.plugin.publications import Publication, read_publications
 from airflow_provider_scenario.plugin.values import SHORT, cannot_show, number, text
 from airflow_provider_scenario.provenance import SEALED, Place
 
@@ -50,6 +51,7 @@ class Training:
     :param job_id: the training's, where that is proven; None: whichever trains the model.
     :param may_act: whether the task has made the model or started its training, so that the page may change it.
     :param has_our_field: whether the worker has rendered a field that only our operators have.
+    :param published: what it has published; None where it is not a task that publishes.
     :param unreadable: whether what the task has pushed cannot be read, so that only its place is known.
     :param refusal: why the page does not show the model, for people; a later look may find otherwise if it is
         ``undecided``.
@@ -83,6 +85,7 @@ class Training:
     refusal: str | None = None
     undecided: bool = False
     has_our_field: bool = False
+    published: tuple[Publication, ...] | None = None
     unreadable: bool = False
     cost: float | None = None
     total: float | None = None
@@ -183,6 +186,7 @@ def _read(row: TaskRow) -> Training:
         given_job_id=_id(fields.get("job_id")),
         sealed=xcoms.get(SEALED),
         has_our_field=bool(fields.get("scenario_conn_id")),
+        published=read_publications(xcoms.get("return_value")) if fields.get("ai_creation_workshop_conn_id") else None,
         cost=number(xcoms.get("creative_units_cost", result.get("creative_units_cost"))),
         total=number(xcoms.get(_TOTAL)),
         name=text(result.get("name"), SHORT) or text(fields.get("name"), SHORT),
