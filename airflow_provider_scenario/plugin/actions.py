@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_scenario.client.errors import InvalidInputError
+from airflow_provider_scenario.plugin.values import epoch_number
 from airflow_provider_scenario.watch.cancelling import cancel_training
 
 if TYPE_CHECKING:
@@ -40,9 +41,9 @@ def choose_epoch(line: Line, training: Training, epoch: str) -> str:
     model_id, client = str(training.model_id), line.client()
     epochs = [each.epoch for each in client.get_model(model_id).epochs]
     if epoch not in epochs:
-        raise InvalidInputError(f"{model_id} has no epoch {epoch!r}. Nothing was changed.")
+        raise InvalidInputError(f"{model_id} has no epoch {epoch_number(epoch)!r}. Nothing was changed.")
     try:
         client.update_model(model_id, epoch=epoch)
     finally:
         line.forget(model_id)
-    return f"{model_id} uses epoch {epoch} from now on."
+    return f"{model_id} uses epoch {epoch_number(epoch)} from now on."

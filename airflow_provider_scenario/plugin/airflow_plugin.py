@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 PREFIX = "scenario"
 """Of all addresses; none of Airflow's own begins with it."""
 
-OUR_FIELD = "scenario_conn_id"
+OUR_FIELDS = ("scenario_conn_id", "ai_creation_workshop_conn_id")
 """
-A template field that all our operators have, and so their subclasses.
+Template fields of which each of our operators, and so its subclasses, has one.
 
 Their link to a model would fit better, but Airflow 3.4.0b2 tells the UI of no task's ``extra_links``.
 """
@@ -74,6 +74,6 @@ class ScenarioPlugin(AirflowPlugin):
         _view("dag_run", "scenario-run", "run?dag_id={DAG_ID}&run_id={RUN_ID}"),
         {
             **_view("task_instance", "scenario-training", f"training?{_TASK}"),
-            "applies_to": {"task.template_fields": [OUR_FIELD]},
+            "applies_to": {"task.template_fields": list(OUR_FIELDS)},
         },
     ]

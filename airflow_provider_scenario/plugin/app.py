@@ -42,7 +42,7 @@ RUN_PAGE_SIZE = 500
 """Rows of a run; its sums are of all its trainings."""
 
 WINDOW = 500
-"""How many of the newest trainings are looked through for a state, a type or a text."""
+"""How many of the newest trainings are counted, and looked through for a state, a type or a text."""
 
 T = TypeVar("T")
 
@@ -122,15 +122,14 @@ def list_page(
     text: Text = "",
     page: Annotated[int, Query(ge=1, le=1000)] = 1,
 ) -> HTMLResponse:
-    """All trainings of the DAGs whose tasks the viewer may see."""
+    """All trainings of the DAGs whose tasks the viewer may see: the newest counted, some of them in rows."""
     dags = {dag_id} & readable if dag_id else readable
     newest = partial(_newest, may_see_tasks, dags)
-    offset = (page - 1) * PAGE_SIZE
-    if state or type or text:
-        found = _standings(request, newest(limit=WINDOW))
-        rest = [each for each in found if _matches(each, state, type, text)][offset:]
-    else:
-        rest = _standings(request, newest(limit=PAGE_SIZE + 1, offset=offset))
+    found, begin = newest(limit=WINDOW + 1), (page - 1) * PAGE_SIZE
+    counted = [each for each in _standings(request, found[:WINDOW]) if _matches(each, state, type, text)]
+    rest, are_all = counted[begin:], len(found) <= WINDOW
+    if not (are_all or state or type or text) and begin + PAGE_SIZE >= WINDOW:  # beyond what is counted
+        rest = _standings(request, newest(limit=PAGE_SIZE + 1, offset=begin))
     asked = {"dag_id": dag_id, "state": state, "type": type, "text": text}
     filters = {name: value for name, value in asked.items() if value}
     return pages.render(
@@ -139,8 +138,10 @@ def list_page(
         filters=filters,
         dags=sorted(readable),
         states=STATES,
-        batch=Batch(rest[:PAGE_SIZE]),
-        troubles=_troubles(request, rest),
+        batch=Batch(counted),
+        are_all=are_all,
+        shown=Batch(rest[:PAGE_SIZE]),
+        troubles=_troubles(request, [*counted, *rest]),
         asking=_lines(request).asking,
         calls=_lines(request).calls,
         window=WINDOW,
@@ -175,6 +176,8 @@ def run_page(
 def training_page(request: Request, may_edit: access.MayEdit, key: Key) -> HTMLResponse:
     """One training; of a task in a loop that of its latest iteration, with ways to the others."""
     found = _read(trainings.of_task, key)
+    if found and found[-1].published is not None:
+        return pages.publication(found[-1])
     proven = _ours(request, found[-1:])
     if not proven:
         return pages.render("not_ours.html")

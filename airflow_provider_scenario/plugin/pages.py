@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -18,15 +19,15 @@ from airflow_provider_scenario.client.trainers import without_secrets
 from airflow_provider_scenario.plugin import values as safe
 from airflow_provider_scenario.plugin.actions import can_choose_epoch
 from airflow_provider_scenario.plugin.lookup import EVERY
+from airflow_provider_scenario.plugin.standing import Standing
 from airflow_provider_scenario.watch.cancelling import is_anothers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
-    from airflow_provider_scenario.client.schemas import DatasetScore
+    from airflow_provider_scenario.client.schemas import DatasetScore, Model
     from airflow_provider_scenario.plugin.lookup import Details
-    from airflow_provider_scenario.plugin.standing import Standing
     from airflow_provider_scenario.plugin.trainings import Training
 
 REFRESH, SOON = EVERY + 1, 1.0
@@ -64,12 +65,14 @@ class Pages:
             "address": address,
             "ago": ago,
             "duration": duration,
+            "epoch": safe.epoch_number,
             "log_address": log_address,
             "moment": moment,
             "number": number,
             "percent": percent,
             "plain": plain,
             "row": self._row,
+            "size": size,
         }
         environment.globals |= {"most": MOST_SHOWN}
         return environment
@@ -112,6 +115,7 @@ class Pages:
         parameters = dict(islice(without_secrets(given).items(), MOST_SHOWN))
         prompts = parameters.pop("samplePrompts", None) or parameters.pop("sample_prompts", None) or []
         job = details.job if details else None
+        cost = safe.number(job.billing.cu_cost if job and job.billing else standing.training.cost)
         values.setdefault("unreadable", standing.training.unreadable)
         return self.render(
             "training.html",
@@ -120,7 +124,10 @@ class Pages:
             model=model,
             trained_again=model is not None and is_anothers(model, standing.training.job_id),
             job=job,
-            cost=job.billing.cu_cost if job and job.billing else standing.training.cost,
+            cost=cost,
+            paid=replace(standing.training, cost=cost).paid,
+            images=sorted(model.training_images, key=lambda image: safe.by_name(image.name)) if model else [],
+            epoch_in_use=epoch_in_use(model) if model else None,
             parameters=parameters,
             prompts=[text for text in prompts[:MOST_SHOWN] if isinstance(text, str)]
             if isinstance(prompts, list)
@@ -129,6 +136,11 @@ class Pages:
             can_choose_epoch=can_choose_epoch(standing.type) and standing.state == "trained",
             **values,
         )
+
+    def publication(self, training: Training) -> HTMLResponse:
+        """What one task has published. Nothing is asked for: the task's own result is shown as text."""
+        task = Standing(training, None, time.time()).task
+        return self.render("publication.html", training=training, published=training.published, task=task)
 
     def outcome(self, training: Training, act: Callable[[], str]) -> HTMLResponse:
         """Do something, and say what became of it."""
@@ -145,6 +157,11 @@ class Pages:
         return self.render("error.html", status, title=title, text=advice)
 
 
+def epoch_in_use(model: Model) -> str | None:
+    """The epoch that was chosen, else the latest: Scenario says which only where one was chosen."""
+    return model.epoch or max((each.epoch for each in model.epochs), default=None)
+
+
 def dataset_warnings(score: DatasetScore | None) -> Mapping[str, Sequence[str]]:
     """What Scenario holds against the dataset: warning → the images it is about."""
     found: dict[str, list[str]] = {}
@@ -155,7 +172,8 @@ def dataset_warnings(score: DatasetScore | None) -> Mapping[str, Sequence[str]]:
         for couple in score.asset_couples_warnings[:MOST_SHOWN]:
             for message in couple.message[:MOST_SHOWN]:
                 found.setdefault(message, []).extend(couple.couple)
-    return dict(islice(found.items(), MOST_SHOWN))
+    # An image may be one of several couples.
+    return {message: list(dict.fromkeys(images)) for message, images in islice(found.items(), MOST_SHOWN)}
 
 
 def address(training: Training, page: str, **more: str) -> Markup:
@@ -203,6 +221,11 @@ def number(value: float | None) -> str:
     """Creative units."""
     value = safe.number(value)
     return "–" if value is None else f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"
+
+
+def size(kilobytes: float) -> str:
+    """Of a file."""
+    return f"{kilobytes:,.1f} KB" if kilobytes < 1000 else f"{kilobytes / 1000:,.1f} MB"
 
 
 def percent(share: float) -> str:

@@ -15,16 +15,26 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.plugin.trainings import Training
 
 State = Literal[
-    "waiting", "preparing", "queued", "training", "trained", "failed", "cancelled", "not started", "unknown"
+    "waiting", "preparing", "queued", "training", "trained", "failed", "cancelled", "never started", "unknown"
 ]
 """
-``waiting``: the task has not begun; ``preparing``: it has, the training has not; ``queued``: at Scenario; ``not
+``waiting``: the task has not begun; ``preparing``: it has, the training has not; ``queued``: at Scenario; ``never
 started``: the task has ended without a training; ``unknown``: Scenario has not said.
 """
 
 STATES: tuple[State, ...] = get_args(State)
 MOVING = frozenset({"waiting", "preparing", "queued", "training", "unknown"})
 """States that a later look may find changed."""
+
+_WITHOUT_A_START = {
+    "upstream_failed": "A task before it has failed.",
+    "skipped": "The task was skipped.",
+    "removed": "The task is not in the DAG any more.",
+}
+"""Why a task that never ran has no training, by the task's state."""
+
+_STAGES = {"starting-train": "starting", "running-train": "training"}
+"""Stages of a training in the words of the page; those of a queue are the state ``queued``."""
 
 _QUEUED = frozenset({"pending", "queued-for-train"}) | CAPTCHA_STAGES
 _OF_STATUS: dict[str | None, State] = {"trained": "trained", "failed": "failed", "training-canceled": "cancelled"}
@@ -55,16 +65,16 @@ class Standing:
             return "queued" if sight.stage in _QUEUED else "training"
         if sight.status in _OF_STATUS:
             return _OF_STATUS[sight.status]
-        return "not started" if training.ended else "preparing"
+        return "never started" if training.ended else "preparing"
 
     def _by_the_task(self) -> State:
         match self.training.state:
             case None | "scheduled" | "queued":
                 return "waiting"
             case "failed":
-                return "failed" if self.training.has_started else "not started"
+                return "failed" if self.training.has_started else "never started"
             case "skipped" | "upstream_failed" | "removed":
-                return "not started"
+                return "never started"
             case "success":
                 return "unknown"
         return "training" if self.training.has_started else "preparing"
@@ -92,11 +102,23 @@ class Standing:
         return self.state == "queued" and self.sight is not None and self.sight.needs_person
 
     @property
+    def stage(self) -> str | None:
+        """Of a training that runs, where that says more than its state."""
+        stage = self.sight.stage if self.sight and self.state == "training" else None
+        shown = _STAGES.get(stage, stage) if stage else None
+        return None if shown == self.state else shown
+
+    @property
+    def place(self) -> int | None:
+        """In the queue, while it is in one."""
+        return self.sight.position if self.sight and self.state == "queued" else None
+
+    @property
     def progress(self) -> float:
-        """0 to 1."""
+        """0 to 1; 0 where it has ended without a trained model."""
         if self.state == "trained":
             return 1.0
-        return (self.sight and self.sight.progress) or 0.0
+        return 0.0 if self.lost else (self.sight and self.sight.progress) or 0.0
 
     @property
     def seconds_left(self) -> float | None:
@@ -107,7 +129,22 @@ class Standing:
     @property
     def lost(self) -> bool:
         """Whether it has ended without a trained model."""
-        return self.state in ("failed", "cancelled", "not started")
+        return self.state in ("failed", "cancelled", "never started")
+
+    @property
+    def log_says_why(self) -> bool:
+        """Whether the task has run, so that its log says why there is no trained model."""
+        return self.lost and self.training.state in ("failed", "up_for_retry")
+
+    @property
+    def reason(self) -> str | None:
+        """Why a task that never ran has no training; None for all others."""
+        return _WITHOUT_A_START.get(self.training.state or "") if self.lost else None
+
+    @property
+    def unsettled(self) -> float:
+        """Creative units of a training that is not over."""
+        return (self.training.cost or 0.0) if self.state in MOVING else 0.0
 
     @property
     def moving(self) -> bool:
@@ -134,19 +171,28 @@ class Batch:
 
     @property
     def progress(self) -> float:
-        """0 to 1: all trainings count the same, and one that has come to any end has come to its end."""
-        done = sum(each.progress if each.state in MOVING else 1.0 for each in self.standings)
-        return done / len(self.standings) if self.standings else 0.0
+        """0 to 1: all trainings count the same. What has ended without a trained model adds nothing."""
+        return sum(each.progress for each in self.standings) / len(self.standings) if self.standings else 0.0
+
+    @property
+    def trained(self) -> int:
+        """How many have a trained model."""
+        return self.counts.get("trained", 0)
+
+    @property
+    def lost(self) -> int:
+        """How many have ended without one."""
+        return sum(each.lost for each in self.standings)
 
     @property
     def spent(self) -> float:
-        """Creative units of the trainings that are over."""
-        return self._cost(moving=False)
+        """Creative units of the trainings that are over, those of earlier attempts among them."""
+        return sum((each.training.paid or 0.0) - each.unsettled for each in self.standings)
 
     @property
     def expected(self) -> float:
-        """Creative units of all trainings that have started."""
-        return self.spent + self._cost(moving=True)
+        """Creative units of all trainings that have started, in all attempts."""
+        return sum(each.training.paid or 0.0 for each in self.standings)
 
     @property
     def unpriced(self) -> int:
@@ -161,6 +207,3 @@ class Batch:
     @property
     def unfinished(self) -> bool:
         return any(each.unfinished for each in self.standings)
-
-    def _cost(self, *, moving: bool) -> float:
-        return sum(each.training.cost or 0.0 for each in self.standings if (each.state in MOVING) is moving)

@@ -14,6 +14,7 @@ from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.trainers import without_secrets
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.links import ScenarioModelLink
+from airflow_provider_scenario.plugin.publications import Publication, read_publications
 from airflow_provider_scenario.plugin.values import SHORT, cannot_show, number, text
 from airflow_provider_scenario.provenance import SEALED, Place
 
@@ -28,7 +29,8 @@ ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"}
 """States of a task that does nothing any more."""
 
 _LINK = ScenarioModelLink().xcom_key
-_KEYS = PushedKeys(model=_LINK, job="job_id", others=("creative_units_cost", "return_value", SEALED))
+_TOTAL = "creative_units_total"
+_KEYS = PushedKeys(model=_LINK, job="job_id", others=("creative_units_cost", _TOTAL, "return_value", SEALED))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,10 +51,12 @@ class Training:
     :param job_id: the training's, where that is proven; None: whichever trains the model.
     :param may_act: whether the task has made the model or started its training, so that the page may change it.
     :param has_our_field: whether the worker has rendered a field that only our operators have.
+    :param published: what it has published; None where it is not a task that publishes.
     :param unreadable: whether what the task has pushed cannot be read, so that only its place is known.
     :param refusal: why the page does not show the model, for people; a later look may find otherwise if it is
         ``undecided``.
     :param cost: creative units, as soon as the training has started.
+    :param total: creative units of all attempts of the task together, where earlier ones have paid, too.
     :param status: of the model, in the API's words, where the task has returned it.
     """
 
@@ -81,8 +85,10 @@ class Training:
     refusal: str | None = None
     undecided: bool = False
     has_our_field: bool = False
+    published: tuple[Publication, ...] | None = None
     unreadable: bool = False
     cost: float | None = None
+    total: float | None = None
     name: str | None = None
     type: str | None = None
     status: str | None = None
@@ -91,6 +97,11 @@ class Training:
     @property
     def ended(self) -> bool:
         return self.state in ENDED
+
+    @property
+    def paid(self) -> float | None:
+        """Creative units of all attempts; None as long as no training has started."""
+        return self.total if self.total is not None and self.total > (self.cost or 0.0) else self.cost
 
     @property
     def is_ours(self) -> bool:
@@ -175,7 +186,9 @@ def _read(row: TaskRow) -> Training:
         given_job_id=_id(fields.get("job_id")),
         sealed=xcoms.get(SEALED),
         has_our_field=bool(fields.get("scenario_conn_id")),
+        published=read_publications(xcoms.get("return_value")) if fields.get("ai_creation_workshop_conn_id") else None,
         cost=number(xcoms.get("creative_units_cost", result.get("creative_units_cost"))),
+        total=number(xcoms.get(_TOTAL)),
         name=text(result.get("name"), SHORT) or text(fields.get("name"), SHORT),
         type=text(result.get("type"), SHORT) or text(fields.get("type"), SHORT),
         status="trained" if result.get("status") == "trained" else None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -47,6 +48,19 @@ def moment(value: Any) -> datetime | None:
     if not isinstance(value, datetime) or not 1970 <= value.year < 9999:
         return None
     return value.astimezone(UTC)
+
+
+def epoch_number(value: Any) -> str:
+    """An epoch as people count: ``2`` for ``000002``; as it is, where it is not a number."""
+    shown = text(value, SHORT) or ""
+    return (shown.lstrip("0") or "0") if shown.isascii() and shown.isdecimal() else shown
+
+
+def by_name(name: Any) -> list[tuple[int, str]]:
+    """Sorts names as people do: ``2.jpg`` before ``10.jpg``."""
+    parts = re.split(r"([0-9]+)", (text(name, SHORT) or "").casefold())
+    # A number by its length first: it may have more digits than Python converts.
+    return [(len(digits), digits) if (digits := part.lstrip("0")) and part.isdecimal() else (0, part) for part in parts]
 
 
 def as_json(value: Any, most: int = LONG) -> str:

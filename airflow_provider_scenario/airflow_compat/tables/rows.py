@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Select
     from sqlalchemy.orm import Session
 
-RENDERED_TEXTS = ("scenario_conn_id", "name", "type", "model_id", "job_id")
+RENDERED_TEXTS = ("scenario_conn_id", "ai_creation_workshop_conn_id", "name", "type", "model_id", "job_id")
 """Rendered fields that are read as text, beside ``parameters``."""
 
 

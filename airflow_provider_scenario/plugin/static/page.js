@@ -58,35 +58,82 @@
     while (old.childNodes.length > wanted.length) old.lastChild.remove();
   };
 
-  // The log comes from Airflow's own API, when somebody wants to see it.
+  // A task's log comes from Airflow's own API, which asks whether the viewer may read it.
+  const linesOf = async (address) => {
+    const answer = await fetch(address, { headers: { Accept: "application/json" } });
+    if (!answer.ok) throw new Error(String(answer.status));
+    return (await answer.json()).content.filter((line) => line.event && line.event !== "::endgroup::");
+  };
+
+  // What Airflow says of its own work: where the log lies, that it loads the DAG, that it pushes an XCom.
+  const isAirflows = ({ logger, level }) =>
+    !["warning", "error", "critical"].includes(level) &&
+    (!logger || logger === "task" || (logger.startsWith("airflow.") && !logger.startsWith("airflow.task.operators.")));
+
+  const asItem = ({ timestamp, level, event, error_detail: errors }) => {
+    const line = document.createElement("li");
+    if (timestamp) {
+      const time = document.createElement("time");
+      time.dateTime = timestamp;
+      line.append(time, " ");
+    }
+    const problem = (errors ?? []).map((error) => ` ${error.exc_type}: ${error.exc_value}`).join("");
+    line.append(String(event).replace(/^::group::/, "") + problem);
+    line.className = String(level ?? "");
+    return line;
+  };
+
   const readLog = async (details) => {
-    const list = details.querySelector("ol");
+    const [own, airflows] = details.querySelectorAll("ul");
     let lines;
     try {
-      const answer = await fetch(details.dataset.log, { headers: { Accept: "application/json" } });
-      if (!answer.ok) throw new Error(String(answer.status));
-      lines = (await answer.json()).content.filter((line) => line.event && line.event !== "::endgroup::");
+      lines = await linesOf(details.dataset.log);
     } catch {
-      lines = [{ event: "Airflow does not show the log now. Look into the task's Logs tab." }];
+      lines = [{ event: "Airflow does not show the log now. Look into the task's Logs tab.", level: "warning" }];
     }
-    list.replaceChildren(
-      ...lines.map(({ timestamp, level, event, error_detail: errors }) => {
-        const line = document.createElement("li");
-        if (timestamp) {
-          const time = document.createElement("time");
-          time.dateTime = timestamp;
-          line.append(time, " ");
-        }
-        const problem = (errors ?? []).map((error) => ` ${error.exc_type}: ${error.exc_value}`).join("");
-        line.append(String(event).replace(/^::group::/, "") + problem);
-        line.className = String(level ?? "");
-        return line;
-      }),
-    );
-    localise(list);
+    own.replaceChildren(...lines.filter((line) => !isAirflows(line)).map(asItem));
+    airflows.replaceChildren(...lines.filter(isAirflows).map(asItem));
+    localise(details);
   };
 
   document.addEventListener("toggle", ({ target }) => target.dataset.log && target.open && readLog(target), true);
+
+  // Why a task has failed is in its log alone. That is read for the rows that are seen, one after the other.
+  const MOST_REASONS = 100;
+  const reasons = new Map(); // the address of a log, and the first line of its last error
+  let reading = Promise.resolve();
+
+  const reasonIn = (lines) => {
+    const last = (has) => lines.filter(has).pop();
+    const line = last(({ error_detail: errors }) => errors?.length) ?? last(({ level }) => level === "error");
+    return String(line?.error_detail?.[0]?.exc_value ?? line?.event ?? "").trim().split("\n")[0].slice(0, 300);
+  };
+
+  const readReason = async (address) => {
+    try {
+      reasons.set(address, reasonIn(await linesOf(address)));
+    } catch {
+      return; // the viewer may not read logs, or it is not there: the row says nothing
+    }
+    showReasons();
+  };
+
+  const inView = new IntersectionObserver((entries) => {
+    for (const { isIntersecting, target } of entries) {
+      const address = target.dataset.error;
+      if (!isIntersecting || reasons.has(address) || reasons.size >= MOST_REASONS) continue;
+      reasons.set(address, "");
+      reading = reading.then(() => readReason(address));
+    }
+  });
+
+  const showReasons = () => {
+    inView.disconnect();
+    for (const place of page.querySelectorAll("[data-error]")) {
+      if (reasons.has(place.dataset.error)) place.textContent = reasons.get(place.dataset.error);
+      else inView.observe(place);
+    }
+  };
 
   const say = (text) => {
     offline.textContent = text;
@@ -105,6 +152,7 @@
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
       localise(fresh);
       update(page, fresh.getElementById("page"));
+      showReasons();
       page.querySelectorAll("details[data-log][open]").forEach(readLog);
       failures = 0;
       say("");
@@ -126,10 +174,45 @@
     if (!document.hidden && page.dataset.refresh) look();
   });
 
-  document.addEventListener("click", (event) => {
-    const { opens, closes } = event.target.dataset ?? {};
+  // A picture opens large inside the page: the frame in which Airflow shows it may open no window.
+  const viewer = document.getElementById("viewer");
+  let enlarged = null; // the button of the picture that is shown large
+
+  const gallery = () => [...(enlarged.closest("section")?.querySelectorAll("[data-picture]") ?? [enlarged])];
+
+  const enlarge = (button) => {
+    const [small, large] = [button, viewer].map((place) => place.querySelector("img"));
+    enlarged = button;
+    large.classList.remove("missing");
+    delete large.dataset.tried;
+    if (!small.complete) large.removeAttribute("src"); // the one before must not stand above this one's caption
+    large.src = small.src;
+    large.alt = small.alt;
+    viewer.querySelector("bdi").textContent = button.dataset.picture;
+    viewer.querySelector("small").textContent = `${gallery().indexOf(button) + 1} of ${gallery().length}`;
+    if (!viewer.open) viewer.showModal();
+  };
+
+  const step = (by) => {
+    const all = gallery();
+    enlarge(all[(all.indexOf(enlarged) + by + all.length) % all.length]);
+  };
+
+  viewer?.addEventListener("close", () => enlarged.focus());
+  viewer?.addEventListener("keydown", (event) => {
+    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (!by) return;
+    event.preventDefault();
+    step(by);
+  });
+
+  document.addEventListener("click", ({ target }) => {
+    const button = target.closest?.("button");
+    const { opens, closes, picture, step: by } = button?.dataset ?? {};
     if (opens) document.getElementById(opens).showModal();
     if (closes) document.getElementById(closes).close();
+    if (picture !== undefined) enlarge(button);
+    if (by) step(Number(by));
   });
 
   // A picture that cannot be loaded is tried once more, then says so.
@@ -175,5 +258,6 @@
   }
 
   localise(document);
+  showReasons();
   plan();
 })();

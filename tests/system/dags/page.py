@@ -30,3 +30,15 @@ with DAG("voice", schedule=None, catchup=False, default_args={"poke_interval": 1
         images="{{ dag_run.conf['recordings'] }}",
         parameters={"clone_type": "professional"},
     )
+
+with DAG("page_ends", schedule=None, catchup=False, default_args={"poke_interval": 1, "retries": 0}):
+    ScenarioTrainLoraOperator.partial(
+        task_id="train", type="flux.1-lora", parameters={"nb_epochs": 3, "sample_prompts": ["Pip on a boat"]}
+    ).expand_kwargs(
+        [
+            {"name": "castle", "images": list(map(str, FILES))},
+            {"name": "dragon", "images": list(map(str, FILES))},
+            {"name": "wizard", "images": list(map(str, FILES)), "max_creative_units": 1},
+            {"name": "knight", "images": "/nowhere/knight"},
+        ]
+    )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from urllib.parse import urlencode
 
 import pytest
@@ -67,20 +68,34 @@ class TestEpoch:
         database.task(run_id="another", **train())
         browser = log_in("user")
         page = browser.get(f"training?{WHERE}").text
-        assert page.count(">Use it</button>") == 3
+        assert [page.count(f">{text}</button>") for text in ("Use it", "Use epoch <bdi>1</bdi>")] == [2, 1]
         token = page.partition('name="token" value="')[2].partition('"')[0]
         assert browser.post(f"epoch?{WHERE}", data={"token": token, "epoch": "000002"}).status_code == 200
         assert emulator.model(trained)["epoch"] == "000002"
         page = browser.get(f"training?{WHERE}").text
         assert page.count(">Use it</button>") == 2
-        assert "in use" in page
+        assert in_use(page) == ["2"]
+
+    def test_as_long_as_none_was_chosen_the_latest_is_in_use(self, log_in, trained):
+        for role in ("viewer", "user"):
+            assert in_use(log_in(role).get(f"training?{WHERE}").text) == ["3"]
+
+    def test_none_is_used_before_a_question_in_the_page_was_answered(self, admin, trained):
+        page = admin.get(f"training?{WHERE}").text
+        outside = re.sub(r"<dialog.*?</dialog>", "", page, flags=re.DOTALL)
+        assert "<form" not in outside
+        [opens, _] = re.findall(r'data-opens="(choosing-\d+)"', outside)
+        [dialog] = re.findall(rf'<dialog id="{opens}".*?</dialog>', page, flags=re.DOTALL)
+        assert "Use epoch <bdi>1</bdi>?" in dialog
+        assert "instead of epoch <bdi>3</bdi>" in dialog
+        assert '<button name="epoch" value="000001">' in dialog
 
     def test_one_that_is_not_there_is_refused(self, admin, trained, emulator):
         page = admin.get(f"training?{WHERE}").text
         token = page.partition('name="token" value="')[2].partition('"')[0]
         answer = admin.post(f"epoch?{WHERE}", data={"token": token, "epoch": "000009"})
         assert answer.status_code == 409
-        assert "Nothing was changed" in answer.text
+        assert "has no epoch &#39;9&#39;. Nothing was changed" in answer.text
         assert "epoch" not in emulator.model(trained)
 
     def test_where_scenario_allows_no_choice_none_is_offered(self, admin, database, train, emulator):
@@ -89,6 +104,10 @@ class TestEpoch:
         page = admin.get(f"training?{WHERE}").text
         assert ">Use it</button>" not in page
         assert "Flux.1" in page
+
+
+def in_use(page):
+    return re.findall(r'Epoch <bdi>(\w+)</bdi>\s*<span class="badge trained">in use', page)
 
 
 class TestPicture:

@@ -50,6 +50,25 @@ class TestList:
         assert 'rel="next"' in first
         assert 'rel="next"' not in second
 
+    def test_the_counts_are_of_all_not_of_the_page(self, admin, database):
+        for number in range(53):
+            database.task(task_id=f"task_{number}", state="failed", model_id=f"model_{number}")
+        for page in ("trainings", "trainings?page=2", "trainings?dag_id=a_dag"):
+            assert "53 trainings: 53 never started" in text_of(admin.get(page))
+        assert "1 training found: 1 never started" in text_of(admin.get("trainings?text=task_52"))
+
+    def test_of_very_many_the_newest_are_counted_and_all_have_a_row(self, admin, database, monkeypatch):
+        monkeypatch.setattr("airflow_provider_scenario.plugin.app.WINDOW", 4)
+        monkeypatch.setattr("airflow_provider_scenario.plugin.app.PAGE_SIZE", 2)
+        for number in range(7):
+            database.task(task_id=f"task_{number}", state="failed", model_id="m", fields={"name": f"name-{number}-"})
+        pages = [admin.get(f"trainings?page={page}") for page in (1, 2, 3, 4)]
+        shown = [re.findall(r"<bdi>name-(\d)-", page.text) for page in pages]
+        assert shown == [["6", "5"], ["4", "3"], ["2", "1"], ["0"]]
+        assert ['rel="next"' in page.text for page in pages] == [True, True, True, False]
+        assert {"The newest 4 trainings: 4 never started" in text_of(page) for page in pages} == {True}
+        assert "4 trainings found among the newest 4" in text_of(admin.get("trainings?text=task"))
+
     @pytest.mark.parametrize(
         ("asked", "found"),
         [
@@ -92,6 +111,25 @@ class TestRun:
         assert "Creative units expected 180 and those of 1 that" in shown
         assert re.search(r"Time left at least \d\d s", shown)
         assert re.search(r'<progress max="1" value="0.[45]\d*" aria-label="Progress of all', admin.get(RUN).text)
+        assert "1 of 3 trained" in shown
+
+    def test_one_in_which_nothing_was_trained_says_so_and_why(self, admin, database):
+        database.task(task_id="a", state="failed")
+        database.task(task_id="b", state="upstream_failed")
+        page = admin.get(RUN)
+        assert "0 of 2 trained 2 ended without a model" in text_of(page)
+        assert '<progress max="1" value="0.0000" aria-label="Progress of all' in page.text
+        assert "never started A task before it has failed." in text_of(page)
+        [log] = re.findall(r'data-error="([^"]*)"', page.text)
+        assert log == "../api/v2/dags/a_dag/dagRuns/a_run/taskInstances/a/logs/1?map_index=-1"
+
+    def test_what_earlier_attempts_have_paid_is_counted(self, admin, database):
+        database.task(state="failed", model_id="m", job_id="j", creative_units_cost=108, creative_units_total=324)
+        shown = text_of(admin.get(RUN))
+        assert "Creative units spent 324" in shown
+        assert "324 108 of it for the last" in shown
+        assert "Creative units 324 108 of it for the last training" in text_of(admin.get(training()))
+        assert "324 108 of it for the last" in text_of(admin.get("trainings"))
 
     def test_a_run_without_trainings_says_so(self, admin, database):
         database.task(operator="BashOperator", state="success")
@@ -116,7 +154,7 @@ class TestTraining:
             assert expected in shown
         for prompt in prompts:
             assert prompt in shown
-        assert shown.count("Epoch 00000") == 3
+        assert re.findall(r"Epoch (\w+)", shown) == ["1", "2", "3"]
         wanted = [asset["assetId"] for epoch in model["epochs"] for asset in epoch["assets"]]
         wanted += [image["id"] for image in model["trainingImages"]]
         assert sorted(re.findall(r"asset_id=(\w+)", page.text)) == sorted(wanted)
@@ -135,13 +173,38 @@ class TestTraining:
         assert warnings[0].message[0] in shown
         assert "2 images" in shown
 
+    def test_each_picture_can_be_opened_large_from_where_it_comes_already(
+        self, admin, database, train, emulator, scenario
+    ):
+        made = train(samplePrompts=["a boat"], nbEpochs=2, images=2)
+        for image in scenario.get_model(made["model_id"]).training_images:
+            scenario.caption_asset(image.id, "a hero")
+        database.task(**made)
+        emulator.advance(200)
+        page = admin.get(training()).text
+        button = r'<button type="button" class="picture" [^>]*data-picture="([^"]*)"><img [^>]*src="(\w+)'
+        small = re.findall(button, page)
+        names = ["Epoch 1: a boat", "Epoch 2: a boat", "01-standing.jpg: a hero", "02-waving.jpg: a hero"]
+        assert small == [(name, "picture") for name in names]
+        assert page.count("<img") == 4 + 1  # and the place for the large one
+
+    def test_the_training_images_are_in_the_order_of_their_names(self, admin, database, scenario, datasets):
+        model = scenario.create_model(name="hero", type="flux.1-lora")
+        data = next((datasets / "hero-character").glob("*.jpg")).read_bytes()
+        for name in ("10.jpg", "b.jpg", "2.jpg", "A.jpg", "1.jpg"):
+            scenario.add_training_image(model.id, name=name, data=data)
+        database.task(model_id=model.id)
+        assert re.findall(r'alt="(\w+)\.jpg"', admin.get(training()).text) == ["1", "2", "10", "A", "b"]
+
     def test_it_tells_the_place_in_the_queue(self, admin, database, train, emulator):
         made = train()
         database.task(**made)
         queue = emulator.model(made["model_id"])["trainingProgress"]
         shown = text_of(admin.get(training()))
         assert queue["stage"] == "queued-for-train"
-        assert f"{queue['position']} in the queue before it" in shown
+        assert f"queued place {queue['position']} in the queue" in shown
+        assert f"queued place {queue['position']} in the queue" in text_of(admin.get(RUN))
+        assert "queued-for-train" not in shown.partition("Statuses")[0]
 
     def test_it_goes_on_refreshing_until_it_shows_the_end_that_airflow_knows_already(
         self, admin, database, train, emulator, impatient
@@ -153,12 +216,12 @@ class TestTraining:
         database.task(state="success", **made, creative_units_cost=36, return_value=result)
         early = admin.get(training())
         assert "trained" in text_of(early)
-        assert "Epoch 00000" not in text_of(early)
+        assert "Epoch 3" not in text_of(early)
         assert "data-refresh" in early.text
         deadline = time.monotonic() + 60
-        while "Epoch 00000" not in text_of(late := admin.get(training())) and time.monotonic() < deadline:
+        while "Epoch 3" not in text_of(late := admin.get(training())) and time.monotonic() < deadline:
             time.sleep(0.2)
-        assert "Epoch 00000" in text_of(late)
+        assert "Epoch 3" in text_of(late)
         assert "data-refresh" not in late.text
 
     @pytest.mark.parametrize("page", ["trainings", RUN, training()])

@@ -34,9 +34,9 @@ def seen(status="training", at=100.0, **fields):
         ({"state": "failed"}, seen("failed"), "failed"),
         ({"state": "failed", "job_id": "job"}, None, "failed"),
         ({"state": "failed"}, seen("training-canceled"), "cancelled"),
-        ({"state": "failed"}, seen("new"), "not started"),
-        ({"state": "failed"}, None, "not started"),
-        ({"state": "skipped"}, None, "not started"),
+        ({"state": "failed"}, seen("new"), "never started"),
+        ({"state": "failed"}, None, "never started"),
+        ({"state": "skipped"}, None, "never started"),
         ({"state": "failed", "job_id": "job"}, seen(None), "failed"),
     ],
 )
@@ -66,9 +66,67 @@ def test_a_batch_adds_up():
     )
     assert batch.counts == {"waiting": 1, "training": 1, "trained": 1, "failed": 1}
     assert (batch.spent, batch.expected, batch.unpriced) == (90.0, 190.0, 1)
-    assert batch.progress == (1 + 1 + 0.5 + 0) / 4
+    assert batch.progress == (1 + 0 + 0.5 + 0) / 4
+    assert (batch.trained, batch.lost) == (1, 1)
     assert batch.seconds_left == 40
     assert batch.unfinished
+
+
+def test_the_bar_of_a_batch_stays_empty_where_nothing_was_trained():
+    nothing = [
+        standing(state="failed"),
+        standing(state="upstream_failed"),
+        standing(seen("failed", progress=0.9), state="failed", job_id="job"),
+        standing(seen("training-canceled"), state="failed", job_id="job"),
+    ]
+    assert Batch(nothing).progress == 0.0
+    assert (Batch(nothing).trained, Batch(nothing).lost) == (0, 4)
+
+
+@pytest.mark.parametrize(
+    ("task", "reason", "log_says_why"),
+    [
+        ({"state": "failed"}, None, True),
+        ({"state": "up_for_retry"}, None, False),  # it goes on
+        ({"state": "upstream_failed"}, "A task before it has failed.", False),
+        ({"state": "skipped"}, "The task was skipped.", False),
+        ({"state": "removed"}, "The task is not in the DAG any more.", False),
+        ({"state": "success", "status": "trained"}, None, False),
+    ],
+)
+def test_where_nothing_was_trained_the_task_or_its_log_says_why(task, reason, log_says_why):
+    assert (standing(**task).reason, standing(**task).log_says_why) == (reason, log_says_why)
+
+
+def test_the_log_says_why_a_training_is_lost_that_the_task_tries_again():
+    assert standing(seen("failed"), state="up_for_retry", job_id="job").log_says_why
+
+
+@pytest.mark.parametrize(
+    ("cost", "total", "paid"),
+    [(108.0, None, 108.0), (108.0, 324.0, 324.0), (108.0, 10.0, 108.0), (None, None, None), (108.0, -324.0, 108.0)],
+)
+def test_what_a_task_has_paid_is_that_of_all_its_attempts(cost, total, paid):
+    assert standing(state="failed", cost=cost, total=total).training.paid == paid
+
+
+def test_a_batch_adds_up_all_attempts_and_those_that_are_over_are_spent():
+    over = standing(seen("failed"), state="failed", cost=108.0, total=324.0, job_id="job")
+    again = standing(seen(progress=0.5), state="deferred", cost=100.0, total=300.0)
+    assert (Batch([over, again]).spent, Batch([over, again]).expected) == (324.0 + 200.0, 624.0)
+
+
+@pytest.mark.parametrize(
+    ("stage", "shown"),
+    [
+        ("running-train", None),
+        ("starting-train", "starting"),
+        ("queued-for-train", None),
+        ("a-new-stage", "a-new-stage"),
+    ],
+)
+def test_the_stage_is_shown_in_plain_words_where_it_says_more_than_the_state(stage, shown):
+    assert standing(seen(stage=stage), state="deferred").stage == shown
 
 
 def test_an_empty_batch_is_no_error():
