@@ -13,7 +13,6 @@ from airflow_provider_scenario.client.errors import ScenarioError
 from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.model_fields import check_field
 from airflow_provider_scenario.client.trainers import check_parameters, check_ready, without_secrets
-from airflow_provider_scenario.client.values import camel_keys
 from airflow_provider_scenario.datasets import (
     attach,
     check_kind,
@@ -23,6 +22,7 @@ from airflow_provider_scenario.datasets import (
     read_dataset,
     resolve_pairs,
 )
+from airflow_provider_scenario.datasets.settings import merged_parameters, told_overruled
 from airflow_provider_scenario.datasets.upload import check_threads
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
 from airflow_provider_scenario.operators.base import ScenarioOperator, refuse_secrets_in_dag_file
@@ -149,8 +149,8 @@ class ScenarioTrainLoraOperator(TrainingOperator):
     :param type: what is trained, such as ``flux.2-dev-lora`` (templated).
     :param images: the dataset: a folder (local, or an ``ObjectStoragePath`` such as ``s3://bucket/dir``) or a list of
         images, as :class:`~.model.ScenarioAddTrainingImagesOperator` takes it (templated).
-    :param parameters: as for :class:`ScenarioTrainModelOperator` (templated); they win over the dataset's own
-        ``training.yaml``.
+    :param parameters: as for :class:`ScenarioTrainModelOperator` (templated). What the dataset's own
+        ``training.yaml`` sets counts instead, and the log says so.
     :param pairs: for edit types; win over those of the dataset (templated).
     :param preset: what the service's own captions look at: ``default``, ``style`` or ``subject`` (templated).
     :param short_description: at most 256 characters (templated). Default: which DAG and run made it.
@@ -288,7 +288,9 @@ class ScenarioTrainLoraOperator(TrainingOperator):
             dataset = replace(dataset, pairs=[dict(pair) for pair in self.pairs])
         if dataset.pairs is not None:
             resolve_pairs(dataset.pairs, {image.name: image.asset_id or image.name for image in dataset.images})
-        parameters = {**camel_keys(dataset.parameters, "training"), **camel_keys(self.parameters, "parameters")}
+        parameters, overruled = merged_parameters(dataset.parameters, self.parameters)
+        if overruled:
+            self.log.info("%s", told_overruled(self.name, overruled))
         check_parameters(parameters, self.type)
         check_ready(
             model_id=repr(self.name), model_type=self.type, images=len(dataset.images), pairs=len(dataset.pairs or [])
