@@ -172,6 +172,8 @@ class TestBadInput:
         [
             ({"type": "flux.2-dev-edit-lora"}, "needs at least 2"),
             ({"images": "/nowhere"}, "/nowhere"),
+            ({"images": "gs://bucket/hero"}, "pip install 'apache-airflow-providers-google'"),
+            ({"images": "nope://bucket/hero"}, "'nope://bucket/hero' cannot be read"),
             ({"parameters": {"learning_rate": "fast"}}, "learningRate must be a number"),
             ({"parameters": {"max_creative_units": 1}}, "stands beside the parameters"),
             ({"parameters": {"\ud800": 1}}, "parameters: a key is not valid Unicode"),
