@@ -28,6 +28,7 @@ from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
 from airflow_provider_scenario.operators.base import ScenarioOperator, refuse_secrets_in_dag_file
 from airflow_provider_scenario.operators.memory import Memory, marker_stays
 from airflow_provider_scenario.operators.once import create_marked, describe, find_earlier
+from airflow_provider_scenario.operators.once_per_dataset import find_or_create
 from airflow_provider_scenario.operators.train_and_wait import TrainingOperator
 from airflow_provider_scenario.watch.cancelling import cancel_training
 
@@ -168,6 +169,12 @@ class ScenarioTrainLoraOperator(TrainingOperator):
         one that somebody else has started. Default: True.
     :param on_clear: what clearing the finished task means: ``retrain`` (and pay again), or ``reattach`` to what an
         earlier attempt has made, and pay nothing where it is trained. Default: ``retrain``.
+    :param once_per_dataset: train each dataset once in the project of the connection, whichever task, run or DAG asks
+        for it, also after a clear: where a model of the same images, captions, pairs, ``training.yaml`` and ``type`` is
+        trained or being trained, its result is returned and nothing is paid. Only what the dataset holds counts: not
+        the model's name, and not the DAG's ``parameters``. Reads each file once more, and keeps a mark
+        (``[dataset …]``) in the model's description. To train one again, leave this out or delete that model in
+        Scenario. Default: False.
     :param scenario_conn_id: connection of type ``scenario``. Default: ``scenario_default``.
     :return: as :class:`ScenarioTrainModelOperator`.
     """
@@ -208,6 +215,7 @@ class ScenarioTrainLoraOperator(TrainingOperator):
         deferrable: bool = True,
         cancel_on_kill: bool = True,
         on_clear: OnClear = "retrain",
+        once_per_dataset: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -230,6 +238,7 @@ class ScenarioTrainLoraOperator(TrainingOperator):
         self.class_slug = class_slug
         self.collection_ids = collection_ids
         self.threads = threads
+        self.once_per_dataset = once_per_dataset
         check_threads(threads)
         refuse_secrets_in_dag_file(parameters)
         self._check_plain(only_known=True)
@@ -249,6 +258,12 @@ class ScenarioTrainLoraOperator(TrainingOperator):
             memory = Memory(context, self.task_id, inputs, on_clear=self.on_clear, retries=self.retries)
             model = find_earlier(client, memory)
             self.cancel_left_behind(memory)
+            if self.once_per_dataset:
+                model, is_taken = find_or_create(
+                    client, memory, fields, dataset, model, cancel_on_kill=self.cancel_on_kill, log=self.log
+                )
+                if is_taken:
+                    return self.take(context, model)
             model = model or create_marked(client, memory, fields)
             self.show_model(context, model.id, is_ours=memory.has_made(model))
             if model.status == "trained":
@@ -261,6 +276,8 @@ class ScenarioTrainLoraOperator(TrainingOperator):
     def conclude(self, context: Context, ending: Ending, **options: Any) -> dict[str, Any]:
         """Put the author's description in the place of the marker, where nobody looks for it any more."""
         result = super().conclude(context, ending, **options)
+        if self.once_per_dataset:  # the markers stay; the author's description stands before them
+            return result
         try:
             client, text = self.hook.client, self.short_description
             describe(client, context, result["model_id"], text, on_clear=self.on_clear)
@@ -270,7 +287,8 @@ class ScenarioTrainLoraOperator(TrainingOperator):
 
     def _ends_in_triggerer(self, context: Context) -> bool:
         """A worker is needed to put the author's description in the place of the marker."""
-        replaces_marker = bool(self.short_description) and not marker_stays(context, self.on_clear)
+        stays = self.once_per_dataset or marker_stays(context, self.on_clear)
+        replaces_marker = bool(self.short_description) and not stays
         return not replaces_marker and super()._ends_in_triggerer(context)
 
     @staticmethod
