@@ -6,11 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from airflow_provider_scenario.airflow_compat.exceptions import AirflowException, AirflowFailException
-from airflow_provider_scenario.client.errors import ScenarioError
+from airflow_provider_scenario.client.errors import InvalidInputError, ScenarioError
 
 
 class ChangedInputError(AirflowFailException):
     """A retry was asked for something else than the try that has begun. Not retried: nothing is trained over."""
+
+
+class WrongFolderError(InvalidInputError, AirflowFailException):
+    """
+    ``list_datasets`` was given what no retry mends: a wrong folder, or a storage that needs a package.
+
+    It is called within a user's own task, so the exception itself says to Airflow that the task is not retried.
+    """
 
 
 class TrainingFailedError(AirflowException):

@@ -121,6 +121,26 @@ class Marker:
         return f"[airflow {self.task}.{self.clearing}.{self.inputs}]"
 
 
+@dataclass(frozen=True, slots=True)
+class DatasetMarker:
+    """
+    Tells what a model was made of, in its short description.
+
+    :param fingerprint: 16 hexadecimal digits, the same for the same dataset and model type.
+    """
+
+    fingerprint: str
+
+    @classmethod
+    def find(cls, text: str | None) -> DatasetMarker | None:
+        """The marker that a text holds."""
+        found = re.search(r"\[dataset ([0-9a-f]{16})\]", text or "")
+        return cls(found[1]) if found else None
+
+    def __str__(self) -> str:
+        return f"[dataset {self.fingerprint}]"
+
+
 def made_by(attempt: Attempt) -> str:
     """The description of a model for which its author has given none."""
     mapped = f"[{attempt.map_index}]" if attempt.map_index >= 0 else ""
@@ -129,8 +149,10 @@ def made_by(attempt: Attempt) -> str:
 
 
 def authors_words(short_description: str | None) -> str:
-    """The author's description, without our marker and without the line that we write where there is none."""
-    text = (short_description or "").replace(str(Marker.find(short_description)), "").strip()
+    """The author's description, without our markers and without the line that we write where there is none."""
+    text = short_description or ""
+    for marker in (Marker.find(text), DatasetMarker.find(text)):
+        text = text.replace(str(marker), "").strip()
     return "" if text.startswith(_MADE_BY) else text
 
 

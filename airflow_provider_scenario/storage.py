@@ -44,6 +44,15 @@ _LONGEST_PATH = 8_000
 MAX_TEXT = 64 * 1024
 """Bytes of a small file of text, where whoever reads it says nothing else."""
 
+_PACKAGES = {
+    "s3": "apache-airflow-providers-amazon[s3fs]",
+    "gs": "apache-airflow-providers-google",
+    "abfs": "apache-airflow-providers-microsoft-azure",
+}
+"""What Airflow documents for its object storage, by scheme."""
+
+_OTHER_SCHEMES = {"s3a": "s3", "s3n": "s3", "gcs": "gs", "abfss": "abfs", "adl": "abfs"}
+
 FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK  # without the last, a FIFO waits for its writer
 FOLDER = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
 
@@ -60,6 +69,12 @@ class StorageError(InvalidInputError):
     """The storage failed or could not be reached: unlike a wrong dataset, trying again may help."""
 
     permanent = False
+
+
+class UnusableStorageError(StorageError):
+    """Nothing on this machine can read such a storage: a package is missing, or nothing knows its scheme."""
+
+    permanent = True
 
 
 class MissingError(InvalidInputError):
@@ -468,6 +483,9 @@ def told(location: Location, kind: str, doing: str = "read") -> Iterator[None]:
         yield
     except InvalidInputError:
         raise
+    except _NotInstalledError as problem:
+        wrong = str(problem)
+        raise UnusableStorageError(f"{location.text!r} cannot be {doing}: {wrong}") from None
     except NotADirectoryError:
         raise MissingError(f"{location.text!r}, which is no folder here.") from None
     except FileNotFoundError:
@@ -501,11 +519,22 @@ def _in_one_line(problem: Exception) -> str:
     return plain(f"{type(problem).__name__}: {text}" if text else type(problem).__name__).rstrip(".")
 
 
+class _NotInstalledError(Exception):
+    """What a protocol needs is not on this machine; says what to do."""
+
+
 def _opener(protocol: str, conn_id: str | None, options: dict[str, Any]) -> Callable[[], AbstractFileSystem]:
     def opened() -> AbstractFileSystem:
         import fsspec
 
-        airflows = None if options else file_system(protocol, conn_id)
-        return fsspec.filesystem(protocol, **options) if airflows is None else airflows
+        try:
+            airflows = None if options else file_system(protocol, conn_id)
+            return fsspec.filesystem(protocol, **options) if airflows is None else airflows
+        except (ImportError, ValueError) as problem:
+            wrong = "a package is missing" if isinstance(problem, ImportError) else _in_one_line(problem)
+        package = _PACKAGES.get(_OTHER_SCHEMES.get(protocol, protocol))
+        known = ", ".join(f"{scheme}://" for scheme in _PACKAGES)
+        cure = f"For {protocol}:// install: pip install '{package}'" if package else f"Give a local path, or {known}"
+        raise _NotInstalledError(f"{wrong}. {cure}.")
 
     return opened

@@ -8,15 +8,13 @@ A day that brought nothing is skipped, and its **datasets** task says so.
 
     airflow backfill create --dag-id backfill_lora_batches --from-date 2026-01-01 --to-date 2026-01-10
 
-trains what these ten days brought. The same again does nothing; then
+trains what these ten days brought. `once_per_dataset=True` makes the rest safe: a dataset that is trained in the
+connection's project is never paid again, whichever run asks for it. So the same again does nothing; with
+`--reprocess-behavior failed` Airflow clears *every* task of a day that failed, and only what failed is trained; and two
+runs of one day train each dataset once. A task that takes a trained model says so in its log and returns its result.
 
-* `--reprocess-behavior failed` trains only what failed. Airflow itself clears *every* task of a day that failed, also
-  those that went well. So **datasets** asks Scenario, which keeps the record, and what is trained already is skipped.
-* `--reprocess-behavior completed` trains again on purpose: where nothing of a day is missing, all of it once more;
-  where something is, only that.
-
-That needs model names that are unique a day and stable: `ink-style 2026-01-05`. A dataset is missing when it has fewer
-trained models of its name than the day's others.
+To train all again on purpose, leave `once_per_dataset` out. A dataset of which a picture, a caption or its
+`training.yaml` has changed is another one, and is trained; `parameters` in here may change without that.
 
 It comes paused. Unpause it for the days to come, and for a backfill too, whose runs wait otherwise.
 
@@ -28,9 +26,7 @@ the worker's disk. `--max-active-runs` says how many days are trained at once.
 
 from __future__ import annotations
 
-import logging
 import os
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +35,7 @@ from airflow.sdk import DAG, Param, task
 from airflow.timetables.interval import CronDataIntervalTimetable
 
 from airflow_provider_scenario.datasets import list_datasets
-from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.operators.training import ScenarioTrainLoraOperator
-
-log = logging.getLogger(__name__)
 
 ROOT = os.environ.get("LORA_ROOT", str(Path(__file__).parent / "datasets_by_day"))
 
@@ -58,29 +51,16 @@ with DAG(
 ):
 
     @task
-    def datasets(ds: str, params: dict[str, Any], ti: Any) -> list[dict[str, Any]]:
+    def datasets(ds: str, params: dict[str, Any]) -> list[dict[str, Any]]:
         day = f"{params['root'].rstrip('/')}/{ds}"
         found = list_datasets(day, inside=ROOT, missing_ok=True, type="flux.2-dev-lora")
         if not found:
             raise AirflowSkipException(f"{ds} brought nothing: there are no datasets in {day}.")
-        found = [{**dataset, "name": f"{dataset['name']} {ds}"} for dataset in found]
-        trained = Counter(model.name for model in ScenarioHook().client.list_models(status="trained", page_size=500))
-        rounds = [trained[dataset["name"]] for dataset in found]
-        missing = [dataset for dataset, done in zip(found, rounds, strict=True) if done < max(rounds)]
-        chosen = [dataset["name"] for dataset in missing or found]
-        log.info("%s brought %d datasets, trained %s times so far. Now: %s", ds, len(found), rounds, chosen)
-        ti.xcom_push(key="chosen", value=chosen)
-        return found
-
-    def skip_unless_chosen(context: Any) -> None:
-        """Skipped, not left out of the mapping: Airflow does not bring back a mapped task that it has removed."""
-        name = context["task"].name
-        if name not in context["ti"].xcom_pull(task_ids="datasets", key="chosen"):
-            raise AirflowSkipException(f"{name} is trained already.")
+        return [{**dataset, "name": f"{dataset['name']} {ds}"} for dataset in found]
 
     ScenarioTrainLoraOperator.partial(
         task_id="train",
-        pre_execute=skip_unless_chosen,
+        once_per_dataset=True,
         retries=2,  # a retry finds what the attempt before it has started; only a failed training is started again
         parameters={"nb_epochs": 4, "sample_prompts": ["a lighthouse in a storm"]},
         pool=os.environ.get("LORA_POOL", "default_pool"),  # see train_lora_batch: a pool with --include-deferred

@@ -7,8 +7,8 @@ datasets ─ estimate ─ is_it_dear ┬ approve ┐
 ```
 
 1. **datasets** lists the folder. Each folder in it is a dataset: pictures, a `.txt` of the same stem beside each as its
-   caption and, where a dataset wants something of its own, a `training.yaml` (`concept_prompt: …`, `nb_epochs: 12`).
-   Local paths work, and buckets: `s3://conn_id@bucket/characters`.
+   caption and, where a dataset wants something of its own, a `training.yaml` (`concept_prompt: …`, `nb_epochs: 12`),
+   which counts before the parameters in here. Local paths work, and buckets: `s3://conn_id@bucket/characters`.
 2. **estimate** asks Scenario what all of it would cost, for free, and reads every dataset for that: one that cannot be
    trained stops the batch here, before anything is created. A table is in its log.
 3. **approve** asks a person, but only when the sum is above `ask_above`: *Required Actions* in the menu, or the tab of
@@ -49,7 +49,10 @@ log = logging.getLogger(__name__)
 
 # Who triggers the DAG may choose this folder or one in it, and nothing else of the worker's disk or the network.
 DATASETS = os.environ.get("LORA_DATASETS", str(Path(__file__).parent / "datasets"))
-PARAMETERS = {"nb_epochs": 4, "sample_prompts": ["a lighthouse in a storm"]}  # for those that name none of their own
+PARAMETERS = {
+    "nb_epochs": 4,
+    "sample_prompts": ["a lighthouse in a storm"],
+}  # a dataset's training.yaml counts before them
 
 with DAG(
     dag_id="train_lora_batch",

@@ -93,7 +93,7 @@ _OTHER_WORDS = {
 _ARGUMENTS = (
     *("name", "type", "images", "pairs", "preset", "shortDescription", "classSlug", "collectionIds", "concepts"),
     *("modelId", "threads", "maxCreativeUnits", "waitForCompletion", "pokeInterval", "timeout", "deferrable"),
-    *("cancelOnKill", "onClear", "scenarioConnId", "retries"),
+    *("cancelOnKill", "onClear", "oncePerDataset", "scenarioConnId", "retries"),
 )
 
 _MOST_UNKNOWN = 50

@@ -74,7 +74,8 @@ def read_dataset(source: Any) -> Dataset:
         list of files (either of those), of asset ids as ``{"asset_id": …}``, or of
         ``{"path": …, "name": …, "caption": …}``. A ``.txt`` of the same stem beside a file is its caption.
     :raises InvalidInputError: names the dataset, the file, the line and what would be right.
-    :raises StorageError: an InvalidInputError that may be gone next time: the storage cannot be reached.
+    :raises StorageError: an InvalidInputError that may be gone next time: the storage cannot be reached. Not where its
+        package is missing or its scheme is unknown: that one is ``permanent``.
     """
     if isinstance(source, str | PathLike) or hasattr(source, "protocol"):
         return read_folder(Location.of(source))
@@ -92,7 +93,7 @@ def read_folder(folder: Location) -> Dataset:
     try:
         _, files = folder.listed()
     except StorageError as problem:
-        raise StorageError(shortened(str(problem))) from None
+        raise type(problem)(shortened(str(problem))) from None
     except InvalidInputError as problem:
         wrong = shortened(str(problem))
         raise InvalidInputError(f"images is {wrong} Give a folder or a list of files.") from None
@@ -113,6 +114,11 @@ def read_settings(files: Iterable[Location]) -> Settings:
     if len(found) > 1:
         raise InvalidInputError(f"there are {' and '.join(file.name for file in found)}; keep one.")
     return parse_settings(found[0].name, found[0].read_text(MAX_BYTES)) if found else Settings()
+
+
+def is_media(file: Location) -> bool:
+    """Whether a file is an image or a recording, by its name."""
+    return file.suffix in IMAGES | RECORDINGS
 
 
 def _read(folder: Location, files: list[Location]) -> Dataset:
@@ -149,7 +155,7 @@ def _read(folder: Location, files: list[Location]) -> Dataset:
 
 
 def _images(files: list[Location]) -> list[Location]:
-    images = [file for file in files if file.suffix in IMAGES | RECORDINGS]
+    images = [file for file in files if is_media(file)]
     if not images:
         raise InvalidInputError(
             "it is a folder without images; looked for "

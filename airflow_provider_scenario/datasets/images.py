@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,7 @@ from airflow_provider_scenario.client.images import MAX_FILE
 from airflow_provider_scenario.client.messages import quoted, shortened, shown
 from airflow_provider_scenario.datasets.media import check_media
 from airflow_provider_scenario.datasets.values import check_text
-from airflow_provider_scenario.storage import Location, StorageError
+from airflow_provider_scenario.storage import PART, Location, StorageError
 
 _FIELDS = ("path", "asset_id", "name", "caption")
 
@@ -60,6 +61,21 @@ class DatasetImage:
             return self
         path = self.path.measured()
         return replace(self, path=path, content_type=check_media(path.name, path.size or 0, path.read))
+
+    def content_hash(self) -> str:
+        """
+        Tell its content from any other: SHA-256 of the whole file, read in blocks; the id of an asset.
+
+        :raises InvalidInputError: it is missing.
+        :raises StorageError: it cannot be read.
+        """
+        if self.path is None:
+            return f"asset {self.asset_id}"
+        digest = hashlib.sha256()
+        path = self.path.measured()
+        for start in range(0, path.size or 0, PART):
+            digest.update(path.read(start, start + PART))
+        return digest.hexdigest()
 
     def read(self) -> bytes:
         """

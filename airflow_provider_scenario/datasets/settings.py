@@ -7,11 +7,18 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from airflow_provider_scenario.client.errors import InvalidInputError
-from airflow_provider_scenario.client.messages import shortened, shown
+from airflow_provider_scenario.client.messages import quoted, shortened, shown
 from airflow_provider_scenario.client.model_fields import check_name, check_short_description
 from airflow_provider_scenario.client.model_types import check_type
-from airflow_provider_scenario.client.trainers import PARAMETERS, check_parameters
-from airflow_provider_scenario.client.values import camel_case, did_you_mean, similar_name
+from airflow_provider_scenario.client.trainers import EXTRA, PARAMETERS, check_parameters, is_secret
+from airflow_provider_scenario.client.values import (
+    boolean_in,
+    camel_case,
+    camel_keys,
+    did_you_mean,
+    number_in,
+    similar_name,
+)
 from airflow_provider_scenario.datasets.values import check_values
 
 FILE_NAMES = ("training.yaml", "training.yml", "training.json")
@@ -58,6 +65,55 @@ def parse_settings(file_name: str, text: str) -> Settings:
     else:
         return settings
     raise InvalidInputError(f"{file_name}: {shortened(wrong)}")
+
+
+def merged_parameters(
+    own: Mapping[str, Any], parameters: Mapping[str, Any] | None
+) -> tuple[dict[str, Any], dict[str, tuple[Any, Any]]]:
+    """
+    Merge the training parameters of a dataset into those of the DAG; the dataset's count.
+
+    A name counts as the same wherever it stands: among the parameters, or in ``extra_parameters``.
+
+    :param own: of the dataset's ``training.yaml``, as :class:`Settings` has them.
+    :param parameters: of the DAG, in either spelling.
+    :return: the parameters, in the API's spelling; and what was overruled, in the DAG's spelling: name → the dataset's
+        value and the DAG's.
+    """
+    given = camel_keys(parameters, "parameters")
+    spelled = {camel_case(name): name for name in parameters or {}}
+    own_extra, given_extra = own.get(EXTRA) or {}, given.pop(EXTRA, None) or {}
+    counts = {**own, **own_extra}
+    overruled = {
+        spelled.get(name, name): (counts[name], value)
+        for name, value in {**given, **given_extra}.items()
+        if name in counts and value is not None and _typed(value) != _typed(counts[name])
+    }
+    merged = {name: value for name, value in given.items() if name not in counts} | dict(own)
+    extra = {name: value for name, value in given_extra.items() if name not in counts} | own_extra
+    return merged | ({EXTRA: extra} if extra else {}), overruled
+
+
+def told_overruled(name: str, overruled: Mapping[str, tuple[Any, Any]]) -> str:
+    """
+    Say which parameters of the DAG do not count, without the value of any secret.
+
+    :param name: of the model.
+    :param overruled: as :func:`merged_parameters` returns it, not empty.
+    """
+    secret = [key for key in overruled if is_secret(key)]
+    pairs = {key: values for key, values in overruled.items() if key not in secret}
+    sets = [f"{key}={shown(ours)}" for key, (ours, _) in pairs.items()] + [f"another {key}" for key in secret]
+    says = [shown(given) for _, given in pairs.values()] + ["another" for _ in secret]
+    what = "the dataset's counts" if len(sets) == 1 else "the dataset's count"
+    return (
+        f"training.yaml of {quoted(name)} sets {', '.join(sets)}; the DAG's parameters say {', '.join(says)}: {what}."
+    )
+
+
+def _typed(value: Any) -> Any:
+    """The value, where a template has made text of it too."""
+    return boolean_in(number_in(value))
 
 
 def check_preset(preset: str | None) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from airflow_provider_scenario.client.errors import InvalidInputError
+from airflow_provider_scenario.client.messages import quoted
 from airflow_provider_scenario.client.values import MAX_REQUEST
 
 MARKERS = ("{{", "{%", "{#")
@@ -70,6 +71,13 @@ def check_values(what: str, value: Any, depth: int = 0) -> None:
     elif isinstance(value, list | tuple | set):
         for item in value:
             check_values(what, item, depth + 1)
+
+
+def some_of(names: Iterable[str], most: int = 3) -> str:
+    """The first names of many: ``'a.png', 'b.png' and 7 more``."""
+    listed = [quoted(name) for name in names]
+    more = f" and {len(listed) - most} more" if len(listed) > most else ""
+    return ", ".join(listed[:most]) + more
 
 
 def _end_of(text: str, length: int = 200) -> str:

@@ -15,7 +15,6 @@ from airflow_provider_scenario.client.messages import shortened, shown
 from airflow_provider_scenario.client.model_fields import check_concepts
 from airflow_provider_scenario.client.trainers import (
     TRAINERS,
-    camel_keys,
     check_dataset_size,
     check_parameters,
     check_type,
@@ -23,6 +22,7 @@ from airflow_provider_scenario.client.trainers import (
 )
 from airflow_provider_scenario.client.values import TEMPLATE_HINT, check_text, number_in
 from airflow_provider_scenario.datasets import check_pairs, read_dataset
+from airflow_provider_scenario.datasets.settings import merged_parameters
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
 from airflow_provider_scenario.operators.base import ScenarioOperator, refuse_secrets_in_dag_file
 
@@ -76,7 +76,8 @@ class ScenarioEstimateTrainingCostOperator(ScenarioOperator):
 
     :param trainings: a list of ``{"type": …, "images": …, "parameters": {…}, "name": …}``: what ``list_datasets`` gives
         to ``ScenarioTrainLoraOperator``, so other keys are ignored. ``images`` is a number or a dataset, which is read
-        and checked; its ``training.yaml`` counts. ``{"model_id": …, "parameters": {…}}`` asks for a model that exists,
+        and checked; what its ``training.yaml`` sets counts before ``parameters``.
+        ``{"model_id": …, "parameters": {…}}`` asks for a model that exists,
         ``{"type": "flux.1-composition", "concepts": […]}`` for a composition (templated).
     :param type: of those trainings that name none (templated).
     :param parameters: of those trainings that name none, in either spelling (templated).
@@ -183,7 +184,7 @@ class ScenarioEstimateTrainingCostOperator(ScenarioOperator):
         trainer = TRAINERS.get(model_type or "")
         if trainer and trainer.dataset == "concepts":
             images = None
-        parameters = {**camel_keys(own, "training"), **camel_keys(item.get("parameters"), "parameters")}
+        parameters, _ = merged_parameters(own, item.get("parameters"))
         checked, doubts = check_parameters(parameters, model_type)
         doubts += check_type(model_type) if model_type else []
         doubts += check_dataset_size(images or 0, model_type=model_type, pairs=None if pairs is None else len(pairs))

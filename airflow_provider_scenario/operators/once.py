@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.client.scenario import ScenarioClient
     from airflow_provider_scenario.client.schemas import Model
     from airflow_provider_scenario.operators.memory import Memory, OnClear
+    from airflow_provider_scenario.provenance import DatasetMarker
     from airflow_provider_scenario.watch.start import Started
 
 CREATABLE = ("name", "type", "short_description", "class_slug", "collection_ids", "concepts", "base_model_id")
@@ -56,15 +57,19 @@ def find_earlier(client: ScenarioClient, memory: Memory) -> Model | None:
     return found
 
 
-def create_marked(client: ScenarioClient, memory: Memory, fields: dict[str, Any]) -> Model:
+def create_marked(
+    client: ScenarioClient, memory: Memory, fields: dict[str, Any], *, dataset: DatasetMarker | None = None
+) -> Model:
     """
     Create a model whose short description carries the marker; :func:`describe` puts the author's in its place.
 
     :param fields: arguments of :meth:`ScenarioClient.create_model`.
+    :param dataset: a second marker, beside that of the task.
     """
     memory.record(model_id=None)
     text = fields.get("short_description") or made_by(memory.attempt)
-    marked = f"{text[: MAX_SHORT_DESCRIPTION - len(str(memory.marker)) - 1]} {memory.marker}"
+    markers = f"{dataset} {memory.marker}" if dataset else str(memory.marker)
+    marked = f"{text[: MAX_SHORT_DESCRIPTION - len(markers) - 1]} {markers}"
     model = client.create_model(**{**fields, "short_description": marked})
     memory.record(model_id=model.id)
     return model

@@ -256,6 +256,29 @@ class TrainingOperator(ScenarioOperator):
         outcome = FINAL_STATUSES[model.status or ""]
         return self.conclude(context, ending(self.hook.client, outcome, model, model.id, model.job_id), is_ours=True)
 
+    def take(self, context: Context, model: Model) -> dict[str, Any]:
+        """
+        The result of a model that another task has trained or is training: nothing is started, paid or cancelled.
+
+        :param model: as a list shows it, or as just read.
+        """
+        from airflow_provider_scenario.watch.polling import ending
+        from airflow_provider_scenario.watch.start import Started
+
+        self.show_model(context, model.id)
+        if model.status == "trained":
+            client = self.hook.client
+            trained = ending(client, "trained", client.get_model(model.id), model.id, model.job_id)
+            return self.conclude(context, replace(trained, creative_units_cost=0.0), is_ours=False)
+        training = StoppableTraining(
+            model_id=model.id, job_id=model.job_id, is_ours=False, cancel_on_kill=self.cancel_on_kill
+        )
+        started = Started(model_id=model.id, job_id=model.job_id, adopted=True)
+        self._announce(context, started, training)
+        if not self.wait_for_completion:
+            return started.result()
+        return self._wait(context, started, training, self._deadline(context))
+
     def conclude(
         self,
         context: Context,

@@ -13,7 +13,6 @@ from airflow_provider_scenario.client.errors import ScenarioError
 from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.model_fields import check_field
 from airflow_provider_scenario.client.trainers import check_parameters, check_ready, without_secrets
-from airflow_provider_scenario.client.values import camel_keys
 from airflow_provider_scenario.datasets import (
     attach,
     check_kind,
@@ -23,11 +22,13 @@ from airflow_provider_scenario.datasets import (
     read_dataset,
     resolve_pairs,
 )
+from airflow_provider_scenario.datasets.settings import merged_parameters, told_overruled
 from airflow_provider_scenario.datasets.upload import check_threads
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
 from airflow_provider_scenario.operators.base import ScenarioOperator, refuse_secrets_in_dag_file
 from airflow_provider_scenario.operators.memory import marker_stays
 from airflow_provider_scenario.operators.once import create_marked, describe, find_earlier
+from airflow_provider_scenario.operators.once_per_dataset import find_or_create
 from airflow_provider_scenario.operators.train_and_wait import TrainingOperator
 from airflow_provider_scenario.watch.cancelling import cancel_training
 
@@ -150,8 +151,8 @@ class ScenarioTrainLoraOperator(TrainingOperator):
     :param type: what is trained, such as ``flux.2-dev-lora`` (templated).
     :param images: the dataset: a folder (local, or an ``ObjectStoragePath`` such as ``s3://bucket/dir``) or a list of
         images, as :class:`~.model.ScenarioAddTrainingImagesOperator` takes it (templated).
-    :param parameters: as for :class:`ScenarioTrainModelOperator` (templated); they win over the dataset's own
-        ``training.yaml``.
+    :param parameters: as for :class:`ScenarioTrainModelOperator` (templated). What the dataset's own
+        ``training.yaml`` sets counts instead, and the log says so.
     :param pairs: for edit types; win over those of the dataset (templated).
     :param preset: what the service's own captions look at: ``default``, ``style`` or ``subject`` (templated).
     :param short_description: at most 256 characters (templated). Default: which DAG and run made it.
@@ -172,6 +173,12 @@ class ScenarioTrainLoraOperator(TrainingOperator):
     :param on_retry: a retry goes on from the earlier attempt. What it does where the training has failed, or was
         cancelled because time was up, so that there is nothing to go on from: ``resume`` fails the task at once and
         pays nothing; ``retrain`` trains, and pays, again. Default: ``resume``.
+    :param once_per_dataset: train each dataset once in the project of the connection, whichever task, run or DAG asks
+        for it, also after a clear: where a model of the same images, captions, pairs, ``training.yaml`` and ``type`` is
+        trained or being trained, its result is returned and nothing is paid. Only what the dataset holds counts: not
+        the model's name, and not the DAG's ``parameters``. Reads each file once more, and keeps a mark
+        (``[dataset …]``) in the model's description. To train one again, leave this out or delete that model in
+        Scenario. Default: False.
     :param scenario_conn_id: connection of type ``scenario``. Default: ``scenario_default``.
     :return: as :class:`ScenarioTrainModelOperator`.
     """
@@ -213,6 +220,7 @@ class ScenarioTrainLoraOperator(TrainingOperator):
         cancel_on_kill: bool = True,
         on_clear: OnClear = "retrain",
         on_retry: OnRetry = "resume",
+        once_per_dataset: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -236,6 +244,7 @@ class ScenarioTrainLoraOperator(TrainingOperator):
         self.class_slug = class_slug
         self.collection_ids = collection_ids
         self.threads = threads
+        self.once_per_dataset = once_per_dataset
         check_threads(threads)
         refuse_secrets_in_dag_file(parameters)
         self._check_plain(only_known=True)
@@ -255,6 +264,12 @@ class ScenarioTrainLoraOperator(TrainingOperator):
             memory = self.remember(context, inputs)
             model = find_earlier(client, memory)
             self.cancel_left_behind(memory)
+            if self.once_per_dataset:
+                model, is_taken = find_or_create(
+                    client, memory, fields, dataset, model, cancel_on_kill=self.cancel_on_kill, log=self.log
+                )
+                if is_taken:
+                    return self.take(context, model)
             model = model or create_marked(client, memory, fields)
             self.show_model(context, model.id, is_ours=memory.has_made(model))
             if model.status == "trained" or self.has_ended_badly_before(memory, model):
@@ -267,6 +282,8 @@ class ScenarioTrainLoraOperator(TrainingOperator):
     def conclude(self, context: Context, ending: Ending, **options: Any) -> dict[str, Any]:
         """Put the author's description in the place of the marker, where nobody looks for it any more."""
         result = super().conclude(context, ending, **options)
+        if self.once_per_dataset:  # the markers stay; the author's description stands before them
+            return result
         try:
             client, text = self.hook.client, self.short_description
             describe(client, context, result["model_id"], text, on_clear=self.on_clear)
@@ -276,7 +293,8 @@ class ScenarioTrainLoraOperator(TrainingOperator):
 
     def _ends_in_triggerer(self, context: Context) -> bool:
         """A worker is needed to put the author's description in the place of the marker."""
-        replaces_marker = bool(self.short_description) and not marker_stays(context, self.on_clear)
+        stays = self.once_per_dataset or marker_stays(context, self.on_clear)
+        replaces_marker = bool(self.short_description) and not stays
         return not replaces_marker and super()._ends_in_triggerer(context)
 
     @staticmethod
@@ -294,7 +312,9 @@ class ScenarioTrainLoraOperator(TrainingOperator):
             dataset = replace(dataset, pairs=[dict(pair) for pair in self.pairs])
         if dataset.pairs is not None:
             resolve_pairs(dataset.pairs, {image.name: image.asset_id or image.name for image in dataset.images})
-        parameters = {**camel_keys(dataset.parameters, "training"), **camel_keys(self.parameters, "parameters")}
+        parameters, overruled = merged_parameters(dataset.parameters, self.parameters)
+        if overruled:
+            self.log.info("%s", told_overruled(self.name, overruled))
         check_parameters(parameters, self.type)
         check_ready(
             model_id=repr(self.name), model_type=self.type, images=len(dataset.images), pairs=len(dataset.pairs or [])

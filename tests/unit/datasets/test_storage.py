@@ -94,8 +94,38 @@ def test_a_storage_that_cannot_be_reached_is_told_in_one_line_and_may_be_tried_a
 
 
 def test_a_storage_nobody_knows_is_told():
-    with pytest.raises(InvalidInputError, match="'nope://bucket/hero' cannot be read"):
+    with pytest.raises(
+        InvalidInputError, match=r"'nope://bucket/hero' cannot be read: .*Give a local path, or s3://"
+    ) as told:
         read_dataset("nope://bucket/hero")
+    assert told.value.permanent
+
+
+@pytest.mark.parametrize(
+    ("url", "package"),
+    [
+        ("s3://bucket/hero", "apache-airflow-providers-amazon[s3fs]"),
+        ("s3a://minio@bucket/hero", "apache-airflow-providers-amazon[s3fs]"),
+        ("gs://bucket/hero", "apache-airflow-providers-google"),
+        ("abfs://box/hero", "apache-airflow-providers-microsoft-azure"),
+    ],
+)
+def test_a_missing_package_is_named_and_no_retry_is_of_use(monkeypatch, url, package):
+    def without_package(protocol, conn_id):
+        raise ImportError(f"Airflow FS {protocol} protocol requires a library, but it is not installed")
+
+    monkeypatch.setattr("airflow_provider_scenario.storage.file_system", without_package)
+    protocol = url.partition("://")[0]
+    with pytest.raises(StorageError) as told:
+        read_dataset(url)
+    cure = f"a package is missing. For {protocol}:// install: pip install '{package}'."
+    assert (str(told.value), told.value.permanent) == (f"{url!r} cannot be read: {cure}", True)
+
+
+def test_a_connection_to_a_storage_whose_provider_is_not_installed_is_told_the_same():
+    with pytest.raises(StorageError, match="pip install 'apache-airflow-providers-google'") as told:
+        read_dataset("gs://mine@bucket/hero")
+    assert told.value.permanent
 
 
 def test_a_location_touches_nothing_until_it_is_read():

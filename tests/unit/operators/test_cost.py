@@ -62,11 +62,12 @@ class TestPrice:
         found = estimate(context, {**HERO, "images": str(folder)}, {**HERO, "images": files}, {**HERO, "images": "7"})
         assert [row["images"] for row in found["trainings"]] == [10, 3, 7]
 
-    def test_the_training_yaml_of_a_dataset_counts_and_the_author_wins(self, emulator, context, datasets, tmp_path):
+    def test_the_training_yaml_of_a_dataset_counts_before_the_parameters(self, emulator, context, datasets, tmp_path):
         (tmp_path / "a.jpg").write_bytes(next((datasets / "ink-style").glob("*.jpg")).read_bytes())
         (tmp_path / "training.yaml").write_text("name: ink\ntype: zimage-lora\nnb_epochs: 5\nnb_repeats: 10\n")
-        found = estimate(context, {"images": str(tmp_path)}, {"images": str(tmp_path), "parameters": {"nbEpochs": 10}})
-        assert [row["creative_units"] for row in found["trainings"]] == [15, 30]
+        parameters = {"nbEpochs": 10, "nb_repeats": 20}
+        found = estimate(context, {"images": str(tmp_path)}, {"images": str(tmp_path), "parameters": parameters})
+        assert [row["creative_units"] for row in found["trainings"]] == [15, 15]
         assert {(row["name"], row["type"]) for row in found["trainings"]} == {("ink", "zimage-lora")}
 
     def test_what_list_datasets_gives_is_understood(self, emulator, context, datasets):

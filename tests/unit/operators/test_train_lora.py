@@ -39,6 +39,12 @@ def retry(context):
     return context
 
 
+def logged(capsys) -> list[str]:
+    """The lines of the task's log, without time and place."""
+    lines = (line.partition("] ")[2].partition(" [airflow.task")[0] for line in capsys.readouterr().out.splitlines())
+    return [line.strip() for line in lines]
+
+
 ONE = {"models": 1, "images": 3, "trainings": 1, "canceled": 0}
 
 
@@ -59,11 +65,11 @@ class TestFromDatasetToTrainedModel:
         assert deferral.value.method_name == "execute_complete"
         assert context["ti"].xcoms["model_id"] == emulator.ledger()["models"][0]["model_id"]
 
-    def test_the_datasets_own_settings_count_and_the_dags_win(self, emulator, context, folder):
-        (folder / "training.yaml").write_text("nb_epochs: 3\nconcept_prompt: inkwash\nsample_prompts: [a boat]\n")
-        result = lora(folder, parameters={"nb_epochs": 2}).execute(context)
+    def test_the_datasets_own_settings_count_before_the_dags(self, emulator, context, folder):
+        (folder / "training.yaml").write_text("nb_epochs: 3\nsample_prompts: [a boat]\n")
+        result = lora(folder, parameters={"nb_epochs": 2, "concept_prompt": "inkwash"}).execute(context)
         parameters = emulator.model(result["model_id"])["parameters"]
-        assert (parameters["nbEpochs"], parameters["conceptPrompt"]) == (2, "inkwash")
+        assert (parameters["nbEpochs"], parameters["conceptPrompt"]) == (3, "inkwash")
 
     @pytest.mark.parametrize(
         ("said", "shown"), [({}, "{{ task.name }}"), ({"map_index_template": "{{ task.type }}"}, "{{ task.type }}")]
@@ -166,6 +172,8 @@ class TestBadInput:
         [
             ({"type": "flux.2-dev-edit-lora"}, "needs at least 2"),
             ({"images": "/nowhere"}, "/nowhere"),
+            ({"images": "gs://bucket/hero"}, "pip install 'apache-airflow-providers-google'"),
+            ({"images": "nope://bucket/hero"}, "'nope://bucket/hero' cannot be read"),
             ({"parameters": {"learning_rate": "fast"}}, "learning_rate must be a number"),
             ({"parameters": {"max_creative_units": 1}}, "stands beside the parameters"),
             ({"parameters": {"\ud800": 1}}, "parameters: a key is not valid Unicode"),
@@ -183,3 +191,45 @@ class TestBadInput:
         with pytest.raises(AirflowFailException, match=said):
             operator.execute(context)
         assert emulator.counts()["models"] == 0
+
+
+class TestSettingsOfTheDataset:
+    """What ``training.yaml`` sets counts before the DAG's parameters, and the log says what was overruled."""
+
+    def lines(self, folder, capsys, yaml, parameters):
+        (folder / "training.yaml").write_text(yaml)
+        lora(folder, parameters=parameters)._checked_input()
+        return [line for line in logged(capsys) if "the DAG's parameters say" in line]
+
+    def test_what_is_overruled_is_one_line_in_the_dags_spelling(self, folder, capsys):
+        parameters = {"nb_epochs": 10, "rank": 16, "learningRate": 1e-4}
+        assert self.lines(folder, capsys, "nbEpochs: 4\nrank: 32\nsample_prompts: [a boat]\n", parameters) == [
+            "training.yaml of 'ink' sets nb_epochs=4, rank=32; the DAG's parameters say 10, 16: the dataset's count."
+        ]
+
+    @pytest.mark.parametrize("parameters", [None, {}, {"nb_epochs": 4}, {"nb_epochs": "4"}, {"nb_epochs": None}])
+    def test_where_both_say_the_same_nothing_is_said(self, folder, capsys, parameters):
+        assert self.lines(folder, capsys, "nb_epochs: 4\nsample_prompts: [a boat]\n", parameters) == []
+
+    def test_no_secret_is_shown(self, folder, capsys):
+        (line,) = self.lines(folder, capsys, "wandb_key: mine-0123\n", {"wandb_key": "{{ conn.wandb.password }}"})
+        assert (
+            line
+            == "training.yaml of 'ink' sets another wandb_key; the DAG's parameters say another: the dataset's counts."
+        )
+
+    @pytest.mark.parametrize(
+        ("yaml", "parameters"),
+        [
+            ("extra_parameters: {rank: 8}", {"rank": 16, "nb_repeats": 5}),
+            ("rank: 8", {"extra_parameters": {"rank": 16, "nbRepeats": 5}}),
+            ("extra_parameters: {rank: 8}", {"extra_parameters": {"rank": 16, "nbRepeats": 5}}),
+        ],
+    )
+    def test_extra_parameters_are_merged_by_name_and_the_datasets_count(
+        self, emulator, context, folder, yaml, parameters
+    ):
+        (folder / "training.yaml").write_text(yaml)
+        result = lora(folder, parameters=parameters).execute(context)
+        trained = emulator.model(result["model_id"])["parameters"]
+        assert (trained["rank"], trained["nbRepeats"]) == (8, 5)
