@@ -16,7 +16,7 @@ from airflow_provider_scenario.arguments import (
     DEFAULT_POKE_INTERVAL,
     DEFAULT_TIMEOUT,
     GRACE,
-    known,
+    in_seconds,
     one_of,
     price_limit,
     seconds,
@@ -83,14 +83,22 @@ class TrainingOperator(ScenarioOperator):
         super().__init__(**kwargs)
         self.max_creative_units = max_creative_units
         self.wait_for_completion = wait_for_completion
-        self.poke_interval = seconds("poke_interval", poke_interval)
-        self.timeout = seconds("timeout", timeout)
+        self.poke_interval = in_seconds(poke_interval)
+        self.timeout = in_seconds(timeout)
         self.deferrable = deferrable
         self.cancel_on_kill = cancel_on_kill
         self.on_clear = on_clear
-        one_of("on_clear", on_clear, ("retrain", "reattach"))
-        if known(max_creative_units):
-            price_limit(max_creative_units)
+
+    def _check(self, *, only_known: bool = False) -> list[str]:
+        final = self._final(only_known)
+        for name in ("poke_interval", "timeout"):
+            if final(name):
+                seconds(name, getattr(self, name))
+        if final("on_clear"):
+            one_of("on_clear", self.on_clear, ("retrain", "reattach"))
+        if final("max_creative_units"):
+            price_limit(self.max_creative_units)
+        return super()._check(only_known=only_known)
 
     def pre_execute(self, context: Context) -> None:
         """Let :meth:`on_kill` know what to ask Airflow about."""
@@ -234,7 +242,7 @@ class TrainingOperator(ScenarioOperator):
         return KillGuard(lambda **options: self.hook.connect(**options), self.log)
 
     def _deadline(self, context: Context) -> float:
-        deadline = time.time() + self.timeout
+        deadline: float = time.time() + self.timeout
         started = context["ti"].start_date
         if self.deferrable and self.execution_timeout and started:
             deadline = min(deadline, (started + self.execution_timeout).timestamp())
