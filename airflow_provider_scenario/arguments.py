@@ -11,7 +11,12 @@ from functools import cache
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_scenario.airflow_compat.mapping import CheckedPartial, RendersOnlyDagFile, is_made_by_mapping
+from airflow_provider_scenario.airflow_compat.mapping import (
+    CheckedPartial,
+    RendersOnlyDagFile,
+    is_made_by_mapping,
+    takes_our_arguments,
+)
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.messages import shown
 from airflow_provider_scenario.client.values import is_number, number_in
@@ -35,10 +40,6 @@ GRACE = timedelta(minutes=10)
 _PACKAGE = __name__.partition(".")[0]
 
 
-class ArgumentWarning(UserWarning):
-    """An argument that may be wrong; only Scenario knows."""
-
-
 class _Unknown:
     """Stands for an argument that only the mapped task on a worker is given."""
 
@@ -54,10 +55,8 @@ class CheckedOperator(RendersOnlyDagFile):
     Base of all operators and sensors: one check, when the DAG is parsed, mapped or not, and before anything is sent.
 
     ``__init__`` only stores each argument under its own name and ends with :meth:`_check_when_parsed`; ``execute``
-    begins with :meth:`_check_before_sending`. The check itself is :meth:`_check`, which looks at arguments only.
+    begins with :meth:`_check`, which looks at arguments only.
     """
-
-    _problem: InvalidInputError | None = None
 
     @classmethod
     def partial(cls, **kwargs: Any) -> CheckedPartial:
@@ -79,7 +78,7 @@ class CheckedOperator(RendersOnlyDagFile):
             with _named(row["dag"], row["task_id"]) as where:
                 found |= dict.fromkeys(cls._check_given(row))
         for text in found:
-            _warn(f"{where}: {text}")
+            warnings.warn(f"{where}: {text}", stacklevel=2)
 
     @classmethod
     def _check_given(cls, given: Mapping[str, Any]) -> list[str]:
@@ -88,7 +87,7 @@ class CheckedOperator(RendersOnlyDagFile):
 
         A subclass of somebody else may make other arguments of what it is given: a worker checks those.
         """
-        if not str(cls.__init__.__module__).startswith(f"{_PACKAGE}."):
+        if not takes_our_arguments(cls):
             return []
         probe = object.__new__(cls)
         vars(probe).update((name, given.get(name, UNKNOWN)) for name in _arguments(cls))
@@ -119,30 +118,15 @@ class CheckedOperator(RendersOnlyDagFile):
         """
         Check what is known already; the error names DAG and task.
 
-        Airflow would retry a mapped task that fails here on a worker, and not know its name yet: ``execute`` raises it.
+        A mapped task that fails here on a worker is retried, and has no name yet: ``execute`` checks its arguments.
         """
         if is_made_by_mapping(self):
-            try:
-                self._check(only_known=True)
-            except InvalidInputError as problem:
-                self._problem = problem
             return
         dag = self.dag if self.has_dag() else None  # type: ignore[no-untyped-call]
         with _named(dag, self.task_id) as where:
             found = self._check(only_known=True)
         for text in dict.fromkeys(found):
-            _warn(f"{where}: {text}")
-
-    def _check_before_sending(self) -> list[str]:
-        """
-        Check all arguments, which are rendered now.
-
-        :return: warnings.
-        :raises InvalidInputError: one of them is wrong; says what would be right.
-        """
-        if self._problem is not None:
-            raise self._problem
-        return self._check()
+            warnings.warn(f"{where}: {text}", stacklevel=2)
 
 
 @contextmanager
@@ -153,11 +137,6 @@ def _named(dag: Any, task_id: str) -> Iterator[str]:
         yield where
     except InvalidInputError as problem:
         raise type(problem)(f"{where}: {problem}") from None
-
-
-def _warn(text: str) -> None:
-    """Show it beside the import errors of the DAG file."""
-    warnings.warn(text, ArgumentWarning, stacklevel=2)
 
 
 @cache

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.sdk.definitions.mappedoperator import MappedOperator
 
+_PACKAGE = __name__.partition(".")[0]
 _MADE_BY_MAPPING = "_airflow_from_mapped"
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class _FailsWithoutRetry(BaseOperatorMeta):
         try:
             return super().__call__(*args, **kwargs)
         except (TypeError, ValueError, AirflowException) as error:
-            if _MADE_BY_MAPPING not in kwargs:
+            if _MADE_BY_MAPPING not in kwargs or not takes_our_arguments(self):  # type: ignore[arg-type]
                 raise
             raise AirflowFailException(f"The arguments of this mapped task are wrong: {error}") from error
 
@@ -87,6 +88,11 @@ def _is_of_dag_file(mapped: Any, field: str, value: Any) -> bool:
         isinstance(source, Mapping) and field in source and (source[field] is value or source[field] == value)
         for source in sources
     )
+
+
+def takes_our_arguments(operator: type[BaseOperator]) -> bool:
+    """Whether an operator has an ``__init__`` of this package, and not one of somebody else's subclass."""
+    return str(operator.__init__.__module__).startswith(f"{_PACKAGE}.")
 
 
 def is_made_by_mapping(task: BaseOperator) -> bool:

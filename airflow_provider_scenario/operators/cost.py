@@ -138,7 +138,7 @@ class ScenarioEstimateTrainingCostOperator(ScenarioOperator):
 
     def _read(self) -> list[_Training]:
         """All of them, before anything is asked; whatever is wrong is told in one go."""
-        self._check_before_sending()
+        self._check()
         if isinstance(self.trainings, str | Mapping) or not isinstance(self.trainings, Iterable):
             raise InvalidInputError(
                 f"trainings is {shown(self.trainings)}; give a list of dictionaries.{TEMPLATE_HINT}"

@@ -93,7 +93,7 @@ class ScenarioCreateModelOperator(ScenarioOperator):
     def execute(self, context: Context) -> str:
         """Check, create, make the id known."""
         with permanent_errors_do_not_retry():
-            for warning in self._check_before_sending():
+            for warning in self._check():
                 self.log.warning("%s", warning)
             client = self.hook.client
             fields = {field: getattr(self, field) or None for field in CREATABLE}
@@ -194,7 +194,7 @@ class ScenarioUpdateModelOperator(ScenarioOperator):
     def execute(self, context: Context) -> str:
         """Check, then one request each for the model, its page and its tags; all of them can be repeated."""
         with permanent_errors_do_not_retry():
-            for warning in self._check_before_sending():
+            for warning in self._check():
                 self.log.warning("%s", warning)
             self.show_model(context, self.model_id)
             client = self.hook.client
@@ -343,7 +343,7 @@ class ScenarioAddTrainingImagesOperator(ScenarioOperator):
     def execute(self, context: Context) -> list[str]:
         """Check all, then send what is missing."""
         with permanent_errors_do_not_retry():
-            self._check_before_sending()
+            self._check()
             dataset = read_dataset(self.images)
             if self.pairs is not None:
                 dataset = replace(dataset, pairs=list(self.pairs))

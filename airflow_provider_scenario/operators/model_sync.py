@@ -146,7 +146,7 @@ class AICreationWorkshopSyncModelOperator(CheckedOperator):
     def execute(self, context: Context) -> Any:
         """Check, re-host where asked to, send."""
         with permanent_errors_do_not_retry():
-            self._check_before_sending()
+            self._check()
             self._warn_of_leaks()
             if self.models is not None:
                 return self._sync_all(list(self.models))

@@ -115,7 +115,7 @@ class ScenarioTrainModelOperator(TrainingOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Check, start or adopt, wait."""
         with permanent_errors_do_not_retry():
-            self._check_before_sending()
+            self._check()
             parameters = without_secrets(self.parameters or {})
             memory = Memory(
                 context,
@@ -281,7 +281,8 @@ class ScenarioTrainLoraOperator(TrainingOperator):
 
     def _checked_input(self) -> tuple[Dataset, dict[str, Any]]:
         """Refuse what Scenario would refuse, before anything is created; warnings are logged before the payment."""
-        self._check_before_sending()
+        for warning in self._check():
+            self.log.warning("%s", warning)
         dataset = read_dataset(self.images)
         check_kind(dataset, self.type)
         if self.pairs is not None:
@@ -307,7 +308,7 @@ class ScenarioTrainLoraOperator(TrainingOperator):
         if final("preset"):
             check_preset(None if self.preset == "" else self.preset)
         if final("pairs") and self.pairs is not None:
-            warnings += check_pairs(self.pairs)
+            check_pairs(self.pairs)
         if final("images") and isinstance(self.images, list | tuple):
             list_images(self.images)
         if final("threads"):
@@ -344,7 +345,7 @@ class ScenarioCancelTrainingOperator(ScenarioOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Cancel, then wait until the service has it so."""
         with permanent_errors_do_not_retry():
-            self._check_before_sending()
+            self._check()
             self.show_model(context, self.model_id)
             self.log.info("%s", cancel_training(self.hook.client, self.model_id, self.job_id))
             model = self._confirmed()

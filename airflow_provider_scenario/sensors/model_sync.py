@@ -102,7 +102,7 @@ class AICreationWorkshopModelListingSensor(CheckedOperator, BaseSensorOperator):
     def execute(self, context: Context) -> Any:
         """Look once; then defer, or go on as Airflow's sensors do."""
         with permanent_errors_do_not_retry():
-            self._check_before_sending()
+            self._check()
             if not self.deferrable:
                 return super().execute(context)
             end = self._look()

@@ -109,7 +109,7 @@ class ScenarioTrainingSensor(CheckedOperator, BaseSensorOperator):
     def execute(self, context: Context) -> Any:
         """Look once; then defer, or go on as Airflow's sensors do."""
         with permanent_errors_do_not_retry():
-            self._check_before_sending()
+            self._check()
             if self.model_id:
                 self.hook.show_model(context, self.model_id, job_id=self.job_id)
             if not self.deferrable:
