@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import inspect
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
+from functools import cache
 from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from airflow_provider_scenario.airflow_compat.mapping import (
+    CheckedPartial,
+    RendersOnlyDagFile,
+    is_made_by_mapping,
+    takes_our_arguments,
+)
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.messages import shown
 from airflow_provider_scenario.client.values import is_number, number_in
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseOperator
 
 DEFAULT_POKE_INTERVAL = 30.0
 """Seconds. A training takes one to three hours, and the API allows 100 requests a minute for a whole project."""
@@ -23,6 +37,117 @@ LONGEST = 1e10
 GRACE = timedelta(minutes=10)
 
 
+_PACKAGE = __name__.partition(".")[0]
+
+
+class _Unknown:
+    """Stands for an argument that only the mapped task on a worker is given."""
+
+    def __repr__(self) -> str:
+        return "<not known yet>"
+
+
+UNKNOWN = _Unknown()
+
+
+class CheckedOperator(RendersOnlyDagFile):
+    """
+    Base of all operators and sensors: one check, when the DAG is parsed, mapped or not, and before anything is sent.
+
+    ``__init__`` only stores each argument under its own name and ends with :meth:`_check_when_parsed`; ``execute``
+    begins with :meth:`_check`, which looks at arguments only.
+    """
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> CheckedPartial:
+        """Check what is given here; Airflow makes the operator itself of it only when the task runs."""
+        partial = CheckedPartial.of(super().partial(**kwargs))
+        with _named(partial.kwargs["dag"], partial.kwargs["task_id"]):
+            cls._check_given(kwargs)
+        return partial
+
+    @classmethod
+    def check_mapped(cls, rows: Iterable[Mapping[str, Any]]) -> None:
+        """
+        Check a mapped task when the DAG is parsed, and warn of what may be wrong.
+
+        :param rows: the arguments of one task each, as far as they are known.
+        """
+        found: dict[str, None] = {}
+        for row in rows:
+            with _named(row["dag"], row["task_id"]) as where:
+                found |= dict.fromkeys(cls._check_given(row))
+        for text in found:
+            warnings.warn(f"{where}: {text}", stacklevel=2)
+
+    @classmethod
+    def _check_given(cls, given: Mapping[str, Any]) -> list[str]:
+        """
+        Check some arguments without making an operator.
+
+        A subclass of somebody else may make other arguments of what it is given: a worker checks those.
+        """
+        if not takes_our_arguments(cls):
+            return []
+        probe = object.__new__(cls)
+        vars(probe).update((name, given.get(name, UNKNOWN)) for name in _arguments(cls))
+        return probe._check(only_known=True)
+
+    def _check(self, *, only_known: bool = False) -> list[str]:  # noqa: ARG002
+        """
+        Check the arguments.
+
+        :param only_known: leave out those whose value is not final, see :meth:`_final`.
+        :return: warnings.
+        :raises InvalidInputError: one of them is wrong; says what would be right.
+        """
+        return []
+
+    def _final(self, only_known: bool) -> Callable[..., bool]:
+        """Return a function that says whether the arguments of these names can be checked now."""
+
+        def final(*names: str) -> bool:
+            return not only_known or all(
+                known(getattr(self, name)) if name in self.template_fields else getattr(self, name) is not UNKNOWN
+                for name in names
+            )
+
+        return final
+
+    def _check_when_parsed(self) -> None:
+        """
+        Check what is known already; the error names DAG and task.
+
+        A mapped task that fails here on a worker is retried, and has no name yet: ``execute`` checks its arguments.
+        """
+        if is_made_by_mapping(self):
+            return
+        dag = self.dag if self.has_dag() else None  # type: ignore[no-untyped-call]
+        with _named(dag, self.task_id) as where:
+            found = self._check(only_known=True)
+        for text in dict.fromkeys(found):
+            warnings.warn(f"{where}: {text}", stacklevel=2)
+
+
+@contextmanager
+def _named(dag: Any, task_id: str) -> Iterator[str]:
+    """Say in an error which task it is about."""
+    where = f"DAG {dag.dag_id!r}, task {task_id!r}" if dag is not None else f"Task {task_id!r}"
+    try:
+        yield where
+    except InvalidInputError as problem:
+        raise type(problem)(f"{where}: {problem}") from None
+
+
+@cache
+def _arguments(operator: type[BaseOperator]) -> frozenset[str]:
+    """Names of the arguments that are not Airflow's."""
+    ours = [each for each in operator.__mro__ if each.__module__.startswith(f"{_PACKAGE}.")]
+    inits = [vars(each)["__init__"] for each in ours if "__init__" in vars(each)]
+    parameters = [each for init in inits for each in inspect.signature(init).parameters.values()]
+    return frozenset(each.name for each in parameters if each.kind is each.KEYWORD_ONLY)
+
+
 def known(value: Any) -> bool:
     """Whether a templated argument has its final value already when the DAG file is parsed."""
     if isinstance(value, str):
@@ -34,14 +159,18 @@ def known(value: Any) -> bool:
     return value is None or isinstance(value, bool | int | float | PurePath)
 
 
+def in_seconds(value: Any) -> Any:
+    """Return the number of seconds of a timedelta; anything else as it is."""
+    return value.total_seconds() if isinstance(value, timedelta) else value
+
+
 def seconds(name: str, value: Any) -> float:
     """
     Check a duration.
 
     :raises InvalidInputError: it is no number above zero.
     """
-    if isinstance(value, timedelta):
-        value = value.total_seconds()
+    value = in_seconds(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < LONGEST:
         raise InvalidInputError(f"{name} is {shown(value)}; give a number of seconds above 0.")
     return float(value)

@@ -9,6 +9,10 @@ from airflow_provider_scenario.airflow_compat.exceptions import AirflowException
 from airflow_provider_scenario.client.errors import InvalidInputError, ScenarioError
 
 
+class ConnectionMissingError(AirflowFailException):
+    """There is no connection of that id. Not retried: somebody has to make it. Nothing was sent."""
+
+
 class ChangedInputError(AirflowFailException):
     """A retry was asked for something else than the try that has begun. Not retried: nothing is trained over."""
 

@@ -10,6 +10,7 @@ try:
     from airflow.sdk.exceptions import (
         AirflowException,
         AirflowFailException,
+        AirflowNotFoundException,
         AirflowSensorTimeout,
         AirflowTaskTimeout,
         TaskDeferralTimeout,
@@ -18,6 +19,7 @@ except ImportError:  # Airflow 3.1
     from airflow.exceptions import (  # type: ignore[no-redef,attr-defined,unused-ignore]
         AirflowException,
         AirflowFailException,
+        AirflowNotFoundException,
         AirflowSensorTimeout,
         AirflowTaskTimeout,
         TaskDeferralTimeout,
@@ -26,6 +28,7 @@ except ImportError:  # Airflow 3.1
 __all__ = [
     "AirflowException",
     "AirflowFailException",
+    "AirflowNotFoundException",
     "AirflowSensorTimeout",
     "AirflowTaskTimeout",
     "TaskDeferralTimeout",

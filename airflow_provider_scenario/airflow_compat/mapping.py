@@ -1,4 +1,4 @@
-"""Which arguments of a mapped task are templates: those that the DAG file holds, and no others."""
+"""Mapped tasks: which of their arguments are templates, and how the rest is checked when the DAG file is parsed."""
 
 from __future__ import annotations
 
@@ -6,13 +6,41 @@ from collections.abc import Iterable, Mapping, Sized
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
+from airflow.sdk.definitions.mappedoperator import OperatorPartial
+
+from airflow_provider_scenario.airflow_compat.exceptions import AirflowException, AirflowFailException
 
 if TYPE_CHECKING:
     import jinja2
     from airflow.sdk import Context
+    from airflow.sdk.definitions.mappedoperator import MappedOperator
+
+_PACKAGE = __name__.partition(".")[0]
+_MADE_BY_MAPPING = "_airflow_from_mapped"
+
+if TYPE_CHECKING:
+    from airflow.sdk.bases.operator import BaseOperatorMeta
+else:
+    BaseOperatorMeta = type(BaseOperator)
 
 
-class RendersOnlyDagFile(BaseOperator):
+class _FailsWithoutRetry(BaseOperatorMeta):
+    """
+    Fail a mapped task for good where Airflow cannot make its operator: an argument is missing, unknown or refused.
+
+    Relies on ``_airflow_from_mapped``, which ``MappedOperator.unmap`` passes on a worker (3.1).
+    """
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().__call__(*args, **kwargs)
+        except (TypeError, ValueError, AirflowException) as error:
+            if _MADE_BY_MAPPING not in kwargs or not takes_our_arguments(self):  # type: ignore[arg-type]
+                raise
+            raise AirflowFailException(f"The arguments of this mapped task are wrong: {error}") from error
+
+
+class RendersOnlyDagFile(BaseOperator, metaclass=_FailsWithoutRetry):
     """
     Base of operators that render templates of the DAG file, and never what another task has returned.
 
@@ -60,3 +88,58 @@ def _is_of_dag_file(mapped: Any, field: str, value: Any) -> bool:
         isinstance(source, Mapping) and field in source and (source[field] is value or source[field] == value)
         for source in sources
     )
+
+
+def takes_our_arguments(operator: type[BaseOperator]) -> bool:
+    """Whether an operator has an ``__init__`` of this package, and not one of somebody else's subclass."""
+    return str(operator.__init__.__module__).startswith(f"{_PACKAGE}.")
+
+
+def is_made_by_mapping(task: BaseOperator) -> bool:
+    """
+    Whether a worker has made this operator from a mapped one.
+
+    Relies on ``BaseOperator.__from_mapped`` (3.1).
+    """
+    return bool(getattr(task, "_BaseOperator__from_mapped", False))
+
+
+class CheckedPartial(OperatorPartial):
+    """
+    What ``partial`` returns: checks the arguments that stand in the DAG file, also those given to ``expand``.
+
+    Airflow has no hook for that. Relies on ``OperatorPartial`` with ``operator_class`` and ``kwargs``, which include
+    ``dag`` and ``task_group`` (3.1). The operator's class has a method ``check_mapped``.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, partial: OperatorPartial) -> CheckedPartial:
+        """Turn what ``BaseOperator.partial`` has returned into one that checks."""
+        partial.__class__ = cls
+        return partial  # type: ignore[return-value]
+
+    def expand(self, **mapped_kwargs: Any) -> MappedOperator:
+        """Map over lists, of which those in the DAG file are checked."""
+        self._check(
+            ({name: value} for name, values in mapped_kwargs.items() if _is_list(values) for value in values),
+            mapped=mapped_kwargs,
+        )
+        return super().expand(**mapped_kwargs)
+
+    def expand_kwargs(self, kwargs: Any, *, strict: bool = True) -> MappedOperator:
+        """Map over dictionaries, of which those in the DAG file are checked."""
+        self._check(item for item in (kwargs if _is_list(kwargs) else ()) if isinstance(item, Mapping))
+        return super().expand_kwargs(kwargs, strict=strict)
+
+    def _check(self, rows: Iterable[Mapping[str, Any]], mapped: Iterable[str] = ()) -> None:
+        """Airflow fills in ``default_args`` on the worker only, under what is given and what is mapped over."""
+        sources = (getattr(self.kwargs[source], "default_args", None) for source in ("dag", "task_group"))
+        defaults = {name: value for source in sources for name, value in (source or {}).items() if name not in mapped}
+        given = {**defaults, **self.kwargs}
+        self.operator_class.check_mapped([given, *({**given, **row} for row in rows)])  # type: ignore[attr-defined]
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list | tuple)

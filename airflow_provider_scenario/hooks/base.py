@@ -14,8 +14,11 @@ from airflow.sdk.log import mask_secret
 from asgiref.sync import sync_to_async
 
 from airflow_provider_scenario import metrics
+from airflow_provider_scenario.airflow_compat.connections import connection_is_missing
+from airflow_provider_scenario.airflow_compat.exceptions import AirflowNotFoundException
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.texts import is_http, plain
+from airflow_provider_scenario.exceptions import ConnectionMissingError
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -37,6 +40,8 @@ class ConnectionHook(BaseHook, Generic[C]):
     :param conn_id: a connection of the hook's type.
     """
 
+    conn_type: ClassVar[str]
+
     form: ClassVar[ConnectionForm]
     """What the form of the connection type shows."""
 
@@ -56,8 +61,9 @@ class ConnectionHook(BaseHook, Generic[C]):
         The connection's fields, checked. Its secrets are masked in all logs from here on.
 
         :raises InvalidInputError: the connection lacks a key or a secret, or has an unusable extra.
+        :raises ConnectionMissingError: there is none.
         """
-        return self._read(self.get_connection(self.conn_id))
+        return self._read(self._connection())
 
     @cached_property
     def client(self) -> C:
@@ -95,7 +101,7 @@ class ConnectionHook(BaseHook, Generic[C]):
         :raises InvalidInputError: it has, to something unusable.
         """
         before = self.settings
-        self.settings = self._read(self.get_connection(self.conn_id))
+        self.settings = self._read(self._connection())
         if changed := self.settings != before:
             for made_of_them in ("client", "budget"):
                 vars(self).pop(made_of_them, None)
@@ -115,14 +121,28 @@ class ConnectionHook(BaseHook, Generic[C]):
         """Airflow's name for :attr:`client`."""
         return self.client
 
+    def _connection(self) -> Connection:
+        try:
+            return self.get_connection(self.conn_id)
+        except AirflowNotFoundException:
+            if not connection_is_missing(self.conn_id):
+                raise
+            raise ConnectionMissingError(
+                f"There is no connection {plain(self.conn_id)!r}. Nothing was sent. Make one of type "
+                f"{self.conn_type!r} in Airflow under Admin → Connections, or set the environment variable "
+                f"{_variable(self.conn_id)}."
+            ) from None
+
     def _key_and_secret(self, connection: Connection) -> tuple[str, str]:
         """Login and password, masked: Airflow masks the password by itself, but not the login."""
         found = []
         for field, value in (("login", connection.login), ("password", connection.password)):
             if not value:
+                of_type = connection.conn_type
+                wrong = f" It is of type {of_type!r}, not {self.conn_type!r}." if of_type != self.conn_type else ""
                 raise InvalidInputError(
-                    f"Connection {self.conn_id!r}: {field} ({self.form.labels[field]}) is empty. Both are made at "
-                    f"{self.keys_from}. Nothing was sent."
+                    f"Connection {self.conn_id!r}: {field} ({self.form.labels[field]}) is empty.{wrong} Both are made "
+                    f"at {self.keys_from}. Nothing was sent."
                 )
             mask_secret(value)
             found.append(value)
@@ -196,6 +216,10 @@ class ConnectionHook(BaseHook, Generic[C]):
     def get_connection_form_widgets(cls) -> dict[str, Any]:
         """For Airflow 3.1, which does not read the form from the provider's info."""
         return cls.form.widgets()
+
+
+def _variable(conn_id: str) -> str:
+    return f"AIRFLOW_CONN_{plain(conn_id).upper()}"
 
 
 def _is_loopback(host: str) -> bool:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.log import mask_secret
 
-from airflow_provider_scenario.airflow_compat.mapping import RendersOnlyDagFile
-from airflow_provider_scenario.arguments import known
+from airflow_provider_scenario.airflow_compat.mapping import is_made_by_mapping
+from airflow_provider_scenario.arguments import CheckedOperator, known
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.trainers import is_secret, with_hidden_secrets
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from airflow.sdk import BaseOperatorLink, Context
 
-    from airflow_provider_scenario.airflow_compat.types import OperatorPartial
+_MAY_HOLD_SECRETS = ("parameters", "trainings")
 
 
-class ScenarioOperator(RendersOnlyDagFile):
+class ScenarioOperator(CheckedOperator):
     """
     Base of the operators that act on one model.
 
@@ -37,10 +37,23 @@ class ScenarioOperator(RendersOnlyDagFile):
         self.scenario_conn_id = scenario_conn_id
 
     @classmethod
-    def partial(cls, **kwargs: Any) -> OperatorPartial:
-        """Look for secrets here too: Airflow makes the operator itself of it only when the task runs."""
-        refuse_secrets_in_dag_file(kwargs.get("parameters"))
-        return super().partial(**kwargs)
+    def _check_given(cls, given: Mapping[str, Any]) -> list[str]:
+        """Look for secrets in any case, also where a subclass of somebody else makes other arguments of these."""
+        refuse_secrets_in_dag_file([given.get(name) for name in _MAY_HOLD_SECRETS])
+        return super()._check_given(given)
+
+    def _check(self, *, only_known: bool = False) -> list[str]:
+        if only_known:
+            self._refuse_secrets()
+        return super()._check(only_known=only_known)
+
+    def _check_when_parsed(self) -> None:
+        if is_made_by_mapping(self):  # Airflow stores the arguments, in clear text, before `execute` could refuse them
+            self._refuse_secrets()
+        super()._check_when_parsed()
+
+    def _refuse_secrets(self) -> None:
+        refuse_secrets_in_dag_file([getattr(self, name, None) for name in _MAY_HOLD_SECRETS])
 
     @cached_property
     def hook(self) -> ScenarioHook:

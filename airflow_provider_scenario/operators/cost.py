@@ -24,7 +24,7 @@ from airflow_provider_scenario.client.values import TEMPLATE_HINT, check_text, n
 from airflow_provider_scenario.datasets import check_pairs, read_dataset
 from airflow_provider_scenario.datasets.settings import merged_parameters
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
-from airflow_provider_scenario.operators.base import ScenarioOperator, refuse_secrets_in_dag_file
+from airflow_provider_scenario.operators.base import ScenarioOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -103,16 +103,18 @@ class ScenarioEstimateTrainingCostOperator(ScenarioOperator):
         self.type = type
         self.parameters = parameters
         self._temporary: dict[str, str] = {}
-        refuse_secrets_in_dag_file(parameters)
-        if known(parameters):
-            check_parameters(parameters)
-        if isinstance(trainings, list | tuple):
-            for place, item in enumerate(trainings, start=1):
-                if isinstance(item, Mapping):
-                    refuse_secrets_in_dag_file(item.get("parameters"))
-                if known(item) and known(self.type) and known(self.parameters):
+        self._check_when_parsed()
+
+    def _check(self, *, only_known: bool = False) -> list[str]:
+        final = self._final(only_known)
+        if final("parameters"):
+            check_parameters(self.parameters)
+        if only_known and isinstance(self.trainings, list | tuple):  # `execute` reads and checks each
+            for place, item in enumerate(self.trainings, start=1):
+                if known(item) and final("type", "parameters"):
                     with _named(place, item):
                         _check_item(self._with_defaults(item))
+        return super()._check(only_known=only_known)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read and check all, ask for each price once, add them up."""
@@ -137,7 +139,7 @@ class ScenarioEstimateTrainingCostOperator(ScenarioOperator):
 
     def _read(self) -> list[_Training]:
         """All of them, before anything is asked; whatever is wrong is told in one go."""
-        check_parameters(self.parameters)
+        self._check()
         if isinstance(self.trainings, str | Mapping) or not isinstance(self.trainings, Iterable):
             raise InvalidInputError(
                 f"trainings is {shown(self.trainings)}; give a list of dictionaries.{TEMPLATE_HINT}"

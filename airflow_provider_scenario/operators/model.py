@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_scenario.arguments import known
+from airflow_provider_scenario.arguments import UNKNOWN, known
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.messages import shortened, shown
@@ -16,7 +16,7 @@ from airflow_provider_scenario.client.values import check_text, check_texts
 from airflow_provider_scenario.datasets import attach, check_kind, check_pairs, check_preset, list_images, read_dataset
 from airflow_provider_scenario.datasets.upload import check_threads
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
-from airflow_provider_scenario.operators.base import ScenarioOperator, refuse_secrets_in_dag_file
+from airflow_provider_scenario.operators.base import ScenarioOperator
 from airflow_provider_scenario.operators.memory import Memory
 from airflow_provider_scenario.operators.once import CREATABLE, create_once, describe
 
@@ -88,7 +88,7 @@ class ScenarioCreateModelOperator(ScenarioOperator):
         self.collection_ids = collection_ids
         self.concepts = concepts
         self.base_model_id = base_model_id
-        self._check(only_known=True)
+        self._check_when_parsed()
 
     def execute(self, context: Context) -> str:
         """Check, create, make the id known."""
@@ -105,15 +105,15 @@ class ScenarioCreateModelOperator(ScenarioOperator):
             return model.id
 
     def _check(self, *, only_known: bool = False) -> list[str]:
-        warnings: list[str] = []
+        final, warnings = self._final(only_known), super()._check(only_known=only_known)
         for field in CREATABLE:
             value = getattr(self, field)
             # A template that renders to nothing leaves an optional text out.
             given = value is not None and (value != "" or field not in _OPTIONAL_TEXTS)
-            if (given or field in ("name", "type")) and (known(value) or not only_known):
+            if (given or field in ("name", "type")) and final(field):
                 warnings += check_field(field, value)
         composition = self.type == "flux.1-composition" and not self.concepts
-        if composition and (known(self.concepts) or not only_known):
+        if composition and final("concepts"):
             raise InvalidInputError(
                 f"concepts is {shown(self.concepts)}; a flux.1-composition is made of LoRAs: "
                 "give [{'model_id': …, 'scale': 1}, …]."
@@ -188,9 +188,8 @@ class ScenarioUpdateModelOperator(ScenarioOperator):
         self.negative_prompt_embedding = negative_prompt_embedding
         self.add_tags = add_tags
         self.delete_tags = delete_tags
-        self.unset = _unsettable(unset)
-        refuse_secrets_in_dag_file(parameters)
-        self._check(only_known=True)
+        self.unset = () if unset is None else unset
+        self._check_when_parsed()
 
     def execute(self, context: Context) -> str:
         """Check, then one request each for the model, its page and its tags; all of them can be repeated."""
@@ -216,23 +215,25 @@ class ScenarioUpdateModelOperator(ScenarioOperator):
 
     def _check(self, *, only_known: bool = False) -> list[str]:
         given = {field: getattr(self, field) for field in (*_UPDATABLE, *_BESIDE) if getattr(self, field) is not None}
-        warnings: list[str] = []
+        final, warnings = self._final(only_known), super()._check(only_known=only_known)
         for field, value in {"model_id": self.model_id, **given}.items():
-            if not known(value) and only_known:
+            if not final(field):
                 continue
             if field in _UPDATABLE:
                 warnings += check_field(field, value)
             else:
                 _CHECKS[field](value)
-        if both := [field for field in self.unset if field in given]:
+        unset = _unsettable(self.unset) if final("unset") else ()
+        sure = [field for field, value in given.items() if value is not UNKNOWN]
+        if both := [field for field in unset if field in sure]:
             raise InvalidInputError(f"{', '.join(both)} is given and also to be unset; choose one.")
-        if "thumbnail_from_epoch" in given and ("thumbnail" in given or "thumbnail" in self.unset):
+        if "thumbnail_from_epoch" in sure and ("thumbnail" in sure or "thumbnail" in unset):
             raise InvalidInputError("thumbnail_from_epoch is given and thumbnail too; choose one.")
         tags = [set(given.get(field, [])) for field in ("add_tags", "delete_tags") if known(given.get(field))]
         if len(tags) == 2 and (both := sorted(set.intersection(*tags))):
             named = shortened(", ".join(map(shown, both)), 300)
             raise InvalidInputError(f"{named} is to be added and also to be deleted; choose one.")
-        if not (given or self.unset):
+        if not (given or unset):
             raise InvalidInputError(f"Nothing to update; give at least one of: {', '.join((*_UPDATABLE, *_BESIDE))}.")
         return warnings
 
@@ -323,24 +324,28 @@ class ScenarioAddTrainingImagesOperator(ScenarioOperator):
         self.pairs = pairs
         self.preset = preset
         self.threads = threads
-        check_threads(threads)
-        if known(model_id):
-            check_id("model_id", model_id)
-        if known(preset):
-            check_preset(preset)
-        if isinstance(images, list | tuple) and known(images):
-            list_images(images)
-        if pairs is not None and known(pairs):
-            check_pairs(pairs)
+        self._check_when_parsed()
+
+    def _check(self, *, only_known: bool = False) -> list[str]:
+        final, warnings = self._final(only_known), super()._check(only_known=only_known)
+        if final("threads"):
+            check_threads(self.threads)
+        if final("model_id"):
+            check_id("model_id", self.model_id)
+        if final("preset"):
+            check_preset(self.preset)
+        if final("images") and isinstance(self.images, list | tuple):
+            list_images(self.images)
+        if final("pairs") and self.pairs is not None:
+            warnings += check_pairs(self.pairs)
+        return warnings
 
     def execute(self, context: Context) -> list[str]:
         """Check all, then send what is missing."""
         with permanent_errors_do_not_retry():
-            check_id("model_id", self.model_id)
-            check_preset(self.preset)
+            self._check()
             dataset = read_dataset(self.images)
             if self.pairs is not None:
-                check_pairs(self.pairs)
                 dataset = replace(dataset, pairs=list(self.pairs))
             asked = {"model_id": self.model_id, "images": dataset.fingerprint, "pairs": self.pairs}
             Memory(context, self.task_id, asked).record(model_id=self.model_id)

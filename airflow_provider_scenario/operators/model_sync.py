@@ -7,8 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_scenario.airflow_compat.exceptions import AirflowFailException
-from airflow_provider_scenario.airflow_compat.mapping import RendersOnlyDagFile
-from airflow_provider_scenario.arguments import known, seconds
+from airflow_provider_scenario.arguments import UNKNOWN, CheckedOperator, in_seconds, seconds
 from airflow_provider_scenario.client.errors import InvalidInputError, ScenarioError
 from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.messages import shown
@@ -28,7 +27,7 @@ _SOURCES = ("model", "models", "from_scenario_model")
 _OF_SCENARIO = ("epoch", "storage", "public_url", "name", "description", "trigger_words", "alias_name", "base_model")
 
 
-class AICreationWorkshopSyncModelOperator(RendersOnlyDagFile):
+class AICreationWorkshopSyncModelOperator(CheckedOperator):
     """
     Sync models to AI Creation Workshop, which fetches and lists their files in the background.
 
@@ -132,12 +131,12 @@ class AICreationWorkshopSyncModelOperator(RendersOnlyDagFile):
         self.alias_name = alias_name
         self.base_model = base_model
         self.source_type = source_type
-        self.url_expires_in = int(seconds("url_expires_in", url_expires_in))
-        self.download_timeout = seconds("download_timeout", download_timeout)
+        self.url_expires_in = in_seconds(url_expires_in)
+        self.download_timeout = in_seconds(download_timeout)
         self.threads = threads
         self.ai_creation_workshop_conn_id = ai_creation_workshop_conn_id
         self.scenario_conn_id = scenario_conn_id
-        self._check(only_known=True)
+        self._check_when_parsed()
 
     @cached_property
     def hook(self) -> AICreationWorkshopHook:
@@ -166,7 +165,7 @@ class AICreationWorkshopSyncModelOperator(RendersOnlyDagFile):
         return Syncer(
             self.hook.connect(max_tries=1, pool_size=self.threads),
             budget=self.hook.budget,
-            seconds=self.url_expires_in,
+            seconds=int(self.url_expires_in),
             session=self.session,
             log=self.log.warning,
         )
@@ -227,14 +226,16 @@ class AICreationWorkshopSyncModelOperator(RendersOnlyDagFile):
             )
 
     def _check_sources(self) -> None:
-        given = [name for name in _SOURCES if getattr(self, name) is not None]
-        if len(given) != 1:
+        possible = {name for name in (*_SOURCES, *_OF_SCENARIO) if getattr(self, name) is not None}
+        sure = {name for name in possible if getattr(self, name) is not UNKNOWN}
+        given = [name for name in _SOURCES if name in sure]
+        if len(given) > 1 or not possible.intersection(_SOURCES):
             raise InvalidInputError(
                 f"{' and '.join(given) if given else 'None of ' + ', '.join(_SOURCES)} given; give exactly one of "
                 f"{', '.join(_SOURCES)}."
             )
-        misplaced = [name for name in _OF_SCENARIO if getattr(self, name) is not None]
-        if misplaced and given != ["from_scenario_model"]:
+        misplaced = [name for name in _OF_SCENARIO if name in sure]
+        if misplaced and given and given != ["from_scenario_model"]:
             raise InvalidInputError(f"{', '.join(misplaced)} only goes with from_scenario_model, not with {given[0]}.")
         if given == ["from_scenario_model"] and self.storage is None:
             raise InvalidInputError(
@@ -242,12 +243,13 @@ class AICreationWorkshopSyncModelOperator(RendersOnlyDagFile):
                 "'s3://conn_id@bucket/loras'."
             )
 
-    def _check(self, *, only_known: bool = False) -> None:
-        def now(*names: str) -> bool:
-            return all(not only_known or known(getattr(self, name)) for name in names)
-
+    def _check(self, *, only_known: bool = False) -> list[str]:
+        now = self._final(only_known)
         self._check_sources()
-        if isinstance(self.threads, bool) or not isinstance(self.threads, int) or self.threads < 1:
+        for name in ("url_expires_in", "download_timeout"):
+            if now(name):
+                seconds(name, getattr(self, name))
+        if now("threads") and (isinstance(self.threads, bool) or not isinstance(self.threads, int) or self.threads < 1):
             raise InvalidInputError(f"threads is {shown(self.threads)}; give a whole number from 1 on.")
         if now("source_type"):
             self._check_source_type()
@@ -271,6 +273,7 @@ class AICreationWorkshopSyncModelOperator(RendersOnlyDagFile):
                 check_id("from_scenario_model", self.from_scenario_model)
             if now("storage", "public_url"):
                 Hosting(self.storage, self.public_url or None)
+        return super()._check(only_known=only_known)
 
     def _check_source_type(self) -> None:
         """As for a tree, but before gigabytes are fetched."""

@@ -16,7 +16,7 @@ from airflow_provider_scenario.arguments import (
     DEFAULT_POKE_INTERVAL,
     DEFAULT_TIMEOUT,
     GRACE,
-    known,
+    in_seconds,
     one_of,
     price_limit,
     seconds,
@@ -99,16 +99,25 @@ class TrainingOperator(ScenarioOperator):
         super().__init__(**kwargs)
         self.max_creative_units = max_creative_units
         self.wait_for_completion = wait_for_completion
-        self.poke_interval = seconds("poke_interval", poke_interval)
-        self.timeout = seconds("timeout", timeout)
+        self.poke_interval = in_seconds(poke_interval)
+        self.timeout = in_seconds(timeout)
         self.deferrable = deferrable
         self.cancel_on_kill = cancel_on_kill
         self.on_clear = on_clear
         self.on_retry = on_retry
-        one_of("on_clear", on_clear, ("retrain", "reattach"))
-        one_of("on_retry", on_retry, ("resume", "retrain"))
-        if known(max_creative_units):
-            price_limit(max_creative_units)
+
+    def _check(self, *, only_known: bool = False) -> list[str]:
+        final = self._final(only_known)
+        for name in ("poke_interval", "timeout"):
+            if final(name):
+                seconds(name, getattr(self, name))
+        if final("on_clear"):
+            one_of("on_clear", self.on_clear, ("retrain", "reattach"))
+        if final("on_retry"):
+            one_of("on_retry", self.on_retry, ("resume", "retrain"))
+        if final("max_creative_units"):
+            price_limit(self.max_creative_units)
+        return super()._check(only_known=only_known)
 
     def pre_execute(self, context: Context) -> None:
         """Let :meth:`on_kill` know what to ask Airflow about."""
@@ -256,7 +265,7 @@ class TrainingOperator(ScenarioOperator):
         outcome = FINAL_STATUSES[model.status or ""]
         return self.conclude(context, ending(self.hook.client, outcome, model, model.id, model.job_id), is_ours=True)
 
-    def take(self, context: Context, model: Model) -> dict[str, Any]:
+    def take(self, context: Context, model: Model, memory: Memory) -> dict[str, Any]:
         """
         The result of a model that another task has trained or is training: nothing is started, paid or cancelled.
 
@@ -269,15 +278,15 @@ class TrainingOperator(ScenarioOperator):
         if model.status == "trained":
             client = self.hook.client
             trained = ending(client, "trained", client.get_model(model.id), model.id, model.job_id)
-            return self.conclude(context, replace(trained, creative_units_cost=0.0), is_ours=False)
+            return self.conclude(context, trained, is_ours=False)
         training = StoppableTraining(
             model_id=model.id, job_id=model.job_id, is_ours=False, cancel_on_kill=self.cancel_on_kill
         )
         started = Started(model_id=model.id, job_id=model.job_id, adopted=True)
-        self._announce(context, started, training)
+        self._announce(context, started, training, memory)
         if not self.wait_for_completion:
             return started.result()
-        return self._wait(context, started, training, self._deadline(context))
+        return self._wait(context, started, training, self._deadline(context), memory)
 
     def conclude(
         self,
@@ -337,7 +346,7 @@ class TrainingOperator(ScenarioOperator):
         return KillGuard(lambda **options: self.hook.connect(**options), self.log)
 
     def _deadline(self, context: Context) -> float:
-        deadline = time.time() + self.timeout
+        deadline: float = time.time() + self.timeout
         started = context["ti"].start_date
         if self.deferrable and self.execution_timeout and started:
             deadline = min(deadline, (started + self.execution_timeout).timestamp())

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_scenario.arguments import DEFAULT_POKE_INTERVAL, DEFAULT_TIMEOUT, known, price_limit
+from airflow_provider_scenario.arguments import DEFAULT_POKE_INTERVAL, DEFAULT_TIMEOUT
 from airflow_provider_scenario.client.errors import ScenarioError
 from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.model_fields import check_field
@@ -25,7 +24,7 @@ from airflow_provider_scenario.datasets import (
 from airflow_provider_scenario.datasets.settings import merged_parameters, told_overruled
 from airflow_provider_scenario.datasets.upload import check_threads
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
-from airflow_provider_scenario.operators.base import ScenarioOperator, refuse_secrets_in_dag_file
+from airflow_provider_scenario.operators.base import ScenarioOperator
 from airflow_provider_scenario.operators.memory import marker_stays
 from airflow_provider_scenario.operators.once import create_marked, describe, find_earlier
 from airflow_provider_scenario.operators.once_per_dataset import find_or_create
@@ -35,7 +34,7 @@ from airflow_provider_scenario.watch.cancelling import cancel_training
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_scenario.airflow_compat.types import OperatorPartial
+    from airflow_provider_scenario.airflow_compat.mapping import CheckedPartial
     from airflow_provider_scenario.client.schemas import Model
     from airflow_provider_scenario.datasets import Dataset
     from airflow_provider_scenario.operators.memory import OnClear, OnRetry
@@ -109,17 +108,20 @@ class ScenarioTrainModelOperator(TrainingOperator):
         )
         self.model_id = model_id
         self.parameters = parameters
-        if known(model_id):
-            check_id("model_id", model_id)
-        if known(parameters):
-            check_parameters(parameters)
-        refuse_secrets_in_dag_file(parameters)
+        self._check_when_parsed()
+
+    def _check(self, *, only_known: bool = False) -> list[str]:
+        final = self._final(only_known)
+        if final("model_id"):
+            check_id("model_id", self.model_id)
+        if final("parameters"):  # what may be wrong depends on the model too, and is said before the payment
+            check_parameters(self.parameters)
+        return super()._check(only_known=only_known)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Check, start or adopt, wait."""
         with permanent_errors_do_not_retry():
-            check_id("model_id", self.model_id)
-            check_parameters(self.parameters)
+            self._check()
             parameters = without_secrets(self.parameters or {})
             memory = self.remember(context, {"model_id": self.model_id, "parameters": parameters})
             self.cancel_left_behind(memory, self.model_id)
@@ -134,7 +136,7 @@ class ScenarioTrainModelOperator(TrainingOperator):
 
 
 _CREATABLE = ("name", "type", "short_description", "class_slug", "collection_ids")
-_OPTIONAL_TEXTS = ("short_description", "class_slug", "preset")  # a template that renders to nothing leaves them out
+_OPTIONAL_TEXTS = ("short_description", "class_slug")  # a template that renders to nothing leaves them out
 
 
 class ScenarioTrainLoraOperator(TrainingOperator):
@@ -245,12 +247,10 @@ class ScenarioTrainLoraOperator(TrainingOperator):
         self.collection_ids = collection_ids
         self.threads = threads
         self.once_per_dataset = once_per_dataset
-        check_threads(threads)
-        refuse_secrets_in_dag_file(parameters)
-        self._check_plain(only_known=True)
+        self._check_when_parsed()
 
     @classmethod
-    def partial(cls, *, map_index_template: str = "{{ task.name }}", **kwargs: Any) -> OperatorPartial:
+    def partial(cls, *, map_index_template: str = "{{ task.name }}", **kwargs: Any) -> CheckedPartial:
         """Name each mapped task after its model, where the author has not said how; Airflow reads it before it runs."""
         return super().partial(map_index_template=map_index_template, **kwargs)
 
@@ -269,7 +269,7 @@ class ScenarioTrainLoraOperator(TrainingOperator):
                     client, memory, fields, dataset, model, cancel_on_kill=self.cancel_on_kill, log=self.log
                 )
                 if is_taken:
-                    return self.take(context, model)
+                    return self.take(context, model, memory)
             model = model or create_marked(client, memory, fields)
             self.show_model(context, model.id, is_ours=memory.has_made(model))
             if model.status == "trained" or self.has_ended_badly_before(memory, model):
@@ -305,7 +305,8 @@ class ScenarioTrainLoraOperator(TrainingOperator):
 
     def _checked_input(self) -> tuple[Dataset, dict[str, Any]]:
         """Refuse what Scenario would refuse, before anything is created; warnings are logged before the payment."""
-        self._check_plain()
+        for warning in self._check():
+            self.log.warning("%s", warning)
         dataset = read_dataset(self.images)
         check_kind(dataset, self.type)
         if self.pairs is not None:
@@ -321,21 +322,24 @@ class ScenarioTrainLoraOperator(TrainingOperator):
         )
         return dataset, parameters
 
-    def _check_plain(self, *, only_known: bool = False) -> None:
-        checks: dict[str, Callable[[Any], object]] = {
-            **{field: partial(check_field, field) for field in _CREATABLE},
-            "preset": check_preset,
-            "parameters": lambda value: check_parameters(value, self.type if known(self.type) else None),
-            "pairs": check_pairs,
-            "max_creative_units": price_limit,
-        }
-        for field, check in checks.items():
+    def _check(self, *, only_known: bool = False) -> list[str]:
+        final, warnings = self._final(only_known), super()._check(only_known=only_known)
+        for field in _CREATABLE:
             value = getattr(self, field)
             given = value is not None and (value != "" or field not in _OPTIONAL_TEXTS)
-            if (given or field in ("name", "type")) and (known(value) or not only_known):
-                check(value)
-        if isinstance(self.images, list | tuple) and known(self.images):
+            if (given or field in ("name", "type")) and final(field):
+                warnings += check_field(field, value)
+        if final("parameters"):  # what may be wrong depends on the dataset too, and is said before the payment
+            check_parameters(self.parameters, self.type if final("type") else None)
+        if final("preset"):
+            check_preset(None if self.preset == "" else self.preset)
+        if final("pairs") and self.pairs is not None:
+            check_pairs(self.pairs)
+        if final("images") and isinstance(self.images, list | tuple):
             list_images(self.images)
+        if final("threads"):
+            check_threads(self.threads)
+        return warnings
 
 
 class ScenarioCancelTrainingOperator(ScenarioOperator):
@@ -357,13 +361,17 @@ class ScenarioCancelTrainingOperator(ScenarioOperator):
         super().__init__(**kwargs)
         self.model_id = model_id
         self.job_id = job_id
-        if known(model_id):
-            check_id("model_id", model_id)
+        self._check_when_parsed()
+
+    def _check(self, *, only_known: bool = False) -> list[str]:
+        if self._final(only_known)("model_id"):
+            check_id("model_id", self.model_id)
+        return super()._check(only_known=only_known)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Cancel, then wait until the service has it so."""
         with permanent_errors_do_not_retry():
-            check_id("model_id", self.model_id)
+            self._check()
             self.show_model(context, self.model_id)
             self.log.info("%s", cancel_training(self.hook.client, self.model_id, self.job_id).text)
             model = self._confirmed()

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
-from airflow_provider_scenario.airflow_compat.mapping import RendersOnlyDagFile
-from airflow_provider_scenario.arguments import DEFAULT_TIMEOUT, GRACE, known, seconds
+from airflow_provider_scenario.arguments import DEFAULT_TIMEOUT, GRACE, CheckedOperator, in_seconds, seconds
 from airflow_provider_scenario.deferral import ends_in_triggerer, warn_without_triggerer
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
 from airflow_provider_scenario.hooks.ai_creation_workshop import AICreationWorkshopHook
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.watch.listing import ListingWatch, Workshop
 
 
-class AICreationWorkshopModelListingSensor(RendersOnlyDagFile, BaseSensorOperator):
+class AICreationWorkshopModelListingSensor(CheckedOperator, BaseSensorOperator):
     """
     Wait until a synced model is listed; fail when its listing has failed.
 
@@ -67,16 +66,15 @@ class AICreationWorkshopModelListingSensor(RendersOnlyDagFile, BaseSensorOperato
         ai_creation_workshop_conn_id: str = AICreationWorkshopHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            poke_interval=seconds("poke_interval", poke_interval), timeout=seconds("timeout", timeout), **kwargs
-        )
+        super().__init__(**kwargs)
+        self.poke_interval = in_seconds(poke_interval)
+        self.timeout = in_seconds(timeout)
         self.model = plain(model)
         self.session = plain(session)
         self.deferrable = deferrable
-        self.url_expires_in = int(seconds("url_expires_in", url_expires_in))
+        self.url_expires_in = in_seconds(url_expires_in)
         self.ai_creation_workshop_conn_id = ai_creation_workshop_conn_id
-        if known(self.model) and known(self.session):
-            self._check()
+        self._check_when_parsed()
 
     @cached_property
     def _workshop(self) -> Workshop:
@@ -88,7 +86,7 @@ class AICreationWorkshopModelListingSensor(RendersOnlyDagFile, BaseSensorOperato
     def _tree(self) -> SignedTree:
         from airflow_provider_scenario.publishing.trees import SignedTree
 
-        return SignedTree(self.model, self.url_expires_in)
+        return SignedTree(self.model, int(self.url_expires_in))
 
     @cached_property
     def _watch(self) -> ListingWatch:
@@ -149,7 +147,7 @@ class AICreationWorkshopModelListingSensor(RendersOnlyDagFile, BaseSensorOperato
                 session=self.session,
                 poke_interval=float(self.poke_interval),
                 deadline=self._watch.deadline,
-                url_expires_in=self.url_expires_in,
+                url_expires_in=int(self.url_expires_in),
                 end_from_trigger=ends_in_triggerer(self, context, stores=self.do_xcom_push),
                 do_xcom_push=self.do_xcom_push,
                 deferred_at=time.time(),
@@ -159,9 +157,15 @@ class AICreationWorkshopModelListingSensor(RendersOnlyDagFile, BaseSensorOperato
             timeout=timedelta(seconds=self.timeout) + GRACE,
         )
 
-    def _check(self) -> None:
-        from airflow_provider_scenario.client.workshop_schemas import read_session
-        from airflow_provider_scenario.publishing.trees import check_tree
+    def _check(self, *, only_known: bool = False) -> list[str]:
+        final = self._final(only_known)
+        for name in ("poke_interval", "timeout", "url_expires_in"):
+            if final(name):
+                seconds(name, getattr(self, name))
+        if final("model", "session"):
+            from airflow_provider_scenario.client.workshop_schemas import read_session
+            from airflow_provider_scenario.publishing.trees import check_tree
 
-        check_tree(self.model)
-        read_session(self.session)
+            check_tree(self.model)
+            read_session(self.session)
+        return super()._check(only_known=only_known)

@@ -11,8 +11,14 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from airflow_provider_scenario.airflow_compat.exceptions import AirflowFailException, AirflowSensorTimeout
-from airflow_provider_scenario.airflow_compat.mapping import RendersOnlyDagFile
-from airflow_provider_scenario.arguments import DEFAULT_POKE_INTERVAL, DEFAULT_TIMEOUT, GRACE, known, seconds
+from airflow_provider_scenario.arguments import (
+    DEFAULT_POKE_INTERVAL,
+    DEFAULT_TIMEOUT,
+    GRACE,
+    CheckedOperator,
+    in_seconds,
+    seconds,
+)
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.deferral import ends_in_triggerer, warn_without_triggerer
@@ -32,7 +38,7 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.watch.polling import Poller
 
 
-class ScenarioTrainingSensor(RendersOnlyDagFile, BaseSensorOperator):
+class ScenarioTrainingSensor(CheckedOperator, BaseSensorOperator):
     """
     Wait until a training has succeeded; fail when it has failed or was cancelled.
 
@@ -71,15 +77,15 @@ class ScenarioTrainingSensor(RendersOnlyDagFile, BaseSensorOperator):
         scenario_conn_id: str = ScenarioHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            poke_interval=seconds("poke_interval", poke_interval), timeout=seconds("timeout", timeout), **kwargs
-        )
+        super().__init__(**kwargs)
+        self.poke_interval = in_seconds(poke_interval)
+        self.timeout = in_seconds(timeout)
         self.model_id = model_id
         self.job_id = job_id
         self.deferrable = deferrable
         self.cancel_on_kill = cancel_on_kill
         self.scenario_conn_id = scenario_conn_id
-        self._check(only_known=True)
+        self._check_when_parsed()
 
     @cached_property
     def hook(self) -> ScenarioHook:
@@ -155,13 +161,18 @@ class ScenarioTrainingSensor(RendersOnlyDagFile, BaseSensorOperator):
             timeout=timedelta(seconds=self.timeout) + GRACE,
         )
 
-    def _check(self, *, only_known: bool = False) -> None:
+    def _check(self, *, only_known: bool = False) -> list[str]:
+        final = self._final(only_known)
         if not self.model_id and not self.job_id:
             raise InvalidInputError("model_id and job_id are both empty; give at least one of them.")
         for name in ("model_id", "job_id"):
             value = getattr(self, name)
-            if value not in (None, "") and (known(value) or not only_known):
+            if value not in (None, "") and final(name):
                 check_id(name, value)
+        for name in ("poke_interval", "timeout"):
+            if final(name):
+                seconds(name, getattr(self, name))
+        return super()._check(only_known=only_known)
 
 
 def _result(end: Ending) -> dict[str, Any]:

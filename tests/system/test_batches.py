@@ -94,6 +94,25 @@ def test_one_bad_dataset_fails_its_own_task_and_no_other(airflow, emulator, fold
     assert "stray.txt" in airflow.task_log("batch", run, "train", 2)
 
 
+@pytest.mark.every_minor
+def test_what_cannot_be_mended_uses_no_retry_and_keeps_the_name_of_its_task(airflow, emulator, folder):
+    trainings = [
+        {"name": "misspelt", "images": str(folder / "tower"), "threads": 0},
+        {"name": "no connection", "images": str(folder / "tower")},
+        {"images": str(folder / "tower")},
+    ]
+    run = airflow.trigger("batch_with_retries", {"trainings": trainings})
+    assert airflow.wait_for_run("batch_with_retries", run) == "failed"
+    tasks = [airflow.task_instance("batch_with_retries", run, "train", index) for index in range(3)]
+    assert [(task["state"], task["try_number"]) for task in tasks] == [("failed", 1)] * 3
+    assert [task["rendered_map_index"] for task in tasks[:2]] == ["misspelt", "no connection"]
+    logs = [airflow.task_log("batch_with_retries", run, "train", index) for index in range(3)]
+    assert "threads is 0; give a whole number from 1 to 32." in logs[0]
+    assert "There is no connection 'nobody'. Nothing was sent." in logs[1]
+    assert "missing keyword argument 'name'" in logs[2]
+    assert emulator.counts()["models"] == 0
+
+
 def test_where_the_plan_trains_one_at_a_time_the_others_wait_for_their_slot(airflow, emulator, folder):
     emulator.set(parallel_training=1, training_seconds=2)
     run = airflow.trigger("batch", {"folder": str(folder)})

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG, TaskGroup, task
 
+from airflow_provider_scenario.airflow_compat.exceptions import AirflowFailException
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.datasets import list_datasets, read_dataset
 from airflow_provider_scenario.operators.cost import ScenarioEstimateTrainingCostOperator
@@ -202,5 +203,5 @@ class TestTextOfDatasets:
 
 def test_a_secret_parameter_that_another_task_has_returned_in_clear_is_refused(upstream):
     train = ScenarioTrainModelOperator.partial(task_id="train").expand_kwargs(upstream)
-    with pytest.raises(InvalidInputError, match="is a secret and must not stand in a DAG file"):
+    with pytest.raises(AirflowFailException, match="is a secret and must not stand in a DAG file"):
         rendered(train, [{"model_id": "m", "parameters": {"wandbKey": SECRET}}])

@@ -81,8 +81,8 @@ def test_no_rendered_field_shows_it(kind):
 
 
 def test_no_rendered_field_of_a_mapped_task_shows_it():
-    partial = lora(ScenarioTrainLoraOperator.partial, parameters={"wandb_key": TEMPLATE}, name=None, task_id="t")
-    partial.kwargs.pop("name")
+    fields = {"type": "flux.2-dev-lora", "images": "/data/ink", "parameters": {"wandb_key": TEMPLATE}}
+    partial = ScenarioTrainLoraOperator.partial(task_id="t", **fields)
     assert KEY not in stored(unmapped(partial, name=["a", "b"]))
     partial = ScenarioTrainModelOperator.partial(task_id="t", model_id="m")
     task = unmapped(partial, parameters=[{"wandb_key": TEMPLATE}])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from airflow.sdk import DAG, Param, task
 
 from airflow_provider_scenario.datasets import list_datasets
@@ -30,3 +32,14 @@ with DAG("batch_of_another_task", schedule=None, catchup=False, params={"trainin
         return params["trainings"]
 
     ScenarioTrainLoraOperator.partial(task_id="train", type="flux.2-dev-lora", **PACE).expand_kwargs(trainings())
+
+with DAG("batch_with_retries", schedule=None, catchup=False, params={"trainings": Param([], type="array")}):
+
+    @task
+    def wrong_trainings(params):
+        return params["trainings"]
+
+    mapped = {**PACE, "retries": 2, "retry_delay": timedelta(seconds=1), "scenario_conn_id": "nobody"}
+    ScenarioTrainLoraOperator.partial(task_id="train", type="flux.2-dev-lora", **mapped).expand_kwargs(
+        wrong_trainings()
+    )
