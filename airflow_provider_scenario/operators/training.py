@@ -15,6 +15,7 @@ from airflow_provider_scenario.client.model_fields import check_field
 from airflow_provider_scenario.client.trainers import check_parameters, check_ready, without_secrets
 from airflow_provider_scenario.client.values import camel_keys
 from airflow_provider_scenario.datasets import (
+    as_filled,
     attach,
     check_kind,
     check_pairs,
@@ -247,15 +248,16 @@ class ScenarioTrainLoraOperator(TrainingOperator):
             fields = {field: getattr(self, field) or None for field in _CREATABLE}
             inputs = self._inputs(fields, dataset, parameters)
             memory = Memory(context, self.task_id, inputs, on_clear=self.on_clear, retries=self.retries)
-            model = find_earlier(client, memory)
+            earlier = find_earlier(client, memory)
             self.cancel_left_behind(memory)
-            model = model or create_marked(client, memory, fields)
+            model = earlier or create_marked(client, memory, fields)
             self.show_model(context, model.id, is_ours=memory.has_made(model))
             if model.status == "trained":
                 return self.result_of(context, model)
             if model.status != "training":
-                attach(client, model, dataset, preset=self.preset, threads=self.threads, log=self.log)
-                model = client.get_model(model.id)
+                image_ids = attach(client, model, dataset, preset=self.preset, threads=self.threads, log=self.log)
+                filled = None if earlier else as_filled(model, dataset, image_ids)
+                model = filled or client.get_model(model.id)
             return self.train(context, model, parameters, memory)
 
     def conclude(self, context: Context, ending: Ending, **options: Any) -> dict[str, Any]:
