@@ -13,6 +13,7 @@ from airflow.sdk import BaseSensorOperator, PokeReturnValue
 from airflow_provider_scenario.airflow_compat.exceptions import AirflowFailException, AirflowSensorTimeout
 from airflow_provider_scenario.airflow_compat.mapping import RendersOnlyDagFile
 from airflow_provider_scenario.arguments import DEFAULT_POKE_INTERVAL, DEFAULT_TIMEOUT, GRACE, known, seconds
+from airflow_provider_scenario.client.budget import WaitLine
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.deferral import ends_in_triggerer, warn_without_triggerer
@@ -93,6 +94,10 @@ class ScenarioTrainingSensor(RendersOnlyDagFile, BaseSensorOperator):
         return Poller(self.hook)
 
     @cached_property
+    def _line(self) -> WaitLine:
+        return WaitLine(self.log.info)
+
+    @cached_property
     def _watch(self) -> TrainingWatch:
         return TrainingWatch(
             what=self.model_id or self.job_id or "",
@@ -120,7 +125,10 @@ class ScenarioTrainingSensor(RendersOnlyDagFile, BaseSensorOperator):
         return PokeReturnValue(is_done=bool(end), xcom_value=_result(end) if end else None)
 
     def _look(self) -> Ending | None:
-        seen = self._poller.poll(self.model_id, self.job_id)
+        patience = self._watch.deadline - time.time()
+        seen = self._poller.poll(self.model_id, self.job_id, patience=patience, line=self._line)
+        if seen is None:
+            return None  # as below
         outcome = self._watch.see(self._poller.sighting(seen), time.time())
         if self._watch.news:
             self.log.info("%s", self._watch.news)
