@@ -12,6 +12,7 @@ import hashlib
 import os
 import struct
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -35,6 +36,12 @@ LONGEST_WAY = 60.0
 
 AFTER_THROTTLING = 5.0
 """Seconds without a poll after a 429 that does not say how many."""
+
+WORTH_A_LINE = 5.0
+"""Seconds of waiting from which on a log says so."""
+
+LINE_EVERY = 60.0
+"""Seconds between two such lines at least."""
 
 _HARDEST_STRAIN = 8.0
 _RELIEF = 60.0
@@ -79,6 +86,48 @@ class Budget(Protocol):
         """The service has throttled a request, and asks to wait so many seconds."""
 
 
+class WithoutTurns:
+    """
+    A budget that is counted but never waited for: what cancels a training saves money.
+
+    :param budget: is told of each request.
+    """
+
+    def __init__(self, budget: Budget) -> None:
+        self.spend, self.throttled = budget.spend, budget.throttled
+
+    def turn(self) -> float:
+        """Send it again at once."""
+        return 0.0
+
+
+class WaitLine:
+    """
+    Say in a log that something waits: once in a while, and not for each request that waits.
+
+    :param log: is given the line.
+    :param clock: a monotonic time in seconds.
+    """
+
+    def __init__(self, log: Callable[[str], None], *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._log, self._clock = log, clock
+        self._lock = threading.Lock()
+        self._next = float("-inf")
+
+    def __call__(self, seconds: float, why: str) -> None:
+        """
+        Say it, unless it is not worth a line or was said just now.
+
+        :param seconds: how long it is going to wait.
+        """
+        with self._lock:
+            now = self._clock()
+            if seconds < WORTH_A_LINE or now < self._next:
+                return
+            self._next = now + max(seconds, LINE_EVERY)
+        self._log(f"Waiting about {seconds:.0f} s: {why}.")
+
+
 class RequestBudget:
     """
     Requests a minute, shared by the processes of one user on one machine through a small file.
@@ -101,6 +150,10 @@ class RequestBudget:
     ) -> None:
         if not 0 < per_minute < float("inf"):
             raise InvalidInputError(f"requests_per_minute must be a number above 0, such as 80, not {per_minute!r}.")
+        self.why_wait = (
+            f"all requests that 'requests_per_minute' ({per_minute:g}) allows are used up by uploads and other tasks "
+            "of this machine, or Scenario has asked for a pause"
+        )
         self._gap = 60.0 / per_minute
         self._file = (folder or _own_folder()) / hashlib.sha256(scope.encode()).hexdigest()[:32]
         self._observe = observe

@@ -8,6 +8,7 @@ sent again after its answer was lost: a training whose answer got lost may be ru
 from __future__ import annotations
 
 import itertools
+import logging
 import random
 import ssl
 import time
@@ -24,6 +25,7 @@ import requests
 import urllib3.exceptions
 
 from airflow_provider_scenario import __version__
+from airflow_provider_scenario.client.budget import WaitLine
 from airflow_provider_scenario.client.connections import (
     AnswerLimitError,
     BrokenAnswerError,
@@ -58,6 +60,8 @@ from airflow_provider_scenario.client.texts import Scrubber, is_http, plain
 
 if TYPE_CHECKING:
     from airflow_provider_scenario.client.budget import Budget
+
+log = logging.getLogger("airflow_provider_scenario.client")
 
 CONNECT_TIMEOUT = 5.0
 """Seconds, where one number is given for all timeouts; the vendor's client uses the same."""
@@ -204,6 +208,7 @@ class Transport:
         longest = self.timeout[1] * LONGEST_ANSWER
         self._answer_limits = Limits(seconds=longest, size=2 * LARGEST_ANSWER)  # twice: framing takes up some
         self._file_limits = Limits(seconds=longest, size=2 * LARGEST_FILE, slowest=SLOWEST_FILE)
+        self._line = WaitLine(log.info)
         self._owns_session = session is None
         self._session = session or _new_session(pool_size)
 
@@ -307,7 +312,9 @@ class Transport:
             turn = self._turn_after(outcome)
             if tried >= self._max_tries or pause is None:
                 raise outcome.error
-            self._sleep(max(pause, turn))
+            seconds = max(pause, turn)
+            self._line(seconds, f"{self._dialect.service} {outcome.reason}; the request is sent again then")
+            self._sleep(seconds)
         raise AssertionError("unreachable")
 
     def _turn_after(self, failure: _Failure) -> float:
@@ -475,6 +482,11 @@ class _Failure:
     error: ScenarioError
     may_repeat: bool = False
     wait: float | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why it is sent again, for the log."""
+        return "takes no more requests now (429)" if isinstance(self.error, ThrottledError) else "has failed"
 
     def pause_after(self, tried: int, jitter: float) -> float | None:
         """Seconds to wait before the next try; None where there must be none."""

@@ -5,11 +5,12 @@ from airflow_provider_scenario.datasets.images import DatasetImage, list_images
 from airflow_provider_scenario.datasets.listing import list_datasets
 from airflow_provider_scenario.datasets.pairs import check_pairs, resolve_pairs
 from airflow_provider_scenario.datasets.settings import check_preset
-from airflow_provider_scenario.datasets.upload import attach
+from airflow_provider_scenario.datasets.upload import as_filled, attach
 
 __all__ = [
     "Dataset",
     "DatasetImage",
+    "as_filled",
     "attach",
     "check_kind",
     "check_pairs",

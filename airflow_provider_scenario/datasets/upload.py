@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, TypeVar
 
@@ -108,6 +108,30 @@ def attach(
         ids = there | {image.name: image_id for image, image_id in zip(dataset.images, given, strict=True)}
         client.set_training_pairs(model.id, resolve_pairs(dataset.pairs, ids))
     return given
+
+
+def as_filled(model: Model, dataset: Dataset, image_ids: Sequence[str]) -> Model | None:
+    """
+    Return a model that was empty as :func:`attach` has filled it. It takes no request to know that.
+
+    :param model: as the answer to its creation has it.
+    :param image_ids: what :func:`attach` has returned.
+    :return: None where something is not certain: read the model then.
+    """
+    from airflow_provider_scenario.client.schemas import TrainingImage, TrainingImagePair
+
+    each_in_one_request = not any(image.asset_id or image.is_big for image in dataset.images)
+    if not (each_in_one_request and model.status == "new" and model.type and not model.training_images):
+        return None
+    ids = {image.name: image_id for image, image_id in zip(dataset.images, image_ids, strict=True)}
+    captions = {image.name: image.caption for image in dataset.images}
+    return model.model_copy(
+        update={
+            "training_images": [TrainingImage(id=ids[name], name=name, description=captions[name]) for name in ids],
+            "training_images_number": len(ids),
+            "training_image_pairs": [TrainingImagePair(**pair) for pair in resolve_pairs(dataset.pairs or [], ids)],
+        }
+    )
 
 
 def check_threads(threads: int) -> None:

@@ -22,6 +22,7 @@ from airflow_provider_scenario.arguments import (
     seconds,
 )
 from airflow_provider_scenario.assets import tell_outlets
+from airflow_provider_scenario.client.budget import WithoutTurns
 from airflow_provider_scenario.client.errors import PlanCeilingError, ScenarioError
 from airflow_provider_scenario.client.messages import shown
 from airflow_provider_scenario.client.trainers import as_sent, only_secrets, without_secrets
@@ -395,7 +396,7 @@ class TrainingOperator(ScenarioOperator):
         client = self.hook.client
         fate = nothing = "Nothing was started or billed."
         while time.time() < deadline:
-            time.sleep(self.poke_interval + self.hook.budget.turn())
+            time.sleep(max(0.0, min(self.poke_interval + self.hook.budget.turn(), deadline - time.time())))
             self._kill_guard.stop_if_ended()
             try:
                 now = client.get_model(model.id)
@@ -481,7 +482,7 @@ class TrainingOperator(ScenarioOperator):
 
     def _stop(self, context: Context, ending: Ending, *, is_ours: bool | None) -> Fate:
         """Do what the author wants of a training that is not over in time; say what became of it."""
-        client = self.hook.client
+        client = self.hook.connect(budget=WithoutTurns(self.hook.budget))
         training = StoppableTraining(
             model_id=ending.model_id or "",
             job_id=ending.job_id,

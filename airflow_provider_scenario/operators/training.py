@@ -13,6 +13,7 @@ from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.model_fields import check_field
 from airflow_provider_scenario.client.trainers import check_parameters, check_ready, without_secrets
 from airflow_provider_scenario.datasets import (
+    as_filled,
     attach,
     check_kind,
     check_pairs,
@@ -262,21 +263,22 @@ class ScenarioTrainLoraOperator(TrainingOperator):
             fields = {field: getattr(self, field) or None for field in _CREATABLE}
             inputs = self._inputs(fields, dataset, parameters)
             memory = self.remember(context, inputs)
-            model = find_earlier(client, memory)
+            earlier = find_earlier(client, memory)
             self.cancel_left_behind(memory)
             if self.once_per_dataset:
-                model, is_taken = find_or_create(
-                    client, memory, fields, dataset, model, cancel_on_kill=self.cancel_on_kill, log=self.log
+                earlier, is_taken = find_or_create(
+                    client, memory, fields, dataset, earlier, cancel_on_kill=self.cancel_on_kill, log=self.log
                 )
                 if is_taken:
-                    return self.take(context, model, memory)
-            model = model or create_marked(client, memory, fields)
+                    return self.take(context, earlier, memory)
+            model = earlier or create_marked(client, memory, fields)
             self.show_model(context, model.id, is_ours=memory.has_made(model))
             if model.status == "trained" or self.has_ended_badly_before(memory, model):
                 return self.result_of(context, model)
             if model.status != "training":
-                attach(client, model, dataset, preset=self.preset, threads=self.threads, log=self.log)
-                model = client.get_model(model.id)
+                image_ids = attach(client, model, dataset, preset=self.preset, threads=self.threads, log=self.log)
+                filled = None if earlier else as_filled(model, dataset, image_ids)
+                model = filled or client.get_model(model.id)
             return self.train(context, model, parameters, memory)
 
     def conclude(self, context: Context, ending: Ending, **options: Any) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from airflow_provider_scenario.arguments import (
     in_seconds,
     seconds,
 )
+from airflow_provider_scenario.client.budget import WaitLine
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.deferral import ends_in_triggerer, warn_without_triggerer
@@ -99,6 +100,10 @@ class ScenarioTrainingSensor(CheckedOperator, BaseSensorOperator):
         return Poller(self.hook)
 
     @cached_property
+    def _line(self) -> WaitLine:
+        return WaitLine(self.log.info)
+
+    @cached_property
     def _watch(self) -> TrainingWatch:
         return TrainingWatch(
             what=self.model_id or self.job_id or "",
@@ -126,7 +131,10 @@ class ScenarioTrainingSensor(CheckedOperator, BaseSensorOperator):
         return PokeReturnValue(is_done=bool(end), xcom_value=_result(end) if end else None)
 
     def _look(self) -> Ending | None:
-        seen = self._poller.poll(self.model_id, self.job_id)
+        patience = self._watch.deadline - time.time()
+        seen = self._poller.poll(self.model_id, self.job_id, patience=patience, line=self._line)
+        if seen is None:
+            return None  # as below
         outcome = self._watch.see(self._poller.sighting(seen), time.time())
         if self._watch.news:
             self.log.info("%s", self._watch.news)

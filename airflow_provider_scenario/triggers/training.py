@@ -13,6 +13,7 @@ from airflow.sdk.log import mask_secret
 
 from airflow_provider_scenario.airflow_compat.attempt import Attempt
 from airflow_provider_scenario.airflow_compat.triggers import has_on_kill, on_kill_is_certain
+from airflow_provider_scenario.client.budget import WaitLine
 from airflow_provider_scenario.client.errors import PlanCeilingError, ScenarioError
 from airflow_provider_scenario.client.secret_text import revealed
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
@@ -28,6 +29,9 @@ from airflow_provider_scenario.watch.start import Started, start_or_adopt, start
 if TYPE_CHECKING:
     from airflow.triggers.base import TriggerEvent
 
+
+FIRST_LOOK = 1 / 3
+"""Part of ``poke_interval`` after which a training that has just been started is looked at first."""
 
 _OVER = ("trained", "failed", "canceled", "not-started", "secret-changed")
 """Outcomes after which there is nothing to cancel."""
@@ -120,21 +124,36 @@ class ScenarioTrainingTrigger(EndingTrigger):
         return xcoms
 
     async def _end(self, shared: SharedPoller) -> Ending:
+        return await self._wait_for_end(shared, seen_at=self.deferred_at)
+
+    async def _wait_for_end(self, shared: SharedPoller, *, seen_at: float | None) -> Ending:
+        """
+        Look until it has ended.
+
+        :param seen_at: when the training was known to run, as a Unix time in seconds. None: it is looked at at once.
+        """
         watch = TrainingWatch(
             what=self.model_id or self.job_id or "",
             deadline=float("inf") if self.deadline is None else self.deadline,
             poke_interval=self.poke_interval,
         )
-        pause = 0.0
+        now, line = time.time(), WaitLine(self.log.info)
+        # The first look of a batch's tasks is shared by those that come within this time of each other.
+        soon = self.poke_interval * FIRST_LOOK
+        pause = 0.0 if seen_at is None else max(0.0, min(seen_at + soon - now, soon, watch.deadline - now))
         while True:
-            seen = await shared.look(self.model_id, self.job_id, after=pause)
+            seen = await shared.look(
+                self.model_id, self.job_id, after=pause, patience=watch.deadline - time.time(), line=line
+            )
+            if seen is None:
+                return Ending(outcome="timed-out", model_id=self.model_id, job_id=self.job_id)
             outcome = watch.see(shared.poller.sighting(seen), time.time())
             if watch.news:
                 self.log.info("%s", watch.news)
             if watch.warning:
                 self.log.warning("%s", watch.warning)
             if outcome:
-                return await in_thread(shared.poller.ending, outcome, seen, self.model_id, self.job_id)
+                return await in_thread(shared.poller.ending, outcome, seen, self.model_id, self.job_id, line)
             pause = watch.pause
             # Drop the reference before sleeping: thousands of retained answers trigger slow full garbage collections.
             del seen
@@ -244,7 +263,7 @@ class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
         self.log.info("%s", started)
         if not self.wait_for_completion:
             return Ending(outcome="started", model_id=self.model_id, job_id=self.job_id, status="training")
-        end = await super()._end(shared)
+        end = await self._wait_for_end(shared, seen_at=time.time())
         return (
             end
             if end.creative_units_cost is not None
@@ -267,7 +286,7 @@ class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
                             return Ending(outcome="not-started", model_id=self.model_id, error=str(error))
                         if not isinstance(error, PlanCeilingError):
                             self.log.info("Training %s: not started yet: %s", self.model_id, error)
-                await asyncio.sleep(self.poke_interval)
+                await asyncio.sleep(max(0.0, min(self.poke_interval, deadline - time.time())))
         return Ending(outcome="timed-out", model_id=self.model_id)
 
     def _try_to_start(self, shared: SharedPoller) -> Started:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from airflow_provider_scenario import metrics
+from airflow_provider_scenario.client.budget import WaitLine
 from airflow_provider_scenario.client.errors import (
     AuthenticationError,
     InvalidInputError,
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 Seen: TypeAlias = Model | Job | ScenarioError
 T = TypeVar("T")
+
+LAST_LOOK = 5.0
+"""Seconds after the deadline within which the turn of the last look must come."""
 
 
 def poll(client: ScenarioClient, model_id: str | None, job_id: str | None) -> Seen:
@@ -64,18 +68,45 @@ class Poller:
             self._client = self._hook.connect(max_tries=1)
         return self._client
 
-    def poll(self, model_id: str | None, job_id: str | None) -> Seen:
-        """As :func:`poll`."""
-        return self._in_turn(lambda: poll(self.client, model_id, job_id))
+    def poll(
+        self,
+        model_id: str | None,
+        job_id: str | None,
+        *,
+        patience: float = float("inf"),
+        line: WaitLine | None = None,
+    ) -> Seen | None:
+        """
+        As :func:`poll`, when the budget has room; what creates, starts and cancels goes first.
+
+        :param patience: seconds to wait at most for its turn.
+        :param line: says so in the log where the turn is not near.
+        :return: None where its turn did not come in time. Nothing was sent.
+        """
+        return self._alone(model_id, job_id) if self._wait_for_turn(patience, line) else None
+
+    def turn(self) -> float:
+        """Take the next turn to poll; returns the seconds to wait for it."""
+        return self._hook.budget.turn()
+
+    @property
+    def why_wait(self) -> str:
+        """What a turn is waited for."""
+        return self._hook.budget.why_wait
 
     def poll_all(self, wanted: Sequence[tuple[str | None, str | None]]) -> list[Seen]:
         """
         Look at several trainings, at 50 with one request: each is told what it would be told alone.
 
+        The first request is sent at once: its turn is for the caller to wait for. If more are needed they wait here.
+
         :param wanted: model and job id of each.
         """
         ids = list(dict.fromkeys(model_id for model_id, _ in wanted if model_id))
-        models = self._in_turn(lambda: self._models(ids)) if len(ids) > 1 else {}
+        if len(ids) <= 1:
+            first, *others = wanted
+            return [self._alone(*first), *(self._one_of({}, *other) for other in others)]
+        models = self._ask(lambda: self._models(ids))
         if isinstance(models, ScenarioError):
             if not (isinstance(models, RequestRefusedError) and models.permanent):
                 return [models] * len(wanted)
@@ -89,11 +120,22 @@ class Poller:
             return replace(found, page=model_page(self._hook.app_url, found.model_id))
         return found
 
-    def ending(self, outcome: Outcome, seen: Seen, model_id: str | None, job_id: str | None) -> Ending:
-        """As :func:`ending`, with more than one try: there is no later poll to make up for it."""
+    def ending(
+        self,
+        outcome: Outcome,
+        seen: Seen,
+        model_id: str | None,
+        job_id: str | None,
+        line: WaitLine | None = None,
+    ) -> Ending:
+        """
+        As :func:`ending`, with more than one try: there is no later poll to make up for it.
+
+        :param line: says so in the log where the turn is not near.
+        """
         if outcome in FINAL_STATUSES.values():
             # A thousand that end together must not be told of in one burst. Who gave up goes first: it may cancel.
-            self._closed.wait(self._hook.budget.turn())
+            self._wait_for_turn(line=line)
         # One for all ends: each new client reads the trusted certificates, 20 ms of CPU.
         client = self._patient = self._patient or self._hook.connect()
         if outcome == "trained" and isinstance(seen, Model) and not (seen.epochs and seen.training_stats):
@@ -123,12 +165,24 @@ class Poller:
         model = models.get(model_id or "")
         if model is None or not model.status or is_anothers(model, job_id):
             # Not in the answer: deleted, perhaps, or never there. Asked for by itself it says so.
-            return self.poll(model_id, job_id)
+            self._wait_for_turn()
+            return self._alone(model_id, job_id)
         return model
 
-    def _in_turn(self, ask: Callable[[], T | ScenarioError]) -> T | ScenarioError:
-        """Wait until the budget has room; what creates, starts and cancels goes first."""
-        if self._closed.wait(self._hook.budget.turn()):
+    def _wait_for_turn(self, patience: float = float("inf"), line: WaitLine | None = None) -> bool:
+        """Whether it has come in time; where it does not, only the patience is waited for."""
+        seconds, patience = self.turn(), max(0.0, patience)
+        if line:
+            line(seconds, self.why_wait)
+        in_time = seconds <= patience + LAST_LOOK
+        self._closed.wait(seconds if in_time else patience)
+        return in_time
+
+    def _alone(self, model_id: str | None, job_id: str | None) -> Seen:
+        return self._ask(lambda: poll(self.client, model_id, job_id))
+
+    def _ask(self, ask: Callable[[], T | ScenarioError]) -> T | ScenarioError:
+        if self._closed.is_set():
             return ServiceError("Nobody waits for the answer any more. Nothing was sent.", maybe_done=False)
         metrics.count("polls")
         return self._with_todays_key(ask)
@@ -185,16 +239,18 @@ def wait_for_training(
     :param log: is told what has changed.
     :param warn: is told what a person must do. Default: ``log``.
     """
-    poller = Poller(hook)
+    poller, line = Poller(hook), WaitLine(log)
     while True:
-        seen = poller.poll(model_id, job_id)
+        seen = poller.poll(model_id, job_id, patience=watch.deadline - clock(), line=line)
+        if seen is None:
+            return Ending(outcome="timed-out", model_id=model_id, job_id=job_id)
         outcome = watch.see(poller.sighting(seen), clock())
         if watch.news:
             log(watch.news)
         if watch.warning:
             (warn or log)(watch.warning)
         if outcome:
-            return poller.ending(outcome, seen, model_id, job_id)
+            return poller.ending(outcome, seen, model_id, job_id, line)
         sleep(watch.pause)
 
 

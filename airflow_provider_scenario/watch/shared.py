@@ -22,10 +22,11 @@ from weakref import WeakKeyDictionary
 from asgiref.sync import sync_to_async
 
 from airflow_provider_scenario import metrics
+from airflow_provider_scenario.client.budget import WORTH_A_LINE, WaitLine
 from airflow_provider_scenario.client.errors import ServiceError
 from airflow_provider_scenario.client.models import BULK
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
-from airflow_provider_scenario.watch.polling import Poller, Seen
+from airflow_provider_scenario.watch.polling import LAST_LOOK, Poller, Seen
 
 T = TypeVar("T")
 
@@ -70,6 +71,9 @@ class _Waiter:
     due: float
     latest: float
     answer: Future[Seen]
+    line: WaitLine | None
+    context: contextvars.Context
+    is_asked: bool = False
 
 
 class SharedPoller:
@@ -84,27 +88,56 @@ class SharedPoller:
         self._clock = clock
         self._waiters: set[_Waiter] = set()
         self._news = asyncio.Event()
+        self._turn = float("-inf")
         self._task: asyncio.Task[None] | None = None
 
-    async def look(self, model_id: str | None, job_id: str | None, *, after: float) -> Seen:
+    async def look(
+        self,
+        model_id: str | None,
+        job_id: str | None,
+        *,
+        after: float,
+        patience: float = float("inf"),
+        line: WaitLine | None = None,
+    ) -> Seen | None:
         """
         One look at a training, shared with others where that saves a request.
 
         :param after: seconds from now until it is due; it may come sooner, where it costs nothing.
+        :param patience: seconds from now for which it is worth waiting for its turn.
+        :param line: says so in the log of its own task where the turn is not near.
+        :return: None where its turn did not come in time.
         """
         now = self._clock()
-        answer: Future[Seen] = asyncio.get_running_loop().create_future()
-        waiter = _Waiter(model_id, job_id, due=now + after, latest=now + after * (1 + GATHER), answer=answer)
+        waiter = _Waiter(
+            model_id,
+            job_id,
+            due=now + after,
+            latest=now + min(after * (1 + GATHER), max(after, patience)),
+            answer=asyncio.get_running_loop().create_future(),
+            line=line,
+            context=contextvars.copy_context(),
+        )
         self._waiters.add(waiter)
+        self._say_that_it_waits(waiter)
         self._news.set()
         if self._task is None or self._task.done():
             # A context of its own: else all its log lines would be the first waiter's.
             self._task = asyncio.create_task(self._run(), context=contextvars.Context())
             self._task.add_done_callback(self._tell_all)
         try:
-            return await answer
+            return await self._answer(waiter, now + patience)
         finally:
             self._waiters.discard(waiter)
+
+    async def _answer(self, waiter: _Waiter, deadline: float) -> Seen | None:
+        while not waiter.answer.done():
+            now = self._clock()
+            if now >= deadline and not waiter.is_asked and max(now, self._turn) > deadline + LAST_LOOK:
+                return None
+            left = deadline - now if now < deadline else LAST_LOOK / 10
+            await asyncio.wait([waiter.answer], timeout=None if left == float("inf") else left)
+        return waiter.answer.result()
 
     async def close(self) -> None:
         """End it; nobody waits any more."""
@@ -125,7 +158,22 @@ class SharedPoller:
                 else:
                     continue  # somebody has come who may have less patience
             if self._waiters:
+                await self._wait_for_turn()
+            if self._waiters:
                 await self._ask(self._next_batch())
+
+    async def _wait_for_turn(self) -> None:
+        seconds = await in_thread(self.poller.turn)
+        self._turn = self._clock() + seconds
+        if seconds >= WORTH_A_LINE:
+            for waiter in self._waiters:
+                # Where its own task logs, not where this one runs.
+                waiter.context.run(self._say_that_it_waits, waiter)
+        await asyncio.sleep(seconds)
+
+    def _say_that_it_waits(self, waiter: _Waiter) -> None:
+        if waiter.line:
+            waiter.line(self._turn - waiter.due, self.poller.why_wait)
 
     def _next_batch(self) -> list[_Waiter]:
         """Who has waited longest, with as many others as one request has room for, those next whose turn comes next."""
@@ -137,6 +185,8 @@ class SharedPoller:
         return [waiter for waiter in turn if waiter.model_id in chosen]
 
     async def _ask(self, batch: list[_Waiter]) -> None:
+        for waiter in batch:
+            waiter.is_asked = True
         answers = await in_thread(self.poller.poll_all, [(waiter.model_id, waiter.job_id) for waiter in batch])
         for waiter, seen in zip(batch, answers, strict=True):
             self._waiters.discard(waiter)

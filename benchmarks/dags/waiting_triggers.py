@@ -81,5 +81,5 @@ class _SteadyPoller:
     def __init__(self, shared: SharedPoller, interval: float) -> None:
         self.poller, self._look, self._interval = shared.poller, shared.look, interval
 
-    async def look(self, model_id: str | None, job_id: str | None, *, after: float) -> Seen:
-        return await self._look(model_id, job_id, after=self._interval if after else 0.0)
+    async def look(self, model_id: str | None, job_id: str | None, *, after: float, **options: Any) -> Seen | None:
+        return await self._look(model_id, job_id, after=self._interval if after else 0.0, **options)

@@ -272,7 +272,7 @@ async def test_no_answer_is_kept_while_the_next_is_waited_for(hook):
     class Looks:
         answers, poller = [], Poller(hook)
 
-        async def look(self, model_id, job_id, *, after):
+        async def look(self, model_id, job_id, *, after, **_):
             assert [answer() for answer in self.answers] == [None] * len(self.answers)
             model = Model(id=model_id, status="training" if len(self.answers) < 3 else "failed")
             self.answers.append(weakref.ref(model))
