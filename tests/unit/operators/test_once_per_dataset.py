@@ -106,7 +106,7 @@ class TestTrained:
         second = another_run()
         again = train_lora(second, name="another name", parameters={"nb_epochs": 1}, max_creative_units=1)
         assert emulator.counts() == ONE
-        assert again == {**first, "creative_units_cost": 0.0}
+        assert again == {**first, "creative_units_total": 0.0}
         assert second["ti"].xcoms["model_id"] == first["model_id"]
         assert second["ti"].xcoms["scenario_model"]["is_ours"] is False
         said = capsys.readouterr().out

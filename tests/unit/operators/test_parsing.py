@@ -123,6 +123,7 @@ class TestMapped:
         plain = refusal(lambda: operator(task_id="train", **{**fields, **wrong}))
         given = fields if len(wrong) == 1 and operator is AICreationWorkshopSyncModelOperator else {}
         given = fields if operator is AICreationWorkshopModelListingSensor else given
+        given = {"type": fields["type"], **given} if "type" in fields else given  # messages name what it takes
         mapped = refusal(lambda: operator.partial(task_id="train", **{**given, **wrong}))
         assert mapped == plain
 
