@@ -172,7 +172,7 @@ def seconds(name: str, value: Any) -> float:
     """
     value = in_seconds(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < LONGEST:
-        raise InvalidInputError(f"{name} is {shown(value)}; give a number of seconds above 0.")
+        raise InvalidInputError(f"{name} is {shown(value)}; give a number of seconds above 0, such as 30.")
     return float(value)
 
 
@@ -197,5 +197,7 @@ def price_limit(value: Any) -> float | None:
         return None
     limit = number_in(value)
     if not is_number(limit) or limit < 0:
-        raise InvalidInputError(f"max_creative_units is {shown(value)}; give a number of creative units from 0 on.")
+        raise InvalidInputError(
+            f"max_creative_units is {shown(value)}; give a number of creative units from 0 on, such as 1000."
+        )
     return float(limit)

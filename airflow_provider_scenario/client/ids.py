@@ -38,5 +38,7 @@ def wrong_with_id(value: Any) -> str | None:
     if value in (".", ".."):
         return f"is {value!r}, which would be another address"
     if any(char in _FORBIDDEN or char.isspace() or not char.isprintable() for char in value):
-        return f"is {shown(value)}: an id holds no '/', '\\', '?', '#', '%', spaces or control characters"
+        last = value.rstrip("/").rpartition("/")[2]
+        meant = f"; most likely its end is meant, {last!r}" if "://" in value and wrong_with_id(last) is None else ""
+        return f"is {shown(value)}: an id holds no '/', '\\', '?', '#', '%', spaces or control characters{meant}"
     return None

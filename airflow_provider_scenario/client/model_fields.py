@@ -149,8 +149,12 @@ def _concept(where: str, concept: Mapping[str, Any]) -> tuple[dict[str, Any], li
             raise InvalidInputError(f"{where}: there is no {shown(name)}; known: model_id, scale, model_epoch.")
         check_sendable(f"{where}: {shown(name)}", given[name])
         warnings.append(f"{where}: {shown(name)} is not known to this provider; it is sent as it is.")
-    if not (isinstance(given.get("modelId"), str) and given["modelId"]):
-        raise InvalidInputError(f"{where}: modelId must be text, not {shown(given.get('modelId'))}.")
+    if "modelId" not in given:
+        raise InvalidInputError(
+            f"{where} is {shown(dict(concept))}; give 'model_id', 'scale' (-2 to 2) and perhaps 'model_epoch'."
+        )
+    if not (isinstance(given["modelId"], str) and given["modelId"]):
+        raise InvalidInputError(f"{where}: modelId must be text, not {shown(given['modelId'])}.")
     check_encodable(f"{where}: modelId", given["modelId"])
     if "modelEpoch" in given:
         given["modelEpoch"] = check_epoch(f"{where}: modelEpoch", given["modelEpoch"])

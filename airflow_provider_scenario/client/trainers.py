@@ -205,7 +205,7 @@ def check_parameters(
             continue
         warnings += _check_trainer(parameter, value, trainer, model_type, spelled)
         parameter = parameter._replace(name=spelled(name))
-        checked[name], doubts = _of_kind(parameter, value)
+        checked[name], doubts = _of_kind(parameter, value, trainer)
         if parameter.secret:
             checked[name] = SecretText(checked[name])
         warnings += doubts + _check_value(parameter, checked[name], trainer)
@@ -224,8 +224,12 @@ def as_sent(checked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_unknown(name: str, value: Any, model_type: str | None, spelled: Spelling) -> list[str]:
-    _refuse_query_name(name)
     written = spelled(name)
+    _refuse_query_name(name, written)
+    if _plain(name) in ("parameters", "trainingparameters"):
+        raise InvalidInputError(
+            f"parameters: {shown(written)} stands within the training parameters. Give what is in it one level higher."
+        )
     given = f"(given: {f'a {type(value).__name__}' if is_secret(name) else shown(value)})"
     anyway = f"To send it all the same, put it into {spelled(EXTRA, like=written)!r}."
     own = [parameter.name for parameter in parameters_of(model_type)]
@@ -236,9 +240,10 @@ def _check_unknown(name: str, value: Any, model_type: str | None, spelled: Spell
             f"stands beside the parameters, not among them. {anyway}"
         )
     if close:
-        meant = close if close in (*own, EXTRA) else similar_name(name, own) or close
+        meant = close if close in (*own, EXTRA) else similar_name(name, own)
+        hint = f" Did you mean {spelled(meant, like=written)!r}?" if meant else ""
         raise InvalidInputError(
-            f"parameters: there is no {shown(written)} {given}. Did you mean {spelled(meant, like=written)!r}? "
+            f"parameters: there is no {shown(written)} {given}.{hint} "
             f"{_what_it_takes(model_type, spelled, like=written)} {anyway}"
         )
     check_sendable(f"parameters: {shown(written)}", value)
@@ -255,12 +260,12 @@ def _plain(name: str) -> str:
     return "".join(filter(str.isalnum, name)).lower()
 
 
-def _refuse_query_name(name: str) -> None:
+def _refuse_query_name(name: str, written: str) -> None:
     plain = _plain(name)
     if "dryrun" in plain or plain in _NOT_IN_BODY:
         raise InvalidInputError(
-            f"parameters: {shown(name)} is not a training parameter: Scenario ignores it there and trains, which costs "
-            "creative units. Leave it out; ScenarioEstimateTrainingCostOperator asks for a price."
+            f"parameters: {shown(written)} is not a training parameter: Scenario ignores it there and trains, which "
+            "costs creative units. Leave it out; ScenarioEstimateTrainingCostOperator asks for a price."
         )
 
 
@@ -292,7 +297,7 @@ def _check_extra(extra: Any, given: Mapping[str, Any]) -> tuple[dict[str, Any], 
     check_sendable("parameters: extra_parameters", dict(extra))
     _refuse_hidden_secrets(extra)
     for name in extra:
-        _refuse_query_name(name)
+        _refuse_query_name(name, name)
         if name in given:
             raise InvalidInputError(f"parameters: {shown(name)} is given, and in extra_parameters too. Keep one.")
     names = ", ".join(map(shown, list(extra)[:20]))
@@ -318,7 +323,7 @@ def _check_trainer(
     )
 
 
-def _of_kind(parameter: Parameter, value: Any) -> tuple[Any, list[str]]:
+def _of_kind(parameter: Parameter, value: Any, trainer: Trainer | None) -> tuple[Any, list[str]]:
     """The value, where a template has made text of it too, and what is unusual about its kind."""
     match parameter.kind:
         case "text" if isinstance(value, str):
@@ -336,7 +341,8 @@ def _of_kind(parameter: Parameter, value: Any) -> tuple[Any, list[str]]:
             return _whole(parameter.name, number_in(value))
     hint = TEMPLATE_HINT if isinstance(value, str) and parameter.kind == "a list of text" else ""
     given = f"a {type(value).__name__}" if parameter.secret else shown(value)
-    raise InvalidInputError(f"parameters: {parameter.name} must be {parameter.kind}, not {given}.{hint}")
+    what = f"{parameter.kind} {_bounds(parameter, trainer)[2]}".rstrip()
+    raise InvalidInputError(f"parameters: {parameter.name} must be {what}, not {given}.{hint}")
 
 
 def _whole(name: str, number: float) -> tuple[float, list[str]]:
@@ -366,22 +372,26 @@ def _check_value(parameter: Parameter, value: Any, trainer: Trainer | None) -> l
 
 
 def _check_range(parameter: Parameter, value: float, trainer: Trainer | None) -> list[str]:
-    own = parameter.by_trainer.get(trainer.name) if trainer else None
-    low, high = own or (parameter.minimum, parameter.maximum)
+    low, high, range_ = _bounds(parameter, trainer)
     too_low = low is not None and (value < low or (parameter.above and value == 0))
     if too_low or (high is not None and value > high):
-        least = f"{'above' if parameter.above and low == 0 else 'from'} {low:.16g}"
-        most = f" to {high:.16g}" if high is not None and math.isfinite(high) else ""
-        for_whom = f" for {FAMILIES[trainer.name]}" if own and trainer else ""
-        raise InvalidInputError(
-            f"parameters: {parameter.name}={shown(value)} is out of range: {least}{most}{for_whom}."
-        )
-    if own is None and parameter.usual and not parameter.usual[0] <= value <= parameter.usual[1]:
+        raise InvalidInputError(f"parameters: {parameter.name}={shown(value)} is out of range: {range_}.")
+    own = trainer is not None and trainer.name in parameter.by_trainer
+    if not own and parameter.usual and not parameter.usual[0] <= value <= parameter.usual[1]:
         usual = f"{parameter.usual[0]:g} to {parameter.usual[1]:g}"
         return [
             f"parameters: {parameter.name}={shown(value)} may be refused: Scenario's sources agree on {usual} only."
         ]
     return []
+
+
+def _bounds(parameter: Parameter, trainer: Trainer | None) -> tuple[float | None, float | None, str]:
+    """The smallest and the largest value, and both as a message has them."""
+    own = parameter.by_trainer.get(trainer.name) if trainer else None
+    low, high = own or (parameter.minimum, parameter.maximum)
+    least = f"{'above' if parameter.above and low == 0 else 'from'} {low:.16g}" if low is not None else ""
+    most = f" to {high:.16g}" if high is not None and math.isfinite(high) else ""
+    return low, high, f"{least}{most}{f' for {FAMILIES[trainer.name]}' if own and trainer else ''}"
 
 
 def _check_together(

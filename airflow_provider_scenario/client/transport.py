@@ -197,7 +197,10 @@ class Transport:
         self.project_id = project_id or None
         self.timeout = _checked_timeout(timeout)
         if isinstance(verify, str) and not Path(verify).exists():
-            raise InvalidInputError(f"verify: there is no file or folder {verify!r} with trusted certificates.")
+            raise InvalidInputError(
+                f"verify is {verify!r}, and there is no such file or folder; give true, false or the path of a CA "
+                "bundle."
+            )
         self._verify = verify
         self._max_tries = max(1, max_tries)
         self._budget = budget

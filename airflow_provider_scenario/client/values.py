@@ -137,7 +137,8 @@ def check_text(field: str, value: object, *, shortest: int = 0, longest: int | N
     :raises InvalidInputError: it is not text, too short or too long, or holds what cannot be sent.
     """
     if not isinstance(value, str):
-        raise InvalidInputError(f"{field} must be text, not {shown(value)}.")
+        length = f" of {shortest} to {longest} characters" if longest else ""
+        raise InvalidInputError(f"{field} must be text{length}, not {shown(value)}.")
     if len(value.strip()) < shortest:
         takes = f"it takes {shortest} to {longest} characters" if longest else "give text"
         raise InvalidInputError(f"{field} is empty; {takes}.")

@@ -51,13 +51,14 @@ def parse_settings(file_name: str, text: str) -> Settings:
         parameters: dict[str, Any] = {}
         values = _parsed(file_name, text)
         check_values("it", values)
+        written = {camel_case(key): key for key in values if isinstance(key, str)}  # for messages
         for key, value in _spelled(values).items():
             if key in _OWN:
                 own[_OWN[key]] = value
             elif similar_name(key, _OWN) and key not in PARAMETERS:
                 raise InvalidInputError(f"unknown key {shown(key)}.{did_you_mean(key, (*PARAMETERS, *_OWN))}")
             else:
-                parameters[key] = value
+                parameters[written[key]] = value
         settings = Settings(check_parameters(parameters)[0], **{key: own[key] for key in own if own[key] is not None})
         _check(settings)
     except InvalidInputError as problem:

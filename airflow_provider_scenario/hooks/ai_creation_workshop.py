@@ -70,7 +70,7 @@ class AICreationWorkshopHook(ConnectionHook["WorkshopClient"]):
 
     def _read(self, connection: Connection) -> dict[str, Any]:
         key, secret = self._key_and_secret(connection)
-        extra = connection.extra_dejson
+        extra = self._extra(connection)
         token, place = extra.get("api_token") or "", extra.get("api_token_in") or "body"
         if not token or not isinstance(token, str):
             raise InvalidInputError(

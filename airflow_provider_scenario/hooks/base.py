@@ -17,7 +17,9 @@ from airflow_provider_scenario import metrics
 from airflow_provider_scenario.airflow_compat.connections import connection_is_missing
 from airflow_provider_scenario.airflow_compat.exceptions import AirflowNotFoundException
 from airflow_provider_scenario.client.errors import InvalidInputError
+from airflow_provider_scenario.client.messages import shown
 from airflow_provider_scenario.client.texts import is_http, plain
+from airflow_provider_scenario.client.values import similar_name
 from airflow_provider_scenario.exceptions import ConnectionMissingError
 
 if TYPE_CHECKING:
@@ -148,6 +150,16 @@ class ConnectionHook(BaseHook, Generic[C]):
             found.append(value)
         return found[0], found[1]
 
+    def _extra(self, connection: Connection) -> dict[str, Any]:
+        """The extra. Airflow keeps any name in it: one that is like a known one is warned of, once a process."""
+        extra: dict[str, Any] = connection.extra_dejson
+        for name in extra.keys() - self.form.extra_fields.keys():
+            close = similar_name(name, self.form.extra_fields)
+            if close and (self.conn_id, name) not in _warned:
+                _warned.add((self.conn_id, name))
+                log.warning("Connection %r: extra %s is not used. Is %r meant?", self.conn_id, shown(name), close)
+        return extra
+
     def _base_url(self, connection: Connection) -> dict[str, str]:
         """
         ``base_url``, unless it is the default.
@@ -162,9 +174,9 @@ class ConnectionHook(BaseHook, Generic[C]):
             url = f"https://{url}{port}/{connection.schema or ''}"
         if not is_http(url):
             # A URL may hold a password before the '@'.
-            shown = "" if "@" in url else f" {plain(connection.host)!r}"
+            given = "" if "@" in url else f" {plain(connection.host)!r}"
             raise InvalidInputError(
-                f"Connection {self.conn_id!r}: host{shown} is not a base URL; "
+                f"Connection {self.conn_id!r}: host{given} is not a base URL; "
                 f"leave it empty or give one like {self.form.placeholders['host']}."
             )
         self._warn_of_plain_http(url)

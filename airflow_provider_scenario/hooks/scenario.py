@@ -92,7 +92,7 @@ class ScenarioHook(ConnectionHook["ScenarioClient"]):
     def _read(self, connection: Connection) -> dict[str, Any]:
         key, secret = self._key_and_secret(connection)
         mask_secret(base64.b64encode(f"{key}:{secret}".encode()).decode())  # what the two become on the wire
-        extra = connection.extra_dejson
+        extra = self._extra(connection)
         return {
             "api_key": key,
             "api_secret": secret,

@@ -262,7 +262,7 @@ class AICreationWorkshopSyncModelOperator(CheckedOperator):
         if now("models") and self.models is not None and not _is_list(self.models):
             raise InvalidInputError(f"models is {type(self.models).__name__}; give a list of trees.")
         if now("trigger_words") and self.trigger_words is not None and not _is_list(self.trigger_words):
-            raise InvalidInputError(f"trigger_words is {shown(self.trigger_words)}; give a list.")
+            raise InvalidInputError(f"trigger_words is {shown(self.trigger_words)}; give a list of texts.")
         self._check_texts(now)
         if self.from_scenario_model is not None:
             if now("from_scenario_model"):

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_scenario.arguments import price_limit, seconds
 from airflow_provider_scenario.client.errors import InvalidInputError
+from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.model_fields import (
     check_concepts,
     check_epoch,
@@ -25,6 +27,7 @@ from airflow_provider_scenario.client.trainers import (
     check_ready,
     check_type,
 )
+from airflow_provider_scenario.client.transport import Transport
 from airflow_provider_scenario.client.values import snake_case
 
 FLUX, FLUX_EDIT, MUSUBI, MUSUBI_EDIT = "flux.1-lora", "flux.1-kontext-lora", "flux.2-dev-lora", "qwen-image-edit-lora"
@@ -220,6 +223,38 @@ def test_a_misspelt_parameter_is_answered_with_what_this_type_takes_and_no_more(
     assert f" {type_} takes: {taken}. To send it" in refused({"nb_epoch": 3}, type_)
     in_camel_case = ", ".join(map(camel_case, taken.split(", ")))
     assert f" {type_} takes: {in_camel_case}. To send it" in refused({"nbEpoch": 3}, type_)
+
+
+@pytest.mark.parametrize("name", ["steps", "optimize_fo"])
+def test_what_the_type_does_not_take_is_not_proposed(name):
+    assert "Did you mean" not in refused({name: 3}, MUSUBI)
+    assert "Did you mean" in refused({name: 3}, FLUX)
+
+
+@pytest.mark.parametrize("name", ["parameters", "training_parameters", "trainingParameters"])
+def test_parameters_within_the_parameters_are_told_as_that(name):
+    assert refused({name: {"nb_epochs": 3}}) == (
+        f"parameters: {name!r} stands within the training parameters. Give what is in it one level higher."
+    )
+
+
+def test_a_dry_run_among_the_parameters_is_refused_in_the_authors_spelling():
+    assert refused({"dry_run": True}).startswith("parameters: 'dry_run' is not a training parameter")
+
+
+@pytest.mark.parametrize(
+    ("name", "type_", "said"),
+    [
+        ("rank", MUSUBI, "a whole number from 2 to 128 for FLUX.2, Qwen and Z-Image LoRAs"),
+        ("rank", None, "a whole number from 2 to 128"),
+        ("learning_rate", None, "a number above 0"),
+        ("seed", None, "a whole number from 0 to 9007199254740991"),
+        ("concept_prompt", None, "text"),
+    ],
+)
+def test_a_value_of_another_kind_is_answered_with_the_range(name, type_, said):
+    wrong = 5 if said == "text" else "50%"
+    assert refused({name: wrong}, type_) == f"parameters: {name} must be {said}, not {wrong!r}."
 
 
 @pytest.mark.parametrize("type_", [None, UNKNOWN])
@@ -838,3 +873,35 @@ def test_pairs_for_a_type_that_learns_from_single_images_warn():
 
 def test_keys_keep_their_order_and_values():
     assert list(camel_keys({"b_c": 1, "a": None}, "x").items()) == [("bC", 1), ("a", None)]
+
+
+@pytest.mark.parametrize(
+    ("check", "said"),
+    [
+        (lambda: check_name(None), "name must be text of 1 to 64 characters, not None."),
+        (
+            lambda: check_concepts([{"id": "model_1", "weight": 1}]),
+            "is {'id': 'model_1', 'weight': 1}; give 'model_id', 'scale' (-2 to 2) and perhaps 'model_epoch'.",
+        ),
+        (
+            lambda: check_id("model_id", "https://app.scenario.com/models/model_1"),
+            "characters; most likely its end is meant, 'model_1'. Nothing was sent.",
+        ),
+        (
+            lambda: Transport("https://scenario.test", "key", "secret", verify="no"),
+            "verify is 'no', and there is no such file or folder; give true, false or the path of a CA bundle.",
+        ),
+        (
+            lambda: price_limit("1,000"),
+            "max_creative_units is '1,000'; give a number of creative units from 0 on, such as 1000.",
+        ),
+        (
+            lambda: seconds("poke_interval", "30s"),
+            "poke_interval is '30s'; give a number of seconds above 0, such as 30.",
+        ),
+    ],
+)
+def test_a_mistake_is_answered_with_what_would_be_right(check, said):
+    with pytest.raises(InvalidInputError) as caught:
+        check()
+    assert str(caught.value).endswith(said)

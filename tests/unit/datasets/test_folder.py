@@ -159,7 +159,7 @@ BAD = [
     ({"a.png": PNG, "metadata.jsonl": lines({"source": "a.png", "instruction": "x"})}, "a pair has 'source', 'target'"),
     (
         {"a.png": PNG, "training.yaml": "nb_epoch: 5"},
-        r"training.yaml: parameters: there is no 'nbEpoch' .*Did you mean 'nbEpochs'",
+        r"training.yaml: parameters: there is no 'nb_epoch' .*Did you mean 'nb_epochs'",
     ),
     ({"a.png": PNG, "training.yml": "nme: Hero"}, r"training.yml: unknown key 'nme'. Did you mean 'name'"),
     ({"a.png": PNG, "training.json": "{"}, "training.json: cannot be read: .*line 1"),
@@ -171,7 +171,7 @@ BAD = [
     ({"a.png": PNG, "training.yaml": "preset: bold"}, "training.yaml: preset is 'bold'; give 'default'"),
     ({"a.png": PNG, "training.yaml": "preset: [bold]"}, "training.yaml: preset is"),
     ({"a.png": PNG, "training.yaml": "type: 5"}, "training.yaml: type must be a model type"),
-    ({"a.png": PNG, "training.yaml": "nb_epochs: many"}, "training.yaml: parameters: nbEpochs must be a whole number"),
+    ({"a.png": PNG, "training.yaml": "nb_epochs: many"}, "training.yaml: parameters: nb_epochs must be a whole number"),
     ({"a.png": PNG, "training.yaml": "nbEpochs: 1\nnb_epochs: 2"}, "training.yaml: 'nb_epochs' is given twice"),
     ({"a.png": PNG, "training.yaml": "", "training.json": "{}"}, "there are training.json and training.yaml; keep one"),
     ({"a.png": PNG, "b.png": PNG[:-1]}, f"'b.png' cannot be decoded: it is cut off after {len(PNG) - 1} bytes"),

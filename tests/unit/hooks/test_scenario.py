@@ -138,6 +138,15 @@ def test_a_wrong_connection_is_told_by_field_and_value(conn, fields, said):
         _ = conn(**fields).settings
 
 
+def test_a_misspelt_extra_is_warned_of_once(conn, caplog, monkeypatch):
+    monkeypatch.setattr("airflow_provider_scenario.hooks.base._warned", set())
+    for _ in range(2):
+        _ = conn(host="http://127.0.0.1:1/v1", extra={"projectid": "proj_1", "team": "heroes"}).settings
+    assert [record.getMessage() for record in caplog.records if "extra" in record.getMessage()] == [
+        "Connection 'scenario_default': extra 'projectid' is not used. Is 'project_id' meant?"
+    ]
+
+
 def test_secrets_are_masked_whichever_way_they_come(conn):
     _ = conn(login="key-to-mask", password="secret-to-mask").settings
     masker = _secrets_masker()

@@ -213,7 +213,7 @@ class TestFailure:
             ({**HERO, "model_id": "model_1"}, "it has 'model_id' and 'type'"),
             ({"model_id": "a/b"}, "model_id is 'a/b'"),
             ({"type": "flux.1-composition"}, "a flux.1-composition has a price for its 'concepts' only"),
-            ({"type": "flux.1-composition", "concepts": [{"scale": 1}]}, "modelId must be text"),
+            ({"type": "flux.1-composition", "concepts": [{"scale": 1}]}, "is {'scale': 1}; give 'model_id'"),
         ],
     )
     def test_bad_input_is_told_when_the_dag_is_parsed(self, training, said):

@@ -275,7 +275,7 @@ class TestUpdate:
             ({"thumbnail": 7}, "thumbnail must be text, not 7"),
             ({"prompt_embedding": 7}, "prompt_embedding must be text, not 7"),
             ({"negative_prompt_embedding": ["x"]}, "negative_prompt_embedding must be text"),
-            ({"parameters": {"nb_epochs": "many"}}, "nb_epochs must be a whole number, not 'many'"),
+            ({"parameters": {"nb_epochs": "many"}}, "nb_epochs must be a whole number from 1 to 100, not 'many'"),
             ({"parameters": ""}, "parameters must be a dictionary, not ''"),
             ({"parameters": 0}, "parameters must be a dictionary, not 0"),
             ({"unset": ["name"]}, "what can be emptied: class_slug, epoch, thumbnail"),

@@ -180,7 +180,7 @@ class TestBadInput:
             ({"parameters": {"sample_prompts": ["x" * 7_000_000]}}, "no request holds more than 6 MB"),
             ({"images": [{"asset_id": "a", "caption": "x" * 7_000_000}]}, "no request holds more than 6 MB"),
             ({"parameters": {"age": "young"}}, "age='young' is for voices, not for flux.2-dev-lora"),
-            ({"parameters": {"dry_run": True}}, "'dryRun' is not a training parameter"),
+            ({"parameters": {"dry_run": True}}, "'dry_run' is not a training parameter"),
             ({"max_creative_units": "cheap"}, "max_creative_units is 'cheap'"),
             ({"collection_ids": "['a']"}, "collection_ids is .*render_template_as_native_obj"),
         ],

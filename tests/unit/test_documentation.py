@@ -1,0 +1,167 @@
+"""
+What README and docs say of model types and arguments is what the code takes.
+
+``python -m tests.unit.test_documentation`` writes ``docs/model_types.md`` anew, and prints the README's short table.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from airflow_provider_scenario.client.model_types import FAMILIES, TRAINERS, Trainer, parameters_of
+from airflow_provider_scenario.client.values import snake_case
+from airflow_provider_scenario.operators import cost, model, model_sync, training
+from airflow_provider_scenario.sensors import model_sync as listing
+from airflow_provider_scenario.sensors import training as waiting
+
+if TYPE_CHECKING:
+    from airflow_provider_scenario.client.parameters import Parameter
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "model_types.md"
+
+LEARNS_FROM = {"images": "images", "pairs": "pairs of images", "audio": "recordings", "concepts": "trained LoRAs"}
+CLASSES = {
+    name: each
+    for module in (cost, model, model_sync, training, listing, waiting)
+    for name, each in vars(module).items()
+    if inspect.isclass(each) and name.startswith(("Scenario", "AICreationWorkshop"))
+}
+
+
+def groups() -> dict[tuple[str, str], list[str]]:
+    """Model types that learn from the same with the same parameters, by trainer and dataset."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for model_type, trainer in TRAINERS.items():
+        found.setdefault((trainer.name, "images" if trainer.retired else trainer.dataset), []).append(model_type)
+    return found
+
+
+def parameters_of_all(types: list[str]) -> list[Parameter]:
+    return list({parameter.name: parameter for each in types for parameter in parameters_of(each)}.values())
+
+
+def takes(parameter: Parameter, trainer: Trainer, types: list[str]) -> str:
+    low, high = parameter.by_trainer.get(trainer.name) or (parameter.minimum, parameter.maximum)
+    text = parameter.kind
+    if low is not None:
+        text += f" {'above' if parameter.above and low == 0 else 'from'} {low:.16g}"
+    if high is not None and math.isfinite(high):
+        text += f" to {high:.16g}"
+    if parameter.choices:
+        text += f": {', '.join(f'`{choice}`' for choice in parameter.choices)}"
+    if parameter.max_length:
+        text += f" of at most {parameter.max_length} characters"
+    if parameter.usual and trainer.name not in parameter.by_trainer:
+        text += f"; outside {parameter.usual[0]:g} to {parameter.usual[1]:g} a warning"
+    if parameter.name == "conceptPrompt" and (trainer.concept_prompt_max or trainer.concept_prompt_usual):
+        text += f"; above {trainer.concept_prompt_usual} characters a warning"
+        strict = [f"`{each}`" for each in types if TRAINERS[each].concept_prompt_max]
+        text += f", and an error for {', '.join(strict)}" if strict else ""
+    if parameter.secret:
+        text += ", from a template"
+    if trainer.retired and parameter.stable_diffusion != "sd-":
+        text += f"; `{parameter.stable_diffusion}…` types only"
+    return text
+
+
+def page() -> Iterator[str]:
+    yield "# Model types and their training parameters"
+    yield ""
+    yield "Made of the code (`client/trainers.py`) by `python -m tests.unit.test_documentation`; a test compares them."
+    yield "Both spellings are taken, `nb_epochs` and `nbEpochs`. A type or a parameter that is not here is sent with a"
+    yield "warning; a parameter that looks like a misspelt one is an error that says which. Without a parameter"
+    yield "Scenario's default holds. Bounds are inclusive; a warning means that Scenario's own documents disagree, and"
+    yield "Scenario decides."
+    for (name, dataset), types in groups().items():
+        yield ""
+        edits = ", learning from pairs" if dataset == "pairs" else ""
+        heading = f"{FAMILIES[name]}{edits}"
+        yield f"## {heading[0].upper()}{heading[1:]}"
+        yield ""
+        yield f"Types: {', '.join(f'`{each}`' for each in types)}."
+        yield ""
+        also = "; the compositions from trained LoRAs" if TRAINERS[types[0]].retired else ""
+        yield f"Learn from {LEARNS_FROM[dataset]}{also}."
+        yield ""
+        yield "| parameter | takes |"
+        yield "| --- | --- |"
+        for parameter in parameters_of_all(types):
+            yield f"| `{snake_case(parameter.name)}` | {takes(parameter, TRAINERS[types[0]], types)} |"
+
+
+def short_table() -> Iterator[str]:
+    """A row for each family that is not retired; ``wandb_key`` is told once, below it."""
+    yield "| model types | learn from | parameters |"
+    yield "| --- | --- | --- |"
+    for (_, dataset), types in groups().items():
+        if TRAINERS[types[0]].retired:
+            continue
+        names = [snake_case(parameter.name) for parameter in parameters_of_all(types) if not parameter.secret]
+        parameters = ", ".join(f"`{name}`" for name in names) or "none"
+        yield f"| {', '.join(f'`{each}`' for each in types)} | {LEARNS_FROM[dataset]} | {parameters} |"
+
+
+@pytest.mark.parametrize("types", [types for types in groups().values() if not TRAINERS[types[0]].retired], ids=str)
+def test_the_types_of_one_row_take_the_same(types):
+    assert all(parameters_of(each) == parameters_of(types[0]) for each in types)
+
+
+def test_the_page_of_model_types_is_what_the_code_takes():
+    assert PAGE.read_text() == "\n".join(page()) + "\n"
+
+
+def test_the_readmes_table_of_model_types_is_what_the_code_takes():
+    assert "\n".join(short_table()) in README.read_text()
+
+
+def arguments() -> list[tuple[str, str]]:
+    """Operator and argument, for each row of the README's table of arguments."""
+    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \| ((?:`\w+`(?:, )?)+) \| .* \|$", README.read_text(), re.MULTILINE)
+    return [
+        (operator, argument)
+        for operators, names in rows
+        for operator in re.findall(r"`(\w+)`", operators)
+        for argument in re.findall(r"`(\w+)`", names)
+        if operator in CLASSES
+    ]
+
+
+def signature(operator: str) -> set[str]:
+    """Also what the bases of this package take."""
+    return {
+        name
+        for each in CLASSES[operator].__mro__
+        if each.__module__.startswith("airflow_provider_scenario")
+        for name in inspect.signature(each.__init__).parameters
+    }
+
+
+PROMISED = {("ScenarioTrainLoraOperator", name) for name in ("once_per_dataset", "on_retry")} | {
+    ("ScenarioTrainModelOperator", "on_retry")
+}
+"""Arguments that are being built on other branches at the same time."""
+
+
+@pytest.mark.parametrize(("operator", "argument"), arguments())
+def test_every_argument_that_the_readme_names_is_one(operator, argument):
+    assert argument in signature(operator) or (operator, argument) in PROMISED
+
+
+def test_the_readme_has_the_arguments_of_all_operators_and_sensors():
+    shown = {operator for operator, _ in arguments()}
+    assert {name for name in CLASSES if name.endswith(("Operator", "Sensor"))} - shown == {"ScenarioOperator"}
+
+
+if __name__ == "__main__":
+    PAGE.write_text("\n".join(page()) + "\n")
+    sys.stdout.write("\n".join(short_table()) + "\n")
