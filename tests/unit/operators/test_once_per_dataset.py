@@ -184,16 +184,16 @@ class TestOnItsWay:
         """Neither sees the other's model at its first look."""
         both_looked = threading.Barrier(2, timeout=60)
         looked = threading.local()
-        look = once_per_dataset._another
+        look = once_per_dataset._models_of
 
-        def look_together(*args, **options):
-            found = look(*args, **options)
+        def look_together(*args):
+            found = look(*args)
             if not hasattr(looked, "once"):
                 looked.once = True
                 both_looked.wait()
             return found
 
-        monkeypatch.setattr(once_per_dataset, "_another", look_together)
+        monkeypatch.setattr(once_per_dataset, "_models_of", look_together)
         results = []
         runs = [another_run(), another_run()]
         tasks = [threading.Thread(target=lambda run=run: results.append(train_lora(run))) for run in runs]
