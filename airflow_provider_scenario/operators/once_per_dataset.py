@@ -8,9 +8,9 @@ looks again, because another task may have done the same at the same moment. The
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from time import sleep
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_scenario.client.errors import NotFoundError
@@ -150,7 +150,7 @@ def _prepared(client: ScenarioClient, memory: Memory, model: Model, log: Logger)
         log.info("Another task is about to train the same dataset as %s: waiting until it does.", model.id)
     try:
         while is_worked_on(model):
-            time.sleep(PAUSE)
+            sleep(PAUSE)
             model = client.get_model(model.id)
     except NotFoundError:
         return None
