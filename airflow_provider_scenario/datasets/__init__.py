@@ -4,6 +4,7 @@ from airflow_provider_scenario.datasets.folder import Dataset, check_kind, read_
 from airflow_provider_scenario.datasets.images import DatasetImage, list_images
 from airflow_provider_scenario.datasets.listing import list_datasets
 from airflow_provider_scenario.datasets.pairs import check_pairs, resolve_pairs
+from airflow_provider_scenario.datasets.review import review
 from airflow_provider_scenario.datasets.settings import check_preset
 from airflow_provider_scenario.datasets.upload import as_filled, attach
 
@@ -19,4 +20,5 @@ __all__ = [
     "list_images",
     "read_dataset",
     "resolve_pairs",
+    "review",
 ]

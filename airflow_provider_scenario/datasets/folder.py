@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
-from typing import Any
+from typing import Any, Literal
 
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.messages import quoted, shortened
@@ -47,6 +47,7 @@ class Dataset:
     :param parameters: training parameters of its ``training.yaml``, in the API's spelling.
     :param name: what ``training.yaml`` calls the model; ``type``, ``short_description``, ``preset`` are its too.
     :param source: the folder; None for a list.
+    :param ignored: names of the files and folders in it that are none of these.
     """
 
     images: list[DatasetImage]
@@ -57,6 +58,12 @@ class Dataset:
     short_description: str | None = None
     preset: str | None = None
     source: str | None = None
+    ignored: Sequence[str] = ()
+
+    @property
+    def kind(self) -> Literal["image", "recording"]:
+        """What it holds."""
+        return "recording" if any(image.is_recording for image in self.images) else "image"
 
     @property
     def fingerprint(self) -> list[tuple[str, int, str | None]]:
@@ -91,14 +98,14 @@ def read_folder(folder: Location) -> Dataset:
     """As :func:`read_dataset`."""
     refuse_templates("The path of the dataset", folder.text)
     try:
-        _, files = folder.listed()
+        folders, files = folder.listed()
     except StorageError as problem:
         raise type(problem)(shortened(str(problem))) from None
     except InvalidInputError as problem:
         wrong = shortened(str(problem))
         raise InvalidInputError(f"images is {wrong} Give a folder or a list of files.") from None
     try:
-        return _read(folder, files)
+        return replace(_read(folder, files), ignored=_ignored(folders, files))
     except InvalidInputError as problem:
         wrong, kind = str(problem), type(problem)
     raise kind(f"Dataset {quoted(folder.text, 300)}: {shortened(wrong)}")
@@ -152,6 +159,12 @@ def _read(folder: Location, files: list[Location]) -> Dataset:
         preset=settings.preset,
         source=folder.text,
     )
+
+
+def _ignored(folders: list[Location], files: list[Location]) -> list[str]:
+    read = (*FILE_NAMES, metadata.FILE_NAME)
+    unread = [file.name for file in files if not (is_media(file) or file.suffix == ".txt" or file.name in read)]
+    return unread + [f"{folder.name}/" for folder in folders]
 
 
 def _images(files: list[Location]) -> list[Location]:

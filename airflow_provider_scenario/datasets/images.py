@@ -27,7 +27,7 @@ class DatasetImage:
 
     :param name: unique in the dataset, so that a retry can tell what is there already.
     :param caption: what the image shows; None leaves the captioning to the service.
-    :param content_type: of a file, once it has been checked.
+    :param content_type: of a file, once it has been checked; ``dimensions``, its width and height, too.
     """
 
     name: str
@@ -35,6 +35,7 @@ class DatasetImage:
     asset_id: str | None = None
     caption: str | None = None
     content_type: str | None = field(default=None, compare=False)
+    dimensions: tuple[int, int] | None = field(default=None, compare=False)
 
     @property
     def size(self) -> int:
@@ -60,7 +61,8 @@ class DatasetImage:
         if self.path is None:
             return self
         path = self.path.measured()
-        return replace(self, path=path, content_type=check_media(path.name, path.size or 0, path.read))
+        media = check_media(path.name, path.size or 0, path.read)
+        return replace(self, path=path, content_type=media.content_type, dimensions=media.dimensions)
 
     def content_hash(self) -> str:
         """

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from typing import NamedTuple
 
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.images import content_type_of
 from airflow_provider_scenario.client.messages import quoted
+from airflow_provider_scenario.datasets.dimensions import dimensions_of
 
 IMAGES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif", ".tif", ".tiff", ".bmp", ".heic", ".heif"})
 RECORDINGS = frozenset({".mp3", ".wav", ".m4a", ".flac", ".ogg", ".oga", ".opus", ".aac"})
@@ -39,14 +42,24 @@ _SLOPPY = 8
 """Bytes that programs count too many in a WAV: its own header, or the padding behind an odd number of bytes."""
 
 
-def check_media(name: str, size: int, read: Read) -> str:
+class Media(NamedTuple):
+    """
+    What a file is.
+
+    :param dimensions: width and height of a picture, where its header says.
+    """
+
+    content_type: str
+    dimensions: tuple[int, int] | None = None
+
+
+def check_media(name: str, size: int, read: Read) -> Media:
     """
     Check an image or a recording. Mostly its start and its end are read, and never more than a block is kept.
 
     :param name: for the message.
     :param size: bytes of the whole file.
     :param read: reads a piece of it.
-    :return: its content type.
     :raises InvalidInputError: it is empty, of no kind that Scenario learns from, or cut off.
     """
     if size == 0:
@@ -58,13 +71,16 @@ def check_media(name: str, size: int, read: Read) -> str:
         raise InvalidInputError(
             f"Training image {quoted(name)} is {what}. Use PNG, JPEG or WebP; for voices MP3, WAV, M4A, FLAC or OGG."
         )
+    dimensions = None
+    with suppress(_UndecidedError):
+        dimensions = dimensions_of(content_type, file.head, file.at)
     try:
         whole = _is_whole(content_type, file)
     except _UndecidedError:
         whole = True
     if not whole:
         raise InvalidInputError(f"Training image {quoted(name)} cannot be decoded: it is cut off after {size} bytes.")
-    return content_type
+    return Media(content_type, dimensions)
 
 
 class _UndecidedError(Exception):

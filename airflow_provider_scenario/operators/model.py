@@ -13,7 +13,15 @@ from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.messages import shortened, shown
 from airflow_provider_scenario.client.model_fields import check_epoch, check_field
 from airflow_provider_scenario.client.values import check_text, check_texts
-from airflow_provider_scenario.datasets import attach, check_kind, check_pairs, check_preset, list_images, read_dataset
+from airflow_provider_scenario.datasets import (
+    attach,
+    check_kind,
+    check_pairs,
+    check_preset,
+    list_images,
+    read_dataset,
+    review,
+)
 from airflow_provider_scenario.datasets.upload import check_threads
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
 from airflow_provider_scenario.operators.base import ScenarioOperator
@@ -352,6 +360,7 @@ class ScenarioAddTrainingImagesOperator(ScenarioOperator):
             model = self.hook.client.get_model(self.model_id)
             self.show_model(context, model.id)
             check_kind(dataset, model.type)
+            review(model.name or model.id, dataset, self.log)
             ids = attach(self.hook.client, model, dataset, preset=self.preset, threads=self.threads, log=self.log)
             self.log.info("Model %r (%s) has the %d training images.", model.name, model.id, len(ids))
             return ids

@@ -8,9 +8,9 @@ looks again, because another task may have done the same at the same moment. The
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from time import sleep
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_scenario.client.errors import NotFoundError
@@ -22,6 +22,7 @@ from airflow_provider_scenario.storage import at_once
 
 if TYPE_CHECKING:
     from airflow_provider_scenario.airflow_compat.types import Logger
+    from airflow_provider_scenario.client.models import ModelFilters
     from airflow_provider_scenario.client.scenario import ScenarioClient
     from airflow_provider_scenario.client.schemas import Model
     from airflow_provider_scenario.datasets import Dataset
@@ -73,18 +74,21 @@ def find_or_create(
     if own and own.status in ("trained", "training"):
         return Found(own, is_taken=False)
     marker = DatasetMarker(fingerprint(dataset, fields["type"]))
+    since: datetime | None = None
     while True:
-        other = _another(client, memory, marker, own, cancel_on_kill=cancel_on_kill)
+        models = _models_of(client, marker, since)
+        other = _another(models, memory, own, cancel_on_kill=cancel_on_kill)
         if other is None:
             if own:
                 return Found(own, is_taken=False)
             own = create_marked(client, memory, fields, dataset=marker)
-            continue  # look again
+            since = own.created_at and own.created_at - PATIENCE  # older ones were seen at the first look
+            continue
         if own and own.status == "new":
             log.info("Another task has made %s of the same dataset: %s is deleted, untrained.", other.id, own.id)
             with suppress(NotFoundError):
                 client.delete_model(own.id)
-        own = None
+        own = since = None
         if other := _prepared(client, memory, other, log):
             return _found(other, log)
 
@@ -101,15 +105,21 @@ def fingerprint(dataset: Dataset, model_type: str) -> str:
     named |= dict(zip((image.name for image in dataset.images), hashes, strict=True))
     learned = sorted([content, image.caption or ""] for content, image in zip(hashes, dataset.images, strict=True))
     pairs = sorted(
-        [named.get(pair["source"], pair["source"]), named.get(pair["target"], pair["target"]), pair.get("instruction")]
+        [named.get(pair["source"], ""), named.get(pair["target"], ""), pair.get("instruction") or ""]
         for pair in dataset.pairs or []
     )
     return digest([model_type, learned, pairs, without_secrets(dataset.parameters)], 16)
 
 
-def _another(
-    client: ScenarioClient, memory: Memory, marker: DatasetMarker, own: Model | None, *, cancel_on_kill: bool
-) -> Model | None:
+def _models_of(client: ScenarioClient, marker: DatasetMarker, since: datetime | None) -> list[Model]:
+    """The models that are made of a dataset, in any status."""
+    filters: ModelFilters = {"page_size": 500}
+    if since:
+        filters |= {"sort_by": "createdAt", "created_after": since}
+    return [model for model in client.list_models(**filters) if DatasetMarker.find(model.short_description) == marker]
+
+
+def _another(models: list[Model], memory: Memory, own: Model | None, *, cancel_on_kill: bool) -> Model | None:
     """The model to which this task gives way: a trained one, else one that trains, else the oldest that is to be."""
 
     def counts(model: Model) -> bool:
@@ -120,14 +130,7 @@ def _another(
         # Of two that are to be trained the older one is. One that has failed gives way to any.
         return model.status != "new" or own is None or own.status != "new" or _age(model) < _age(own)
 
-    since: dict[str, Any] = {}
-    if own and own.status == "new" and own.created_at:
-        since = {"sort_by": "createdAt", "created_after": own.created_at - PATIENCE}
-    found = [
-        model
-        for model in client.list_models(page_size=500, **since)
-        if DatasetMarker.find(model.short_description) == marker and counts(model)
-    ]
+    found = filter(counts, models)
     return min(found, key=lambda model: (_ORDER.index(model.status or ""), _age(model)), default=None)
 
 
@@ -147,7 +150,7 @@ def _prepared(client: ScenarioClient, memory: Memory, model: Model, log: Logger)
         log.info("Another task is about to train the same dataset as %s: waiting until it does.", model.id)
     try:
         while is_worked_on(model):
-            time.sleep(PAUSE)
+            sleep(PAUSE)
             model = client.get_model(model.id)
     except NotFoundError:
         return None

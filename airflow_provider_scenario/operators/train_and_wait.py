@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
@@ -175,15 +175,22 @@ class TrainingOperator(ScenarioOperator):
         return memory
 
     def train(
-        self, context: Context, model: Model, parameters: Mapping[str, Any] | None, memory: Memory
+        self,
+        context: Context,
+        model: Model,
+        parameters: Mapping[str, Any] | None,
+        memory: Memory,
+        *,
+        covered: Collection[str] = (),
     ) -> dict[str, Any]:
         """
         Check, quote, start or adopt, and wait; where no slot of the plan is free, wait for one first.
 
         :param model: as just read.
+        :param covered: what has been said of its dataset already, see :func:`check_before_paying`.
         """
         try:
-            return self._start_and_wait(context, model, parameters, memory)
+            return self._start_and_wait(context, model, parameters, memory, covered)
         except AirflowTaskTimeout:  # of a task that holds its worker
             training = self._kill_guard.training
             if training is None:
@@ -205,11 +212,17 @@ class TrainingOperator(ScenarioOperator):
         return False
 
     def _start_and_wait(
-        self, context: Context, model: Model, parameters: Mapping[str, Any] | None, memory: Memory
+        self,
+        context: Context,
+        model: Model,
+        parameters: Mapping[str, Any] | None,
+        memory: Memory,
+        covered: Collection[str],
     ) -> dict[str, Any]:
         client = self.hook.client
         deadline = self._deadline(context)
-        checked = check_before_paying(client, model, parameters, price_limit(self.max_creative_units), self.log)
+        limit = price_limit(self.max_creative_units)
+        checked = check_before_paying(client, model, parameters, limit, self.log, covered=covered)
         self._kill_guard.stop_if_ended()
         training = StoppableTraining(model_id=model.id, cancel_on_kill=self.cancel_on_kill)
         if model.status == "training":

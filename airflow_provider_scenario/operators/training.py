@@ -21,6 +21,7 @@ from airflow_provider_scenario.datasets import (
     list_images,
     read_dataset,
     resolve_pairs,
+    review,
 )
 from airflow_provider_scenario.datasets.settings import merged_parameters, told_overruled
 from airflow_provider_scenario.datasets.upload import check_threads
@@ -259,6 +260,7 @@ class ScenarioTrainLoraOperator(TrainingOperator):
         """Check all, create or find the model, give it what it lacks, train it."""
         with permanent_errors_do_not_retry():
             dataset, parameters = self._checked_input()
+            covered = review(self.name, dataset, self.log)
             client = self.hook.client
             fields = {field: getattr(self, field) or None for field in _CREATABLE}
             inputs = self._inputs(fields, dataset, parameters)
@@ -279,7 +281,7 @@ class ScenarioTrainLoraOperator(TrainingOperator):
                 image_ids = attach(client, model, dataset, preset=self.preset, threads=self.threads, log=self.log)
                 filled = None if earlier else as_filled(model, dataset, image_ids)
                 model = filled or client.get_model(model.id)
-            return self.train(context, model, parameters, memory)
+            return self.train(context, model, parameters, memory, covered=covered)
 
     def conclude(self, context: Context, ending: Ending, **options: Any) -> dict[str, Any]:
         """Put the author's description in the place of the marker, where nobody looks for it any more."""

@@ -52,6 +52,14 @@ def test_each_flaw_is_one_line_with_the_names_of_its_images():
     ]
 
 
+def test_what_was_said_before_the_upload_is_not_said_again():
+    small, missing = "Width and height must be larger than 1024", "Missing caption"
+    client = Scored(images=[("a", [small, missing])], couples=[("ab", "Same asset")])
+    assert dataset_warnings(client, "model_1", covered={small, "Same asset"}) == [
+        "Dataset: 1 image without a caption: a.png."
+    ]
+
+
 def test_images_that_are_alike_are_shown_together():
     identical = "Captions are identical"
     client = Scored(couples=[("ab", identical), ("de", identical), ("bc", identical), ("ac", identical)])

@@ -180,20 +180,37 @@ class TestOnItsWay:
         assert deferral.value.trigger.serialize()[1]["cancel_on_kill"] is False
         assert emulator.counts() == ONE
 
+    def test_where_the_training_that_was_waited_for_fails_a_retry_trains(
+        self, emulator, context, another_run, train_lora, either_way
+    ):
+        emulator.set(training_seconds=600)
+        emulator.outcome(fail_at=0.5, times=1)
+        second = another_run()
+        for each in (context, second):
+            with pytest.raises(TaskDeferred):
+                train_lora(each, deferrable=True)
+        emulator.advance(900)
+        with pytest.raises(TaskDeferred) as deferral:
+            train_lora(retry(second), deferrable=True)
+        trigger = deferral.value.trigger.serialize()[1]
+        assert trigger["model_id"] != context["ti"].xcoms["model_id"]
+        assert trigger["cancel_on_kill"] is True
+        assert emulator.counts() == {"models": 2, "images": 4, "trainings": 2, "canceled": 0}
+
     def test_two_at_the_same_moment_train_one(self, emulator, another_run, train_lora, monkeypatch):
         """Neither sees the other's model at its first look."""
         both_looked = threading.Barrier(2, timeout=60)
         looked = threading.local()
-        look = once_per_dataset._another
+        look = once_per_dataset._models_of
 
-        def look_together(*args, **options):
-            found = look(*args, **options)
+        def look_together(*args):
+            found = look(*args)
             if not hasattr(looked, "once"):
                 looked.once = True
                 both_looked.wait()
             return found
 
-        monkeypatch.setattr(once_per_dataset, "_another", look_together)
+        monkeypatch.setattr(once_per_dataset, "_models_of", look_together)
         results = []
         runs = [another_run(), another_run()]
         tasks = [threading.Thread(target=lambda run=run: results.append(train_lora(run))) for run in runs]
@@ -213,7 +230,7 @@ class TestOnItsWay:
         emulator.fault(kind="status", method="POST", route="/models/*/training-images", status=422)
         with pytest.raises(Exception, match="422"):
             train_lora(context)
-        monkeypatch.setattr(once_per_dataset.time, "sleep", lambda _: train_lora(retry(context)))
+        monkeypatch.setattr(once_per_dataset, "sleep", lambda _: train_lora(retry(context)))
         result = train_lora(another_run())
         assert result["model_id"] == context["ti"].xcoms["model_id"]
         assert emulator.counts() == ONE

@@ -3,10 +3,13 @@ from __future__ import annotations
 import shutil
 
 import pytest
+from PIL import Image
 
 from airflow_provider_scenario.airflow_compat.exceptions import AirflowFailException
 from airflow_provider_scenario.client.errors import InvalidInputError, ServiceError
 from airflow_provider_scenario.exceptions import TrainingFailedError
+from airflow_provider_scenario.hooks.scenario import ScenarioHook
+from airflow_provider_scenario.operators.model import ScenarioAddTrainingImagesOperator
 from airflow_provider_scenario.operators.training import ScenarioTrainLoraOperator
 from tests.airflow_versions import TaskDeferred
 
@@ -233,3 +236,41 @@ class TestSettingsOfTheDataset:
         result = lora(folder, parameters=parameters).execute(context)
         trained = emulator.model(result["model_id"])["parameters"]
         assert (trained["rank"], trained["nbRepeats"]) == (8, 5)
+
+
+class TestWhatIsInTheDataset:
+    """One line before the spend; a warning of what is too small or there twice, and from one of us only."""
+
+    @pytest.fixture
+    def flawed(self, folder):
+        pictures = sorted(folder.glob("*.jpg"))
+        pictures[0].with_suffix(".txt").unlink()
+        shutil.copy(pictures[1], folder / "twice.jpg")
+        shutil.copy(pictures[1].with_suffix(".txt"), folder / "twice.txt")
+        (folder / "b.psd").write_text("x")
+        Image.effect_noise((640, 1200), 90).save(pictures[2])
+        return folder
+
+    def test_it_is_said_before_anything_is_created(self, emulator, context, flawed, capsys):
+        emulator.fault(kind="status", method="POST", route="/models", status=422)
+        with pytest.raises(AirflowFailException):
+            lora(flawed).execute(context)
+        first, second, third = sorted(path.name for path in flawed.glob("*.jpg") if path.stem != "twice")
+        said = logged(capsys)
+        assert f"'ink': 4 images, 3 captions ({first!r} has none: Scenario writes it); ignored: 'b.psd'." in said
+        assert f"Dataset: 2 images that are the same: {second!r} = 'twice.jpg'." in said
+        assert f"Dataset: 1 image smaller than the recommended 1024 pixels on a side: {third!r} (640x1200)." in said
+
+    def test_the_score_of_the_service_does_not_say_it_again(self, emulator, context, flawed, capsys):
+        assert lora(flawed).execute(context)["status"] == "trained"
+        said = "\n".join(logged(capsys))
+        assert (said.count("smaller than the recommended"), said.count("that are the same")) == (1, 1)
+        assert "without a caption" not in said
+        assert "Dataset: 2 images with identical captions" in said  # what only the service says
+
+    def test_images_that_are_added_by_a_task_of_their_own_are_told_too(self, emulator, context, flawed, capsys):
+        model = ScenarioHook().client.create_model(name="hero", type="flux.2-dev-lora")
+        ScenarioAddTrainingImagesOperator(task_id="add", model_id=model.id, images=str(flawed)).execute(context)
+        said = "\n".join(logged(capsys))
+        assert "'hero': 4 images, 3 captions (" in said
+        assert "Dataset: 2 images that are the same" in said
