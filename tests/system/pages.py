@@ -8,6 +8,11 @@ from pathlib import Path
 PATIENCE = 60_000  # milliseconds
 
 
+def keeps_pictures() -> bool:
+    """Whether :func:`picture` does anything."""
+    return "SCREENSHOTS" in os.environ
+
+
 def picture(page, name: str) -> None:
     """Keep what is seen: ``SCREENSHOTS=folder make test-full`` renews the README's pictures."""
     if folder := os.environ.get("SCREENSHOTS"):

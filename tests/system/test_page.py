@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.system.pages import picture, wait_for
+from tests.system.pages import keeps_pictures, picture, wait_for
 
 pytestmark = pytest.mark.full
 
@@ -50,7 +50,26 @@ def share(view) -> float:
 
 
 def loaded(view) -> list[bool]:
-    return view.get_by_role("img").evaluate_all("all => all.map(one => one.complete && one.naturalWidth > 0)")
+    return view.locator(".picture img").evaluate_all("all => all.map(one => one.complete && one.naturalWidth > 0)")
+
+
+def load_all(page, view):
+    """The pictures are loaded when they come into view."""
+    for image in view.locator(".picture img").all():
+        image.scroll_into_view_if_needed()
+    wait_for(page, lambda: all(loaded(view)))
+
+
+def pictures(page, view, name):
+    """Keep what is seen, light and dark, in two widths; leaves the page as it was."""
+    if not keeps_pictures():
+        return
+    for width in (1280, 1440):
+        page.set_viewport_size({"width": width, "height": 900})
+        for theme, other in (("dark", "light"), ("light", "dark")):
+            page.evaluate(f"document.documentElement.classList.replace('{other}', '{theme}')")
+            wait_for(page, lambda theme=theme: (brightness(view) < 0.5) == (theme == "dark"))
+            picture(page, f"{name}_{theme}_{width}")
 
 
 def test_all_views_show_the_trainings_and_move_without_being_loaded_anew(airflow, emulator, visit, run):
@@ -77,10 +96,8 @@ def test_all_views_show_the_trainings_and_move_without_being_loaded_anew(airflow
     emulator.advance(60)
     view.get_by_role("heading", name="Epochs").wait_for()
     view.get_by_text("Pip in the rain").scroll_into_view_if_needed()
-    wait_for(page, lambda: len(loaded(view)) == 8 and view.locator("img").last.is_visible())
-    for image in view.get_by_role("img").all():
-        image.scroll_into_view_if_needed()
-    wait_for(page, lambda: all(loaded(view)))
+    wait_for(page, lambda: len(loaded(view)) == 8 and view.locator(".picture img").last.is_visible())
+    load_all(page, view)
     view.get_by_text("trained", exact=True).first.wait_for()
     assert view.locator("body").get_attribute("data-same") == "yes"
     started = airflow.task_instance("page", run, "train", 0)["start_date"]
@@ -91,8 +108,6 @@ def test_all_views_show_the_trainings_and_move_without_being_loaded_anew(airflow
     page.evaluate("document.documentElement.classList.replace('light', 'dark')")
     wait_for(page, lambda: brightness(view) < 0.3)
     picture(page, "training_dark")
-    view.get_by_text("What the task did").click()
-    view.get_by_text("Training of", exact=False).first.wait_for()
     airflow.wait_for_run("page", run)
     wait_for(page, lambda: view.locator("#page").get_attribute("data-refresh") is None)
 
@@ -180,11 +195,130 @@ def test_a_training_is_cancelled_with_the_keyboard_alone(airflow, emulator, visi
     view.get_by_text("cancelled", exact=True).wait_for()
 
 
+@pytest.fixture
+def trained(airflow, emulator):
+    """A run that has trained."""
+    run = airflow.trigger("page")
+    assert airflow.wait_for_run("page", run) == "success"
+    return run
+
+
+def test_a_picture_opens_large_with_keys_for_the_next_and_the_one_before(visit, trained):
+    page = visit(width=1280)
+    view = task_of(page, trained)
+    first = view.get_by_role("button", name="Epoch 1: Pip on a boat")
+    first.wait_for()
+    load_all(page, view)
+    pictures(page, view, "training_images")
+    view.get_by_role("heading", name="Epochs").scroll_into_view_if_needed()
+    pictures(page, view, "training_epochs")
+    small = first.locator("img").bounding_box()
+    assert small["width"] >= 160
+    first.focus()
+    page.keyboard.press("Enter")
+    large = view.get_by_role("dialog")
+    large.get_by_text("1 of 6").wait_for()
+    assert large.get_by_role("img").bounding_box()["height"] > 2 * small["height"]
+    shown = []
+    for key in ("ArrowRight", "ArrowRight", "ArrowRight", "ArrowLeft", "ArrowLeft", "ArrowLeft", "ArrowLeft"):
+        page.keyboard.press(key)
+        shown.append(large.get_by_role("img").get_attribute("alt"))
+    boat, rain = ([f"Epoch {epoch}: Pip {where}" for epoch in (1, 2, 3)] for where in ("on a boat", "in the rain"))
+    assert shown == [boat[1], boat[2], rain[0], boat[2], boat[1], boat[0], rain[2]]
+    wait_for(page, lambda: large.get_by_role("img").evaluate("one => one.complete && one.naturalWidth > 0"))
+    pictures(page, view, "training_large")
+    page.keyboard.press("Escape")
+    large.wait_for(state="hidden")
+    last = view.get_by_role("button", name=rain[2])
+    assert last.evaluate("one => one === document.activeElement")
+    view.get_by_role("button", name="02-waving.jpg").click()
+    large.get_by_text("02-waving.jpg: Pip waves").wait_for()
+    large.get_by_role("button", name="Next picture").click()
+    large.get_by_text("1 of 2").wait_for()
+    large.get_by_role("button", name="Close").click()
+    large.wait_for(state="hidden")
+
+
+def test_another_epoch_is_used_only_after_a_question(airflow, visit, trained, emulator):
+    model_id = airflow.xcom("page", trained, "train", "model_id", 0)
+    page = visit(width=1280)
+    view = task_of(page, trained)
+    view.get_by_role("columnheader", name="Epoch 3 in use").wait_for()
+    for answer in ("Keep epoch 3", "Use epoch 2"):
+        view.get_by_role("button", name="Use epoch 2").click()
+        question = view.get_by_role("dialog", name="Use epoch 2?")
+        question.wait_for()
+        assert "epoch" not in emulator.model(model_id)
+        if answer.startswith("Keep"):
+            pictures(page, view, "training_use_epoch")
+        question.get_by_role("button", name=answer).click()
+        question.wait_for(state="hidden")
+    view.get_by_text(f"{model_id} uses epoch 2 from now on.").wait_for()
+    assert emulator.model(model_id)["epoch"] == "000002"
+    view.get_by_role("link", name="Back to the training").click()
+    view.get_by_role("columnheader", name="Epoch 2 in use").wait_for()
+
+
+def test_what_the_task_did_is_shown_whole_and_airflows_own_lines_apart(visit, trained):
+    page = visit(width=1280)
+    view = task_of(page, trained)
+    view.get_by_text("What the task did").click()
+    own, airflows = view.locator(".log").all()
+    own.locator("li").first.wait_for()
+    assert own.locator("li").filter(has_text="Training of model_").count() == 1
+    for noise in ("DAG bundles loaded", "Filling up the DagBag", "Pre Execute", "log.trigger"):
+        assert own.get_by_text(noise).count() == 0
+    assert airflows.locator("li").count() > 3
+    assert not airflows.is_visible()
+    assert own.evaluate("one => one.scrollHeight <= one.clientHeight && one.scrollWidth <= one.clientWidth")
+    own.scroll_into_view_if_needed()
+    pictures(page, view, "training_log")
+    view.get_by_text("Airflow's own lines").click()
+    airflows.get_by_text("DAG bundles loaded").first.wait_for()
+
+
+def test_rows_of_failed_tasks_say_why_and_the_bar_counts_what_was_trained(airflow, emulator, visit):
+    emulator.outcome(model="dragon", fail_at=0.5, error="CUDA out of memory", hint="Use smaller pictures.")
+    run = airflow.trigger("page_ends")
+    assert airflow.wait_for_run("page_ends", run) == "failed"
+    page = visit(width=1280)
+    page.goto(f"/dags/page_ends/runs/{quote(run)}/plugin/scenario-run")
+    view = page.frame_locator("iframe[title=Trainings]")
+    reasons = {"dragon": "CUDA out of memory", "wizard": "max_creative_units is 1", "knight": "/nowhere/knight"}
+    for name, reason in reasons.items():
+        view.get_by_role("row").filter(has_text=name).get_by_text(reason).wait_for()
+    assert share(view) == 0.25
+    assert view.get_by_text("1 of 4 trained").is_visible()
+    assert view.get_by_role("status").inner_text().split() == [*"1 trained 1 failed 2 never started".split()]
+    pictures(page, view, "trainings_failed")
+    page.goto(f"/dags/page_ends/runs/{quote(run)}/tasks/train/mapped/2/plugin/scenario-training")
+    view = page.frame_locator("iframe[title=Training]")
+    view.get_by_text("max_creative_units is 1").wait_for()
+    pictures(page, view, "training_never_started")
+    view = list_of(page)
+    view.get_by_role("row").filter(has_text="dragon").first.get_by_text("CUDA out of memory").wait_for()
+    pictures(page, view, "trainings_list")
+
+
+def test_the_tab_of_a_task_that_publishes_shows_the_publication(airflow, visit, emulator):
+    run = airflow.trigger("train_and_publish")
+    assert airflow.wait_for_run("train_and_publish", run) == "success"
+    model_id = airflow.xcom("train_and_publish", run, "train", "model_id")
+    page = visit(width=1280)
+    for task, state in (("publish", "being listed"), ("wait_until_listed", "listed")):
+        page.goto(f"/dags/train_and_publish/runs/{quote(run)}/tasks/{task}/plugin/scenario-training")
+        view = page.frame_locator("iframe[title=Training]")
+        view.get_by_role("heading", name=state).wait_for()
+        view.get_by_text(f"/files/{model_id}/").wait_for()
+        pictures(page, view, f"training_{task}")
+
+
 def test_who_may_only_read_sees_all_and_can_change_nothing(airflow, visit, run, emulator):
     page = visit("viewer")
     view = task_of(page, run)
     view.get_by_role("heading", name="hero").wait_for()
-    assert view.get_by_role("button").count() == 0
+    assert view.get_by_role("button", name="Cancel the training").count() == 0
+    assert view.locator("form").count() == 0
     where = f"dag_id=page&run_id={quote(run)}&task_id=train&map_index=0"
     answer = page.request.post(f"/scenario/cancel?{where}", form={"token": "x"})
     assert answer.status == 403
