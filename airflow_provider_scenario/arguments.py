@@ -172,7 +172,8 @@ def seconds(name: str, value: Any) -> float:
     """
     value = in_seconds(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < LONGEST:
-        raise InvalidInputError(f"{name} is {shown(value)}; give a number of seconds above 0, such as 30.")
+        right = "a number of seconds above 0, such as 3600, or a timedelta"
+        raise InvalidInputError(f"{name} is {shown(value)}; give {right}.")
     return float(value)
 
 

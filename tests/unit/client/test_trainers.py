@@ -897,7 +897,7 @@ def test_keys_keep_their_order_and_values():
         ),
         (
             lambda: seconds("poke_interval", "30s"),
-            "poke_interval is '30s'; give a number of seconds above 0, such as 30.",
+            "poke_interval is '30s'; give a number of seconds above 0, such as 3600, or a timedelta.",
         ),
     ],
 )
