@@ -53,6 +53,11 @@ def loaded(view) -> list[bool]:
     return view.locator(".picture img").evaluate_all("all => all.map(one => one.complete && one.naturalWidth > 0)")
 
 
+def wait_for_script(page, view):
+    """What is clicked before the page's script has run does nothing."""
+    wait_for(page, lambda: view.locator("html").evaluate("html => html.ownerDocument.readyState") == "complete")
+
+
 def load_all(page, view):
     """The pictures are loaded when they come into view."""
     for image in view.locator(".picture img").all():
@@ -244,6 +249,7 @@ def test_another_epoch_is_used_only_after_a_question(airflow, visit, trained, em
     page = visit(width=1280)
     view = task_of(page, trained)
     view.get_by_role("columnheader", name="Epoch 3 in use").wait_for()
+    wait_for_script(page, view)
     for answer in ("Keep epoch 3", "Use epoch 2"):
         view.get_by_role("button", name="Use epoch 2").click()
         question = view.get_by_role("dialog", name="Use epoch 2?")
@@ -262,6 +268,8 @@ def test_another_epoch_is_used_only_after_a_question(airflow, visit, trained, em
 def test_what_the_task_did_is_shown_whole_and_airflows_own_lines_apart(visit, trained):
     page = visit(width=1280)
     view = task_of(page, trained)
+    view.get_by_text("What the task did").wait_for()
+    wait_for_script(page, view)
     view.get_by_text("What the task did").click()
     own, airflows = view.locator(".log").all()
     own.locator("li").first.wait_for()
@@ -289,7 +297,7 @@ def test_rows_of_failed_tasks_say_why_and_the_bar_counts_what_was_trained(airflo
         view.get_by_role("row").filter(has_text=name).get_by_text(reason).wait_for()
     assert share(view) == 0.25
     assert view.get_by_text("1 of 4 trained").is_visible()
-    assert view.get_by_role("status").inner_text().split() == [*"1 trained 1 failed 2 never started".split()]
+    assert view.get_by_role("status").inner_text().split() == ["1", "trained", "1", "failed", "2", "never", "started"]
     pictures(page, view, "trainings_failed")
     page.goto(f"/dags/page_ends/runs/{quote(run)}/tasks/train/mapped/2/plugin/scenario-training")
     view = page.frame_locator("iframe[title=Training]")

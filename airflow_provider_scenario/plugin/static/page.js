@@ -68,7 +68,7 @@
   // What Airflow says of its own work: where the log lies, that it loads the DAG, that it pushes an XCom.
   const isAirflows = ({ logger, level }) =>
     !["warning", "error", "critical"].includes(level) &&
-    (!logger || logger === "task" || (logger.startsWith("airflow.") && !logger.startsWith("airflow.task.operators.")));
+    (!logger || logger === "task" || (logger.startsWith("airflow.") && !logger.startsWith("airflow.task.")));
 
   const asItem = ({ timestamp, level, event, error_detail: errors }) => {
     const line = document.createElement("li");

@@ -48,6 +48,7 @@ class TestXComsAndFields:
 
     XCOMS = (
         *({"creative_units_cost": value} for value in NUMBERS),
+        *({"creative_units_cost": 120.5, "creative_units_total": value} for value in (*NUMBERS, "1e999", deep(900))),
         *({"job_id": value} for value in TEXTS if "😀" not in value),
         *({"creative_units_cost": text} for text in ("NaN", "1e999", "[" * 50_000, "9" * 5_000)),
         *({"scenario_model": value} for value in (deep(500), {"model_id": "\ud800", "seal": "\ud800"}, 7)),

@@ -129,7 +129,9 @@ class TestRun:
         assert "Creative units spent 324" in shown
         assert "324 108 of it for the last" in shown
         assert "Creative units 324 108 of it for the last training" in text_of(admin.get(training()))
-        assert "324 108 of it for the last" in text_of(admin.get("trainings"))
+        shown = text_of(admin.get("trainings"))
+        assert "1 training: 1 failed 324 creative units" in shown
+        assert "324 108 of it for the last" in shown
 
     def test_a_run_without_trainings_says_so(self, admin, database):
         database.task(operator="BashOperator", state="success")
