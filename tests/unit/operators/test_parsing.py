@@ -229,3 +229,12 @@ class TestOnAWorker:
         dag.default_args = {name: value}
         with pytest.raises(AirflowFailException, match=name):
             mapped.unmap({"model_id": "m"})
+
+    def test_an_unknown_type_from_another_task_is_tried_with_a_warning(
+        self, emulator, upstream, context, datasets, caplog, capsys
+    ):
+        mapped = ScenarioTrainLoraOperator.partial(task_id="train", images=str(datasets / "ink-style"))
+        made = mapped.expand_kwargs(upstream).unmap({"name": "ink", "type": "flux.3-lora"})
+        with pytest.raises(AirflowFailException, match='"type" must be one of'):  # the service's words, not ours
+            made.execute(context)
+        assert "'flux.3-lora' is not known to this provider" in caplog.text + capsys.readouterr().out
