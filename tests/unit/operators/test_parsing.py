@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from datetime import UTC, datetime
 from unittest.mock import MagicMock
 
@@ -150,6 +151,17 @@ class TestMapped:
     def test_default_args_for_others_that_are_mapped_over_are_left_alone(self, dag):
         dag.default_args = {"name": "of another operator, and too long for a model" * 2}
         ScenarioTrainLoraOperator.partial(task_id="train", type="flux.2-dev-lora", images="a").expand(name=["ink"])
+
+    def test_default_args_that_each_item_in_the_dag_file_overrides_are_left_alone(self, dag):
+        dag.default_args = {"name": "of another operator, and too long for a model" * 2}
+        partial = ScenarioTrainLoraOperator.partial(task_id="train", type="flux.2-dev-lora", images="a")
+        partial.expand_kwargs([{"name": "ink"}, {"name": "oil"}])
+
+    def test_nothing_else_is_said_beside_the_error(self, dag, recwarn):
+        refusal(lambda: ScenarioTrainLoraOperator.partial(task_id="train", parameters={"nbEpoch": 3}))
+        refusal(lambda: ScenarioTrainLoraOperator.partial(task_id="train").expand(name=["x" * 65]))
+        gc.collect()
+        assert [str(warning.message) for warning in recwarn] == []
 
     @pytest.mark.parametrize(
         ("operator", "given", "mapped"),
