@@ -62,23 +62,22 @@ class CheckedOperator(RendersOnlyDagFile):
     def partial(cls, **kwargs: Any) -> CheckedPartial:
         """Check what is given here; Airflow makes the operator itself of it only when the task runs."""
         partial = CheckedPartial.of(super().partial(**kwargs))
-        with _named(partial.kwargs["dag"], partial.kwargs["task_id"]):
-            cls._check_given(kwargs)
+        partial.check([partial.kwargs])
         return partial
 
     @classmethod
-    def check_mapped(cls, rows: Iterable[Mapping[str, Any]]) -> None:
+    def check_mapped(cls, rows: Iterable[Mapping[str, Any]]) -> list[str]:
         """
-        Check a mapped task when the DAG is parsed, and warn of what may be wrong.
+        Check a mapped task when the DAG is parsed.
 
         :param rows: the arguments of one task each, as far as they are known.
+        :return: warnings.
         """
         found: dict[str, None] = {}
         for row in rows:
             with _named(row["dag"], row["task_id"]) as where:
-                found |= dict.fromkeys(cls._check_given(row))
-        for text in found:
-            warnings.warn(f"{where}: {text}", stacklevel=2)
+                found |= dict.fromkeys(f"{where}: {text}" for text in cls._check_given(row))
+        return list(found)
 
     @classmethod
     def _check_given(cls, given: Mapping[str, Any]) -> list[str]:

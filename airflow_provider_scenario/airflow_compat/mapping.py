@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sized
+import warnings
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -108,8 +109,8 @@ class CheckedPartial(OperatorPartial):
     """
     What ``partial`` returns: checks the arguments that stand in the DAG file, also those given to ``expand``.
 
-    Airflow has no hook for that. Relies on ``OperatorPartial`` with ``operator_class`` and ``kwargs``, which include
-    ``dag`` and ``task_group`` (3.1). The operator's class has a method ``check_mapped``.
+    Airflow has no hook for that. Relies on ``OperatorPartial`` with ``operator_class``, ``_expand_called`` and
+    ``kwargs``, which include ``dag`` and ``task_group`` (3.1). The operator's class has a method ``check_mapped``.
     """
 
     __slots__ = ()
@@ -122,23 +123,35 @@ class CheckedPartial(OperatorPartial):
 
     def expand(self, **mapped_kwargs: Any) -> MappedOperator:
         """Map over lists, of which those in the DAG file are checked."""
-        self._check(
-            ({name: value} for name, values in mapped_kwargs.items() if _is_list(values) for value in values),
-            mapped=mapped_kwargs,
-        )
+        rows = [{name: value} for name, values in mapped_kwargs.items() if _is_list(values) for value in values]
+        self._check_rows(rows, mapped=mapped_kwargs)
         return super().expand(**mapped_kwargs)
 
     def expand_kwargs(self, kwargs: Any, *, strict: bool = True) -> MappedOperator:
         """Map over dictionaries, of which those in the DAG file are checked."""
-        self._check(item for item in (kwargs if _is_list(kwargs) else ()) if isinstance(item, Mapping))
+        self._check_rows([item for item in (kwargs if _is_list(kwargs) else ()) if isinstance(item, Mapping)])
         return super().expand_kwargs(kwargs, strict=strict)
 
-    def _check(self, rows: Iterable[Mapping[str, Any]], mapped: Iterable[str] = ()) -> None:
+    def check(self, rows: Iterable[Mapping[str, Any]]) -> list[str]:
+        """
+        Check the arguments of one task each.
+
+        :return: warnings.
+        """
+        try:
+            found: list[str] = self.operator_class.check_mapped(rows)  # type: ignore[attr-defined]
+        except Exception:
+            self._expand_called = True  # else Airflow warns, beside the import error, that it was never mapped
+            raise
+        return found
+
+    def _check_rows(self, rows: Sequence[Mapping[str, Any]], mapped: Iterable[str] = ()) -> None:
         """Airflow fills in ``default_args`` on the worker only, under what is given and what is mapped over."""
         sources = (getattr(self.kwargs[source], "default_args", None) for source in ("dag", "task_group"))
         defaults = {name: value for source in sources for name, value in (source or {}).items() if name not in mapped}
         given = {**defaults, **self.kwargs}
-        self.operator_class.check_mapped([given, *({**given, **row} for row in rows)])  # type: ignore[attr-defined]
+        for text in self.check([{**given, **row} for row in rows or [{}]]):
+            warnings.warn(text, stacklevel=3)
 
 
 def _is_list(value: Any) -> bool:

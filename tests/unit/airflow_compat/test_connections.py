@@ -58,6 +58,7 @@ def test_a_missing_connection_fails_for_good_and_says_where_to_make_which(answer
     )
 
 
+@pytest.mark.since("3.2")  # 3.1 looks nowhere else outside of a task
 def test_outside_of_a_task_it_is_missing_too():
     with pytest.raises(ConnectionMissingError):
         _ = ScenarioHook("nobody").settings

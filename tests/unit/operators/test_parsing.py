@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from datetime import UTC, datetime
 from unittest.mock import MagicMock
 
@@ -152,6 +153,17 @@ class TestMapped:
         dag.default_args = {"name": "of another operator, and too long for a model" * 2}
         ScenarioTrainLoraOperator.partial(task_id="train", type="flux.2-dev-lora", images="a").expand(name=["ink"])
 
+    def test_default_args_that_each_item_in_the_dag_file_overrides_are_left_alone(self, dag):
+        dag.default_args = {"name": "of another operator, and too long for a model" * 2}
+        partial = ScenarioTrainLoraOperator.partial(task_id="train", type="flux.2-dev-lora", images="a")
+        partial.expand_kwargs([{"name": "ink"}, {"name": "oil"}])
+
+    def test_nothing_else_is_said_beside_the_error(self, dag, recwarn):
+        refusal(lambda: ScenarioTrainLoraOperator.partial(task_id="train", parameters={"nbEpoch": 3}))
+        refusal(lambda: ScenarioTrainLoraOperator.partial(task_id="train").expand(name=["x" * 65]))
+        gc.collect()
+        assert [str(warning.message) for warning in recwarn] == []
+
     @pytest.mark.parametrize(
         ("operator", "given", "mapped"),
         [
@@ -230,3 +242,12 @@ class TestOnAWorker:
         dag.default_args = {name: value}
         with pytest.raises(AirflowFailException, match=name):
             mapped.unmap({"model_id": "m"})
+
+    def test_an_unknown_type_from_another_task_is_tried_with_a_warning(
+        self, emulator, upstream, context, datasets, caplog, capsys
+    ):
+        mapped = ScenarioTrainLoraOperator.partial(task_id="train", images=str(datasets / "ink-style"))
+        made = mapped.expand_kwargs(upstream).unmap({"name": "ink", "type": "flux.3-lora"})
+        with pytest.raises(AirflowFailException, match='"type" must be one of'):  # the service's words, not ours
+            made.execute(context)
+        assert "'flux.3-lora' is not known to this provider" in caplog.text + capsys.readouterr().out
