@@ -49,7 +49,7 @@ def measure(folder: Path, database: str, options: argparse.Namespace) -> int:
     env = {
         "BENCHMARK_SECONDS": str(options.seconds),
         "BENCHMARK_POKE_INTERVAL": str(options.poke_interval),
-        "PYTHONPATH": str(dags),
+        "PYTHONPATH": f"{Path(__file__).parents[1]}:{dags}",
     }
     with (
         EmulatorProcess(folder / "emulator.log", training_seconds=options.seconds) as emulator,

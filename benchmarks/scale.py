@@ -76,7 +76,10 @@ def measure(folder: Path, database: str, options: argparse.Namespace) -> dict[st
             folder / "home",
             dags,
             connections={"scenario_default": emulator.connection},
-            env={"BENCHMARK_POKE_INTERVAL": str(options.poke_interval), "PYTHONPATH": str(dags)},
+            env={
+                "BENCHMARK_POKE_INTERVAL": str(options.poke_interval),
+                "PYTHONPATH": f"{Path(__file__).parents[1]}:{dags}",
+            },
             sql_alchemy_conn=database,
             parallelism=options.slots,
         ) as airflow,

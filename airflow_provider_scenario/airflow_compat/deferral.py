@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -69,6 +70,15 @@ def call_after_deferral(callback: Callable[[], None]) -> None:
     if listeners.has_plugin(_LISTENER):  # left by a deferral after which the hook was not called
         listeners.unregister(name=_LISTENER)
     listeners.register(Listener(), name=_LISTENER)
+
+
+def is_called_after_refused_deferral() -> bool:
+    """
+    Whether what is given to :func:`call_after_deferral` is called after a refused deferral too: from 3.2 on.
+
+    Relies on ``airflow.sdk.listener``, which came with that change of the task runner.
+    """
+    return find_spec("airflow.sdk.listener") is not None
 
 
 def triggerer_stores_xcoms(context: Context) -> bool:

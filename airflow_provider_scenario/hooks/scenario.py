@@ -43,6 +43,7 @@ class ScenarioHook(ConnectionHook["ScenarioClient"]):
     def __init__(self, scenario_conn_id: str = default_conn_name, **kwargs: Any) -> None:
         super().__init__(scenario_conn_id, **kwargs)
         self.scenario_conn_id = scenario_conn_id
+        self._linked: tuple[Attempt, str] | None = None
 
     def connect(self, **overrides: Any) -> ScenarioClient:
         """
@@ -71,9 +72,12 @@ class ScenarioHook(ConnectionHook["ScenarioClient"]):
         :param job_id: of the training, once it has started.
         :param is_ours: whether the task has made the model or started the training.
         """
-        ScenarioModelLink().persist(context, model_id=model_id, app_url=self.app_url)
+        attempt = Attempt.of_context(context)
+        if self._linked != (attempt, model_id):  # each XCom is a round trip to the API server
+            ScenarioModelLink().persist(context, model_id=model_id, app_url=self.app_url)
+            self._linked = attempt, model_id
         claim = Claim(model_id=model_id, job_id=job_id, is_ours=is_ours)
-        sealed = claim.sealed(Place.of(Attempt.of_context(context)), self.settings["api_secret"])
+        sealed = claim.sealed(Place.of(attempt), self.settings["api_secret"])
         context["ti"].xcom_push(key=SEALED, value=sealed)
 
     def test_connection(self) -> tuple[bool, str]:

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_provider_scenario.airflow_compat.attempt import Attempt
-from airflow_provider_scenario.airflow_compat.deferral import call_after_deferral
+from airflow_provider_scenario.airflow_compat.deferral import call_after_deferral, is_called_after_refused_deferral
 from airflow_provider_scenario.airflow_compat.exceptions import AirflowTaskTimeout, TaskDeferralTimeout
 from airflow_provider_scenario.arguments import (
     DEFAULT_POKE_INTERVAL,
@@ -485,7 +485,8 @@ class TrainingOperator(ScenarioOperator):
         attempt = self._kill_guard.attempt
         if attempt is None or attempt.map_index < 1:  # one of a batch says it for all
             warn_without_triggerer(self.log)
-        self._kill_guard.stop_if_ended()  # check last: Airflow refuses the deferral of an ended task
+        if self._kill_guard.was_killed or not is_called_after_refused_deferral():
+            self._kill_guard.stop_if_ended()  # check last: Airflow refuses the deferral of an ended task
         call_after_deferral(self._kill_guard.cancel_if_ended)
         patience = timedelta(seconds=max(0.0, deadline - time.time())) + GRACE
         self.defer(trigger=trigger, method_name="execute_complete", kwargs=kwargs, timeout=patience)

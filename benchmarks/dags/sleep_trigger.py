@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 
 class Sleep(BaseTrigger):
@@ -15,8 +15,16 @@ class Sleep(BaseTrigger):
         self.seconds = seconds
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        return "sleep_trigger.Sleep", {"seconds": self.seconds}
+        return f"sleep_trigger.{type(self).__name__}", {"seconds": self.seconds}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         await asyncio.sleep(self.seconds)
         yield TriggerEvent("awake")
+
+
+class SleepAndEnd(Sleep):
+    """Ends the task from the triggerer, without another worker start."""
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        await asyncio.sleep(self.seconds)
+        yield TaskSuccessEvent()
