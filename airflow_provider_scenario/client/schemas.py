@@ -14,6 +14,7 @@ holds neither our secrets nor signed addresses. :func:`.refusals.decode` sees to
 # Without `from __future__ import annotations`: as text, pydantic would compile each of 190 annotations at the import.
 import logging
 import math
+import threading
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar
@@ -202,6 +203,9 @@ JobStatus = Annotated[
 ]
 
 
+_building = threading.Lock()
+
+
 class Schema(BaseModel):
     """Base of everything that travels: camelCase outside, snake case inside."""
 
@@ -234,6 +238,14 @@ class Schema(BaseModel):
                 name = f"{cls.__name__}.{info.field_name}"
                 tell_once(name, type(value), f"{cls.service} sent a {name} of an unknown shape; it counts as absent.")
             return field.get_default(call_default_factory=True)
+
+    @classmethod
+    def model_validate(cls, obj: Any, **options: Any) -> Self:
+        """As pydantic's, and safe in several threads: up to 2.12 two of them may not build a class at once."""
+        if not cls.__pydantic_complete__:
+            with _building:
+                cls.model_rebuild()
+        return super().model_validate(obj, **options)
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         """Known fields that say something; what is unknown may be signed."""

@@ -272,7 +272,7 @@ def _unsettable(unset: Any) -> tuple[str, ...]:
     """
     if unset is None:
         return ()
-    if isinstance(unset, str | Mapping) or not isinstance(unset, Iterable):
+    if isinstance(unset, str | bytes | Mapping) or not isinstance(unset, Iterable):
         raise InvalidInputError(f"unset is {shown(unset)}; give a list with any of: {', '.join(_UNSETTABLE)}.")
     names = tuple(unset)
     if wrong := [name for name in names if name not in _UNSETTABLE]:

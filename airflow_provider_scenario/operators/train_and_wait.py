@@ -344,7 +344,7 @@ class TrainingOperator(ScenarioOperator):
         try:
             result = ending.result(creative_units_total=total, time_limit=self._time_limit)
         except (TrainingFailedError, TrainingTimeoutError) as error:
-            if is_over and self.on_retry == "resume":
+            if is_over and is_ours is not False and self.on_retry == "resume":
                 raise _FOR_GOOD[type(error)](f"{error} {_NOT_AGAIN}") from None
             raise
         tell_outlets(context, self.outlets, result)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -78,6 +80,25 @@ def test_a_model_is_read_whole(warnings):
     assert model.concepts[0].model_epoch == "000001"
     assert model.updated_at == datetime(2026, 7, 1, 12, tzinfo=UTC)
     assert warnings() == []
+
+
+def test_the_first_models_may_be_read_in_many_threads_at_once():
+    """Up to pydantic 2.12 two threads must not build a class at once."""
+    script = """
+import sys, threading
+from concurrent.futures import ThreadPoolExecutor
+from airflow_provider_scenario.client.schemas import Job, Model
+sys.setswitchinterval(1e-6)
+together = threading.Barrier(16)
+def read(_):
+    together.wait()
+    Job.read({"jobId": "job_1", "billing": {"cuCost": 3}}, asked="")
+    return Model.read({"id": "m", "trainingImages": [{"id": "a"}], "epochs": [{"epoch": "1"}]}, asked="").epochs
+with ThreadPoolExecutor(16) as pool:
+    assert all(pool.map(read, range(16)))
+"""
+    for _ in range(5):
+        subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 
 
 def test_what_the_service_adds_is_kept():

@@ -195,7 +195,7 @@ def test_the_test_button_says_that_a_base_url_without_a_scheme_is_taken_for_http
     ok, said = conn(host=emulator.url.removeprefix("http://")).test_connection()
     assert not ok
     assert "the base URL begins with https://, and the server does not speak TLS" in said
-    assert "Nothing was started or billed." in said
+    assert "The request changed nothing." in said
 
 
 def test_the_test_button_says_which_project_answered(emulator):

@@ -146,7 +146,7 @@ class TestMapped:
             said = refusal(lambda: partial.expand_kwargs(upstream))
         assert said == (
             "DAG 'train_characters', task 'group.train': max_creative_units is -5; "
-            "give a number of creative units from 0 on."
+            "give a number of creative units from 0 on, such as 1000."
         )
 
     def test_default_args_for_others_that_are_mapped_over_are_left_alone(self, dag):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -103,14 +104,13 @@ def test_a_retry_reads_the_model_before_and_after_it_gives_it_what_it_lacks(emul
 
 
 def test_what_is_said_against_the_dataset_names_its_images_though_the_model_is_not_read_again(
-    emulator, context, lora, capsys
+    emulator, context, lora, folder, capsys
 ):
+    for number in (1, 2):
+        (Path(folder) / f"{number}.txt").write_text("a plain tile")
     deferred(lora(), context)
     assert READ not in beside_images(emulator)
-    assert (
-        "Dataset: 4 images smaller than the recommended 1024 pixels on a side: 0.jpg, 1.jpg, 2.jpg, 3.jpg."
-        in capsys.readouterr().out
-    )
+    assert "Dataset: 2 images with identical captions: 1.jpg = 2.jpg." in capsys.readouterr().out
 
 
 def test_an_edit_model_is_checked_with_its_pairs_though_it_is_not_read_again(emulator, context, lora):
