@@ -204,8 +204,8 @@ class TestTraining:
         queue = emulator.model(made["model_id"])["trainingProgress"]
         shown = text_of(admin.get(training()))
         assert queue["stage"] == "queued-for-train"
-        assert f"queued place {queue['position']} in the queue" in shown
-        assert f"queued place {queue['position']} in the queue" in text_of(admin.get(RUN))
+        assert f"queued {queue['position']} in the queue before it" in shown
+        assert f"queued {queue['position']} in the queue before it" in text_of(admin.get(RUN))
         assert "queued-for-train" not in shown.partition("Statuses")[0]
 
     def test_it_goes_on_refreshing_until_it_shows_the_end_that_airflow_knows_already(
