@@ -3,7 +3,7 @@ How long does a batch of 100 LoRAs take, against 100 mapped tasks that do nothin
 
 A real Airflow (LocalExecutor, PostgreSQL) and the emulator, all on this machine, share its cores; so the difference is
 all that our tasks do, and what the emulator does for them: create, upload, start, look, fetch the result, store XComs.
-Both kinds of batch run in turn, after a small one of each that is not counted. Bound: at most 1.25 times as long.
+Both kinds of batch run in turn, after a small one of each that is not counted. Bound: at most 1.1 times as long.
 
     python benchmarks/batch.py [--loras 100] [--seconds 30] [--poke-interval 3] [--rounds 1] [--parallelism 4]
 
@@ -27,7 +27,7 @@ from airflow_provider_scenario.demo.emulator_process import EmulatorProcess
 from airflow_provider_scenario.demo.local_airflow import LocalAirflow
 from airflow_provider_scenario.demo.postgres import own_database
 
-BOUND = 1.25
+BOUND = 1.1
 PICTURES = 2
 
 

@@ -157,7 +157,7 @@ class Poller:
 
     def _models(self, ids: list[str]) -> dict[str, Model] | ScenarioError:
         try:
-            return {model.id: model for model in self.client.get_models(ids)}
+            return {model.id: model for model in self.client.get_models(ids, only_status=True)}
         except ScenarioError as error:
             return error
 

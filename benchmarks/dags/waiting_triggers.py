@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import time
 from collections.abc import AsyncIterator
@@ -25,7 +26,7 @@ class Watchdog(BaseTrigger):
     Writes a line a second: the time, and by how much a sleep of 10 ms took longer, at worst, in ms.
 
     Twice: by the clock, and without the time that this thread was ready to run but had no core: that is the fault of
-    what else runs on the machine.
+    what else runs on the machine. Then the ms of CPU that full garbage collections have taken.
     """
 
     def __init__(self, file: str) -> None:
@@ -39,6 +40,8 @@ class Watchdog(BaseTrigger):
         Path(f"{self.file}.pid").write_text(str(os.getpid()))
         scheduling = os.open("/proc/thread-self/schedstat", os.O_RDONLY)
         with Path(self.file).open("w", buffering=1) as lines:
+            collecting = _FullCollections()
+            gc.callbacks.append(collecting)
             second, worst, ours = time.time() + 1, 0.0, 0.0
             begin, without_core = time.perf_counter(), _waited(scheduling)
             while True:
@@ -47,10 +50,28 @@ class Watchdog(BaseTrigger):
                 waited = _waited(scheduling)
                 worst, ours = max(worst, late), max(ours, late - (waited - without_core))
                 if time.time() >= second:
-                    lines.write(f"{second:.3f} {worst * 1000:.1f} {ours * 1000:.1f}\n")
+                    lines.write(f"{second:.3f} {worst * 1000:.1f} {ours * 1000:.1f} {collecting.take() * 1000:.1f}\n")
                     second, worst, ours = time.time() + 1, 0.0, 0.0
                 begin, without_core = time.perf_counter(), _waited(scheduling)
         yield TriggerEvent("never")
+
+
+class _FullCollections:
+    """Seconds of CPU that they have taken; nothing else runs in the process meanwhile."""
+
+    def __init__(self) -> None:
+        self._seconds = self._began = 0.0
+
+    def __call__(self, phase: str, info: dict[str, int]) -> None:
+        if info["generation"] == 2:
+            if phase == "start":
+                self._began = time.thread_time()
+            else:
+                self._seconds += time.thread_time() - self._began
+
+    def take(self) -> float:
+        seconds, self._seconds = self._seconds, 0.0
+        return seconds
 
 
 def _waited(scheduling: int) -> float:

@@ -18,6 +18,7 @@ from airflow_provider_scenario.client.errors import (
 )
 from airflow_provider_scenario.client.scenario import UNSET, ScenarioClient
 from airflow_provider_scenario.client.schemas import TrainingImagePair
+from airflow_provider_scenario.watch.decision import Sighting
 from tests.unit.client.conftest import READY
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 16
@@ -446,6 +447,23 @@ def test_many_models_are_read_fifty_a_call(client, service):
     found = client.get_models((f"model_{n}" for n in range(101)), all_training_images=True)
     assert [model.id for model in found] == ["a", "b"]
     assert [len(sent.body["modelIds"]) for sent in service.sent] == [50, 50, 1]
+
+
+def test_who_asks_for_the_status_reads_a_model_in_full_only_when_it_is_not_being_trained_any_more(client, service):
+    """What is not read is not kept: answers of thousands would make garbage collections long."""
+    progress = {"stage": "running-train", "progress": 0.4, "remainingTimeMs": 1000}
+    more = {"parameters": {"nbEpochs": 3}, "trainingImages": [{"id": "i"}], "tags": ["t"], "epochs": [{"epoch": "1"}]}
+    models = [
+        {"id": "a", "name": "A", "status": "training", "jobId": "job_a", "trainingProgress": progress, **more},
+        {"id": "b", "name": "B", "status": "trained", "jobId": "job_b", "trainingProgress": progress, **more},
+        "odd",
+    ]
+    service.answers({"models": models}, {"models": models})
+    training, trained = client.get_models(["a", "b", "c"], only_status=True)
+    in_full = client.get_models(["a", "b", "c"])
+    assert trained == in_full[1]
+    assert Sighting.of_model(training) == Sighting.of_model(in_full[0])
+    assert (training.parameters, training.training_images, training.tags, training.epochs) == ({}, [], [], [])
 
 
 def test_no_models_are_read_without_a_call(client, service):
