@@ -61,7 +61,7 @@ with DAG(
     ScenarioTrainLoraOperator.partial(
         task_id="train",
         once_per_dataset=True,
-        retries=2,  # a retry finds what the attempt before it has started; only a failed training is started again
+        retries=2,  # for machines and answers that get lost: a retry goes on from there, and never pays again
         parameters={"nb_epochs": 4, "sample_prompts": ["a lighthouse in a storm"]},
         pool=os.environ.get("LORA_POOL", "default_pool"),  # see train_lora_batch: a pool with --include-deferred
         poke_interval=3,  # seconds; for the emulator's short trainings. Leave out for real ones: 30 is the default.

@@ -50,7 +50,7 @@ with DAG(
         "epoch": Param("last", type="string", description="Which epoch is published, such as 000003"),
         "base_model": Param("vxl_1.0", type="string", description="What the workshop calls the base model"),
     },
-    # A retry finds what the attempt before it has made and started. Only a training that has failed is started again.
+    # For machines and answers that get lost: a retry goes on from there, and never pays again.
     default_args={"retries": 2},
 ):
 

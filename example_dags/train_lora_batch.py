@@ -93,7 +93,7 @@ with DAG(
     train = ScenarioTrainLoraOperator.partial(
         task_id="train",
         parameters=PARAMETERS,
-        retries=2,  # a retry finds what the attempt before it has started; only a failed training is started again
+        retries=2,  # for machines and answers that get lost: a retry goes on from there, and never pays again
         trigger_rule="none_failed_min_one_success",  # approved, or cheap enough not to ask
         pool=os.environ.get("LORA_POOL", "default_pool"),
         max_active_tis_per_dag=10,  # over all runs of this DAG; Airflow 3.1 and 3.2 count only those that hold a worker
@@ -105,10 +105,10 @@ with DAG(
     def summary(trained: list[dict[str, Any]]) -> dict[str, Any]:
         loras = list(trained)
         for lora in loras:
-            log.info("%s: %s, %g creative units", lora["name"], lora["model_id"], lora["creative_units_cost"])
+            log.info("%s: %s, %g creative units", lora["name"], lora["model_id"], lora["creative_units_total"])
         return {
             "models": {lora["name"]: lora["model_id"] for lora in loras},
-            "creative_units_cost": sum(lora["creative_units_cost"] for lora in loras),
+            "creative_units_total": sum(lora["creative_units_total"] for lora in loras),
         }
 
     is_it_dear(estimate.output["creative_units"]) >> [approve, train]

@@ -32,7 +32,7 @@ with DAG(
     catchup=False,
     doc_md=__doc__,
     tags=["scenario", "example"],
-    # A retry finds what the attempt before it has made and started. Only a training that has failed is started again.
+    # For machines and answers that get lost: a retry goes on from there, and never pays again.
     default_args={"retries": 2},
 ):
     create_model = ScenarioCreateModelOperator(

@@ -38,7 +38,7 @@ def test_a_batch_below_the_threshold_asks_nobody_and_publishes_each_lora(airflow
     billed = emulator.ledger()["totals"]["creative_units_billed"]
     assert airflow.xcom("train_lora_batch", run, "estimate", "creative_units") == billed
     summary = airflow.xcom("train_lora_batch", run, "summary")
-    assert summary["creative_units_cost"] == billed
+    assert summary["creative_units_total"] == billed
     assert set(summary["models"]) == {"crates", "lantern", "tower"}
 
     eventually(lambda: all("published" in emulator.model(model)["tags"] for model in summary["models"].values()))

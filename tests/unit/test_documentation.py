@@ -146,15 +146,9 @@ def signature(operator: str) -> set[str]:
     }
 
 
-PROMISED = {("ScenarioTrainLoraOperator", name) for name in ("once_per_dataset", "on_retry")} | {
-    ("ScenarioTrainModelOperator", "on_retry")
-}
-"""Arguments that are being built on other branches at the same time."""
-
-
 @pytest.mark.parametrize(("operator", "argument"), arguments())
 def test_every_argument_that_the_readme_names_is_one(operator, argument):
-    assert argument in signature(operator) or (operator, argument) in PROMISED
+    assert argument in signature(operator)
 
 
 def test_the_readme_has_the_arguments_of_all_operators_and_sensors():
