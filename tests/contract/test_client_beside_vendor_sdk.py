@@ -107,7 +107,7 @@ CASES = [
      Call("models.list", updated_after=NOON_TEXT, updated_before=NOON_TEXT)),
     (Call("list_models", blacklisted=True, loaded_only=False, original_assets=False),
      Call("models.list", blacklisted=True, loaded_only=False, original_assets=False)),
-    (Call("get_models", [M]), Call("models.get_bulk", model_ids=[M])),
+    (Call("get_models", [M], only_status=True), Call("models.get_bulk", model_ids=[M])),
     (Call("get_models", ["a", "b", "a"], minimal=True), Call("models.get_bulk", model_ids=["a", "b"], minimal=True)),
     (Call("get_models", [M], thumbnail=True, settings=False, all_training_images=True, training_images_preview=False),
      Call("models.get_bulk", model_ids=[M], thumbnail=True, settings=False, all_training_images=True,
