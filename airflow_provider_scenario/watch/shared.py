@@ -196,8 +196,9 @@ class SharedPoller:
         await asyncio.sleep(seconds)
 
     def _say_that_it_waits(self, waiter: _Waiter) -> None:
-        if waiter.line:
-            waiter.line(self._turn - waiter.due, self.poller.why_wait)
+        # Before the first turn the reason is not known: each of thousands would ask Airflow for the connection.
+        if waiter.line and (seconds := self._turn - waiter.due) >= WORTH_A_LINE:
+            waiter.line(seconds, self.poller.why_wait)
 
     def _next_batch(self) -> list[_Waiter]:
         """Who has waited longest, with as many others as one request has room for, those next whose turn comes next."""
