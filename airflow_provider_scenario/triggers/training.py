@@ -29,6 +29,9 @@ from airflow_provider_scenario.watch.start import Started, start_or_adopt, start
 if TYPE_CHECKING:
     from airflow.triggers.base import TriggerEvent
 
+    from airflow_provider_scenario.watch.decision import Outcome
+    from airflow_provider_scenario.watch.polling import Seen
+
 
 FIRST_LOOK = 1 / 3
 """Part of ``poke_interval`` after which a training that has just been started is looked at first."""
@@ -141,22 +144,22 @@ class ScenarioTrainingTrigger(EndingTrigger):
         # The first look of a batch's tasks is shared by those that come within this time of each other.
         soon = self.poke_interval * FIRST_LOOK
         pause = 0.0 if seen_at is None else max(0.0, min(seen_at + soon - now, soon, watch.deadline - now))
-        while True:
-            seen = await shared.look(
-                self.model_id, self.job_id, after=pause, patience=watch.deadline - time.time(), line=line
-            )
-            if seen is None:
-                return Ending(outcome="timed-out", model_id=self.model_id, job_id=self.job_id)
+        outcome: Outcome | None = None
+
+        def again(seen: Seen) -> float | None:
+            nonlocal outcome
             outcome = watch.see(shared.poller.sighting(seen), time.time())
             if watch.news:
                 self.log.info("%s", watch.news)
             if watch.warning:
                 self.log.warning("%s", watch.warning)
-            if outcome:
-                return await in_thread(shared.poller.ending, outcome, seen, self.model_id, self.job_id, line)
-            pause = watch.pause
-            # Drop the reference before sleeping: thousands of retained answers trigger slow full garbage collections.
-            del seen
+            return None if outcome else watch.pause
+
+        patience = watch.deadline - time.time()
+        seen = await shared.look(self.model_id, self.job_id, after=pause, patience=patience, line=line, again=again)
+        if seen is None or outcome is None:
+            return Ending(outcome="timed-out", model_id=self.model_id, job_id=self.job_id)
+        return await in_thread(shared.poller.ending, outcome, seen, self.model_id, self.job_id, line)
 
     async def on_kill(self) -> None:
         """

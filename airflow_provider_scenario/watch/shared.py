@@ -64,16 +64,28 @@ def _count_waiting(pollers: dict[str, SharedPoller]) -> None:
     metrics.waiting(sum(poller.users for poller in pollers.values()))
 
 
+def _only_once(_: Seen) -> float | None:
+    return None
+
+
 @dataclass(slots=True, eq=False)
 class _Waiter:
     model_id: str | None
     job_id: str | None
-    due: float
-    latest: float
+    deadline: float
     answer: Future[Seen]
+    again: Callable[[Seen], float | None]
     line: WaitLine | None
     context: contextvars.Context
+    due: float = 0.0
+    latest: float = 0.0
     is_asked: bool = False
+
+    def wait(self, now: float, after: float) -> None:
+        """Be due again after so many seconds."""
+        self.due = now + after
+        self.latest = now + min(after * (1 + GATHER), max(after, self.deadline - now))
+        self.is_asked = False
 
 
 class SharedPoller:
@@ -99,38 +111,50 @@ class SharedPoller:
         after: float,
         patience: float = float("inf"),
         line: WaitLine | None = None,
+        again: Callable[[Seen], float | None] = _only_once,
     ) -> Seen | None:
         """
-        One look at a training, shared with others where that saves a request.
+        Look at a training, together with others where that saves a request.
+
+        Who looks many times says so by ``again``. One call a look would make new objects each time, which live until
+        the next: those of thousands bring on full garbage collections, each of which stops the event loop for a third
+        of a second.
 
         :param after: seconds from now until it is due; it may come sooner, where it costs nothing.
         :param patience: seconds from now for which it is worth waiting for its turn.
         :param line: says so in the log of its own task where the turn is not near.
-        :return: None where its turn did not come in time.
+        :param again: is told each answer, in the caller's context; returns the seconds until the next look, or None
+            if that answer is the last. Default: there is one look.
+        :return: the last answer; None where a turn did not come in time.
         """
         now = self._clock()
         waiter = _Waiter(
             model_id,
             job_id,
-            due=now + after,
-            latest=now + min(after * (1 + GATHER), max(after, patience)),
+            deadline=now + patience,
             answer=asyncio.get_running_loop().create_future(),
+            again=again,
             line=line,
             context=contextvars.copy_context(),
         )
+        waiter.wait(now, after)
         self._waiters.add(waiter)
         self._say_that_it_waits(waiter)
         self._news.set()
+        self._keep_running()
+        try:
+            return await self._answer(waiter)
+        finally:
+            self._waiters.discard(waiter)
+
+    def _keep_running(self) -> None:
         if self._task is None or self._task.done():
             # A context of its own: else all its log lines would be the first waiter's.
             self._task = asyncio.create_task(self._run(), context=contextvars.Context())
             self._task.add_done_callback(self._tell_all)
-        try:
-            return await self._answer(waiter, now + patience)
-        finally:
-            self._waiters.discard(waiter)
 
-    async def _answer(self, waiter: _Waiter, deadline: float) -> Seen | None:
+    async def _answer(self, waiter: _Waiter) -> Seen | None:
+        deadline = waiter.deadline
         while not waiter.answer.done():
             now = self._clock()
             if now >= deadline and not waiter.is_asked and max(now, self._turn) > deadline + LAST_LOOK:
@@ -172,8 +196,9 @@ class SharedPoller:
         await asyncio.sleep(seconds)
 
     def _say_that_it_waits(self, waiter: _Waiter) -> None:
-        if waiter.line:
-            waiter.line(self._turn - waiter.due, self.poller.why_wait)
+        # Before the first turn the reason is not known: each of thousands would ask Airflow for the connection.
+        if waiter.line and (seconds := self._turn - waiter.due) >= WORTH_A_LINE:
+            waiter.line(seconds, self.poller.why_wait)
 
     def _next_batch(self) -> list[_Waiter]:
         """Who has waited longest, with as many others as one request has room for, those next whose turn comes next."""
@@ -189,18 +214,32 @@ class SharedPoller:
             waiter.is_asked = True
         answers = await in_thread(self.poller.poll_all, [(waiter.model_id, waiter.job_id) for waiter in batch])
         for waiter, seen in zip(batch, answers, strict=True):
-            self._waiters.discard(waiter)
-            if not waiter.answer.done():
-                waiter.answer.set_result(seen)
+            self._tell(waiter, seen)
+
+    def _tell(self, waiter: _Waiter, seen: Seen) -> None:
+        if waiter.answer.done():
+            return
+        try:
+            # Where its own task logs, not where this one runs.
+            pause = waiter.context.run(waiter.again, seen)
+        except Exception as problem:
+            waiter.answer.set_exception(problem)
+        else:
+            if pause is not None:
+                waiter.wait(self._clock(), pause)
+                return
+            waiter.answer.set_result(seen)
+        self._waiters.discard(waiter)
 
     def _tell_all(self, task: asyncio.Task[None]) -> None:
         """The poller's own death is no waiter's: each hears of it as of an outage, and its next look makes another."""
         if task.cancelled() or (problem := task.exception()) is None:
             return
         error = ServiceError(f"The shared poller stopped: {type(problem).__name__}: {problem}.", maybe_done=False)
-        for waiter in self._waiters:
-            if not waiter.answer.done():
-                waiter.answer.set_result(error)
+        for waiter in list(self._waiters):
+            self._tell(waiter, error)
+        if self._waiters:
+            self._keep_running()
 
 
 async def in_thread(function: Callable[..., T], *arguments: Any) -> T:

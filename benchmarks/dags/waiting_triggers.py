@@ -6,7 +6,7 @@ import asyncio
 import gc
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,5 +102,12 @@ class _SteadyPoller:
     def __init__(self, shared: SharedPoller, interval: float) -> None:
         self.poller, self._look, self._interval = shared.poller, shared.look, interval
 
-    async def look(self, model_id: str | None, job_id: str | None, *, after: float, **options: Any) -> Seen | None:
-        return await self._look(model_id, job_id, after=self._interval if after else 0.0, **options)
+    async def look(
+        self, *ids: str | None, after: float, again: Callable[[Seen], float | None], **options: Any
+    ) -> Seen | None:
+        return await self._look(
+            *ids,
+            after=self._interval if after else 0.0,
+            again=lambda seen: None if again(seen) is None else self._interval,
+            **options,
+        )

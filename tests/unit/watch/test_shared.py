@@ -269,15 +269,46 @@ def test_the_ends_of_many_share_one_connection(hook):
     assert hook.client.closed
 
 
-async def test_no_answer_is_kept_while_the_next_is_waited_for(hook):
-    class Looks:
-        answers, poller = [], Poller(hook)
+async def test_no_answer_is_kept_while_the_next_is_waited_for(hook, monkeypatch):
+    answers = []
 
-        async def look(self, model_id, job_id, *, after, **_):
-            assert [answer() for answer in self.answers] == [None] * len(self.answers)
-            model = Model(id=model_id, status="training" if len(self.answers) < 3 else "failed")
-            self.answers.append(weakref.ref(model))
-            return model
+    def get_model(model_id, **_):
+        assert [answer() for answer in answers] == [None] * len(answers)
+        model = Model(id=model_id, status="training" if len(answers) < 3 else "failed")
+        answers.append(weakref.ref(model))
+        return model
 
-    end = await ScenarioTrainingTrigger(model_id="model_1", job_id="job_1")._end(Looks())
-    assert (end.outcome, len(Looks.answers)) == ("failed", 4)
+    monkeypatch.setattr(hook.client, "get_model", get_model)
+    trigger = ScenarioTrainingTrigger(model_id="model_1", job_id="job_1", poke_interval=0.01)
+    end = await trigger._end(SharedPoller(Poller(hook)))
+    assert (end.outcome, len(answers)) == ("failed", 4)
+
+
+async def test_who_looks_again_is_told_each_answer_and_returns_with_the_last(poller, hook):
+    told = []
+    seen = await poller.look(
+        "model_1", None, after=0, again=lambda model: told.append(model) or (0.0 if len(told) < 3 else None)
+    )
+    assert [model.id for model in told] == hook.client.singles == ["model_1"] * 3
+    assert seen is told[-1]
+
+
+async def test_an_error_while_one_is_told_is_the_error_of_that_one_alone(poller):
+    def fail(_):
+        raise ZeroDivisionError
+
+    looks = [poller.look("model_1", None, after=0, again=fail), poller.look("model_2", None, after=0)]
+    failed, seen = await asyncio.gather(*looks, return_exceptions=True)
+    assert (type(failed), seen.id) == (ZeroDivisionError, "model_2")
+
+
+async def test_who_looks_again_hears_of_a_crash_of_the_poller_as_of_an_outage_and_goes_on(poller, hook):
+    told = []
+    hook.client.trouble = [ZeroDivisionError()]
+    looks = [
+        poller.look(model, None, after=0, again=lambda seen: told.append(seen) or (0.0 if len(told) < 3 else None))
+        for model in ids(2)
+    ]
+    seen = await asyncio.wait_for(asyncio.gather(*looks), 60)
+    assert [type(each) for each in told[:2]] == [ServiceError] * 2
+    assert [each.id for each in seen] == ids(2)
