@@ -190,9 +190,11 @@ class SharedPoller:
         seconds = await in_thread(self.poller.turn)
         self._turn = self._clock() + seconds
         if seconds >= WORTH_A_LINE:
-            for waiter in self._waiters:
+            for number, waiter in enumerate(list(self._waiters), start=1):
                 # Where its own task logs, not where this one runs.
                 waiter.context.run(self._say_that_it_waits, waiter)
+                if number % BULK == 0:
+                    await asyncio.sleep(0)  # the lines of thousands at once would stall the event loop
         await asyncio.sleep(seconds)
 
     def _say_that_it_waits(self, waiter: _Waiter) -> None:

@@ -9,7 +9,7 @@ import weakref
 
 import pytest
 
-from airflow_provider_scenario.client.budget import RequestBudget
+from airflow_provider_scenario.client.budget import RequestBudget, WaitLine
 from airflow_provider_scenario.client.errors import AuthenticationError, ConflictError, NotFoundError, ServiceError
 from airflow_provider_scenario.client.schemas import Job, Model
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
@@ -90,6 +90,24 @@ async def test_a_thousand_looks_are_twenty_requests_and_one_connection(hook, pol
     assert [model.id for model in seen] == ids(1000)
     assert [len(bulk) for bulk in hook.client.bulks] == [50] * 20
     assert (hook.client.singles, hook.connected) == ([], 1)
+
+
+async def test_the_connection_is_not_looked_up_on_the_event_loop(hook, poller):
+    """Each of thousands would stop it for the time of a question to Airflow."""
+    on_loop = []
+
+    class Watched:
+        connect, renew = hook.connect, hook.renew
+
+        @property
+        def budget(self):
+            on_loop.append(threading.current_thread() is threading.main_thread())
+            return hook.budget
+
+    poller.poller._hook = Watched()
+    line = WaitLine(lambda said: None)
+    await asyncio.gather(*(poller.look(model, None, after=0, line=line) for model in ids(100)))
+    assert on_loop == [False] * 2  # one turn a request
 
 
 async def test_alone_it_asks_for_the_one_model(hook, poller):
