@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
+
+from packaging.version import Version
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,11 +75,14 @@ def call_after_deferral(callback: Callable[[], None]) -> None:
 
 def is_called_after_refused_deferral() -> bool:
     """
-    Whether what is given to :func:`call_after_deferral` is called after a refused deferral too: from 3.2 on.
+    Whether what is given to :func:`call_after_deferral` is called after a refused deferral too: from 3.2.2 on.
 
-    Relies on ``airflow.sdk.listener``, which came with that change of the task runner.
+    Relies on the task SDK's version, which follows Airflow's: 1.2.2 belongs to 3.2.2. Before, the task runner ends
+    without calling anything.
     """
-    return find_spec("airflow.sdk.listener") is not None
+    from airflow import sdk
+
+    return Version(sdk.__version__) >= Version("1.2.2")
 
 
 def triggerer_stores_xcoms(context: Context) -> bool:

@@ -129,7 +129,8 @@ class CheckedPartial(OperatorPartial):
 
     def expand_kwargs(self, kwargs: Any, *, strict: bool = True) -> MappedOperator:
         """Map over dictionaries, of which those in the DAG file are checked."""
-        self._check_rows([item for item in (kwargs if _is_list(kwargs) else ()) if isinstance(item, Mapping)])
+        rows = [item for item in kwargs if isinstance(item, Mapping)] if _is_list(kwargs) else None
+        self._check_rows(rows, mapped=() if rows else None)
         return super().expand_kwargs(kwargs, strict=strict)
 
     def check(self, rows: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -145,10 +146,21 @@ class CheckedPartial(OperatorPartial):
             raise
         return found
 
-    def _check_rows(self, rows: Sequence[Mapping[str, Any]], mapped: Iterable[str] = ()) -> None:
-        """Airflow fills in ``default_args`` on the worker only, under what is given and what is mapped over."""
-        sources = (getattr(self.kwargs[source], "default_args", None) for source in ("dag", "task_group"))
-        defaults = {name: value for source in sources for name, value in (source or {}).items() if name not in mapped}
+    def _check_rows(self, rows: Sequence[Mapping[str, Any]] | None, mapped: Iterable[str] | None) -> None:
+        """
+        Check what is known of each task.
+
+        Airflow fills in ``default_args`` on the worker only, under what is given and what is mapped over.
+
+        :param mapped: what is mapped over. None: not known, so that it may be any of ``default_args``.
+        """
+        sources = () if mapped is None else (self.kwargs["dag"], self.kwargs["task_group"])
+        defaults = {
+            name: value
+            for source in sources
+            for name, value in (getattr(source, "default_args", None) or {}).items()
+            if name not in (mapped or ())
+        }
         given = {**defaults, **self.kwargs}
         for text in self.check([{**given, **row} for row in rows or [{}]]):
             warnings.warn(text, stacklevel=3)

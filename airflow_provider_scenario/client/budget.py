@@ -86,21 +86,6 @@ class Budget(Protocol):
         """The service has throttled a request, and asks to wait so many seconds."""
 
 
-class WithoutTurns:
-    """
-    A budget that is counted but never waited for: what cancels a training saves money.
-
-    :param budget: is told of each request.
-    """
-
-    def __init__(self, budget: Budget) -> None:
-        self.spend, self.throttled = budget.spend, budget.throttled
-
-    def turn(self) -> float:
-        """Send it again at once."""
-        return 0.0
-
-
 class WaitLine:
     """
     Say in a log that something waits: once in a while, and not for each request that waits.

@@ -203,7 +203,7 @@ JobStatus = Annotated[
 ]
 
 
-_building = threading.Lock()
+_building = threading.RLock()  # a signal handler may come while this thread builds
 
 
 class Schema(BaseModel):

@@ -48,7 +48,7 @@ class Record:
     :param requested: whether they have requested a training that Scenario has not refused.
     :param job_id: the training that Scenario has started for them.
     :param paid: job → creative units, of each training that they have started.
-    :param given_up: the training whose cancelling, when time was up, got no answer: it may run or be cancelled.
+    :param given_up: the training that was to be cancelled because time was up; it may run or be cancelled.
     """
 
     marker: str = ""
@@ -67,6 +67,17 @@ class Record:
             return None
         known = {each.name for each in fields(cls)}
         return cls(**{name: value for name, value in stored.items() if name in known})
+
+    @classmethod
+    def of_task(cls, context: Context) -> Record | None:
+        """What is recorded of the task; None where nothing is, as below Airflow 3.3."""
+        store = task_state_store(context)
+        return cls.read(store.get(_KEY)) if store else None
+
+    def store(self, context: Context) -> None:
+        """Write it down, where Airflow keeps it."""
+        if store := task_state_store(context):
+            store.set(_KEY, asdict(self))
 
     def has_started(self, job_id: str) -> bool:
         """Whether these attempts have started a training; the answer to their request may have been lost."""
@@ -102,7 +113,7 @@ class Memory:
         self._context = context
         self._store = task_state_store(context)
         self._inputs = {name: digest(value, 8) for name, value in inputs.items()} if inputs is not None else None
-        recorded = Record.read(self._store.get(_KEY)) if self._store else None
+        recorded = Record.of_task(context)
         marker = Marker.find(recorded.marker) if recorded else None
         same_clearing = marker is not None and marker.clearing == self.marker.clearing
         self.is_retry = same_clearing if self._store else self.attempt.is_retry(retries)
@@ -165,8 +176,7 @@ class Memory:
         self.earlier = replace(
             self.earlier or Record(paid=self._paid), marker=str(self.marker), inputs=self._inputs or {}, **facts
         )
-        if self._store:
-            self._store.set(_KEY, asdict(self.earlier))
+        self.earlier.store(self._context)
 
     def paid_before(self, job_id: str | None = None) -> float:
         """
@@ -175,6 +185,10 @@ class Memory:
         :param job_id: a training not to count, the one that runs now.
         """
         return sum(units or 0.0 for job, units in self._paid.items() if job != job_id)
+
+    def price_of(self, job_id: str | None) -> float | None:
+        """Creative units that a training of this task costs, where that is recorded."""
+        return self._paid.get(job_id or "")
 
     def record_started(self, model_id: str, job_id: str | None, creative_units: float | None) -> None:
         """Record a training of this task that runs, and what it costs where that is known."""
@@ -242,29 +256,28 @@ class Memory:
         return began - _CLOCK_SKEW
 
 
-def record_end(
-    context: Context, job_id: str | None, *, creative_units: float | None, is_ours: bool, is_given_up: bool
-) -> float:
+def record_end(context: Context, job_id: str | None, *, creative_units: float | None, is_ours: bool) -> float:
     """
-    Record how the training that this task waited for has ended, for the next attempt.
+    Record what the training that this task waited for has cost in the end, for the next attempt.
 
-    :param creative_units: what it cost in the end.
     :param is_ours: False for a training that somebody else has started and pays.
-    :param is_given_up: whether the request to cancel it got no answer when time was up.
     :return: creative units that all attempts of the task have paid; below Airflow 3.3, where nothing is recorded, those
         of this training.
     """
-    store = task_state_store(context)
-    recorded = Record.read(store.get(_KEY)) if store else None
-    if store is None or recorded is None:
+    recorded = Record.of_task(context)
+    if recorded is None:
         return creative_units or 0.0 if is_ours else 0.0
-    if is_ours and job_id:
-        paid = {**recorded.paid, job_id: recorded.paid.get(job_id) if creative_units is None else creative_units}
-        ended = replace(recorded, paid=paid, given_up=job_id if is_given_up else recorded.given_up)
-        if ended != recorded:
-            store.set(_KEY, asdict(ended))
-            recorded = ended
+    if is_ours and job_id and creative_units is not None and recorded.paid.get(job_id) != creative_units:
+        recorded = replace(recorded, paid={**recorded.paid, job_id: creative_units})
+        recorded.store(context)
     return sum(units or 0.0 for units in recorded.paid.values())
+
+
+def record_given_up(context: Context, job_id: str | None) -> None:
+    """Record that a training is going to be cancelled because time is up. Below Airflow 3.3 nothing is recorded."""
+    recorded = Record.of_task(context)
+    if recorded and job_id:
+        replace(recorded, given_up=job_id).store(context)
 
 
 def marker_stays(context: Context, on_clear: OnClear) -> bool:

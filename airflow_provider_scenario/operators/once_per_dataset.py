@@ -21,6 +21,8 @@ from airflow_provider_scenario.provenance import DatasetMarker, Marker, digest
 from airflow_provider_scenario.storage import at_once
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow_provider_scenario.airflow_compat.types import Logger
     from airflow_provider_scenario.client.models import ModelFilters
     from airflow_provider_scenario.client.scenario import ScenarioClient
@@ -59,6 +61,7 @@ def find_or_create(
     own: Model | None,
     *,
     cancel_on_kill: bool,
+    turn: Callable[[], float],
     log: Logger,
 ) -> Found:
     """
@@ -70,6 +73,7 @@ def find_or_create(
     :param fields: of the model, for :func:`create_marked`.
     :param own: the model that an earlier attempt of this task has created.
     :param cancel_on_kill: whether a training that this task has left behind when it was cleared is cancelled.
+    :param turn: returns the seconds to wait for a turn in the request budget.
     """
     if own and own.status in ("trained", "training"):
         return Found(own, is_taken=False)
@@ -89,7 +93,7 @@ def find_or_create(
             with suppress(NotFoundError):
                 client.delete_model(own.id)
         own = since = None
-        if other := _prepared(client, memory, other, log):
+        if other := _prepared(client, memory, other, turn, log):
             return _found(other, log)
 
 
@@ -139,7 +143,9 @@ def _age(model: Model) -> tuple[datetime, str]:
     return model.created_at or _LONG_AGO, model.id
 
 
-def _prepared(client: ScenarioClient, memory: Memory, model: Model, log: Logger) -> Model | None:
+def _prepared(
+    client: ScenarioClient, memory: Memory, model: Model, turn: Callable[[], float], log: Logger
+) -> Model | None:
     """The model once its task has begun to train it, or does not work on it; None if it came to nothing."""
 
     def is_worked_on(model: Model) -> bool:
@@ -150,7 +156,7 @@ def _prepared(client: ScenarioClient, memory: Memory, model: Model, log: Logger)
         log.info("Another task is about to train the same dataset as %s: waiting until it does.", model.id)
     try:
         while is_worked_on(model):
-            sleep(PAUSE)
+            sleep(PAUSE + turn())
             model = client.get_model(model.id)
     except NotFoundError:
         return None

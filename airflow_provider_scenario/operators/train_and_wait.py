@@ -22,7 +22,6 @@ from airflow_provider_scenario.arguments import (
     seconds,
 )
 from airflow_provider_scenario.assets import tell_outlets
-from airflow_provider_scenario.client.budget import WithoutTurns
 from airflow_provider_scenario.client.errors import PlanCeilingError, ScenarioError
 from airflow_provider_scenario.client.messages import shown
 from airflow_provider_scenario.client.trainers import as_sent, only_secrets, without_secrets
@@ -36,7 +35,7 @@ from airflow_provider_scenario.exceptions import (
 )
 from airflow_provider_scenario.operators.base import ScenarioOperator
 from airflow_provider_scenario.operators.checks import check_before_paying
-from airflow_provider_scenario.operators.memory import Memory, record_end
+from airflow_provider_scenario.operators.memory import Memory, record_end, record_given_up
 from airflow_provider_scenario.operators.once import is_own_training, start_once
 from airflow_provider_scenario.watch.cancelling import IN_TIMEOUT, KillGuard, StoppableTraining
 from airflow_provider_scenario.watch.decision import FINAL_STATUSES, TrainingWatch
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.triggers.base import BaseTrigger
 
+    from airflow_provider_scenario.client.scenario import ScenarioClient
     from airflow_provider_scenario.client.schemas import Model
     from airflow_provider_scenario.operators.memory import OnClear, OnRetry
     from airflow_provider_scenario.watch.cancelling import Fate
@@ -182,16 +182,21 @@ class TrainingOperator(ScenarioOperator):
         memory: Memory,
         *,
         covered: Collection[str] = (),
+        is_shared: bool = False,
     ) -> dict[str, Any]:
         """
         Check, quote, start or adopt, and wait; where no slot of the plan is free, wait for one first.
 
         :param model: as just read.
         :param covered: what has been said of its dataset already, see :func:`check_before_paying`.
+        :param is_shared: whether another task may start the same training, which is then that task's.
         """
+        checked = check_before_paying(
+            self.hook.client, model, parameters, price_limit(self.max_creative_units), self.log, covered=covered
+        )
         try:
-            return self._start_and_wait(context, model, parameters, memory, covered)
-        except AirflowTaskTimeout:  # of a task that holds its worker
+            return self._start_and_wait(context, model, checked, memory, is_shared=is_shared)
+        except AirflowTaskTimeout:  # while it holds a worker
             training = self._kill_guard.training
             if training is None:
                 raise
@@ -215,16 +220,15 @@ class TrainingOperator(ScenarioOperator):
         self,
         context: Context,
         model: Model,
-        parameters: Mapping[str, Any] | None,
+        checked: dict[str, Any],
         memory: Memory,
-        covered: Collection[str],
+        *,
+        is_shared: bool,
     ) -> dict[str, Any]:
         client = self.hook.client
         deadline = self._deadline(context)
-        limit = price_limit(self.max_creative_units)
-        checked = check_before_paying(client, model, parameters, limit, self.log, covered=covered)
         self._kill_guard.stop_if_ended()
-        training = StoppableTraining(model_id=model.id, cancel_on_kill=self.cancel_on_kill)
+        training = StoppableTraining(model_id=model.id, cancel_on_kill=self.cancel_on_kill, is_ours=not is_shared)
         if model.status == "training":
             is_ours = is_own_training(client, memory, model, model.job_id)
             training = replace(training, job_id=model.job_id, is_ours=is_ours)
@@ -235,7 +239,9 @@ class TrainingOperator(ScenarioOperator):
             if not ceiling.frees_up:
                 raise
             self.log.info("Waiting for a slot to train %s: %s", model.id, ceiling)
-            started, is_ours = self._wait_for_slot(context, model, checked, memory, deadline)
+            started, is_ours = self._wait_for_slot(context, training, model, checked, memory, deadline)
+        if is_ours and started.creative_units_cost is None:  # an earlier attempt has started it
+            started = replace(started, creative_units_cost=memory.price_of(started.job_id))
         training = replace(training, job_id=started.job_id, is_ours=is_ours)
         self._kill_guard.watch(training)
         self._announce(context, started, training, memory)
@@ -316,12 +322,9 @@ class TrainingOperator(ScenarioOperator):
         :param pushed_xcoms: the XComs that are there already.
         :param is_ours: whether this task has started the training. None: ask what was recorded.
         """
-        is_over, is_given_up = ending.outcome == "failed", False
+        is_over = ending.outcome == "failed"
         if ending.outcome == "timed-out":
-            fate = self._stop(context, ending, is_ours=is_ours)
-            ending = replace(ending, error=fate.text)
-            is_over = fate.state == "cancelled"
-            is_given_up = fate.state == "unknown"
+            ending, is_over = self._out_of_time(context, ending, is_ours=is_ours)
         pushed = pushed_xcoms or {}
         if ending.creative_units_cost is None:
             # The job does not say; what the service named when it started the training counts.
@@ -331,20 +334,15 @@ class TrainingOperator(ScenarioOperator):
             value = getattr(ending, key)
             if value is not None and value != pushed.get(key):
                 context["ti"].xcom_push(key=key, value=value)
-        total = record_end(
-            context,
-            ending.job_id,
-            creative_units=ending.creative_units_cost,
-            is_ours=is_ours is not False,
-            is_given_up=is_given_up,
-        )
-        self._push_total(context, total, ending.creative_units_cost)
+        cost, is_paid = ending.creative_units_cost, is_ours is not False
+        total = record_end(context, ending.job_id, creative_units=cost, is_ours=is_paid)
+        self._push_total(context, total, cost)
         if is_ours and ending.model_id and ending.job_id != pushed.get("job_id"):
             self.hook.show_model(context, ending.model_id, job_id=ending.job_id, is_ours=True)
         try:
             result = ending.result(creative_units_total=total, time_limit=self._time_limit)
         except (TrainingFailedError, TrainingTimeoutError) as error:
-            if is_over and is_ours is not False and self.on_retry == "resume":
+            if is_over and is_paid and self.on_retry == "resume":
                 raise _FOR_GOOD[type(error)](f"{error} {_NOT_AGAIN}") from None
             raise
         tell_outlets(context, self.outlets, result)
@@ -382,19 +380,28 @@ class TrainingOperator(ScenarioOperator):
         self.hook.show_model(context, started.model_id, job_id=started.job_id, is_ours=training.is_ours)
         for key, value in _pushed_at_start(started).items():
             context["ti"].xcom_push(key=key, value=value)
-        total = memory.paid_before(started.job_id) + (started.creative_units_cost or 0) * training.is_ours
-        self._push_total(context, total, started.creative_units_cost)
+        self._push_total(context, memory.paid_before(), started.creative_units_cost)
 
     def _wait_for_slot(
-        self, context: Context, model: Model, parameters: dict[str, Any], memory: Memory, deadline: float
+        self,
+        context: Context,
+        training: StoppableTraining,
+        model: Model,
+        parameters: dict[str, Any],
+        memory: Memory,
+        deadline: float,
     ) -> tuple[Started, bool]:
-        """Hold the worker until a slot is free, or defer; the trigger then starts the training itself."""
+        """
+        Hold the worker until a slot is free, or defer; the trigger then starts the training itself.
+
+        :param training: not ours where another task may start it.
+        """
         if self.deferrable:
             from airflow_provider_scenario.triggers.training import ScenarioTrainingSlotTrigger
 
-            memory.record(model_id=model.id, previous_job_id=model.job_id, requested=True)
-            self.hook.show_model(context, model.id, is_ours=True)  # nobody trains it now; the trigger is going to
-            training = StoppableTraining(model_id=model.id, cancel_on_kill=self.cancel_on_kill)
+            if training.is_ours:
+                memory.record(model_id=model.id, previous_job_id=model.job_id, requested=True)
+            self.hook.show_model(context, model.id, is_ours=training.is_ours)
             self._defer(
                 deadline,
                 ScenarioTrainingSlotTrigger(
@@ -403,7 +410,10 @@ class TrainingOperator(ScenarioOperator):
                     previous_job_id=model.job_id,
                     since=time.time(),
                     wait_for_completion=self.wait_for_completion,
-                    **self._trigger_arguments(context, training, deadline, memory, dict.fromkeys(_PUSHED_AT_START)),
+                    **{
+                        **self._trigger_arguments(context, training, deadline, memory, dict.fromkeys(_PUSHED_AT_START)),
+                        "cancel_on_kill": self.cancel_on_kill,
+                    },
                 ),
             )
         client = self.hook.client
@@ -494,9 +504,21 @@ class TrainingOperator(ScenarioOperator):
     def _own_xcom(self, context: Context, key: str) -> Any:
         return context["ti"].xcom_pull(task_ids=self.task_id, key=key, map_indexes=context["ti"].map_index)
 
-    def _stop(self, context: Context, ending: Ending, *, is_ours: bool | None) -> Fate:
-        """Do what the author wants of a training that is not over in time; say what became of it."""
-        client = self.hook.connect(budget=WithoutTurns(self.hook.budget))
+    def _out_of_time(self, context: Context, ending: Ending, *, is_ours: bool | None) -> tuple[Ending, bool]:
+        """
+        Look once more, since the end may have come unseen; else do what the author wants of the training.
+
+        :return: how it ended, and whether it certainly is over without a result: then a retry would pay again.
+        """
+        from airflow_provider_scenario.watch.polling import ended_unseen
+
+        with self.hook.connect(timeout=IN_TIMEOUT.timeout, max_tries=1) as client:
+            if end := ended_unseen(client, ending.model_id, ending.job_id):
+                return end, end.outcome == "failed"
+            fate = self._stop(context, client, ending, is_ours=is_ours)
+        return replace(ending, error=fate.text), fate.state == "cancelled"
+
+    def _stop(self, context: Context, client: ScenarioClient, ending: Ending, *, is_ours: bool | None) -> Fate:
         training = StoppableTraining(
             model_id=ending.model_id or "",
             job_id=ending.job_id,
@@ -511,6 +533,7 @@ class TrainingOperator(ScenarioOperator):
         training = replace(training, is_ours=is_ours is not False)
         if not training.may_be_cancelled:
             return training.cancel(client)
+        record_given_up(context, ending.job_id)  # first: this attempt may die before it says so
         return training.cancel_at_once(self.hook.connect, IN_TIMEOUT)
 
     def _was_killed_late(self, ending: Ending, adopted_at: float | None) -> bool:

@@ -269,7 +269,14 @@ class ScenarioTrainLoraOperator(TrainingOperator):
             self.cancel_left_behind(memory)
             if self.once_per_dataset:
                 earlier, is_taken = find_or_create(
-                    client, memory, fields, dataset, earlier, cancel_on_kill=self.cancel_on_kill, log=self.log
+                    client,
+                    memory,
+                    fields,
+                    dataset,
+                    earlier,
+                    cancel_on_kill=self.cancel_on_kill,
+                    turn=self.hook.budget.turn,
+                    log=self.log,
                 )
                 if is_taken:
                     return self.take(context, earlier, memory)
@@ -281,7 +288,8 @@ class ScenarioTrainLoraOperator(TrainingOperator):
                 image_ids = attach(client, model, dataset, preset=self.preset, threads=self.threads, log=self.log)
                 filled = None if earlier else as_filled(model, dataset, image_ids)
                 model = filled or client.get_model(model.id)
-            return self.train(context, model, parameters, memory, covered=covered)
+            is_shared = self.once_per_dataset and not memory.has_made(model)
+            return self.train(context, model, parameters, memory, covered=covered, is_shared=is_shared)
 
     def conclude(self, context: Context, ending: Ending, **options: Any) -> dict[str, Any]:
         """Put the author's description in the place of the marker, where nobody looks for it any more."""

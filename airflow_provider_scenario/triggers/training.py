@@ -52,7 +52,7 @@ class ScenarioTrainingTrigger(EndingTrigger):
     :param cancel_on_kill: cancel the training when a person kills, marks or clears the deferred task. Default: False.
     :param pushed_xcoms: XComs of the task that are brought up to date with the result before it is ended from here.
     :param paid_before: creative units that the task has paid for other trainings. None: it pays nothing, as a sensor.
-    :param is_ours: False for a training that somebody else has started and pays. Default: True.
+    :param is_ours: False for a training that somebody else has started and pays; it is not cancelled. Default: True.
     :param scenario_conn_id: connection of type ``scenario``.
     :param told: former name of ``pushed_xcoms``.
     :param options: see :class:`~.base.EndingTrigger`.
@@ -182,6 +182,8 @@ class ScenarioTrainingTrigger(EndingTrigger):
                 await asyncio.shield(self._cancelling)
 
     async def _cancel_if_killed(self) -> None:
+        if not self.is_ours:
+            return
         state: str | None = "no longer deferred"
         if not on_kill_is_certain():
             try:
@@ -262,7 +264,7 @@ class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
         started = await self._start(shared)
         if isinstance(started, Ending):
             return started
-        self.job_id = started.job_id
+        self.job_id, self.is_ours = started.job_id, self._has_started(started)
         self.log.info("%s", started)
         if not self.wait_for_completion:
             return Ending(outcome="started", model_id=self.model_id, job_id=self.job_id, status="training")
@@ -300,6 +302,10 @@ class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
             client, model, {**self.parameters, **self._secrets()}, previous_job_id=self.previous_job_id
         )
 
+    def _has_started(self, started: Started) -> bool:
+        """Whether the training is this task's; another task may have started it, where the model is not ours alone."""
+        return self.is_ours or not started.adopted
+
     def _secrets(self) -> dict[str, Any]:
         """Decrypt the secret parameters; where that fails a worker renders their templates anew."""
         if self.encrypted is None:
@@ -313,4 +319,6 @@ class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
         """Let a start that is under way come to its end, then cancel it."""
         if self._starting and not self._starting.done():
             await asyncio.wait([self._starting], timeout=20)
+        if self._starting and self._starting.done() and not self._starting.exception():
+            self.is_ours = self._has_started(self._starting.result())
         await super()._cancel_if_killed()

@@ -61,10 +61,11 @@ where the service fails at once."""
 IN_TRIGGERER = Haste(timeout=(2.0, 4.0), patience=5.0)
 """Airflow lets ``on_kill`` of a trigger take thirty seconds; a service that hangs must not take them all."""
 
-IN_TIMEOUT = Haste(timeout=(3.0, 8.0), patience=30.0)
+IN_TIMEOUT = Haste(timeout=(3.0, 8.0), patience=15.0)
 """After an ``execution_timeout`` Airflow lets a worker go on for a minute (``[core] killed_task_cleanup_time``)."""
 
 _ASKING_AIRFLOW = 1.0  # seconds
+_ASKING_AFTER_DEFERRAL = 10.0  # seconds; nobody else would cancel the training, and no SIGKILL is near
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,7 +242,7 @@ class KillGuard:
         if self._killed or not (attempt and training and training.job_id and training.may_be_cancelled):
             return
         try:
-            ended = is_ended(in_time(attempt.state, _ASKING_AIRFLOW))
+            ended = is_ended(in_time(attempt.state, _ASKING_AFTER_DEFERRAL))
         except Exception as error:
             self._log.warning(
                 "Cannot tell whether the task was ended while it deferred (%s). If it was, its training goes on, and "

@@ -222,6 +222,16 @@ def ending(client: ScenarioClient, outcome: Outcome, seen: Seen, model_id: str |
     return Ending.of(outcome, seen, job, model_id=model_id)
 
 
+def ended_unseen(client: ScenarioClient, model_id: str | None, job_id: str | None) -> Ending | None:
+    """Return the end of a training that has ended while nobody could look; None where that is not known."""
+    if not (model_id and job_id):  # without the job, a training before it could be taken for it
+        return None
+    seen = poll(client, model_id, job_id)
+    found = sighting(seen)
+    outcome = FINAL_STATUSES.get(found.status) if isinstance(found, Sighting) else None
+    return ending(client, outcome, seen, model_id, job_id) if outcome in ("trained", "failed") else None
+
+
 def wait_for_training(
     hook: ScenarioHook,
     watch: TrainingWatch,

@@ -131,7 +131,7 @@ class SharedPoller:
         waiter = _Waiter(
             model_id,
             job_id,
-            deadline=now + patience,
+            deadline=now + max(0.0, patience),
             answer=asyncio.get_running_loop().create_future(),
             again=again,
             line=line,

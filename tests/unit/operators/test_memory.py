@@ -166,6 +166,30 @@ class TestRetry:
                 train().execute(retry(context))
         assert emulator.counts()["trainings"] == (2 if was_cancelled and either_way == "no task state" else 1)
 
+    def test_an_attempt_that_dies_as_it_cancels_pays_no_second_time(
+        self, emulator, context, train, monkeypatch, either_way
+    ):
+        emulator.set(training_seconds=600)
+        with monkeypatch.context() as dying:
+            dying.setattr(train_and_wait, "record_end", lambda *_, **__: (_ for _ in ()).throw(ConnectionError("died")))
+            with pytest.raises(ConnectionError):
+                train(timeout=0.2).execute(context)
+        emulator.set(training_seconds=0.3)
+        if either_way == "task state":
+            with pytest.raises(TrainingCanceledError):
+                train().execute(retry(context))
+        else:  # below Airflow 3.3 nothing says why it was cancelled
+            assert train().execute(retry(context))["status"] == "trained"
+        assert emulator.counts()["trainings"] == (1 if either_way == "task state" else 2)
+
+    def test_a_training_that_has_ended_unseen_is_not_out_of_time(self, emulator, context, train):
+        """Its triggerer was down when the deadline came."""
+        waiting(train(deferrable=True), context)
+        xcoms = context["ti"].xcoms
+        emulator.advance(900)
+        event = Ending(outcome="timed-out", model_id=xcoms["model_id"], job_id=xcoms["job_id"]).to_event()
+        assert train().execute_complete(context, event, is_ours=True)["status"] == "trained"
+
     def test_an_execution_timeout_that_cancels_while_a_worker_is_held_is_not_tried_again(
         self, emulator, context, train
     ):
@@ -265,6 +289,18 @@ class TestCost:
             train(on_retry="retrain", max_creative_units=1).execute(retry(context))
         total = context["ti"].xcoms.get("creative_units_total")
         assert total == (billed(emulator) if either_way == "task state" else None)
+
+    def test_a_retry_that_goes_on_counts_those_before_it_too(self, emulator, context, train, either_way):
+        emulator.outcome(fail_at=0.5, times=1)
+        with pytest.raises(TrainingFailedError):
+            train(on_retry="retrain").execute(context)
+        waiting(train(on_retry="retrain", deferrable=True), retry(context))
+        with pytest.raises(TaskDeferred) as deferral:
+            train(on_retry="retrain", deferrable=True).execute(retry(context))
+        if either_way == "task state":
+            trigger = deferral.value.trigger
+            assert context["ti"].xcoms["creative_units_total"] == billed(emulator)
+            assert trigger.paid_before + trigger.pushed_xcoms["creative_units_cost"] == billed(emulator)
 
     def test_a_retry_that_goes_on_counts_its_training_once(self, emulator, context, train):
         waiting(train(deferrable=True), context)

@@ -16,6 +16,8 @@ from airflow_provider_scenario.operators import once_per_dataset
 from airflow_provider_scenario.operators.once_per_dataset import fingerprint
 from airflow_provider_scenario.operators.training import ScenarioTrainLoraOperator
 from airflow_provider_scenario.provenance import DatasetMarker, Marker, authors_words
+from airflow_provider_scenario.triggers import training as training_triggers
+from airflow_provider_scenario.watch.shared import shared_poller
 from tests.airflow_versions import TaskDeferred
 
 TYPE = "flux.2-dev-lora"
@@ -287,3 +289,41 @@ class TestRetry:
         theirs = train_lora(another_run())
         assert train_lora(retry(context))["model_id"] == theirs["model_id"]
         assert emulator.counts()["trainings"] == 2
+
+
+class TestSlot:
+    """Two runs wait for a slot of the plan with the model that one of them has made."""
+
+    @pytest.fixture
+    def triggers(self, emulator, context, another_run, another_task, datasets, train_lora, monkeypatch):
+        emulator.set(training_seconds=600, parallel_training=1)
+        with pytest.raises(TaskDeferred):
+            train_lora(another_task(), images=str(datasets / "hero-character"), deferrable=True)  # takes the only slot
+        with pytest.raises(TaskDeferred) as first:
+            train_lora(context, deferrable=True)
+        monkeypatch.setattr(once_per_dataset, "PATIENCE", timedelta(0))
+        with pytest.raises(TaskDeferred) as second:
+            train_lora(another_run(), deferrable=True)
+        emulator.set(parallel_training=2)
+        monkeypatch.setattr(training_triggers, "on_kill_is_certain", lambda: True)
+        return first.value.trigger, second.value.trigger
+
+    async def test_who_comes_second_cancels_nothing_of_the_first(self, emulator, triggers):
+        first, second = triggers
+        await started(first)
+        assert (await started(second)).adopted
+        await second.on_kill()
+        assert emulator.counts()["canceled"] == 0
+        await first.on_kill()
+        assert emulator.counts()["canceled"] == 1
+
+    async def test_who_starts_it_cancels_it(self, emulator, triggers):
+        _, second = triggers
+        assert not (await started(second)).adopted
+        await second.on_kill()
+        assert emulator.counts()["canceled"] == 1
+
+
+async def started(trigger):
+    async with shared_poller("scenario_default") as poller:
+        return await trigger._start(poller)

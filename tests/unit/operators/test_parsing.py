@@ -142,8 +142,8 @@ class TestMapped:
     def test_default_args_are_checked(self, upstream, dag, where):
         with TaskGroup("group") as group:
             (dag if where == "dag" else group).default_args = {"max_creative_units": -5}
-            partial = ScenarioTrainLoraOperator.partial(task_id="train", type="flux.2-dev-lora")
-            said = refusal(lambda: partial.expand_kwargs(upstream))
+            partial = ScenarioTrainLoraOperator.partial(task_id="train", type="flux.2-dev-lora", images="a")
+            said = refusal(lambda: partial.expand(name=upstream))
         assert said == (
             "DAG 'train_characters', task 'group.train': max_creative_units is -5; "
             "give a number of creative units from 0 on, such as 1000."
@@ -157,6 +157,10 @@ class TestMapped:
         dag.default_args = {"name": "of another operator, and too long for a model" * 2}
         partial = ScenarioTrainLoraOperator.partial(task_id="train", type="flux.2-dev-lora", images="a")
         partial.expand_kwargs([{"name": "ink"}, {"name": "oil"}])
+
+    def test_default_args_that_another_task_may_override_are_left_alone(self, dag, upstream):
+        dag.default_args = {"name": "of another operator, and too long for a model" * 2}
+        ScenarioTrainLoraOperator.partial(task_id="train", type="flux.2-dev-lora").expand_kwargs(upstream)
 
     def test_nothing_else_is_said_beside_the_error(self, dag, recwarn):
         refusal(lambda: ScenarioTrainLoraOperator.partial(task_id="train", parameters={"nbEpoch": 3}))
