@@ -487,9 +487,9 @@ def told(location: Location, kind: str, doing: str = "read") -> Iterator[None]:
         wrong = str(problem)
         raise UnusableStorageError(f"{location.text!r} cannot be {doing}: {wrong}") from None
     except NotADirectoryError:
-        raise MissingError(f"{location.text!r}, which is no folder here.") from None
+        raise MissingError(f"{location.text!r}, which is not an existing folder.") from None
     except FileNotFoundError:
-        missing = "which is no folder here" if kind == "folder" else "there is no such file"
+        missing = "which is not an existing folder" if kind == "folder" else "there is no such file"
         if doing == "written":
             missing = "it cannot be written there; is the bucket there?"
         raise MissingError(f"{location.text!r}{',' if kind == 'folder' else ':'} {missing}.") from None

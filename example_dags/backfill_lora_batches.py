@@ -8,13 +8,14 @@ A day that brought nothing is skipped, and its **datasets** task says so.
 
     airflow backfill create --dag-id backfill_lora_batches --from-date 2026-01-01 --to-date 2026-01-10
 
-trains what these ten days brought. `once_per_dataset=True` makes the rest safe: a dataset that is trained in the
+trains what these ten days brought. `once_per_dataset=True` prevents paying twice: a dataset that is trained in the
 connection's project is never paid again, whichever run asks for it. So the same again does nothing; with
 `--reprocess-behavior failed` Airflow clears *every* task of a day that failed, and only what failed is trained; and two
 runs of one day train each dataset once. A task that takes a trained model says so in its log and returns its result.
 
 To train all again on purpose, leave `once_per_dataset` out. A dataset of which a picture, a caption or its
-`training.yaml` has changed is another one, and is trained; `parameters` in here may change without that.
+`training.yaml` has changed is another one, and is trained. A change of `parameters` in this file alone trains nothing
+again.
 
 It comes paused. Unpause it for the days to come, and for a backfill too, whose runs wait otherwise.
 
@@ -61,7 +62,7 @@ with DAG(
     ScenarioTrainLoraOperator.partial(
         task_id="train",
         once_per_dataset=True,
-        retries=2,  # for machines and answers that get lost: a retry goes on from there, and never pays again
+        retries=2,  # after a crash or a lost answer, a retry waits for the same training and pays nothing again
         parameters={"nb_epochs": 4, "sample_prompts": ["a lighthouse in a storm"]},
         pool=os.environ.get("LORA_POOL", "default_pool"),  # see train_lora_batch: a pool with --include-deferred
         poke_interval=3,  # seconds; for the emulator's short trainings. Leave out for real ones: 30 is the default.

@@ -50,7 +50,7 @@ with DAG(
         "epoch": Param("last", type="string", description="Which epoch is published, such as 000003"),
         "base_model": Param("vxl_1.0", type="string", description="What the workshop calls the base model"),
     },
-    # For machines and answers that get lost: a retry goes on from there, and never pays again.
+    # After a crash or a lost answer, a retry waits for the same training and pays nothing again.
     default_args={"retries": 2},
 ):
 

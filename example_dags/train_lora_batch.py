@@ -93,7 +93,7 @@ with DAG(
     train = ScenarioTrainLoraOperator.partial(
         task_id="train",
         parameters=PARAMETERS,
-        retries=2,  # for machines and answers that get lost: a retry goes on from there, and never pays again
+        retries=2,  # after a crash or a lost answer, a retry waits for the same training and pays nothing again
         trigger_rule="none_failed_min_one_success",  # approved, or cheap enough not to ask
         pool=os.environ.get("LORA_POOL", "default_pool"),
         max_active_tis_per_dag=10,  # over all runs of this DAG; Airflow 3.1 and 3.2 count only those that hold a worker

@@ -62,7 +62,7 @@ with DAG(
     doc_md=__doc__,
     tags=["scenario", "example"],
     default_args={
-        # For machines and answers that get lost: a retry goes on from there, and never pays again.
+        # After a crash or a lost answer, a retry waits for the same training and pays nothing again.
         "retries": 2,
         # Seconds between two looks; for the emulator's short trainings. Leave out for real ones: 30 is the default.
         "poke_interval": 3,

@@ -32,7 +32,7 @@ with DAG(
     catchup=False,
     doc_md=__doc__,
     tags=["scenario", "example"],
-    # For machines and answers that get lost: a retry goes on from there, and never pays again.
+    # After a crash or a lost answer, a retry waits for the same training and pays nothing again.
     default_args={"retries": 2},
 ):
     create_model = ScenarioCreateModelOperator(

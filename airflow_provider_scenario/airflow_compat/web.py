@@ -50,6 +50,7 @@ def _of_address(check: Callable[[Request, Any], None]) -> Callable[[Request, Any
 
 
 _may_edit_dag = _of_address(requires_access_dag("PUT"))
+_may_see_xcoms = _of_address(requires_access_dag("GET", DagAccessEntity.XCOM))
 
 MAY_SEE_DAG: Any = Depends(_of_address(requires_access_dag("GET", DagAccessEntity.TASK_INSTANCE)))
 """
@@ -73,6 +74,15 @@ def may_edit(request: Request, user: GetUserDep) -> bool:
     """Whether the page shows what :data:`MAY_EDIT_DAG` allows; asks the same question."""
     try:
         _may_edit_dag(request, user)
+    except HTTPException:
+        return False
+    return True
+
+
+def may_see_xcoms(request: Request, user: GetUserDep) -> bool:
+    """Whether the viewer may read the XComs of ``dag_id``, as Airflow's own address of them asks."""
+    try:
+        _may_see_xcoms(request, user)
     except HTTPException:
         return False
     return True

@@ -106,7 +106,7 @@ def told_overruled(name: str, overruled: Mapping[str, tuple[Any, Any]]) -> str:
     pairs = {key: values for key, values in overruled.items() if key not in secret}
     sets = [f"{key}={shown(ours)}" for key, (ours, _) in pairs.items()] + [f"another {key}" for key in secret]
     says = [shown(given) for _, given in pairs.values()] + ["another" for _ in secret]
-    what = "the dataset's counts" if len(sets) == 1 else "the dataset's count"
+    what = "the dataset's value is used" if len(sets) == 1 else "the dataset's count"
     return (
         f"training.yaml of {quoted(name)} sets {', '.join(sets)}; the DAG's parameters say {', '.join(says)}: {what}."
     )

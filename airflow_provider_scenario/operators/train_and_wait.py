@@ -61,7 +61,10 @@ _FOR_GOOD: dict[type[Exception], type[Exception]] = {
     TrainingFailedError: TrainingFailedForGoodError,
     TrainingTimeoutError: TrainingTimeoutForGoodError,
 }
-_NOT_AGAIN = "Not tried again, which would be paid again: clear the task to train anew, or set on_retry='retrain'."
+_NOT_AGAIN = (
+    "Airflow does not retry it, because a retry would pay again. To train anew, clear the task, or set "
+    "on_retry='retrain'."
+)
 
 
 class TrainingOperator(ScenarioOperator):

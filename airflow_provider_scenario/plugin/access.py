@@ -11,11 +11,18 @@ from urllib.parse import urlsplit
 from fastapi import Depends, Form, HTTPException, Request, status
 
 from airflow_provider_scenario.airflow_compat.configuration import conf
-from airflow_provider_scenario.airflow_compat.web import login_cookie, may_edit, readable_dags, task_reader
+from airflow_provider_scenario.airflow_compat.web import (
+    login_cookie,
+    may_edit,
+    may_see_xcoms,
+    readable_dags,
+    task_reader,
+)
 
 ReadableDags = Annotated[set[str], Depends(readable_dags)]
 MaySeeTasks = Annotated[Callable[[str], bool], Depends(task_reader)]
 MayEdit = Annotated[bool, Depends(may_edit)]
+MaySeeXComs = Annotated[bool, Depends(may_see_xcoms)]
 
 FORM = "application/x-www-form-urlencoded"
 """The only type of what our pages send. Airflow's audit log believes JSON that names another task."""

@@ -173,11 +173,13 @@ def run_page(
 
 
 @routes.get("/training", dependencies=[MAY_SEE_DAG])
-def training_page(request: Request, may_edit: access.MayEdit, key: Key) -> HTMLResponse:
+def training_page(
+    request: Request, may_edit: access.MayEdit, may_see_xcoms: access.MaySeeXComs, key: Key
+) -> HTMLResponse:
     """One training; of a task in a loop that of its latest iteration, with ways to the others."""
     found = _read(trainings.of_task, key)
     if found and found[-1].published is not None:
-        return pages.publication(found[-1])
+        return pages.publication(found[-1], may_see_xcoms=may_see_xcoms)
     proven = _ours(request, found[-1:])
     if not proven:
         return pages.render("not_ours.html")

@@ -115,7 +115,7 @@ class Pages:
         parameters = dict(islice(without_secrets(given).items(), MOST_SHOWN))
         prompts = parameters.pop("samplePrompts", None) or parameters.pop("sample_prompts", None) or []
         job = details.job if details else None
-        cost = safe.number(job.billing.cu_cost if job and job.billing else standing.training.cost)
+        cost = safe.amount(job.billing.cu_cost if job and job.billing else standing.training.cost)
         values.setdefault("unreadable", standing.training.unreadable)
         return self.render(
             "training.html",
@@ -127,7 +127,7 @@ class Pages:
             cost=cost,
             paid=replace(standing.training, cost=cost).paid,
             images=sorted(model.training_images, key=lambda image: safe.by_name(image.name)) if model else [],
-            epoch_in_use=epoch_in_use(model) if model else None,
+            epoch_in_use=epoch_in_use(model) if model and standing.state == "trained" else None,
             parameters=parameters,
             prompts=[text for text in prompts[:MOST_SHOWN] if isinstance(text, str)]
             if isinstance(prompts, list)
@@ -137,10 +137,13 @@ class Pages:
             **values,
         )
 
-    def publication(self, training: Training) -> HTMLResponse:
-        """What one task has published. Nothing is asked for: the task's own result is shown as text."""
+    def publication(self, training: Training, *, may_see_xcoms: bool) -> HTMLResponse:
+        """What one task has published. No request is sent: the page shows the task's XCom as text."""
         task = Standing(training, None, time.time()).task
-        return self.render("publication.html", training=training, published=training.published, task=task)
+        published = training.published if may_see_xcoms else ()
+        return self.render(
+            "publication.html", training=training, published=published, task=task, may_see_xcoms=may_see_xcoms
+        )
 
     def outcome(self, training: Training, act: Callable[[], str]) -> HTMLResponse:
         """Do something, and say what became of it."""
@@ -159,7 +162,7 @@ class Pages:
 
 def epoch_in_use(model: Model) -> str | None:
     """The epoch that was chosen, else the latest: Scenario says which only where one was chosen."""
-    return model.epoch or max((each.epoch for each in model.epochs), default=None)
+    return model.epoch or max((each.epoch for each in model.epochs), key=safe.by_name, default=None)
 
 
 def dataset_warnings(score: DatasetScore | None) -> Mapping[str, Sequence[str]]:

@@ -1,4 +1,4 @@
-"""What a task has published to AI Creation Workshop, from what it has returned: shown as text, never asked for."""
+"""What a task has published to AI Creation Workshop, read from its XCom ``return_value``. No request is sent."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from airflow_provider_scenario.plugin.values import SHORT, number, text
+from airflow_provider_scenario.plugin.values import SHORT, amount, number, text
 from airflow_provider_scenario.publishing.hosting import unsigned
 
 MOST_SHOWN = 500
@@ -21,7 +21,7 @@ class File:
     """
     A file of a version.
 
-    :param address: where it lies, without what lets others in.
+    :param address: where it lies, without signature and credentials.
     :param kilobytes: its size.
     """
 
@@ -109,7 +109,7 @@ def _version(version: dict[str, Any]) -> Version:
                 address=address,
                 name=_short(file.get("name")),
                 sha256=_short(file.get("hash")),
-                kilobytes=number(file.get("sizeKb")),
+                kilobytes=amount(file.get("sizeKb")),
             )
             for file in _rows(version, "files")
             if (address := _address(file.get("downloadUrl")))

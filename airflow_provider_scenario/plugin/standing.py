@@ -144,7 +144,7 @@ class Standing:
     @property
     def unsettled(self) -> float:
         """Creative units of a training that is not over."""
-        return (self.training.cost or 0.0) if self.state in MOVING else 0.0
+        return min(self.training.cost or 0.0, self.training.paid or 0.0) if self.state in MOVING else 0.0
 
     @property
     def moving(self) -> bool:

@@ -15,7 +15,7 @@ from airflow_provider_scenario.client.trainers import without_secrets
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.links import ScenarioModelLink
 from airflow_provider_scenario.plugin.publications import Publication, read_publications
-from airflow_provider_scenario.plugin.values import SHORT, cannot_show, number, text
+from airflow_provider_scenario.plugin.values import SHORT, amount, cannot_show, text
 from airflow_provider_scenario.provenance import SEALED, Place
 
 if TYPE_CHECKING:
@@ -100,8 +100,8 @@ class Training:
 
     @property
     def paid(self) -> float | None:
-        """Creative units of all attempts; None as long as no training has started."""
-        return self.total if self.total is not None and self.total > (self.cost or 0.0) else self.cost
+        """Creative units that the task has paid, in all attempts; None as long as no training has started."""
+        return self.cost if self.total is None else self.total
 
     @property
     def is_ours(self) -> bool:
@@ -187,8 +187,8 @@ def _read(row: TaskRow) -> Training:
         sealed=xcoms.get(SEALED),
         has_our_field=bool(fields.get("scenario_conn_id")),
         published=read_publications(xcoms.get("return_value")) if fields.get("ai_creation_workshop_conn_id") else None,
-        cost=number(xcoms.get("creative_units_cost", result.get("creative_units_cost"))),
-        total=number(xcoms.get(_TOTAL)),
+        cost=amount(xcoms.get("creative_units_cost", result.get("creative_units_cost"))),
+        total=amount(xcoms.get(_TOTAL)),
         name=text(result.get("name"), SHORT) or text(fields.get("name"), SHORT),
         type=text(result.get("type"), SHORT) or text(fields.get("type"), SHORT),
         status="trained" if result.get("status") == "trained" else None,

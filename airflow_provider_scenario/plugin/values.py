@@ -35,6 +35,12 @@ def number(value: Any) -> float | None:
     return found if math.isfinite(found) and abs(found) <= LARGEST else None
 
 
+def amount(value: Any) -> float | None:
+    """The number; None for anything else, and below zero: nobody is paid for a training."""
+    found = number(value)
+    return found if found is not None and found >= 0 else None
+
+
 def text(value: Any, most: int = LONG) -> str | None:
     """The text, cut, without what UTF-8 or HTML cannot hold; None for anything else."""
     if not isinstance(value, str):

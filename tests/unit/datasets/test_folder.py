@@ -115,7 +115,7 @@ class TestForms:
 
 
 BAD = [
-    ({}, "which is no folder here|a folder without images"),
+    ({}, "which is not an existing folder|a folder without images"),
     ({"training.yaml": TRAINING}, "a folder without images; looked for .avif"),
     ({"a.png": PNG, "b.txt": "x"}, "'b.txt' is a caption without an image"),
     ({"a.png": PNG, "a.jpg": JPEG}, "'a.jpg' and 'a.png' have the same stem"),
@@ -201,7 +201,7 @@ def test_what_is_no_dataset_at_all_is_told(nothing):
 
 def test_a_file_for_a_folder_is_told(tmp_path):
     (tmp_path / "a.png").write_bytes(PNG)
-    with pytest.raises(InvalidInputError, match=r"a\.png', which is no folder here"):
+    with pytest.raises(InvalidInputError, match=r"a\.png', which is not an existing folder"):
         read_dataset(tmp_path / "a.png")
 
 

@@ -72,7 +72,7 @@ def test_a_folder_without_datasets_is_an_error_unless_that_is_fine(tmp_path, fil
 
 def test_a_root_that_is_not_there_is_an_error_unless_that_is_fine(tmp_path, bucket):
     for root in (tmp_path / "nowhere", f"s3://{bucket}/nowhere"):
-        with pytest.raises(InvalidInputError, match="nowhere', which is no folder here"):
+        with pytest.raises(InvalidInputError, match="nowhere', which is not an existing folder"):
             list_datasets(root)
         assert list_datasets(root, missing_ok=True) == []
 

@@ -89,7 +89,7 @@ class TestRetry:
 
     def test_a_failed_training_fails_the_task_for_good(self, emulator, context, train):
         emulator.outcome(fail_at=0.1, times=1)
-        with pytest.raises(TrainingFailedForGoodError, match=r"failed: .* Not tried again, which would be paid again"):
+        with pytest.raises(TrainingFailedForGoodError, match=r"failed: .* Airflow does not retry it"):
             train().execute(context)
         assert emulator.counts()["trainings"] == 1
 

@@ -174,7 +174,7 @@ class TestAddImages:
     @pytest.mark.parametrize(
         ("images", "said"),
         [
-            ("/nowhere/at/all", "'/nowhere/at/all', which is no folder here"),
+            ("/nowhere/at/all", "'/nowhere/at/all', which is not an existing folder"),
             (["/nowhere/a.png"], "'/nowhere/a.png': there is no such file"),
         ],
     )

@@ -217,8 +217,8 @@ class TestSettingsOfTheDataset:
     def test_no_secret_is_shown(self, folder, capsys):
         (line,) = self.lines(folder, capsys, "wandb_key: mine-0123\n", {"wandb_key": "{{ conn.wandb.password }}"})
         assert (
-            line
-            == "training.yaml of 'ink' sets another wandb_key; the DAG's parameters say another: the dataset's counts."
+            line == "training.yaml of 'ink' sets another wandb_key; the DAG's parameters say another: "
+            "the dataset's value is used."
         )
 
     @pytest.mark.parametrize(
