@@ -71,3 +71,22 @@ class TestPicturesInTheBrowsersCache:
         tag = admin.get(picture).headers["etag"]
         closed = picture.replace("a_dag", CLOSED)
         assert log_in("viewer").get(closed, headers={"If-None-Match": tag}).status_code == 403
+
+
+class TestXComs:
+    def test_what_a_task_has_published_is_not_shown_to_who_may_not_read_xcoms(self, log_in, database, monkeypatch):
+        """Airflow's own address of XComs asks for a right of its own."""
+
+        def is_authorized_dag(*, method, user, access_entity=None, details=None):
+            return user.role == "admin" or access_entity != DagAccessEntity.XCOM
+
+        monkeypatch.setattr(airflow_app.get_auth_manager(), "is_authorized_dag", is_authorized_dag)
+        fields = {"scenario_conn_id": "scenario_default", "ai_creation_workshop_conn_id": "workshop"}
+        published = {"model_id": "model_a", "files": ["s3://bucket/hero.safetensors"]}
+        database.task(state="success", fields=fields, return_value=published)
+        page = f"training?{urlencode(WHERE)}"
+        assert "hero.safetensors" in log_in("admin").get(page).text
+        shown = log_in("viewer").get(page)
+        assert shown.status_code == 200
+        assert "You may not read the XComs of this DAG" in shown.text
+        assert "hero.safetensors" not in shown.text

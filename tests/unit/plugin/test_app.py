@@ -127,11 +127,11 @@ class TestRun:
         database.task(state="failed", model_id="m", job_id="j", creative_units_cost=108, creative_units_total=324)
         shown = text_of(admin.get(RUN))
         assert "Creative units spent 324" in shown
-        assert "324 108 of it for the last" in shown
-        assert "Creative units 324 108 of it for the last training" in text_of(admin.get(training()))
+        assert "324 last training: 108" in shown
+        assert "Creative units 324 last training: 108" in text_of(admin.get(training()))
         shown = text_of(admin.get("trainings"))
         assert "1 training: 1 failed 324 creative units" in shown
-        assert "324 108 of it for the last" in shown
+        assert "324 last training: 108" in shown
 
     def test_a_run_without_trainings_says_so(self, admin, database):
         database.task(operator="BashOperator", state="success")

@@ -44,8 +44,8 @@ def publish(database, result, *, operator="AICreationWorkshopSyncModelOperator",
 def test_it_shows_the_model_its_listing_and_its_files(admin, database):
     publish(database, RESULT)
     shown = text_of(admin.get(training()))
-    assert "Published to AI Creation Workshop train , success, try 1 model_a being listed Model model_a" in shown
-    assert "Version model_a-000002 File mf_1 Status 5 Call i_1" in shown
+    assert "Publication to AI Creation Workshop train , success, try 1 model_a being listed Model model_a" in shown
+    assert "Version model_a-000002 File mf_1 Workshop status code 5 Invoke id i_1" in shown
     assert ADDRESS in shown
 
 

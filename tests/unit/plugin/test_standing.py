@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_provider_scenario.plugin import values
 from airflow_provider_scenario.plugin.lookup import Sight
 from airflow_provider_scenario.plugin.standing import Batch, Standing
 from airflow_provider_scenario.plugin.trainings import Training
@@ -102,9 +103,14 @@ def test_the_log_says_why_a_training_is_lost_that_the_task_tries_again():
     assert standing(seen("failed"), state="up_for_retry", job_id="job").log_says_why
 
 
+@pytest.mark.parametrize(("value", "amount"), [(108, 108.0), (0, 0.0), (-1, None), (True, None), (float("nan"), None)])
+def test_no_cost_is_below_zero(value, amount):
+    assert values.amount(value) == amount
+
+
 @pytest.mark.parametrize(
     ("cost", "total", "paid"),
-    [(108.0, None, 108.0), (108.0, 324.0, 324.0), (108.0, 10.0, 108.0), (None, None, None), (108.0, -324.0, 108.0)],
+    [(108.0, None, 108.0), (108.0, 324.0, 324.0), (108.0, 0.0, 0.0), (None, None, None)],
 )
 def test_what_a_task_has_paid_is_that_of_all_its_attempts(cost, total, paid):
     assert standing(state="failed", cost=cost, total=total).training.paid == paid

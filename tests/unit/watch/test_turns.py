@@ -123,7 +123,7 @@ class TestDeadline:
 
 WAITING = (
     "all requests that 'requests_per_minute' (80) allows are used up by uploads and other tasks of this machine, or "
-    "Scenario has asked for a pause."
+    "Scenario has sent Retry-After."
 )
 
 
