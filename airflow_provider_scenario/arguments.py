@@ -33,7 +33,7 @@ DEFAULT_TIMEOUT = 12 * 60 * 60.0
 LONGEST = 1e10
 """Seconds: some three hundred years. Dates that are much later cannot be computed."""
 
-# How much longer than our own deadline Airflow lets the task defer: its time-out is the net below ours.
+# Extra time that Airflow grants, so that our own deadline fires first.
 GRACE = timedelta(minutes=10)
 
 
@@ -167,7 +167,7 @@ def seconds(name: str, value: Any) -> float:
     """
     Check a duration.
 
-    :raises InvalidInputError: it is no number above zero.
+    :raises InvalidInputError: it is not a number above zero.
     """
     value = in_seconds(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < LONGEST:
@@ -191,7 +191,7 @@ def price_limit(value: Any) -> float | None:
     """
     Check ``max_creative_units``; text that a template gives counts as the number it holds.
 
-    :raises InvalidInputError: it is no number from zero on.
+    :raises InvalidInputError: it is not a number from zero on.
     """
     if value is None:
         return None

@@ -14,7 +14,7 @@ class ConnectionMissingError(AirflowFailException):
 
 
 class ChangedInputError(AirflowFailException):
-    """A retry was asked for something else than the try that has begun. Not retried: nothing is trained over."""
+    """A retry asks for something else than the first attempt. Not retried: an existing training is never replaced."""
 
 
 class WrongFolderError(InvalidInputError, AirflowFailException):

@@ -92,10 +92,10 @@ class NewFile(Protocol):
         """Append a block."""
 
     def commit(self) -> None:
-        """Let it be there, in the place of what was there."""
+        """Put the file in its place; one that is there is replaced."""
 
     def discard(self) -> None:
-        """Let it never have been."""
+        """Discard the partial file."""
 
 
 class Storage(Protocol):

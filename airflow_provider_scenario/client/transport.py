@@ -445,7 +445,7 @@ class Transport:
                     maybe_done=call.maybe_done,
                     **origin,
                 ),
-                # It has broken off. Anything else comes from somebody who will say the same again, such as a proxy.
+                # Truncated JSON is retried; a proxy's HTML would only come back.
                 may_repeat=call.repeatable and content.startswith(b"{"),
             )
         if 300 <= status < 400:

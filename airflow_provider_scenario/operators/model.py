@@ -46,7 +46,7 @@ _UPDATABLE = (
     "negative_prompt_embedding",
 )
 _OPTIONAL_TEXTS = ("short_description", "class_slug", "base_model_id")
-_BESIDE = ("description", "thumbnail_from_epoch", "add_tags", "delete_tags")  # what is no field of the model's own call
+_BESIDE = ("description", "thumbnail_from_epoch", "add_tags", "delete_tags")  # set through other endpoints
 _UNSETTABLE = ("class_slug", "epoch", "thumbnail", "description")  # the fields for which the API documents a null
 
 
@@ -147,7 +147,7 @@ class ScenarioUpdateModelOperator(ScenarioOperator):
     :param parameters: training parameters to keep with the model, in either spelling (templated).
     :param prompt_embedding: text added to every prompt (templated).
     :param negative_prompt_embedding: text added to every negative prompt (templated).
-    :param add_tags: tags it shall have; those it has already are no error (templated).
+    :param add_tags: tags to add; existing ones are ignored (templated).
     :param delete_tags: tags it shall not have; those it has not are no error (templated).
     :param unset: names of fields to empty: ``class_slug``, ``epoch`` (back to the last), ``thumbnail``,
         ``description``.

@@ -413,10 +413,7 @@ class TrainingOperator(ScenarioOperator):
                     previous_job_id=model.job_id,
                     since=time.time(),
                     wait_for_completion=self.wait_for_completion,
-                    **{
-                        **self._trigger_arguments(context, training, deadline, memory, dict.fromkeys(_PUSHED_AT_START)),
-                        "cancel_on_kill": self.cancel_on_kill,
-                    },
+                    **self._trigger_arguments(context, training, deadline, memory, dict.fromkeys(_PUSHED_AT_START)),
                 ),
             )
         client = self.hook.client
@@ -482,7 +479,7 @@ class TrainingOperator(ScenarioOperator):
             "model_id": training.model_id,
             "poke_interval": self.poke_interval,
             "deadline": deadline,
-            "cancel_on_kill": training.may_be_cancelled,
+            "cancel_on_kill": self.cancel_on_kill,
             "end_from_trigger": self._ends_in_triggerer(context),
             "do_xcom_push": self.do_xcom_push,
             "pushed_xcoms": pushed_xcoms,

@@ -20,7 +20,7 @@ STRICT = {
 
 
 class StrictHeaders:
-    """Adds the headers to every answer, and forbids to keep those that do not say otherwise."""
+    """Adds the headers to every answer, and sets `Cache-Control: no-store` unless it is set already."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -105,7 +105,7 @@ class Syncer:
         """
         Send many; for each, in order, what came of it.
 
-        A tree that fails keeps no other from being sent; credentials that are refused do, as they would be each time.
+        One failing tree does not stop the others; refused credentials stop all.
         """
         repeated = _repeated(trees)
 

@@ -319,6 +319,7 @@ class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
         """Let a start that is under way come to its end, then cancel it."""
         if self._starting and not self._starting.done():
             await asyncio.wait([self._starting], timeout=20)
-        if self._starting and self._starting.done() and not self._starting.exception():
-            self.is_ours = self._has_started(self._starting.result())
+        start = self._starting
+        if start and start.done() and not start.cancelled() and not start.exception():
+            self.is_ours = self._has_started(start.result())
         await super()._cancel_if_killed()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Outcome = Literal["started", "not-started", "secret-changed", "trained", "failed", "canceled", "timed-out", "refused"]
 """
-``started``: for who does not wait for the end; ``not-started``: refused when a slot was free at last;
+``started``: when ``wait_for_completion`` is False; ``not-started``: refused when a slot was free at last;
 ``secret-changed``: not started, since the parameters can no longer be decrypted; ``timed-out``: not over at the
 deadline; ``refused``: Scenario does not let us look any more.
 """
@@ -29,8 +29,8 @@ CAPTCHA_STAGES = frozenset({"pending-captcha", "ready-for-captcha"})
 _JOB_STATUS_AS_MODEL_STATUS = {"success": "trained", "failure": "failed", "canceled": "training-canceled"}
 _LONGEST_PAUSE = 300.0
 
-# How many times the author's interval a pause may last while the service says that the end is far away, and the part
-# of the time left that it takes then.
+# Upper bound of a pause, as a multiple of `poke_interval`, and the part of the time left that a pause takes, while the
+# service says that the end is far away.
 _LEISURE = 10
 _PART_OF_THE_TIME_LEFT = 0.1
 

@@ -136,7 +136,7 @@ class Poller:
         if outcome in FINAL_STATUSES.values():
             # A thousand that end together must not be told of in one burst. Who gave up goes first: it may cancel.
             self._wait_for_turn(line=line)
-        # One for all ends: each new client reads the trusted certificates, 20 ms of CPU.
+        # Share one client: each new one reloads the CA bundle (20 ms of CPU).
         client = self._patient = self._patient or self._hook.connect()
         if outcome == "trained" and isinstance(seen, Model) and not (seen.epochs and seen.training_stats):
             # Read among others, it may show less.

@@ -116,14 +116,13 @@ class SharedPoller:
         """
         Look at a training, together with others where that saves a request.
 
-        Who looks many times says so by ``again``. One call a look would make new objects each time, which live until
-        the next: those of thousands bring on full garbage collections, each of which stops the event loop for a third
-        of a second.
+        With ``again``, one call makes many looks. A call for each look would make new objects that live until the next
+        one; those of thousands of waiters trigger full garbage collections, which stop the event loop for up to 0.3 s.
 
         :param after: seconds from now until it is due; it may come sooner, where it costs nothing.
         :param patience: seconds from now for which it is worth waiting for its turn.
         :param line: says so in the log of its own task where the turn is not near.
-        :param again: is told each answer, in the caller's context; returns the seconds until the next look, or None
+        :param again: called with each answer, in the caller's context; returns the seconds until the next look, or None
             if that answer is the last. Default: there is one look.
         :return: the last answer; None where a turn did not come in time.
         """
@@ -234,7 +233,7 @@ class SharedPoller:
         self._waiters.discard(waiter)
 
     def _tell_all(self, task: asyncio.Task[None]) -> None:
-        """The poller's own death is no waiter's: each hears of it as of an outage, and its next look makes another."""
+        """If the poller crashes, waiters get a `ServiceError`, and those that go on waiting start a new one."""
         if task.cancelled() or (problem := task.exception()) is None:
             return
         error = ServiceError(f"The shared poller stopped: {type(problem).__name__}: {problem}.", maybe_done=False)

@@ -470,7 +470,7 @@ class TestAnothersTraining:
         with pytest.raises(TaskDeferred) as deferral:
             train.execute(context)
         trigger = deferral.value.trigger
-        assert (trigger.job_id, trigger.cancel_on_kill) == (anothers, False)
+        assert (trigger.job_id, trigger.is_ours) == (anothers, False)
         assert "Somebody else has started it" in capsys.readouterr().out
         seen_as(monkeypatch, "failed")
         train.on_kill()
@@ -508,7 +508,7 @@ class TestAnothersTraining:
         emulator.fault(kind="status", method="PUT", route="/models/*/train", status=400, body=body, when="after")
         with pytest.raises(TaskDeferred) as deferral:
             operator().execute(context)
-        assert not deferral.value.trigger.cancel_on_kill
+        assert not deferral.value.trigger.is_ours
 
     def test_the_retry_of_a_task_that_has_started_none_leaves_it_alone_where_that_is_recorded(
         self, emulator, context, model_id, anothers, operator, either_way
@@ -518,7 +518,7 @@ class TestAnothersTraining:
         with pytest.raises(TaskDeferred) as deferral:
             operator().execute(retry(context))
         # Below Airflow 3.3 nothing tells it from one that the first attempt has started: the README says so.
-        assert deferral.value.trigger.cancel_on_kill == (either_way == "no task state")
+        assert deferral.value.trigger.is_ours == (either_way == "no task state")
 
 
 def test_a_training_of_the_model_that_a_task_has_made_is_its_own_however_old(emulator, context, model_id, either_way):
@@ -542,3 +542,4 @@ def test_a_lost_answer_belongs_to_the_try_that_asked(emulator, context, model_id
     with pytest.raises(TaskDeferred) as deferral:
         ScenarioTrainModelOperator(task_id="train", model_id=model_id, retries=1).execute(retry(context))
     assert deferral.value.trigger.cancel_on_kill
+    assert deferral.value.trigger.is_ours

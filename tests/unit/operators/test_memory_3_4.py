@@ -63,6 +63,7 @@ class TestDiscardedState:
         with pytest.raises(TaskDeferred) as deferral:
             train(deferrable=True).execute(self.discard(retry(context)))
         assert deferral.value.trigger.cancel_on_kill
+        assert deferral.value.trigger.is_ours
         assert emulator.counts()["trainings"] == 1
 
     def test_what_a_cleared_lora_task_has_left_behind_is_cancelled(self, emulator, context, model_id, pictures):

@@ -11,7 +11,6 @@ from airflow_provider_scenario.client.errors import AuthenticationError
 from airflow_provider_scenario.client.schemas import Job, Model
 from airflow_provider_scenario.exceptions import TrainingTimeoutError, WatchingRefusedError
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
-from airflow_provider_scenario.operators.model import ScenarioAddTrainingImagesOperator, ScenarioCreateModelOperator
 from airflow_provider_scenario.operators.training import ScenarioTrainModelOperator
 from airflow_provider_scenario.sensors.training import ScenarioTrainingSensor
 from airflow_provider_scenario.triggers.training import ScenarioTrainingTrigger
@@ -20,17 +19,6 @@ from airflow_provider_scenario.watch.decision import TrainingWatch
 from airflow_provider_scenario.watch.polling import Poller, poll, sighting, wait_for_training
 from tests.stopwatch import stopwatch
 from tests.unit.conftest import connection
-
-
-@pytest.fixture
-def training(emulator, context, datasets):
-    """A training that takes ten minutes."""
-    emulator.set(training_seconds=600)
-    model_id = ScenarioCreateModelOperator(task_id="create", name="ink", type="flux.2-dev-lora").execute(context)
-    image = next((datasets / "ink-style").glob("*.jpg"))
-    ScenarioAddTrainingImagesOperator(task_id="images", model_id=model_id, images=[image]).execute(context)
-    train = ScenarioTrainModelOperator(task_id="t", model_id=model_id, wait_for_completion=False)
-    return {"model_id": model_id, "job_id": train.execute(context)["job_id"]}
 
 
 class Clock:

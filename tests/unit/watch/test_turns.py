@@ -14,7 +14,7 @@ from airflow_provider_scenario.client.scenario import ScenarioClient
 from airflow_provider_scenario.client.transport import Transport
 from airflow_provider_scenario.exceptions import TrainingTimeoutError
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
-from airflow_provider_scenario.operators.model import ScenarioAddTrainingImagesOperator, ScenarioCreateModelOperator
+from airflow_provider_scenario.operators.model import ScenarioAddTrainingImagesOperator
 from airflow_provider_scenario.operators.training import ScenarioTrainModelOperator
 from airflow_provider_scenario.sensors.training import ScenarioTrainingSensor
 from airflow_provider_scenario.triggers.training import FIRST_LOOK, ScenarioTrainingSlotTrigger, ScenarioTrainingTrigger
@@ -30,16 +30,14 @@ ON_TIME = 30.0
 
 
 @pytest.fixture
-def training(emulator, context, datasets, monkeypatch):
-    """A training that takes ten minutes, and a connection with the default budget."""
+def _default_budget(emulator, monkeypatch):
     extra = {"project_id": "proj_emulator", "requests_per_minute": 80}
     monkeypatch.setenv("AIRFLOW_CONN_SCENARIO_DEFAULT", connection(host=emulator.url, extra=extra))
-    emulator.set(training_seconds=600)
-    model_id = ScenarioCreateModelOperator(task_id="create", name="ink", type="flux.2-dev-lora").execute(context)
-    image = next((datasets / "ink-style").glob("*.jpg"))
-    ScenarioAddTrainingImagesOperator(task_id="images", model_id=model_id, images=[image]).execute(context)
-    train = ScenarioTrainModelOperator(task_id="t", model_id=model_id, wait_for_completion=False)
-    return {"model_id": model_id, "job_id": train.execute(context)["job_id"]}
+
+
+@pytest.fixture
+def training(_default_budget, training):
+    return training
 
 
 @pytest.fixture
