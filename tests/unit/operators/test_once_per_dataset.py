@@ -167,7 +167,7 @@ class TestOnItsWay:
         with pytest.raises(TaskDeferred) as deferral:
             train_lora(second, deferrable=True, short_description="Mine.")
         trigger = deferral.value.trigger.serialize()[1]
-        assert (trigger["model_id"], trigger["cancel_on_kill"]) == (context["ti"].xcoms["model_id"], False)
+        assert (trigger["model_id"], trigger["is_ours"]) == (context["ti"].xcoms["model_id"], False)
         assert second["ti"].xcoms["scenario_model"]["is_ours"] is False
         assert emulator.counts() == ONE
 
@@ -179,7 +179,7 @@ class TestOnItsWay:
         for begin, each in ((dict, context), (dict, second), (retry, second)):
             with pytest.raises(TaskDeferred) as deferral:
                 train_lora(begin(each), deferrable=True)
-        assert deferral.value.trigger.serialize()[1]["cancel_on_kill"] is False
+        assert deferral.value.trigger.serialize()[1]["is_ours"] is False
         assert emulator.counts() == ONE
 
     def test_where_the_training_that_was_waited_for_fails_a_retry_trains(
