@@ -77,8 +77,8 @@ def files(options: argparse.Namespace) -> bool:
 
 
 def ours(url: str, storage: str) -> dict[str, object]:
-    from airflow_provider_scenario.client.scenario import ScenarioClient
-    from airflow_provider_scenario.client.schemas import Download
+    from airflow_provider_scenario.client.scenario.client import ScenarioClient
+    from airflow_provider_scenario.client.scenario.schemas import Download
     from airflow_provider_scenario.publishing.hosting import Hosting
     from airflow_provider_scenario.publishing.lora import _safetensors
 
@@ -125,7 +125,7 @@ def resident_mb(field: str) -> float:
 def trees() -> bool:
     from airflow_provider_scenario.client.budget import RequestBudget
     from airflow_provider_scenario.client.errors import ScenarioError
-    from airflow_provider_scenario.client.workshop import WorkshopClient
+    from airflow_provider_scenario.client.workshop.client import WorkshopClient
     from airflow_provider_scenario.publishing.syncing import Syncer
 
     with started([sys.executable, "-m", "airflow_provider_scenario.emulator", "--port", "0"]) as said:

@@ -85,7 +85,7 @@ def compare(folder: str) -> int:
 
 
 def ours(url: str, folder: Path) -> dict[str, float]:
-    from airflow_provider_scenario.client.scenario import ScenarioClient
+    from airflow_provider_scenario.client.scenario.client import ScenarioClient
     from airflow_provider_scenario.datasets import attach, read_dataset
 
     with ScenarioClient.connect(api_key="demo", api_secret="demo", base_url=url) as client:

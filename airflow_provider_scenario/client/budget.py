@@ -86,7 +86,7 @@ class Budget(Protocol):
         """The service has throttled a request, and asks to wait so many seconds."""
 
 
-class WaitLine:
+class WaitNotice:
     """
     Say in a log that something waits: once in a while, and not for each request that waits.
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from requests.auth import AuthBase
 
     from airflow_provider_scenario.client.errors import ScenarioError
-    from airflow_provider_scenario.client.refusals import Asked
+    from airflow_provider_scenario.client.refusals import Call
 
 
 class Dialect(Protocol):
@@ -37,20 +37,20 @@ class Dialect(Protocol):
     secrets: tuple[str, ...]
     """What no message may hold."""
 
-    def no_effect(self, asked: Asked) -> str:
+    def no_effect(self, call: Call) -> str:
         """The sentence for a request that certainly had no effect."""
 
-    def refusal(self, asked: Asked, response: requests.Response, body: Any, *, now: float) -> ScenarioError:
+    def refusal(self, call: Call, response: requests.Response, body: Any, *, now: float) -> ScenarioError:
         """
         Translate an answer that is no success.
 
-        :param asked: what was asked.
+        :param call: what was asked.
         :param response: its status is anything but 2xx; its own bytes may repeat secrets.
         :param body: the decoded body, without secrets.
         :param now: Unix time in seconds.
         """
 
-    def refusal_in_success(self, asked: Asked, body: dict[str, Any], origin: dict[str, Any]) -> ScenarioError | None:
+    def refusal_in_success(self, call: Call, body: dict[str, Any], origin: dict[str, Any]) -> ScenarioError | None:
         """
         The error that a 2xx says in its body; None if it says none.
 
@@ -74,13 +74,13 @@ class ScenarioDialect:
         on_the_wire = base64.b64encode(f"{api_key}:{api_secret}".encode()).decode()
         self.secrets: tuple[str, ...] = (on_the_wire, api_secret, api_key)
 
-    def no_effect(self, asked: Asked) -> str:
-        return no_effect(asked)
+    def no_effect(self, call: Call) -> str:
+        return no_effect(call)
 
-    def refusal(self, asked: Asked, response: requests.Response, body: Any, *, now: float) -> ScenarioError:
-        return refusal(asked, response.status_code, response.headers, body, now=now)
+    def refusal(self, call: Call, response: requests.Response, body: Any, *, now: float) -> ScenarioError:
+        return refusal(call, response.status_code, response.headers, body, now=now)
 
-    def refusal_in_success(self, asked: Asked, body: dict[str, Any], origin: dict[str, Any]) -> None:
+    def refusal_in_success(self, call: Call, body: dict[str, Any], origin: dict[str, Any]) -> None:
         """There is none: who refuses says so in the status."""
 
     def trace_id(self, headers: Mapping[str, str], body: Any) -> str | None:

@@ -14,7 +14,7 @@ from airflow_provider_scenario.client.values import camel_keys
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from airflow_provider_scenario.client.schemas import S
+    from airflow_provider_scenario.client.scenario.schemas import S
     from airflow_provider_scenario.client.transport import Answer, Transport
 
 _LONGEST_TOKEN = 8_000
@@ -53,28 +53,28 @@ class Endpoints(Client):
         schema: type[S],
         answer: Answer,
         name: str,
-        asked: str,
+        action: str,
         *,
         maybe_done: bool = False,
         only_status: bool = False,
     ) -> S:
         found = answer.json.get(name)
-        return schema.read(found, asked=asked, maybe_done=maybe_done, answer=answer, only_status=only_status)
+        return schema.read(found, action=action, maybe_done=maybe_done, answer=answer, only_status=only_status)
 
     def _read_list(
-        self, schema: type[S], answer: Answer, name: str, asked: str, *, skip_unreadable: bool = False
+        self, schema: type[S], answer: Answer, name: str, action: str, *, skip_unreadable: bool = False
     ) -> list[S]:
         rows = answer.json.get(name)
         if not isinstance(rows, list):
             raise ServiceError(
-                f"Asked Scenario to {asked}; its answer is unreadable: it has no list of {name}.",
+                f"Asked Scenario to {action}; its answer is unreadable: it has no list of {name}.",
                 maybe_done=False,
                 **answer.origin,
             )
         found = []
         for row in rows:
             try:
-                found.append(schema.read(row, asked=asked, answer=answer))
+                found.append(schema.read(row, action=action, answer=answer))
             except ServiceError:
                 if not skip_unreadable:
                     raise
@@ -86,7 +86,7 @@ class Endpoints(Client):
         address: str,
         name: str,
         *,
-        asked: str,
+        action: str,
         query: Mapping[str, Any] | None = None,
         in_project: bool = True,
     ) -> Iterator[S]:
@@ -102,23 +102,23 @@ class Endpoints(Client):
                 "GET",
                 address,
                 query={**(query or {}), "paginationToken": token},
-                asked=f"{asked} (page {number})",
+                action=f"{action} (page {number})",
                 repeatable=True,
                 in_project=in_project,
             )
-            yield from self._read_list(schema, answer, name, asked)
+            yield from self._read_list(schema, answer, name, action)
             token = answer.json.get("nextPaginationToken")
             if not token:
                 return
             if not isinstance(token, str) or len(token) > _LONGEST_TOKEN or not token.isprintable():
                 raise ServiceError(
-                    f"Asked Scenario to {asked}; page {number} does not say where the next one is.",
+                    f"Asked Scenario to {action}; page {number} does not say where the next one is.",
                     maybe_done=False,
                     **answer.origin,
                 )
             if token in seen:
                 raise ServiceError(
-                    f"Asked Scenario to {asked}; page {number} leads back to an earlier one, so the list has no end.",
+                    f"Asked Scenario to {action}; page {number} leads back to an earlier one, so the list has no end.",
                     maybe_done=False,
                     **answer.origin,
                 )

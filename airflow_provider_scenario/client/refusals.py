@@ -60,7 +60,7 @@ _TITLE, _TITLE_END = (re.compile(tag, re.IGNORECASE) for tag in ("<title", "</ti
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Call:
     """
     What was asked of the service, in the words that errors use.
 
@@ -91,14 +91,14 @@ class Asked:
         return "Asking again is safe. Try again later." if self.repeatable else self.if_lost
 
 
-def no_effect(asked: Asked) -> str:
+def no_effect(call: Call) -> str:
     """
     Say that a call had no effect.
 
     Only of a call that starts or creates something does it say so of the money: the training that another one reads or
     cancels may be running, and billed.
     """
-    return "The request changed nothing." if asked.repeatable else NOTHING_HAPPENED
+    return "The request changed nothing." if call.repeatable else NOTHING_HAPPENED
 
 
 def decode(content: bytes) -> Any:
@@ -147,48 +147,48 @@ def is_certain(error: ScenarioError) -> bool:
     return isinstance(error, PlanCeilingError | AlreadyTrainingError | AlreadyTrainingImageError)
 
 
-def refusal(asked: Asked, status: int, headers: Mapping[str, str], body: Any, *, now: float) -> ScenarioError:
+def refusal(call: Call, status: int, headers: Mapping[str, str], body: Any, *, now: float) -> ScenarioError:
     """
     Translate an answer that is no success into the error that says it.
 
-    :param asked: what was asked.
+    :param call: what was asked.
     :param status: the HTTP status, anything but 2xx.
     :param headers: of the answer; looked up in any case if the mapping does so.
     :param body: as :func:`decode` gave it, without secrets the service may have repeated.
     :param now: Unix time in seconds, for a ``Retry-After`` that is a date.
     """
-    error = _refusal(asked, status, headers, body, now=now)
+    error = _refusal(call, status, headers, body, now=now)
     if should_retry(headers) and not is_certain(error):
         error.permanent = False
     return error
 
 
-def _refusal(asked: Asked, status: int, headers: Mapping[str, str], body: Any, *, now: float) -> ScenarioError:
+def _refusal(call: Call, status: int, headers: Mapping[str, str], body: Any, *, now: float) -> ScenarioError:
     said = plain(said_by(body))
     details = _details(body)
     origin: dict[str, Any] = {
-        "request": asked.request,
+        "request": call.request,
         "status": status,
         "trace_id": trace_id(headers, body),
         "body": body,
     }
-    refused = f"Scenario refused to {asked.phrase}"
+    refused = f"Scenario refused to {call.phrase}"
     because = f": {said.rstrip('.')}." if said else f" with status {status} and no reason."
 
     if is_page(headers, body) and 400 <= status < 500 and status not in _ALSO_AS_PAGES:
         kind = {401: AuthenticationError, 403: AuthenticationError, 404: NotFoundError}.get(status, RequestRefusedError)
-        page = f"Could not {asked.phrase}: the answer is a web page ({said or 'without a title'}), not JSON."
-        return kind(f"{page} {no_effect(asked)} {page_advice(asked.base_url, BASE_URL)}", **origin)
+        page = f"Could not {call.phrase}: the answer is a web page ({said or 'without a title'}), not JSON."
+        return kind(f"{page} {no_effect(call)} {page_advice(call.base_url, BASE_URL)}", **origin)
     if status in (401, 403):
-        return _not_allowed(f"{refused}{because} {no_effect(asked)}", asked.base_url, headers, body, details, origin)
+        return _not_allowed(f"{refused}{because} {no_effect(call)}", call.base_url, headers, body, details, origin)
     if status == 404:
         return NotFoundError(
-            f"{refused}{because} {no_effect(asked)} Check the id, and that it belongs to the project of the "
-            f"connection: what another project owns is not found.{_path_advice(asked, origin)}",
+            f"{refused}{because} {no_effect(call)} Check the id, and that it belongs to the project of the "
+            f"connection: what another project owns is not found.{_path_advice(call, origin)}",
             **origin,
         )
     if status == 429:
-        return _too_many(asked, refused, said, retry_after(headers, body, now=now), body, details, origin)
+        return _too_many(call, refused, said, retry_after(headers, body, now=now), body, details, origin)
     if status == 413:
         return RequestRefusedError(
             f"{refused}: the request is too large{f' ({said})' if said else ''}. {NOTHING_HAPPENED} The service takes "
@@ -196,15 +196,15 @@ def _refusal(asked: Asked, status: int, headers: Mapping[str, str], body: Any, *
             **origin,
         )
     if 400 <= status < 500 and status != 408:
-        return _refused(asked, f"{refused}{because}", said, origin, may_pass=bool(should_retry(headers)))
+        return _refused(call, f"{refused}{because}", said, origin, may_pass=bool(should_retry(headers)))
     return ServiceError(
-        f"Scenario failed to {asked.phrase}: status {status}{f', {said}' if said else ''}. {asked.fate()}",
-        maybe_done=asked.maybe_done,
+        f"Scenario failed to {call.phrase}: status {status}{f', {said}' if said else ''}. {call.fate()}",
+        maybe_done=call.maybe_done,
         **origin,
     )
 
 
-def _refused(asked: Asked, text: str, said: str, origin: dict[str, Any], *, may_pass: bool) -> RequestRefusedError:
+def _refused(call: Call, text: str, said: str, origin: dict[str, Any], *, may_pass: bool) -> RequestRefusedError:
     lower = said.lower()
     if "already training" in lower:
         return AlreadyTrainingError(
@@ -216,23 +216,23 @@ def _refused(asked: Asked, text: str, said: str, origin: dict[str, Any], *, may_
         return AlreadyTrainingImageError(f"{text} {NOTHING_HAPPENED} The image is in the dataset.", **origin)
     if origin["status"] == 409:
         return ConflictError(
-            f"{text} {no_effect(asked)} Something else works on the same thing: try again later.", **origin
+            f"{text} {no_effect(call)} Something else works on the same thing: try again later.", **origin
         )
     advice = "Change what is asked: the same again cannot succeed."
     if origin["status"] == 402:
         advice = "Buy creative units, then clear the task."
     if may_pass:
         advice = "Scenario says that the same request may succeed later: try again."
-    return RequestRefusedError(f"{text} {no_effect(asked)} {advice}", **origin)
+    return RequestRefusedError(f"{text} {no_effect(call)} {advice}", **origin)
 
 
-def _path_advice(asked: Asked, origin: Mapping[str, Any]) -> str:
+def _path_advice(call: Call, origin: Mapping[str, Any]) -> str:
     """Scenario's gateway gives each of its answers a trace: one without it may come from a wrong address."""
-    path = urlsplit(asked.base_url).path
-    if not asked.base_url or origin["trace_id"] or path.endswith("/v1"):
+    path = urlsplit(call.base_url).path
+    if not call.base_url or origin["trace_id"] or path.endswith("/v1"):
         return ""
     has = f"ends in {plain(path)!r}" if path else "has no path"
-    return f" The base URL {plain(asked.base_url)!r} {has}; Scenario's ends in /v1."
+    return f" The base URL {plain(call.base_url)!r} {has}; Scenario's ends in /v1."
 
 
 def _not_allowed(
@@ -258,7 +258,7 @@ def _not_allowed(
 
 
 def _too_many(
-    asked: Asked,
+    call: Call,
     refused: str,
     said: str,
     wait: float | None,
@@ -274,7 +274,7 @@ def _too_many(
     kind = "cool-down between launches" if cooling else "too many requests"
     when = f"in {wait:.0f} s" if wait is not None else "later"
     return ThrottledError(
-        f"{refused}: {kind}{f' ({said})' if said else ''}. {no_effect(asked)} Try again {when}.",
+        f"{refused}: {kind}{f' ({said})' if said else ''}. {no_effect(call)} Try again {when}.",
         retry_after=wait,
         **origin,
     )
@@ -406,15 +406,15 @@ def retry_after(headers: Mapping[str, str], body: Any, *, now: float) -> float |
     """
     header = headers.get("retry-after", "").strip()
     milliseconds = _number(headers.get("retry-after-ms"))
-    asked = [
+    call = [
         milliseconds / 1000 if milliseconds is not None else None,
         _number(header),
         _number(_details(body).get("remainingSeconds")),
     ]
-    if header and asked[1] is None:
+    if header and call[1] is None:
         with contextlib.suppress(ValueError, TypeError, OverflowError):
-            asked.append(max(0.0, parsedate_to_datetime(header).timestamp() - now))
-    waits = [min(seconds, LONGEST_WAIT_ASKED) for seconds in asked if seconds is not None and seconds >= 0]
+            call.append(max(0.0, parsedate_to_datetime(header).timestamp() - now))
+    waits = [min(seconds, LONGEST_WAIT_ASKED) for seconds in call if seconds is not None and seconds >= 0]
     return max(waits, default=None)
 
 

@@ -25,15 +25,7 @@ import requests
 import urllib3.exceptions
 
 from airflow_provider_scenario import __version__
-from airflow_provider_scenario.client.budget import WaitLine
-from airflow_provider_scenario.client.connections import (
-    AnswerLimitError,
-    BrokenAnswerError,
-    Limits,
-    limited,
-    new_session,
-    too_large,
-)
+from airflow_provider_scenario.client.budget import WaitNotice
 from airflow_provider_scenario.client.dialect import Dialect, ScenarioDialect
 from airflow_provider_scenario.client.errors import (
     ConflictError,
@@ -42,11 +34,19 @@ from airflow_provider_scenario.client.errors import (
     ServiceError,
     ThrottledError,
 )
+from airflow_provider_scenario.client.http_session import (
+    AnswerLimitError,
+    BrokenAnswerError,
+    Limits,
+    limited,
+    new_session,
+    too_large,
+)
 from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.messages import shortened
 from airflow_provider_scenario.client.refusals import (
     LOOK_FIRST,
-    Asked,
+    Call,
     decode,
     is_certain,
     is_page,
@@ -211,7 +211,7 @@ class Transport:
         longest = self.timeout[1] * LONGEST_ANSWER
         self._answer_limits = Limits(seconds=longest, size=2 * LARGEST_ANSWER)  # twice: framing takes up some
         self._file_limits = Limits(seconds=longest, size=2 * LARGEST_FILE, slowest=SLOWEST_FILE)
-        self._line = WaitLine(log.info)
+        self._line = WaitNotice(log.info)
         self._owns_session = session is None
         self._session = session or _new_session(pool_size)
 
@@ -228,7 +228,7 @@ class Transport:
         method: str,
         path: str,
         *,
-        asked: str,
+        action: str,
         repeatable: bool,
         query: Query | None = None,
         json: Json | None = None,
@@ -242,7 +242,7 @@ class Transport:
 
         :param method: the HTTP method.
         :param path: as :func:`path` joins it.
-        :param asked: for messages, an infinitive without 'to', such as ``train model model_8Xk``.
+        :param action: for messages, an infinitive without 'to', such as ``train model model_8Xk``.
         :param repeatable: whether sending it twice has the effect of sending it once. If not, it is sent again only
             when certainly nothing was sent (no connection) or the service refused it before acting (throttling).
             ``x-should-retry`` in the answer is obeyed, but never for more than that.
@@ -260,22 +260,22 @@ class Transport:
         :raises InvalidInputError: the body cannot be JSON.
         """
         # An id or a name in them may be text of any length.
-        phrase, request = shortened(asked, 300), shortened(f"{method} {path}", 300)
+        phrase, request = shortened(action, 300), shortened(f"{method} {path}", 300)
         fate = if_lost or LOOK_FIRST
-        call = Asked(phrase, request, repeatable, reads=method == "GET", if_lost=fate, base_url=self.base_url)
+        call = Call(phrase, request, repeatable, reads=method == "GET", if_lost=fate, base_url=self.base_url)
         address = self._address(path, query, in_project=in_project)
         content = encoded(json) if json is not None else content
         return self._until_answered(lambda: self._send(call, method, address, content, accept))
 
-    def put_signed(self, address: str, content: bytes, *, asked: str) -> None:
+    def put_signed(self, address: str, content: bytes, *, action: str) -> None:
         """
         Send a file to an address that is signed itself: without the key, which is none of the storage's business.
 
         :param address: as the service gave it; neither it nor its signature appears in a message.
-        :param asked: as for :meth:`request`.
+        :param action: as for :meth:`request`.
         :raises ServiceError: the storage refuses it, cannot be reached, or does not answer.
         """
-        call = Asked(asked, "PUT to a signed address", repeatable=True)
+        call = Call(action, "PUT to a signed address", repeatable=True)
 
         def send() -> Answer | _Failure:
             response = self._at_signed(call, "PUT", address, content)
@@ -285,15 +285,15 @@ class Transport:
 
         self._until_answered(send)
 
-    def get_signed(self, address: str, *, asked: str) -> Iterator[bytes]:
+    def get_signed(self, address: str, *, action: str) -> Iterator[bytes]:
         """
         Fetch a file of any size, block by block, from an address that is signed itself. Each call is one try.
 
         :param address: as for :meth:`put_signed`.
-        :param asked: as for :meth:`request`.
+        :param action: as for :meth:`request`.
         :raises ServiceError: the storage refuses it or cannot be reached, or the file breaks off, after some blocks.
         """
-        call = Asked(asked, "GET from a signed address", repeatable=True, reads=True)
+        call = Call(action, "GET from a signed address", repeatable=True, reads=True)
         response = self._at_signed(call, "GET", address)
         if isinstance(response, _Failure):
             raise response.error
@@ -335,7 +335,7 @@ class Transport:
         return f"{self.base_url}{path}" + (f"?{text}" if text else "")
 
     def _send(
-        self, call: Asked, method: str, address: str, content: bytes | None, accept: Collection[int]
+        self, call: Call, method: str, address: str, content: bytes | None, accept: Collection[int]
     ) -> Answer | _Failure:
         """Send it once. Requests' own errors end here: they hold the request with its Authorization header."""
         if self._budget:
@@ -364,7 +364,7 @@ class Transport:
         return self._unanswered(call, trouble)
 
     def _at_signed(
-        self, call: Asked, method: str, address: str, content: bytes | None = None
+        self, call: Call, method: str, address: str, content: bytes | None = None
     ) -> requests.Response | _Failure:
         """Ask once. The error of requests ends here: it holds the address with its signature."""
         if not is_http(address):
@@ -398,13 +398,13 @@ class Transport:
         return self._storage_failed(call, address, trouble.text, may_repeat=not trouble.hopeless)
 
     def _storage_failed(
-        self, call: Asked, address: str, text: str, *, status: int | None = None, may_repeat: bool = False
+        self, call: Call, address: str, text: str, *, status: int | None = None, may_repeat: bool = False
     ) -> _Failure:
         where = f" at {urlsplit(address).netloc.rpartition('@')[2][:_LONGEST_HOST]}" if is_http(address) else ""
         message = f"Could not {call.phrase}: {self._scrub(text)}{where}. {call.fate()}"
         return _Failure(ServiceError(message, maybe_done=False, request=call.request, status=status), may_repeat)
 
-    def _unanswered(self, call: Asked, trouble: _Trouble) -> _Failure:
+    def _unanswered(self, call: Call, trouble: _Trouble) -> _Failure:
         text = self._scrub(trouble.text)
         if trouble.nothing_sent:
             nothing = self._dialect.no_effect(call)
@@ -417,7 +417,7 @@ class Transport:
         return _Failure(error, may_repeat=not trouble.hopeless and (call.repeatable or trouble.nothing_sent))
 
     def _read(
-        self, call: Asked, response: requests.Response, content: bytes, accept: Collection[int]
+        self, call: Call, response: requests.Response, content: bytes, accept: Collection[int]
     ) -> Answer | _Failure:
         status = response.status_code
         if not 200 <= status < 300:
@@ -463,7 +463,7 @@ class Transport:
         return _Failure(error, may_repeat, wait=retry_after(headers, body, now=self._clock()))
 
 
-def _may_repeat(call: Asked, status: int, asked_to: bool | None, error: ScenarioError) -> bool:
+def _may_repeat(call: Call, status: int, asked_to: bool | None, error: ScenarioError) -> bool:
     """
     Whether to send it again after an answer that is no success.
 

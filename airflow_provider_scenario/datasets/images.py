@@ -11,8 +11,8 @@ from typing import Any
 
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.ids import wrong_with_id
-from airflow_provider_scenario.client.images import MAX_FILE
 from airflow_provider_scenario.client.messages import quoted, shortened, shown
+from airflow_provider_scenario.client.scenario.image_files import MAX_FILE
 from airflow_provider_scenario.datasets.media import check_media
 from airflow_provider_scenario.datasets.values import check_text
 from airflow_provider_scenario.storage import PART, Location, StorageError

@@ -7,8 +7,8 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from airflow_provider_scenario.client.errors import InvalidInputError
-from airflow_provider_scenario.client.images import content_type_of
 from airflow_provider_scenario.client.messages import quoted
+from airflow_provider_scenario.client.scenario.image_files import content_type_of
 from airflow_provider_scenario.datasets.dimensions import dimensions_of
 
 IMAGES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif", ".tif", ".tiff", ".bmp", ".heic", ".heif"})

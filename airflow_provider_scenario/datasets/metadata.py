@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.messages import shortened, shown
-from airflow_provider_scenario.client.pairs import Edit, check_edits
+from airflow_provider_scenario.client.scenario.pairs import Edit, check_edits
 from airflow_provider_scenario.datasets.values import check_text
 
 FILE_NAME = "metadata.jsonl"

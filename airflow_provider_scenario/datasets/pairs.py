@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.messages import quoted, shortened, shown
-from airflow_provider_scenario.client.pairs import Edit, check_edits
+from airflow_provider_scenario.client.scenario.pairs import Edit, check_edits
 from airflow_provider_scenario.client.values import TEMPLATE_HINT
 from airflow_provider_scenario.datasets.values import check_text
 

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.messages import quoted, shortened, shown
-from airflow_provider_scenario.client.model_fields import check_name, check_short_description
-from airflow_provider_scenario.client.model_types import check_type
-from airflow_provider_scenario.client.trainers import EXTRA, PARAMETERS, check_parameters, is_secret
+from airflow_provider_scenario.client.scenario.model_fields import check_name, check_short_description
+from airflow_provider_scenario.client.scenario.model_types import check_type
+from airflow_provider_scenario.client.scenario.trainers import EXTRA, PARAMETERS, check_parameters, is_secret
 from airflow_provider_scenario.client.values import (
     boolean_in,
     camel_case,

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from airflow_provider_scenario.client.errors import InvalidInputError, RequestRefusedError, ServiceError
 from airflow_provider_scenario.client.messages import quoted, shown
-from airflow_provider_scenario.client.trainers import MAX_IMAGES, TRAINERS
+from airflow_provider_scenario.client.scenario.trainers import MAX_IMAGES, TRAINERS
 from airflow_provider_scenario.datasets.pairs import check_pairs, resolve_pairs
 from airflow_provider_scenario.datasets.settings import check_preset
 
 if TYPE_CHECKING:
     from airflow_provider_scenario.airflow_compat.types import Logger
-    from airflow_provider_scenario.client.scenario import ScenarioClient
-    from airflow_provider_scenario.client.schemas import Model, Upload
+    from airflow_provider_scenario.client.scenario.client import ScenarioClient
+    from airflow_provider_scenario.client.scenario.schemas import Model, Upload
     from airflow_provider_scenario.datasets.folder import Dataset
     from airflow_provider_scenario.datasets.images import DatasetImage
 
@@ -118,7 +118,7 @@ def as_filled(model: Model, dataset: Dataset, image_ids: Sequence[str]) -> Model
     :param image_ids: what :func:`attach` has returned.
     :return: None where something is not certain: read the model then.
     """
-    from airflow_provider_scenario.client.schemas import TrainingImage, TrainingImagePair
+    from airflow_provider_scenario.client.scenario.schemas import TrainingImage, TrainingImagePair
 
     each_in_one_request = not any(image.asset_id or image.is_big for image in dataset.images)
     if not (each_in_one_request and model.status == "new" and model.type and not model.training_images):

@@ -30,7 +30,7 @@ from airflow_provider_scenario.client.errors import ScenarioError
 from airflow_provider_scenario.demo.emulator_process import EmulatorProcess
 from airflow_provider_scenario.demo.local_airflow import LocalAirflow
 from airflow_provider_scenario.demo.processes import ProcessDiedError
-from airflow_provider_scenario.demo.progress import Run, Seen
+from airflow_provider_scenario.demo.progress import Run, RunSnapshot
 from airflow_provider_scenario.demo.rest import AirflowError
 from airflow_provider_scenario.demo.screen import LiveScreen, PlainScreen, published_table, result_table
 
@@ -104,7 +104,7 @@ def _demo(options: argparse.Namespace, console: Console, running: ExitStack) -> 
     return 0 if seen.succeeded else 1
 
 
-def _watch(run: Run, console: Console, timeout: float) -> Seen:
+def _watch(run: Run, console: Console, timeout: float) -> RunSnapshot:
     """Show the run until it is over."""
     deadline = time.monotonic() + timeout
     with LiveScreen(console) if sys.stdout.isatty() else PlainScreen(console) as screen:
@@ -134,7 +134,7 @@ def _open_pages(airflow: LocalAirflow, run: Run) -> int:
     return len(links)
 
 
-def _report(run: Run, seen: Seen, console: Console) -> None:
+def _report(run: Run, seen: RunSnapshot, console: Console) -> None:
     console.print()
     console.print(result_table(seen))
     if seen.files:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from airflow_provider_scenario.client.scenario import ScenarioClient
+from airflow_provider_scenario.client.scenario.client import ScenarioClient
 from airflow_provider_scenario.demo.processes import Guarded, ProcessDiedError
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_scenario.client.workshop import STATES
+from airflow_provider_scenario.client.workshop.client import STATES
 
 if TYPE_CHECKING:
-    from airflow_provider_scenario.client.scenario import ScenarioClient
-    from airflow_provider_scenario.client.schemas import Model
+    from airflow_provider_scenario.client.scenario.client import ScenarioClient
+    from airflow_provider_scenario.client.scenario.schemas import Model
     from airflow_provider_scenario.demo.rest import AirflowRest
 
 
@@ -55,7 +55,7 @@ class TaskSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class RunSnapshot:
     """The run at one moment."""
 
     state: str
@@ -94,11 +94,11 @@ class Run:
     dag_id: str
     run_id: str
 
-    def look(self) -> Seen:
+    def look(self) -> RunSnapshot:
         state = self.airflow.run_state(self.dag_id, self.run_id)  # first, so that the rest is final when it is
         tasks = [_task_seen(task) for task in self.airflow.task_instances(self.dag_id, self.run_id)]
         models = self._models()
-        return Seen(state, models, self._files({model.id for model in models}), tasks)
+        return RunSnapshot(state, models, self._files({model.id for model in models}), tasks)
 
     def log_of(self, task: TaskSeen) -> str:
         return self.airflow.task_log(self.dag_id, self.run_id, task.task_id, task.map_index)

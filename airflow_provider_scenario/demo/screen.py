@@ -15,7 +15,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from airflow_provider_scenario.demo.progress import ModelSeen, Seen, TaskSeen
+    from airflow_provider_scenario.demo.progress import ModelSeen, RunSnapshot, TaskSeen
 
 COLOURS = {
     "success": "green",
@@ -43,7 +43,7 @@ class Screen(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def show(self, seen: Seen) -> None: ...
+    def show(self, seen: RunSnapshot) -> None: ...
 
 
 class LiveScreen:
@@ -69,7 +69,7 @@ class LiveScreen:
     ) -> None:
         self._live.__exit__(kind, error, trace)
 
-    def show(self, seen: Seen) -> None:
+    def show(self, seen: RunSnapshot) -> None:
         for model in seen.models:
             row = self._rows.get(model.id)
             if row is None:
@@ -101,7 +101,7 @@ class PlainScreen:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def show(self, seen: Seen) -> None:
+    def show(self, seen: RunSnapshot) -> None:
         for task in seen.tasks:
             if self._told.get(task.label, "waiting") != task.state:
                 self._told[task.label] = task.state
@@ -121,7 +121,7 @@ class PlainScreen:
         self._console.print(f"{elapsed:6.1f} s  {line}", markup=False, soft_wrap=True)
 
 
-def result_table(seen: Seen) -> Table:
+def result_table(seen: RunSnapshot) -> Table:
     table = Table(title="What was trained", title_justify="left", title_style="bold")
     for heading in ("model", "type", "status"):
         table.add_column(heading, overflow="fold")
@@ -139,7 +139,7 @@ def result_table(seen: Seen) -> Table:
     return table
 
 
-def published_table(seen: Seen) -> Table:
+def published_table(seen: RunSnapshot) -> Table:
     table = Table(title="What was published", title_justify="left", title_style="bold")
     for heading in ("model", "file", "SHA-256", "listing"):
         table.add_column(heading, overflow="fold")
@@ -149,13 +149,13 @@ def published_table(seen: Seen) -> Table:
     return table
 
 
-def _files(seen: Seen) -> Text:
+def _files(seen: RunSnapshot) -> Text:
     return Text("\n").join(
         Text.assemble(f"  {file.name}  ", (file.state, COLOURS.get(file.state, "dim"))) for file in seen.files
     )
 
 
-def _tasks(seen: Seen) -> Text:
+def _tasks(seen: RunSnapshot) -> Text:
     width = max((len(task.label) for task in seen.tasks), default=0)
     return Text("\n").join(_task_line(task, width) for task in seen.tasks)
 

@@ -14,7 +14,7 @@ from airflow_provider_scenario.hooks.connection_form import WORKSHOP_FORM
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
-    from airflow_provider_scenario.client.workshop import WorkshopClient
+    from airflow_provider_scenario.client.workshop.client import WorkshopClient
 
 API_TOKEN_PLACES = ("body", "query")
 
@@ -49,7 +49,7 @@ class AICreationWorkshopHook(ConnectionHook["WorkshopClient"]):
         :param overrides: arguments of :meth:`WorkshopClient.connect` that shall differ, such as ``max_tries``.
         """
         # Not at module level: requests and the schemas cost what parsing a DAG file must not.
-        from airflow_provider_scenario.client.workshop import WorkshopClient
+        from airflow_provider_scenario.client.workshop.client import WorkshopClient
 
         return WorkshopClient.connect(**self._client_arguments(overrides))
 

@@ -19,7 +19,7 @@ from airflow_provider_scenario.provenance import SEALED, Claim, Place
 if TYPE_CHECKING:
     from airflow.sdk import Connection, Context
 
-    from airflow_provider_scenario.client.scenario import ScenarioClient
+    from airflow_provider_scenario.client.scenario.client import ScenarioClient
 
 
 class ScenarioHook(ConnectionHook["ScenarioClient"]):
@@ -52,7 +52,7 @@ class ScenarioHook(ConnectionHook["ScenarioClient"]):
         :param overrides: arguments of :meth:`ScenarioClient.connect` that shall differ, such as ``timeout``.
         """
         # Not at module level: requests and the schemas cost what parsing a DAG file must not.
-        from airflow_provider_scenario.client.scenario import ScenarioClient
+        from airflow_provider_scenario.client.scenario.client import ScenarioClient
 
         return ScenarioClient.connect(**self._client_arguments(overrides))
 

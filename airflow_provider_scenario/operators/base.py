@@ -11,7 +11,7 @@ from airflow.sdk.log import mask_secret
 from airflow_provider_scenario.airflow_compat.mapping import is_made_by_mapping
 from airflow_provider_scenario.arguments import CheckedOperator, known
 from airflow_provider_scenario.client.errors import InvalidInputError
-from airflow_provider_scenario.client.trainers import is_secret, with_hidden_secrets
+from airflow_provider_scenario.client.scenario.trainers import is_secret, with_hidden_secrets
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.links import ScenarioModelLink
 

@@ -12,8 +12,8 @@ from airflow_provider_scenario.arguments import known
 from airflow_provider_scenario.client.errors import InvalidInputError, NotFoundError, RequestRefusedError, ScenarioError
 from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.messages import shortened, shown
-from airflow_provider_scenario.client.model_fields import check_concepts
-from airflow_provider_scenario.client.trainers import (
+from airflow_provider_scenario.client.scenario.model_fields import check_concepts
+from airflow_provider_scenario.client.scenario.trainers import (
     TRAINERS,
     check_dataset_size,
     check_parameters,
@@ -29,8 +29,8 @@ from airflow_provider_scenario.operators.base import ScenarioOperator
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_scenario.client.scenario import ScenarioClient
-    from airflow_provider_scenario.client.schemas import Model
+    from airflow_provider_scenario.client.scenario.client import ScenarioClient
+    from airflow_provider_scenario.client.scenario.schemas import Model
 
 TEMPORARY_NAME = "cost estimate (Airflow)"
 _READ = ("name", "type", "images", "parameters", "pairs", "concepts", "model_id")

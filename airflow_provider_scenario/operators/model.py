@@ -8,10 +8,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_scenario.arguments import UNKNOWN, known
+from airflow_provider_scenario.attempts.once import CREATABLE, create_once, describe
+from airflow_provider_scenario.attempts.record import EarlierAttempts
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.messages import shortened, shown
-from airflow_provider_scenario.client.model_fields import check_epoch, check_field
+from airflow_provider_scenario.client.scenario.model_fields import check_epoch, check_field
 from airflow_provider_scenario.client.values import check_text, check_texts
 from airflow_provider_scenario.datasets import (
     attach,
@@ -25,13 +27,11 @@ from airflow_provider_scenario.datasets import (
 from airflow_provider_scenario.datasets.upload import check_threads
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
 from airflow_provider_scenario.operators.base import ScenarioOperator
-from airflow_provider_scenario.operators.memory import Memory
-from airflow_provider_scenario.operators.once import CREATABLE, create_once, describe
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_scenario.client.schemas import Model
+    from airflow_provider_scenario.client.scenario.schemas import Model
 
 _UPDATABLE = (
     "name",
@@ -105,7 +105,7 @@ class ScenarioCreateModelOperator(ScenarioOperator):
                 self.log.warning("%s", warning)
             client = self.hook.client
             fields = {field: getattr(self, field) or None for field in CREATABLE}
-            memory = Memory(context, self.task_id, {**fields, "short_description": None}, retries=self.retries)
+            memory = EarlierAttempts(context, self.task_id, {**fields, "short_description": None}, retries=self.retries)
             model = create_once(client, memory, fields)
             self.show_model(context, model.id, is_ours=memory.has_made(model))
             describe(client, context, model.id, self.short_description, on_clear="retrain")
@@ -356,7 +356,7 @@ class ScenarioAddTrainingImagesOperator(ScenarioOperator):
             if self.pairs is not None:
                 dataset = replace(dataset, pairs=list(self.pairs))
             asked = {"model_id": self.model_id, "images": dataset.fingerprint, "pairs": self.pairs}
-            Memory(context, self.task_id, asked).record(model_id=self.model_id)
+            EarlierAttempts(context, self.task_id, asked).record(model_id=self.model_id)
             model = self.hook.client.get_model(self.model_id)
             self.show_model(context, model.id)
             check_kind(dataset, model.type)

@@ -196,7 +196,7 @@ class AICreationWorkshopSyncModelOperator(CheckedOperator):
             return publisher.publish(model, chosen_epochs(model, self.epoch), words)
 
     def _tell(self, result: Mapping[str, Any]) -> None:
-        from airflow_provider_scenario.watch.listing import listing_failed
+        from airflow_provider_scenario.publishing.listing import listing_failed
 
         model_id, state = result["model_id"], result["state"]
         if state == "failed":
@@ -254,7 +254,7 @@ class AICreationWorkshopSyncModelOperator(CheckedOperator):
         if now("source_type"):
             self._check_source_type()
         if now("session") and self.session is not None:
-            from airflow_provider_scenario.client.workshop_schemas import read_session
+            from airflow_provider_scenario.client.workshop.schemas import read_session
 
             read_session(self.session)
         if now("model") and self.model is not None:
@@ -277,7 +277,7 @@ class AICreationWorkshopSyncModelOperator(CheckedOperator):
 
     def _check_source_type(self) -> None:
         """As for a tree, but before gigabytes are fetched."""
-        from airflow_provider_scenario.client.workshop_schemas import check_source_type
+        from airflow_provider_scenario.client.workshop.schemas import check_source_type
 
         check_source_type(self.source_type)
 

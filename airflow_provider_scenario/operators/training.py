@@ -8,10 +8,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_scenario.arguments import DEFAULT_POKE_INTERVAL, DEFAULT_TIMEOUT
+from airflow_provider_scenario.attempts.once import create_marked, describe, find_earlier
+from airflow_provider_scenario.attempts.once_per_dataset import find_or_create
+from airflow_provider_scenario.attempts.record import marker_stays
 from airflow_provider_scenario.client.errors import ScenarioError
 from airflow_provider_scenario.client.ids import check_id
-from airflow_provider_scenario.client.model_fields import check_field
-from airflow_provider_scenario.client.trainers import check_parameters, check_ready, without_secrets
+from airflow_provider_scenario.client.scenario.model_fields import check_field
+from airflow_provider_scenario.client.scenario.trainers import check_parameters, check_ready, without_secrets
 from airflow_provider_scenario.datasets import (
     as_filled,
     attach,
@@ -26,21 +29,18 @@ from airflow_provider_scenario.datasets import (
 from airflow_provider_scenario.datasets.settings import merged_parameters, told_overruled
 from airflow_provider_scenario.datasets.upload import check_threads
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
+from airflow_provider_scenario.operators._train_and_wait import TrainingOperator
 from airflow_provider_scenario.operators.base import ScenarioOperator
-from airflow_provider_scenario.operators.memory import marker_stays
-from airflow_provider_scenario.operators.once import create_marked, describe, find_earlier
-from airflow_provider_scenario.operators.once_per_dataset import find_or_create
-from airflow_provider_scenario.operators.train_and_wait import TrainingOperator
 from airflow_provider_scenario.watch.cancelling import cancel_training
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_scenario.airflow_compat.mapping import CheckedPartial
-    from airflow_provider_scenario.client.schemas import Model
+    from airflow_provider_scenario.attempts.record import OnClear, OnRetry
+    from airflow_provider_scenario.client.scenario.schemas import Model
     from airflow_provider_scenario.datasets import Dataset
-    from airflow_provider_scenario.operators.memory import OnClear, OnRetry
-    from airflow_provider_scenario.watch.ending import Ending
+    from airflow_provider_scenario.watch.result import TrainingResult
 
 
 class ScenarioTrainModelOperator(TrainingOperator):
@@ -291,7 +291,7 @@ class ScenarioTrainLoraOperator(TrainingOperator):
             is_shared = self.once_per_dataset and not memory.has_made(model)
             return self.train(context, model, parameters, memory, covered=covered, is_shared=is_shared)
 
-    def conclude(self, context: Context, ending: Ending, **options: Any) -> dict[str, Any]:
+    def conclude(self, context: Context, ending: TrainingResult, **options: Any) -> dict[str, Any]:
         """Put the author's description in the place of the marker, where nobody looks for it any more."""
         result = super().conclude(context, ending, **options)
         if self.once_per_dataset:  # the markers stay; the author's description stands before them

@@ -9,7 +9,7 @@ from airflow_provider_scenario.plugin.values import epoch_number
 from airflow_provider_scenario.watch.cancelling import cancel_training
 
 if TYPE_CHECKING:
-    from airflow_provider_scenario.plugin.lookup import Line
+    from airflow_provider_scenario.plugin.lookup import ScenarioLookup
     from airflow_provider_scenario.plugin.trainings import Training
 
 
@@ -18,7 +18,7 @@ def can_choose_epoch(model_type: str | None) -> bool:
     return bool(model_type) and str(model_type).startswith("flux.1") and str(model_type).endswith("-lora")
 
 
-def cancel(line: Line, training: Training) -> str:
+def cancel(line: ScenarioLookup, training: Training) -> str:
     """
     Cancel the training; never another one that has begun on the same model since.
 
@@ -31,7 +31,7 @@ def cancel(line: Line, training: Training) -> str:
         line.forget(model_id)
 
 
-def choose_epoch(line: Line, training: Training, epoch: str) -> str:
+def choose_epoch(line: ScenarioLookup, training: Training, epoch: str) -> str:
     """
     Let the model use one of its epochs.
 

@@ -20,17 +20,17 @@ from airflow_provider_scenario.airflow_compat.version import airflow_version
 from airflow_provider_scenario.airflow_compat.web import AUDITED, LOGGED_IN, MAY_EDIT_DAG, MAY_SEE_DAG, run_id
 from airflow_provider_scenario.plugin import access, actions, pictures, trainings
 from airflow_provider_scenario.plugin.headers import StrictHeaders
-from airflow_provider_scenario.plugin.lookup import Lines
+from airflow_provider_scenario.plugin.lookup import Lookups
 from airflow_provider_scenario.plugin.pages import Pages
 from airflow_provider_scenario.plugin.proof import CANNOT_ACT
 from airflow_provider_scenario.plugin.sharing import Shared
 from airflow_provider_scenario.plugin.slots import Slots, not_now
-from airflow_provider_scenario.plugin.standing import STATES, Batch, Standing
+from airflow_provider_scenario.plugin.status import STATES, Batch, TrainingStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from airflow_provider_scenario.plugin.lookup import Line, Trouble
+    from airflow_provider_scenario.plugin.lookup import ScenarioLookup, Trouble
     from airflow_provider_scenario.plugin.trainings import Training
 
 NO_TRAINING = "This task trains nothing, or nothing yet."
@@ -53,7 +53,7 @@ pages = Pages()
 def create_app() -> FastAPI:
     """Make the application; its state, what Scenario has said, is its own."""
     app = FastAPI(title="Scenario trainings", docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.lines = Lines(calls=conf().getboolean("scenario", "page_calls_scenario", fallback=True))
+    app.state.lines = Lookups(calls=conf().getboolean("scenario", "page_calls_scenario", fallback=True))
     app.state.picture_slots = pictures.slots()
     app.state.action_slots = Slots(each=8, altogether=32)  # none waits: who presses a button hears at once
     app.state.runs = Shared[Batch]()
@@ -229,7 +229,7 @@ async def choose_epoch(request: Request, key: Key, epoch: Annotated[str, Form(ma
     return await _act(request, key, lambda line, training: actions.choose_epoch(line, training, epoch))
 
 
-async def _act(request: Request, key: TaskKey, act: Callable[[Line, Training], str]) -> HTMLResponse:
+async def _act(request: Request, key: TaskKey, act: Callable[[ScenarioLookup, Training], str]) -> HTMLResponse:
     stored = await run_in_threadpool(_stored, request, key)
 
     def act_on_own() -> HTMLResponse:
@@ -249,12 +249,12 @@ def static(name: str) -> Response:
     return FileResponse(found, headers={"Cache-Control": "no-cache"})
 
 
-def _lines(request: Request) -> Lines:
-    lines: Lines = request.app.state.lines
+def _lines(request: Request) -> Lookups:
+    lines: Lookups = request.app.state.lines
     return lines
 
 
-def _line(request: Request, training: Training) -> Line:
+def _line(request: Request, training: Training) -> ScenarioLookup:
     """The line over which a training's connection leads to Scenario."""
     return _lines(request)[training.conn_id]
 
@@ -318,25 +318,25 @@ def _ours(request: Request, found: Iterable[Training]) -> list[Training]:
     return [training for training in _lines(request).prove(found) if training.is_ours]
 
 
-def _standings(request: Request, found: Iterable[Training]) -> list[Standing]:
+def _standings(request: Request, found: Iterable[Training]) -> list[TrainingStatus]:
     return _stand(request, _ours(request, found))
 
 
-def _stand(request: Request, found: Iterable[Training]) -> list[Standing]:
+def _stand(request: Request, found: Iterable[Training]) -> list[TrainingStatus]:
     found = list(found)
     sights, now = _lines(request).sights(found), time.time()
     standings = []
     for training in found:
         sight = sights.get((training.conn_id, training.model_id or ""))
-        standings.append(Standing(training, sight if sight and sight.is_of(training.job_id) else None, now))
+        standings.append(TrainingStatus(training, sight if sight and sight.is_of(training.job_id) else None, now))
     return standings
 
 
-def _troubles(request: Request, standings: Iterable[Standing]) -> list[Trouble]:
+def _troubles(request: Request, standings: Iterable[TrainingStatus]) -> list[Trouble]:
     return _lines(request).troubles(each.training for each in standings if each.moving)
 
 
-def _matches(standing: Standing, state: str, model_type: str, text: str) -> bool:
+def _matches(standing: TrainingStatus, state: str, model_type: str, text: str) -> bool:
     training = standing.training
     words = " ".join((standing.name, standing.task, training.dag_id, training.run_id, training.model_id or ""))
     return (

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from airflow_provider_scenario.client.errors import NotFoundError, RequestRefusedError, ScenarioError
-from airflow_provider_scenario.client.models import BULK
+from airflow_provider_scenario.client.scenario.models import BULK
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.links import is_model_page, model_page
 from airflow_provider_scenario.plugin import proof
@@ -30,8 +30,8 @@ from airflow_provider_scenario.provenance import Marker
 from airflow_provider_scenario.watch.decision import CAPTCHA_STAGES, FINAL_STATUSES
 
 if TYPE_CHECKING:
-    from airflow_provider_scenario.client.scenario import ScenarioClient
-    from airflow_provider_scenario.client.schemas import DatasetScore, Job, Model
+    from airflow_provider_scenario.client.scenario.client import ScenarioClient
+    from airflow_provider_scenario.client.scenario.schemas import DatasetScore, Job, Model
     from airflow_provider_scenario.plugin.trainings import Training
 
 log = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ READ_CONNECTION_EVERY = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sight:
+class ModelSnapshot:
     """
     One model as it was seen.
 
@@ -87,7 +87,7 @@ class Sight:
     page: str | None = None
 
     @classmethod
-    def of(cls, model: Model, at: float) -> Sight:
+    def of(cls, model: Model, at: float) -> ModelSnapshot:
         marker = Marker.find(text(model.short_description))
         progress = model.training_progress
         running = progress if model.status == "training" else None
@@ -120,7 +120,7 @@ class Sight:
         """Whether the training cannot go on until a person has solved a captcha."""
         return self.status == "training" and self.stage in CAPTCHA_STAGES
 
-    def with_page(self, app_url: str, model_id: str) -> Sight:
+    def with_page(self, app_url: str, model_id: str) -> ModelSnapshot:
         """The same with the model's page, if a browser may be sent there."""
         page = model_page(app_url, model_id)
         return replace(self, page=page if is_model_page(page) else None)
@@ -157,7 +157,7 @@ _CONNECTION: _Key = ("connection", "")
 T = TypeVar("T")
 
 
-class Line:
+class ScenarioLookup:
     """
     The line to Scenario over one connection.
 
@@ -170,7 +170,7 @@ class Line:
         self._hook = ScenarioHook(conn_id)
         self._threads = threads
         self._clock = clock
-        self._sights: OrderedDict[str, Sight] = OrderedDict()
+        self._sights: OrderedDict[str, ModelSnapshot] = OrderedDict()
         self._details: OrderedDict[tuple[str, str | None], Details] = OrderedDict()
         self._next: dict[_Key, float] = {}
         self._under_way: dict[_Key, Future[None]] = {}
@@ -180,7 +180,7 @@ class Line:
         self._quota = Quota(clock)
         self.trouble: Trouble | None = None
 
-    def sights(self, jobs: Mapping[str, str | None], *, patience: float) -> dict[str, Sight]:
+    def sights(self, jobs: Mapping[str, str | None], *, patience: float) -> dict[str, ModelSnapshot]:
         """
         The models as they were last seen, after asking for those that may have changed.
 
@@ -351,14 +351,14 @@ class Line:
                 self.trouble = None
                 self._quota.resume_reads()
 
-    def _sight(self, model: Model, at: float) -> Sight:
-        sight = Sight.of(model, at)
+    def _sight(self, model: Model, at: float) -> ModelSnapshot:
+        sight = ModelSnapshot.of(model, at)
         return sight.with_page(self._hook.app_url, model.id) if sight.needs_person else sight
 
     def _see(self, model_ids: list[str]) -> None:
         models = self._connected()[0].get_models(model_ids)
         now = self._clock()
-        seen = {model_id: Sight(at=now) for model_id in model_ids}
+        seen = {model_id: ModelSnapshot(at=now) for model_id in model_ids}
         for model in models:
             if model.id in seen:
                 try:
@@ -378,7 +378,7 @@ class Line:
             model = client.get_model(model_id)
         except NotFoundError:
             with self._lock:
-                self._sights[model_id] = Sight(at=self._clock())
+                self._sights[model_id] = ModelSnapshot(at=self._clock())
                 self._details.pop(of, None)
                 self._next[_ONE, model_id] = self._clock() + GONE_FOR
             return
@@ -448,7 +448,7 @@ class Share(Executor):
         self._pool.submit(self._work)
 
 
-class Lines:
+class Lookups:
     """
     One line for each connection, for the life of the process.
 
@@ -458,10 +458,10 @@ class Lines:
     def __init__(self, *, calls: bool = True) -> None:
         self.calls = calls
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="scenario-page")
-        self._lines: dict[str, Line] = {}
+        self._lines: dict[str, ScenarioLookup] = {}
 
-    def __getitem__(self, conn_id: str) -> Line:
-        return self._lines.setdefault(conn_id, Line(conn_id, Share(self._threads, THREADS_EACH)))
+    def __getitem__(self, conn_id: str) -> ScenarioLookup:
+        return self._lines.setdefault(conn_id, ScenarioLookup(conn_id, Share(self._threads, THREADS_EACH)))
 
     def prove(self, trainings: Iterable[Training]) -> list[Training]:
         """
@@ -479,7 +479,7 @@ class Lines:
         sights = self.sights(unproven)
         return [proof.by_marker(each, sights.get((each.conn_id, each.pushed_model_id or ""))) for each in found]
 
-    def sights(self, trainings: Iterable[Training]) -> dict[tuple[str, str], Sight]:
+    def sights(self, trainings: Iterable[Training]) -> dict[tuple[str, str], ModelSnapshot]:
         """What is known of these trainings, by connection and model; what a task has returned is not asked for."""
         wanted: dict[str, dict[str, str | None]] = {}
         for training in trainings if self.calls else ():

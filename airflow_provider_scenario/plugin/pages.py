@@ -15,18 +15,18 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from markupsafe import Markup, escape
 
 from airflow_provider_scenario.client.errors import ScenarioError
-from airflow_provider_scenario.client.trainers import without_secrets
+from airflow_provider_scenario.client.scenario.trainers import without_secrets
 from airflow_provider_scenario.plugin import values as safe
 from airflow_provider_scenario.plugin.actions import can_choose_epoch
 from airflow_provider_scenario.plugin.lookup import EVERY
-from airflow_provider_scenario.plugin.standing import Standing
+from airflow_provider_scenario.plugin.status import TrainingStatus
 from airflow_provider_scenario.watch.cancelling import is_anothers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
-    from airflow_provider_scenario.client.schemas import DatasetScore, Model
+    from airflow_provider_scenario.client.scenario.schemas import DatasetScore, Model
     from airflow_provider_scenario.plugin.lookup import Details
     from airflow_provider_scenario.plugin.trainings import Training
 
@@ -87,7 +87,7 @@ class Pages:
         page = self._templates.get_template(template).render(values)
         return HTMLResponse(page.encode(errors="replace"), status)
 
-    def _row(self, standing: Standing, now: float, *, with_dag: bool) -> Markup:
+    def _row(self, standing: TrainingStatus, now: float, *, with_dag: bool) -> Markup:
         """A row of the table; where it cannot be shown one that says so, for the sake of the others."""
         parts: Any = self._templates.get_template("parts.html").module
         training, row = standing.training, None
@@ -99,7 +99,7 @@ class Pages:
         found: Markup = row or parts.bad_row(standing.task, training.dag_id, training.run_id, with_dag)
         return found
 
-    def training(self, standing: Standing, details: Details | None, **values: Any) -> HTMLResponse:
+    def training(self, standing: TrainingStatus, details: Details | None, **values: Any) -> HTMLResponse:
         """The page of one training; where what Scenario says of it cannot be shown, without that."""
         try:
             return self._training(standing, details, **values)
@@ -109,7 +109,7 @@ class Pages:
             safe.cannot_show(standing.training.address, problem)
             return self._training(standing, None, **{**values, "unreadable": True})
 
-    def _training(self, standing: Standing, details: Details | None, **values: Any) -> HTMLResponse:
+    def _training(self, standing: TrainingStatus, details: Details | None, **values: Any) -> HTMLResponse:
         model = details.model if details else None
         given = model.parameters if model and model.parameters else standing.training.parameters
         parameters = dict(islice(without_secrets(given).items(), MOST_SHOWN))
@@ -139,7 +139,7 @@ class Pages:
 
     def publication(self, training: Training, *, may_see_xcoms: bool) -> HTMLResponse:
         """What one task has published. No request is sent: the page shows the task's XCom as text."""
-        task = Standing(training, None, time.time()).task
+        task = TrainingStatus(training, None, time.time()).task
         published = training.published if may_see_xcoms else ()
         return self.render(
             "publication.html", training=training, published=published, task=task, may_see_xcoms=may_see_xcoms

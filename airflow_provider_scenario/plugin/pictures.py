@@ -19,7 +19,7 @@ from fastapi import HTTPException as Refusal
 from fastapi import Response, status
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
-from airflow_provider_scenario.client.images import content_type_of
+from airflow_provider_scenario.client.scenario.image_files import content_type_of
 from airflow_provider_scenario.plugin.slots import Slots, not_now
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from urllib.parse import SplitResult
     from urllib.request import Request
 
-    from airflow_provider_scenario.plugin.lookup import Details, Line
+    from airflow_provider_scenario.plugin.lookup import Details, ScenarioLookup
     from airflow_provider_scenario.plugin.trainings import Training
 
 LARGEST = 25_000_000
@@ -59,7 +59,7 @@ def slots() -> Slots:
     return Slots(each=6, altogether=30, waiting=300, patience=TIMEOUT)
 
 
-def load(line: Line, training: Training, asset_id: str) -> Response:
+def load(line: ScenarioLookup, training: Training, asset_id: str) -> Response:
     """
     A picture of this training. Scenario is never asked for a picture that the training does not have.
 
@@ -111,7 +111,7 @@ def addresses(details: Details) -> dict[str, str]:
     return {asset_id: url for asset_id, url in {**images, **samples}.items() if url}
 
 
-def _fetch(line: Line, address: str) -> bytes:
+def _fetch(line: ScenarioLookup, address: str) -> bytes:
     """
     The bytes of a picture.
 

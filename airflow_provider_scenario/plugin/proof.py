@@ -14,7 +14,7 @@ from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.provenance import Claim
 
 if TYPE_CHECKING:
-    from airflow_provider_scenario.plugin.lookup import Sight
+    from airflow_provider_scenario.plugin.lookup import ModelSnapshot
     from airflow_provider_scenario.plugin.trainings import Training
 
 CANNOT_ACT = (
@@ -49,7 +49,7 @@ def by_airflow(training: Training, secret: str | None) -> Training:
     return training
 
 
-def by_marker(training: Training, sight: Sight | None) -> Training:
+def by_marker(training: Training, sight: ModelSnapshot | None) -> Training:
     """
     The same, where the model says at Scenario which task has made it; else with the reason why there is no model.
 

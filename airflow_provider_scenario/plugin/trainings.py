@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from airflow_provider_scenario.airflow_compat.tables import PushedKeys, TaskKey, tables
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.ids import check_id
-from airflow_provider_scenario.client.trainers import without_secrets
+from airflow_provider_scenario.client.scenario.trainers import without_secrets
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.links import ScenarioModelLink
 from airflow_provider_scenario.plugin.publications import Publication, read_publications

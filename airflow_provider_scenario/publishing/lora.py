@@ -15,8 +15,8 @@ from airflow_provider_scenario.provenance import authors_words
 from airflow_provider_scenario.publishing.hosting import path_part
 
 if TYPE_CHECKING:
-    from airflow_provider_scenario.client.scenario import ScenarioClient
-    from airflow_provider_scenario.client.schemas import Epoch, Model
+    from airflow_provider_scenario.client.scenario.client import ScenarioClient
+    from airflow_provider_scenario.client.scenario.schemas import Epoch, Model
     from airflow_provider_scenario.publishing.hosting import HostedFile, Hosting
 
 COVERS = {f"image/{kind}": kind for kind in ("avif", "bmp", "gif", "jpeg", "jpg", "png", "tiff", "webp")}
@@ -59,7 +59,7 @@ def chosen_epochs(model: Model, epoch: str | int | None) -> list[Epoch]:
     :param epoch: such as ``"000003"``, ``3`` or ``"last"``; None: all.
     :raises InvalidInputError: the model cannot be published, or has no such epoch.
     """
-    from airflow_provider_scenario.client.schemas import Epoch
+    from airflow_provider_scenario.client.scenario.schemas import Epoch
 
     if model.status != "trained":
         raise InvalidInputError(f"Model {model.id} is {model.status!r}; only a trained one can be published.")

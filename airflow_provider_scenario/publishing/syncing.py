@@ -19,12 +19,12 @@ from airflow_provider_scenario.client.errors import (
 )
 from airflow_provider_scenario.client.texts import plain as safe_to_show
 from airflow_provider_scenario.client.transport import FIRST_PAUSE, LONGEST_PAUSE, LONGEST_WAIT
-from airflow_provider_scenario.client.workshop_schemas import read_session
+from airflow_provider_scenario.client.workshop.schemas import read_session
 from airflow_provider_scenario.publishing.trees import addresses, model_id_of, plain, signed_tree
 
 if TYPE_CHECKING:
     from airflow_provider_scenario.client.budget import RequestBudget
-    from airflow_provider_scenario.client.workshop import Listing, WorkshopClient
+    from airflow_provider_scenario.client.workshop.client import ListingStatus, WorkshopClient
 
 _WIDEST = 60
 """Characters of a column of the table."""
@@ -33,7 +33,7 @@ TRIES = 4
 """How often a tree is sent at most. It may be: the same again changes nothing."""
 
 
-def outcome(listing: Listing, tree: Any) -> dict[str, Any]:
+def outcome(listing: ListingStatus, tree: Any) -> dict[str, Any]:
     """
     What a task returns of a sync. Holds no signature and no secret.
 

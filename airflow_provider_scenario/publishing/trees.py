@@ -14,7 +14,7 @@ from airflow_provider_scenario.client.texts import plain as safe_to_show
 from airflow_provider_scenario.publishing.hosting import in_storage, sendable, unsigned
 
 if TYPE_CHECKING:
-    from airflow_provider_scenario.client.workshop_schemas import ModelTree
+    from airflow_provider_scenario.client.workshop.schemas import ModelTree
 
 WEEK = 7 * 24 * 3600
 """Seconds that signed addresses are good by default: the service fetches later, and S3 allows no more."""
@@ -87,7 +87,7 @@ def leaks(tree: Any) -> bool:
 
 
 def _read(tree: Any, address: Callable[[str], str]) -> ModelTree:
-    from airflow_provider_scenario.client.workshop_schemas import read_tree
+    from airflow_provider_scenario.client.workshop.schemas import read_tree
 
     return read_tree(_readdressed(plain(tree), address))
 

@@ -19,8 +19,8 @@ from airflow_provider_scenario.publishing.trees import WEEK, model_id_of, plain
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_scenario.publishing.listing import ListingWatch, Workshop
     from airflow_provider_scenario.publishing.trees import SignedTree
-    from airflow_provider_scenario.watch.listing import ListingWatch, Workshop
 
 
 class AICreationWorkshopModelListingSensor(CheckedOperator, BaseSensorOperator):
@@ -78,7 +78,7 @@ class AICreationWorkshopModelListingSensor(CheckedOperator, BaseSensorOperator):
 
     @cached_property
     def _workshop(self) -> Workshop:
-        from airflow_provider_scenario.watch.listing import Workshop
+        from airflow_provider_scenario.publishing.listing import Workshop
 
         return Workshop(AICreationWorkshopHook(self.ai_creation_workshop_conn_id))
 
@@ -90,7 +90,7 @@ class AICreationWorkshopModelListingSensor(CheckedOperator, BaseSensorOperator):
 
     @cached_property
     def _watch(self) -> ListingWatch:
-        from airflow_provider_scenario.watch.listing import ListingWatch
+        from airflow_provider_scenario.publishing.listing import ListingWatch
 
         deadline = time.time() + self.timeout
         return ListingWatch(what=self._what, deadline=deadline, poke_interval=float(self.poke_interval))
@@ -113,13 +113,13 @@ class AICreationWorkshopModelListingSensor(CheckedOperator, BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002
         """One request; the end of the listing is the end of the sensor."""
-        from airflow_provider_scenario.watch.listing import result
+        from airflow_provider_scenario.publishing.listing import result
 
         end = self._look()
         return PokeReturnValue(is_done=bool(end), xcom_value=result(end, self._what) if end else None)
 
     def _look(self) -> dict[str, Any] | None:
-        from airflow_provider_scenario.watch.listing import ending
+        from airflow_provider_scenario.publishing.listing import end_event
 
         time.sleep(self._workshop.turn())
         seen = self._workshop.look(self._tree, self.session)
@@ -129,11 +129,11 @@ class AICreationWorkshopModelListingSensor(CheckedOperator, BaseSensorOperator):
         if outcome in (None, "timed-out"):
             # Time is up for Airflow's own sensor loop to say.
             return None
-        return ending(outcome, seen)
+        return end_event(outcome, seen)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
         """Go on after the trigger has seen the end."""
-        from airflow_provider_scenario.watch.listing import result
+        from airflow_provider_scenario.publishing.listing import result
 
         return result(event, self._what)
 
@@ -163,7 +163,7 @@ class AICreationWorkshopModelListingSensor(CheckedOperator, BaseSensorOperator):
             if final(name):
                 seconds(name, getattr(self, name))
         if final("model", "session"):
-            from airflow_provider_scenario.client.workshop_schemas import read_session
+            from airflow_provider_scenario.client.workshop.schemas import read_session
             from airflow_provider_scenario.publishing.trees import check_tree
 
             check_tree(self.model)

@@ -19,7 +19,7 @@ from airflow_provider_scenario.arguments import (
     in_seconds,
     seconds,
 )
-from airflow_provider_scenario.client.budget import WaitLine
+from airflow_provider_scenario.client.budget import WaitNotice
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.deferral import ends_in_triggerer, warn_without_triggerer
@@ -31,7 +31,7 @@ from airflow_provider_scenario.exceptions import (
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.links import ScenarioModelLink
 from airflow_provider_scenario.watch.decision import TrainingWatch
-from airflow_provider_scenario.watch.ending import Ending
+from airflow_provider_scenario.watch.result import TrainingResult
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -100,8 +100,8 @@ class ScenarioTrainingSensor(CheckedOperator, BaseSensorOperator):
         return Poller(self.hook)
 
     @cached_property
-    def _line(self) -> WaitLine:
-        return WaitLine(self.log.info)
+    def _line(self) -> WaitNotice:
+        return WaitNotice(self.log.info)
 
     @cached_property
     def _watch(self) -> TrainingWatch:
@@ -130,7 +130,7 @@ class ScenarioTrainingSensor(CheckedOperator, BaseSensorOperator):
         end = self._look()
         return PokeReturnValue(is_done=bool(end), xcom_value=_result(end) if end else None)
 
-    def _look(self) -> Ending | None:
+    def _look(self) -> TrainingResult | None:
         patience = self._watch.deadline - time.time()
         seen = self._poller.poll(self.model_id, self.job_id, patience=patience, line=self._line)
         if seen is None:
@@ -143,11 +143,11 @@ class ScenarioTrainingSensor(CheckedOperator, BaseSensorOperator):
         if outcome in (None, "timed-out"):
             # Time is up for Airflow's own sensor loop to say.
             return None
-        return self._poller.ending(outcome, seen, self.model_id, self.job_id)
+        return self._poller.fetch_result(outcome, seen, self.model_id, self.job_id)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
         """Go on after the trigger has seen the end."""
-        return _result(Ending.from_event(event))
+        return _result(TrainingResult.from_event(event))
 
     def _defer(self, context: Context) -> None:
         from airflow_provider_scenario.triggers.training import ScenarioTrainingTrigger
@@ -183,7 +183,7 @@ class ScenarioTrainingSensor(CheckedOperator, BaseSensorOperator):
         return super()._check(only_known=only_known)
 
 
-def _result(end: Ending) -> dict[str, Any]:
+def _result(end: TrainingResult) -> dict[str, Any]:
     try:
         return end.result()
     except TrainingFailedError as error:

@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from airflow_provider_scenario.airflow_compat.threads import in_thread
 from airflow_provider_scenario.airflow_compat.triggers import success_event, wait_until_worker_has_gone
 from airflow_provider_scenario.airflow_compat.xcom import push_from_trigger
-from airflow_provider_scenario.watch.shared import in_thread
 
 
-class EndingTrigger(BaseTrigger):
+class FinishingTrigger(BaseTrigger):
     """
     Base of the triggers that may end their task themselves.
 

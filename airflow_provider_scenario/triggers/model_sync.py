@@ -7,16 +7,16 @@ import time
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow_provider_scenario.airflow_compat.threads import in_thread
 from airflow_provider_scenario.hooks.ai_creation_workshop import AICreationWorkshopHook
-from airflow_provider_scenario.triggers.base import EndingTrigger
-from airflow_provider_scenario.watch.listing import ListingWatch, ending, result, shared_workshop
-from airflow_provider_scenario.watch.shared import in_thread
+from airflow_provider_scenario.publishing.listing import ListingWatch, end_event, result, shared_workshop
+from airflow_provider_scenario.triggers.base import FinishingTrigger
 
 if TYPE_CHECKING:
     from airflow.triggers.base import TriggerEvent
 
 
-class AICreationWorkshopListingTrigger(EndingTrigger):
+class AICreationWorkshopListingTrigger(FinishingTrigger):
     """
     Send the same tree again and again until its listing is over, then fire one event.
 
@@ -38,7 +38,7 @@ class AICreationWorkshopListingTrigger(EndingTrigger):
         "deadline",
         "url_expires_in",
         "ai_creation_workshop_conn_id",
-        *EndingTrigger.stored,
+        *FinishingTrigger.stored,
     )
 
     def __init__(
@@ -82,7 +82,7 @@ class AICreationWorkshopListingTrigger(EndingTrigger):
                     self.log.info("%s", watch.news)
                 if outcome:
                     break
-        end = ending(outcome, seen)
+        end = end_event(outcome, seen)
         ended_well = outcome == "listed"
         xcoms = {"return_value": result(end, watch.what)} if ended_well and self.do_xcom_push else {}
         yield await self.last_event(end, ended_well=ended_well, xcoms=xcoms)

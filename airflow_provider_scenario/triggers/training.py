@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk.log import mask_secret
 
 from airflow_provider_scenario.airflow_compat.attempt import Attempt
+from airflow_provider_scenario.airflow_compat.threads import in_thread
 from airflow_provider_scenario.airflow_compat.triggers import has_on_kill, on_kill_is_certain
-from airflow_provider_scenario.client.budget import WaitLine
+from airflow_provider_scenario.client.budget import WaitNotice
 from airflow_provider_scenario.client.errors import PlanCeilingError, ScenarioError
 from airflow_provider_scenario.client.secret_text import revealed
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
-from airflow_provider_scenario.triggers.base import EndingTrigger
+from airflow_provider_scenario.triggers.base import FinishingTrigger
 from airflow_provider_scenario.watch.cancelling import IN_TRIGGERER, StoppableTraining
 from airflow_provider_scenario.watch.decision import TrainingWatch
 from airflow_provider_scenario.watch.encryption import CannotDecryptError, decrypt
-from airflow_provider_scenario.watch.ending import Ending
-from airflow_provider_scenario.watch.shared import SharedPoller, in_thread, shared_poller
+from airflow_provider_scenario.watch.result import TrainingResult
+from airflow_provider_scenario.watch.shared import SharedPoller, shared_poller
 from airflow_provider_scenario.watch.slots import waiting_for_slot
 from airflow_provider_scenario.watch.start import Started, start_or_adopt, started_before
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from airflow.triggers.base import TriggerEvent
 
     from airflow_provider_scenario.watch.decision import Outcome
-    from airflow_provider_scenario.watch.polling import Seen
+    from airflow_provider_scenario.watch.polling import PollAnswer
 
 
 FIRST_LOOK = 1 / 3
@@ -40,9 +41,9 @@ _OVER = ("trained", "failed", "canceled", "not-started", "secret-changed")
 """Outcomes after which there is nothing to cancel."""
 
 
-class ScenarioTrainingTrigger(EndingTrigger):
+class ScenarioTrainingTrigger(FinishingTrigger):
     """
-    Look at a training until it has ended, then fire one event: an :class:`~..watch.ending.Ending` as a dict.
+    Look at a training until it has ended, then fire one event: a :class:`~..watch.result.TrainingResult` as a dict.
 
     :param model_id: the model that is trained; its status decides. None: only the job is known.
     :param job_id: the training's job; where ``model_id`` is trained by another job in the end, this one's end counts.
@@ -68,7 +69,7 @@ class ScenarioTrainingTrigger(EndingTrigger):
         "paid_before",
         "is_ours",
         "scenario_conn_id",
-        *EndingTrigger.stored,
+        *FinishingTrigger.stored,
     )
 
     def __init__(
@@ -112,7 +113,7 @@ class ScenarioTrainingTrigger(EndingTrigger):
             raise
         yield event
 
-    def _xcoms(self, end: Ending) -> dict[str, Any]:
+    def _xcoms(self, end: TrainingResult) -> dict[str, Any]:
         if end.outcome != "trained":
             return {}
         if end.creative_units_cost is None:
@@ -126,10 +127,10 @@ class ScenarioTrainingTrigger(EndingTrigger):
             xcoms["return_value"] = result
         return xcoms
 
-    async def _end(self, shared: SharedPoller) -> Ending:
+    async def _end(self, shared: SharedPoller) -> TrainingResult:
         return await self._wait_for_end(shared, seen_at=self.deferred_at)
 
-    async def _wait_for_end(self, shared: SharedPoller, *, seen_at: float | None) -> Ending:
+    async def _wait_for_end(self, shared: SharedPoller, *, seen_at: float | None) -> TrainingResult:
         """
         Look until it has ended.
 
@@ -140,13 +141,13 @@ class ScenarioTrainingTrigger(EndingTrigger):
             deadline=float("inf") if self.deadline is None else self.deadline,
             poke_interval=self.poke_interval,
         )
-        now, line = time.time(), WaitLine(self.log.info)
+        now, line = time.time(), WaitNotice(self.log.info)
         # The first look of a batch's tasks is shared by those that come within this time of each other.
         soon = self.poke_interval * FIRST_LOOK
         pause = 0.0 if seen_at is None else max(0.0, min(seen_at + soon - now, soon, watch.deadline - now))
         outcome: Outcome | None = None
 
-        def again(seen: Seen) -> float | None:
+        def again(seen: PollAnswer) -> float | None:
             nonlocal outcome
             outcome = watch.see(shared.poller.sighting(seen), time.time())
             if watch.news:
@@ -158,8 +159,8 @@ class ScenarioTrainingTrigger(EndingTrigger):
         patience = watch.deadline - time.time()
         seen = await shared.look(self.model_id, self.job_id, after=pause, patience=patience, line=line, again=again)
         if seen is None or outcome is None:
-            return Ending(outcome="timed-out", model_id=self.model_id, job_id=self.job_id)
-        return await in_thread(shared.poller.ending, outcome, seen, self.model_id, self.job_id, line)
+            return TrainingResult(outcome="timed-out", model_id=self.model_id, job_id=self.job_id)
+        return await in_thread(shared.poller.fetch_result, outcome, seen, self.model_id, self.job_id, line)
 
     async def on_kill(self) -> None:
         """
@@ -260,14 +261,14 @@ class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
         self.wait_for_completion = wait_for_completion
         self._starting: asyncio.Future[Started] | None = None
 
-    async def _end(self, shared: SharedPoller) -> Ending:
+    async def _end(self, shared: SharedPoller) -> TrainingResult:
         started = await self._start(shared)
-        if isinstance(started, Ending):
+        if isinstance(started, TrainingResult):
             return started
         self.job_id, self.is_ours = started.job_id, self._has_started(started)
         self.log.info("%s", started)
         if not self.wait_for_completion:
-            return Ending(outcome="started", model_id=self.model_id, job_id=self.job_id, status="training")
+            return TrainingResult(outcome="started", model_id=self.model_id, job_id=self.job_id, status="training")
         end = await self._wait_for_end(shared, seen_at=time.time())
         return (
             end
@@ -275,7 +276,7 @@ class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
             else replace(end, creative_units_cost=started.creative_units_cost)
         )
 
-    async def _start(self, shared: SharedPoller) -> Started | Ending:
+    async def _start(self, shared: SharedPoller) -> Started | TrainingResult:
         deadline = float("inf") if self.deadline is None else self.deadline
         with waiting_for_slot(self.scenario_conn_id, self.since) as turn:
             while time.time() < deadline:
@@ -285,14 +286,14 @@ class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
                         # Shielded: a paid request that is under way is seen to its end, so that a kill can cancel it.
                         return await asyncio.shield(self._starting)
                     except CannotDecryptError:
-                        return Ending(outcome="secret-changed", model_id=self.model_id)
+                        return TrainingResult(outcome="secret-changed", model_id=self.model_id)
                     except ScenarioError as error:
                         if error.permanent and not (isinstance(error, PlanCeilingError) and error.frees_up):
-                            return Ending(outcome="not-started", model_id=self.model_id, error=str(error))
+                            return TrainingResult(outcome="not-started", model_id=self.model_id, error=str(error))
                         if not isinstance(error, PlanCeilingError):
                             self.log.info("Training %s: not started yet: %s", self.model_id, error)
                 await asyncio.sleep(max(0.0, min(self.poke_interval, deadline - time.time())))
-        return Ending(outcome="timed-out", model_id=self.model_id)
+        return TrainingResult(outcome="timed-out", model_id=self.model_id)
 
     def _try_to_start(self, shared: SharedPoller) -> Started:
         client = shared.poller.client

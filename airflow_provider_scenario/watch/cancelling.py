@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
     from airflow_provider_scenario.airflow_compat.attempt import Attempt
     from airflow_provider_scenario.airflow_compat.types import Logger
-    from airflow_provider_scenario.client.scenario import ScenarioClient
-    from airflow_provider_scenario.client.schemas import Model
+    from airflow_provider_scenario.client.scenario.client import ScenarioClient
+    from airflow_provider_scenario.client.scenario.schemas import Model
 
 GOES_ON = "It goes on, and so does its cost; a retry finds it and goes on waiting."
 
 
-class Fate(NamedTuple):
+class CancelResult(NamedTuple):
     """
     What became of a training that was to stop, and of its cost.
 
@@ -42,7 +42,7 @@ class Fate(NamedTuple):
         (log.warning if self.state == "unknown" else log.info)("%s %s", before, self.text)
 
 
-class Haste(NamedTuple):
+class CancelTiming(NamedTuple):
     """
     How much time there is to cancel a training.
 
@@ -54,14 +54,14 @@ class Haste(NamedTuple):
     patience: float
 
 
-IN_WORKER = Haste(timeout=(0.5, 1.2), patience=0.4)
+IN_WORKER = CancelTiming(timeout=(0.5, 1.2), patience=0.4)
 """``on_kill`` has about five seconds until SIGKILL, for a question to Airflow and two requests, which are sent again
 where the service fails at once."""
 
-IN_TRIGGERER = Haste(timeout=(2.0, 4.0), patience=5.0)
+IN_TRIGGERER = CancelTiming(timeout=(2.0, 4.0), patience=5.0)
 """Airflow lets ``on_kill`` of a trigger take thirty seconds; a service that hangs must not take them all."""
 
-IN_TIMEOUT = Haste(timeout=(3.0, 8.0), patience=15.0)
+IN_TIMEOUT = CancelTiming(timeout=(3.0, 8.0), patience=15.0)
 """After an ``execution_timeout`` Airflow lets a worker go on for a minute (``[core] killed_task_cleanup_time``)."""
 
 _ASKING_AIRFLOW = 1.0  # seconds
@@ -89,22 +89,22 @@ class StoppableTraining:
         """Whether it is ours and its author allows it."""
         return self.is_ours and self.cancel_on_kill
 
-    def cancel(self, client: ScenarioClient) -> Fate:
+    def cancel(self, client: ScenarioClient) -> CancelResult:
         """
         Cancel it if that is allowed, with the client's own time-outs and retries.
 
         :return: what became of it and of its cost.
         """
         if not self.is_ours:
-            return Fate("goes on", f"Somebody else has started it. {GOES_ON}")
+            return CancelResult("goes on", f"Somebody else has started it. {GOES_ON}")
         if not self.cancel_on_kill:
-            return Fate("goes on", GOES_ON)
+            return CancelResult("goes on", GOES_ON)
         try:
             return cancel_training(client, self.model_id, self.job_id)
         except ScenarioError as error:
             return self.could_not_be_cancelled(error)
 
-    def cancel_at_once(self, connect: Callable[..., ScenarioClient], haste: Haste) -> Fate:
+    def cancel_at_once(self, connect: Callable[..., ScenarioClient], haste: CancelTiming) -> CancelResult:
         """
         Cancel it if that is allowed, in the little time that is left; tried again while the service only stumbles.
 
@@ -112,14 +112,14 @@ class StoppableTraining:
         :return: as :meth:`cancel`.
         """
         if not self.may_be_cancelled:
-            return Fate("goes on", f"The training of {self.model_id} goes on, and so does its cost.")
+            return CancelResult("goes on", f"The training of {self.model_id} goes on, and so does its cost.")
         try:
             with connect(timeout=haste.timeout, max_tries=1) as client:
                 return self._cancel_persistently(client, haste.patience)
         except ScenarioError as error:
             return self.could_not_be_cancelled(error)
 
-    def _cancel_persistently(self, client: ScenarioClient, patience: float) -> Fate:
+    def _cancel_persistently(self, client: ScenarioClient, patience: float) -> CancelResult:
         give_up = time.monotonic() + patience
         while True:
             try:
@@ -129,10 +129,10 @@ class StoppableTraining:
                     raise
             time.sleep(patience / 10)
 
-    def could_not_be_cancelled(self, error: ScenarioError) -> Fate:
+    def could_not_be_cancelled(self, error: ScenarioError) -> CancelResult:
         """What to say where the request to cancel it has failed."""
         text = f"The training of {self.model_id} could not be cancelled and may go on, and so may its cost: {error}"
-        return Fate("unknown", text)
+        return CancelResult("unknown", text)
 
 
 def is_anothers(model: Model, job_id: str | None) -> bool:
@@ -140,7 +140,7 @@ def is_anothers(model: Model, job_id: str | None) -> bool:
     return bool(job_id and model.job_id and model.job_id != job_id)
 
 
-def cancel_training(client: ScenarioClient, model_id: str, job_id: str | None) -> Fate:
+def cancel_training(client: ScenarioClient, model_id: str, job_id: str | None) -> CancelResult:
     """
     Cancel the model's training, unless it is over or is by now another one than ``job_id``.
 
@@ -149,17 +149,17 @@ def cancel_training(client: ScenarioClient, model_id: str, job_id: str | None) -
     model = client.get_model(model_id, only_status=True)
     if model.status != "training":
         state: Literal["cancelled", "over"] = "cancelled" if model.status == "training-canceled" else "over"
-        return Fate(state, f"Nothing to cancel: {model_id} is {model.status}.")
+        return CancelResult(state, f"Nothing to cancel: {model_id} is {model.status}.")
     if is_anothers(model, job_id):
-        return Fate("over", f"Not cancelled: {model_id} is by now trained by {model.job_id}, not by {job_id}.")
+        return CancelResult("over", f"Not cancelled: {model_id} is by now trained by {model.job_id}, not by {job_id}.")
     try:
         client.cancel_training(model_id)
     except ConflictError:
         raise  # it trains, and can be cancelled at the next try
     except RequestRefusedError as error:
-        return Fate("over", f"Nothing to cancel: {error}")
+        return CancelResult("over", f"Nothing to cancel: {error}")
     text = f"The training of {model_id} ({model.job_id}) was cancelled. Scenario does not promise a refund."
-    return Fate("cancelled", text)
+    return CancelResult("cancelled", text)
 
 
 class KillGuard:

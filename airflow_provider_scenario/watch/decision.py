@@ -13,7 +13,7 @@ from airflow_provider_scenario.client.errors import ScenarioError, ThrottledErro
 from airflow_provider_scenario.client.texts import plain
 
 if TYPE_CHECKING:
-    from airflow_provider_scenario.client.schemas import Job, Model
+    from airflow_provider_scenario.client.scenario.schemas import Job, Model
 
 Outcome = Literal["started", "not-started", "secret-changed", "trained", "failed", "canceled", "timed-out", "refused"]
 """
@@ -36,7 +36,7 @@ _PART_OF_THE_TIME_LEFT = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sighting:
+class Snapshot:
     """
     What one poll saw of a training.
 
@@ -66,7 +66,7 @@ class Sighting:
         return self.status == "training" and self.stage in CAPTCHA_STAGES
 
     @classmethod
-    def of_model(cls, model: Model) -> Sighting:
+    def of_model(cls, model: Model) -> Snapshot:
         """The model's status is the truth; its ``trainingProgress`` is for showing."""
         seen = model.training_progress if model.status == "training" else None
         if seen is None:
@@ -85,7 +85,7 @@ class Sighting:
         )
 
     @classmethod
-    def of_job(cls, job: Job) -> Sighting:
+    def of_job(cls, job: Job) -> Snapshot:
         """For who knows no more than the job's id."""
         status = job.status or ""
         return cls(
@@ -136,7 +136,7 @@ class TrainingWatch:
         self._failures = 0
         self._queued = 0
 
-    def see(self, seen: Sighting | ScenarioError, now: float) -> Outcome | None:
+    def see(self, seen: Snapshot | ScenarioError, now: float) -> Outcome | None:
         """The outcome, or None to keep waiting."""
         self.news = self.warning = None
         outcome = self._after_error(seen) if isinstance(seen, ScenarioError) else self._after_sighting(seen)
@@ -145,7 +145,7 @@ class TrainingWatch:
         self.pause = max(0.0, min(self.pause, self.deadline - now))
         return outcome
 
-    def _after_sighting(self, seen: Sighting) -> Outcome | None:
+    def _after_sighting(self, seen: Snapshot) -> Outcome | None:
         if self._failures:
             self._shown = None
         self._failures = 0
@@ -162,7 +162,7 @@ class TrainingWatch:
             self.warning = self._what_a_person_must_do(seen) if captcha else None
         return FINAL_STATUSES.get(seen.status)
 
-    def _what_a_person_must_do(self, seen: Sighting) -> str:
+    def _what_a_person_must_do(self, seen: Snapshot) -> str:
         last = f" The last try failed: {seen.retryable_error.rstrip('.')}." if seen.retryable_error else ""
         return (
             f"Training {self.what} waits for a person ({seen.stage}) and cannot go on without: to clone a voice, "
@@ -170,7 +170,7 @@ class TrainingWatch:
             f"captcha there: {seen.page or f'the page of {seen.model_id}'}"
         )
 
-    def _pace(self, seen: Sighting) -> float:
+    def _pace(self, seen: Snapshot) -> float:
         longest = max(self.poke_interval, min(self.poke_interval * _LEISURE, _LONGEST_PAUSE))
         self._queued = self._queued + 1 if (seen.stage or "").startswith("queued") else 0
         if seen.remaining:
@@ -194,7 +194,7 @@ class TrainingWatch:
         return None
 
 
-def _worth_a_line(seen: Sighting) -> tuple[object, ...]:
+def _worth_a_line(seen: Snapshot) -> tuple[object, ...]:
     """Two sightings that are alike here make one log line; progress counts in steps of 5 %."""
     step = None if seen.progress is None else int(seen.progress * 20)
     return seen.status, seen.stage, seen.position, step, seen.retry_count

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from airflow_provider_scenario import metrics
-from airflow_provider_scenario.client.budget import WaitLine
+from airflow_provider_scenario.client.budget import WaitNotice
 from airflow_provider_scenario.client.errors import (
     AuthenticationError,
     InvalidInputError,
@@ -17,24 +17,24 @@ from airflow_provider_scenario.client.errors import (
     ScenarioError,
     ServiceError,
 )
-from airflow_provider_scenario.client.schemas import Job, Model
+from airflow_provider_scenario.client.scenario.schemas import Job, Model
 from airflow_provider_scenario.links import model_page
 from airflow_provider_scenario.watch.cancelling import is_anothers
-from airflow_provider_scenario.watch.decision import FINAL_STATUSES, Outcome, Sighting, TrainingWatch
-from airflow_provider_scenario.watch.ending import Ending
+from airflow_provider_scenario.watch.decision import FINAL_STATUSES, Outcome, Snapshot, TrainingWatch
+from airflow_provider_scenario.watch.result import TrainingResult
 
 if TYPE_CHECKING:
-    from airflow_provider_scenario.client.scenario import ScenarioClient
+    from airflow_provider_scenario.client.scenario.client import ScenarioClient
     from airflow_provider_scenario.hooks.scenario import ScenarioHook
 
-Seen: TypeAlias = Model | Job | ScenarioError
+PollAnswer: TypeAlias = Model | Job | ScenarioError
 T = TypeVar("T")
 
 LAST_LOOK = 5.0
 """Seconds after the deadline within which the turn of the last look must come."""
 
 
-def poll(client: ScenarioClient, model_id: str | None, job_id: str | None) -> Seen:
+def poll(client: ScenarioClient, model_id: str | None, job_id: str | None) -> PollAnswer:
     """One request: the model where its id is known, else the job. Trouble is an answer too."""
     try:
         if model_id:
@@ -74,8 +74,8 @@ class Poller:
         job_id: str | None,
         *,
         patience: float = float("inf"),
-        line: WaitLine | None = None,
-    ) -> Seen | None:
+        line: WaitNotice | None = None,
+    ) -> PollAnswer | None:
         """
         As :func:`poll`, when the budget has room; what creates, starts and cancels goes first.
 
@@ -94,7 +94,7 @@ class Poller:
         """What a turn is waited for."""
         return self._hook.budget.why_wait
 
-    def poll_all(self, wanted: Sequence[tuple[str | None, str | None]]) -> list[Seen]:
+    def poll_all(self, wanted: Sequence[tuple[str | None, str | None]]) -> list[PollAnswer]:
         """
         Look at several trainings, at 50 with one request: each is told what it would be told alone.
 
@@ -113,23 +113,23 @@ class Poller:
             models = {}  # A refusal may be for one of them only: it is not the others' fault.
         return [self._one_of(models, model_id, job_id) for model_id, job_id in wanted]
 
-    def sighting(self, seen: Seen) -> Sighting | ScenarioError:
+    def sighting(self, seen: PollAnswer) -> Snapshot | ScenarioError:
         """As :func:`sighting`, with the address of the model's page where a person has to go there."""
         found = sighting(seen)
-        if isinstance(found, Sighting) and found.needs_person and found.model_id:
+        if isinstance(found, Snapshot) and found.needs_person and found.model_id:
             return replace(found, page=model_page(self._hook.app_url, found.model_id))
         return found
 
-    def ending(
+    def fetch_result(
         self,
         outcome: Outcome,
-        seen: Seen,
+        seen: PollAnswer,
         model_id: str | None,
         job_id: str | None,
-        line: WaitLine | None = None,
-    ) -> Ending:
+        line: WaitNotice | None = None,
+    ) -> TrainingResult:
         """
-        As :func:`ending`, with more than one try: there is no later poll to make up for it.
+        As :func:`fetch_result`, with more than one try: there is no later poll to make up for it.
 
         :param line: says so in the log where the turn is not near.
         """
@@ -142,7 +142,7 @@ class Poller:
             # Read among others, it may show less.
             alone = poll(client, seen.id, job_id)
             seen = alone if isinstance(alone, Model) else seen
-        return ending(client, outcome, seen, model_id, job_id)
+        return fetch_result(client, outcome, seen, model_id, job_id)
 
     def close(self) -> None:
         """Close the connections, and end the waiting for a turn: nobody wants an answer any more."""
@@ -161,7 +161,7 @@ class Poller:
         except ScenarioError as error:
             return error
 
-    def _one_of(self, models: Mapping[str, Model], model_id: str | None, job_id: str | None) -> Seen:
+    def _one_of(self, models: Mapping[str, Model], model_id: str | None, job_id: str | None) -> PollAnswer:
         model = models.get(model_id or "")
         if model is None or not model.status or is_anothers(model, job_id):
             # Not in the answer: deleted, perhaps, or never there. Asked for by itself it says so.
@@ -169,7 +169,7 @@ class Poller:
             return self._alone(model_id, job_id)
         return model
 
-    def _wait_for_turn(self, patience: float = float("inf"), line: WaitLine | None = None) -> bool:
+    def _wait_for_turn(self, patience: float = float("inf"), line: WaitNotice | None = None) -> bool:
         """Whether it has come in time; where it does not, only the patience is waited for."""
         seconds, patience = self.turn(), max(0.0, patience)
         if line:
@@ -178,7 +178,7 @@ class Poller:
         self._closed.wait(seconds if in_time else patience)
         return in_time
 
-    def _alone(self, model_id: str | None, job_id: str | None) -> Seen:
+    def _alone(self, model_id: str | None, job_id: str | None) -> PollAnswer:
         return self._ask(lambda: poll(self.client, model_id, job_id))
 
     def _ask(self, ask: Callable[[], T | ScenarioError]) -> T | ScenarioError:
@@ -200,36 +200,38 @@ class Poller:
         return ask()
 
 
-def sighting(seen: Seen) -> Sighting | ScenarioError:
+def sighting(seen: PollAnswer) -> Snapshot | ScenarioError:
     """What the decision needs of an answer."""
     if isinstance(seen, ScenarioError):
         return seen
-    return Sighting.of_job(seen) if isinstance(seen, Job) else Sighting.of_model(seen)
+    return Snapshot.of_job(seen) if isinstance(seen, Job) else Snapshot.of_model(seen)
 
 
-def ending(client: ScenarioClient, outcome: Outcome, seen: Seen, model_id: str | None, job_id: str | None) -> Ending:
+def fetch_result(
+    client: ScenarioClient, outcome: Outcome, seen: PollAnswer, model_id: str | None, job_id: str | None
+) -> TrainingResult:
     """
     Gather what a result or an error message needs; asks once more, for the job: cost and the vendor's reason.
 
     The outcome is known already, so an answer that does not come costs details, never the result.
     """
     if isinstance(seen, ScenarioError):
-        return Ending(outcome=outcome, model_id=model_id, job_id=job_id, error=str(seen))
+        return TrainingResult(outcome=outcome, model_id=model_id, job_id=job_id, error=str(seen))
     if isinstance(seen, Job):
-        return Ending.of(outcome, None, seen, model_id=model_id)
+        return TrainingResult.of(outcome, None, seen, model_id=model_id)
     job = _job(client, seen.job_id or job_id)
     metrics.end_noticed(job.updated_at if job else None)
-    return Ending.of(outcome, seen, job, model_id=model_id)
+    return TrainingResult.of(outcome, seen, job, model_id=model_id)
 
 
-def ended_unseen(client: ScenarioClient, model_id: str | None, job_id: str | None) -> Ending | None:
+def ended_unseen(client: ScenarioClient, model_id: str | None, job_id: str | None) -> TrainingResult | None:
     """Return the end of a training that has ended while nobody could look; None where that is not known."""
     if not (model_id and job_id):  # without the job, a training before it could be taken for it
         return None
     seen = poll(client, model_id, job_id)
     found = sighting(seen)
-    outcome = FINAL_STATUSES.get(found.status) if isinstance(found, Sighting) else None
-    return ending(client, outcome, seen, model_id, job_id) if outcome in ("trained", "failed") else None
+    outcome = FINAL_STATUSES.get(found.status) if isinstance(found, Snapshot) else None
+    return fetch_result(client, outcome, seen, model_id, job_id) if outcome in ("trained", "failed") else None
 
 
 def wait_for_training(
@@ -242,25 +244,25 @@ def wait_for_training(
     warn: Callable[[str], None] | None = None,
     clock: Callable[[], float] = time.time,
     sleep: Callable[[float], None] = time.sleep,
-) -> Ending:
+) -> TrainingResult:
     """
     Hold the worker until the training has ended or the watch gives up.
 
     :param log: is told what has changed.
     :param warn: is told what a person must do. Default: ``log``.
     """
-    poller, line = Poller(hook), WaitLine(log)
+    poller, line = Poller(hook), WaitNotice(log)
     while True:
         seen = poller.poll(model_id, job_id, patience=watch.deadline - clock(), line=line)
         if seen is None:
-            return Ending(outcome="timed-out", model_id=model_id, job_id=job_id)
+            return TrainingResult(outcome="timed-out", model_id=model_id, job_id=job_id)
         outcome = watch.see(poller.sighting(seen), clock())
         if watch.news:
             log(watch.news)
         if watch.warning:
             (warn or log)(watch.warning)
         if outcome:
-            return poller.ending(outcome, seen, model_id, job_id, line)
+            return poller.fetch_result(outcome, seen, model_id, job_id, line)
         sleep(watch.pause)
 
 

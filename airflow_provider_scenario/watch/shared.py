@@ -16,17 +16,16 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import TypeVar
 from weakref import WeakKeyDictionary
 
-from asgiref.sync import sync_to_async
-
 from airflow_provider_scenario import metrics
-from airflow_provider_scenario.client.budget import WORTH_A_LINE, WaitLine
+from airflow_provider_scenario.airflow_compat.threads import in_thread
+from airflow_provider_scenario.client.budget import WORTH_A_LINE, WaitNotice
 from airflow_provider_scenario.client.errors import ServiceError
-from airflow_provider_scenario.client.models import BULK
+from airflow_provider_scenario.client.scenario.models import BULK
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
-from airflow_provider_scenario.watch.polling import LAST_LOOK, Poller, Seen
+from airflow_provider_scenario.watch.polling import LAST_LOOK, PollAnswer, Poller
 
 T = TypeVar("T")
 
@@ -64,7 +63,7 @@ def _count_waiting(pollers: dict[str, SharedPoller]) -> None:
     metrics.waiting(sum(poller.users for poller in pollers.values()))
 
 
-def _only_once(_: Seen) -> float | None:
+def _only_once(_: PollAnswer) -> float | None:
     return None
 
 
@@ -73,9 +72,9 @@ class _Waiter:
     model_id: str | None
     job_id: str | None
     deadline: float
-    answer: Future[Seen]
-    again: Callable[[Seen], float | None]
-    line: WaitLine | None
+    answer: Future[PollAnswer]
+    again: Callable[[PollAnswer], float | None]
+    line: WaitNotice | None
     context: contextvars.Context
     due: float = 0.0
     latest: float = 0.0
@@ -110,9 +109,9 @@ class SharedPoller:
         *,
         after: float,
         patience: float = float("inf"),
-        line: WaitLine | None = None,
-        again: Callable[[Seen], float | None] = _only_once,
-    ) -> Seen | None:
+        line: WaitNotice | None = None,
+        again: Callable[[PollAnswer], float | None] = _only_once,
+    ) -> PollAnswer | None:
         """
         Look at a training, together with others where that saves a request.
 
@@ -152,7 +151,7 @@ class SharedPoller:
             self._task = asyncio.create_task(self._run(), context=contextvars.Context())
             self._task.add_done_callback(self._tell_all)
 
-    async def _answer(self, waiter: _Waiter) -> Seen | None:
+    async def _answer(self, waiter: _Waiter) -> PollAnswer | None:
         deadline = waiter.deadline
         while not waiter.answer.done():
             now = self._clock()
@@ -217,7 +216,7 @@ class SharedPoller:
         for waiter, seen in zip(batch, answers, strict=True):
             self._tell(waiter, seen)
 
-    def _tell(self, waiter: _Waiter, seen: Seen) -> None:
+    def _tell(self, waiter: _Waiter, seen: PollAnswer) -> None:
         if waiter.answer.done():
             return
         try:
@@ -241,16 +240,3 @@ class SharedPoller:
             self._tell(waiter, error)
         if self._waiters:
             self._keep_running()
-
-
-async def in_thread(function: Callable[..., T], *arguments: Any) -> T:
-    """
-    Run what waits for an answer, of the service or of Airflow's supervisor, without blocking the event loop.
-
-    Not by ``asyncio.to_thread``: on Airflow 3.1 the supervisor can only be asked from threads that know the loop they
-    come from.
-
-    Shielded, because a cancellation that reaches asgiref comes out as another one: without the message by which Airflow
-    knows that it was a person, and then nobody is told of the kill.
-    """
-    return await asyncio.shield(asyncio.ensure_future(sync_to_async(function, thread_sensitive=False)(*arguments)))

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_scenario.client.errors import AlreadyTrainingError, ScenarioError
+from airflow_provider_scenario.client.scenario.trainers import only_secrets
 from airflow_provider_scenario.client.secret_text import revealed
-from airflow_provider_scenario.client.trainers import only_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_scenario.client.scenario import ScenarioClient
-    from airflow_provider_scenario.client.schemas import Model
+    from airflow_provider_scenario.client.scenario.client import ScenarioClient
+    from airflow_provider_scenario.client.scenario.schemas import Model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,11 +14,11 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.triggers.training import ScenarioTrainingTrigger
-from airflow_provider_scenario.watch.polling import Poller, Seen
+from airflow_provider_scenario.watch.polling import PollAnswer, Poller
 from airflow_provider_scenario.watch.shared import SharedPoller
 
 if TYPE_CHECKING:
-    from airflow_provider_scenario.watch.ending import Ending
+    from airflow_provider_scenario.watch.result import TrainingResult
 
 
 class Watchdog(BaseTrigger):
@@ -82,7 +82,7 @@ def _waited(scheduling: int) -> float:
 class Steady(ScenarioTrainingTrigger):
     """Ours, but with a pause that is always the interval."""
 
-    async def _end(self, shared: SharedPoller) -> Ending:
+    async def _end(self, shared: SharedPoller) -> TrainingResult:
         return await super()._end(_SteadyPoller(shared, self.poke_interval))
 
 
@@ -103,8 +103,8 @@ class _SteadyPoller:
         self.poller, self._look, self._interval = shared.poller, shared.look, interval
 
     async def look(
-        self, *ids: str | None, after: float, again: Callable[[Seen], float | None], **options: Any
-    ) -> Seen | None:
+        self, *ids: str | None, after: float, again: Callable[[PollAnswer], float | None], **options: Any
+    ) -> PollAnswer | None:
         return await self._look(
             *ids,
             after=self._interval if after else 0.0,

@@ -19,7 +19,7 @@ import requests
 
 from airflow_provider_scenario.airflow_compat.exceptions import AirflowException
 from airflow_provider_scenario.client.errors import InvalidInputError, ScenarioError
-from airflow_provider_scenario.client.scenario import ScenarioClient
+from airflow_provider_scenario.client.scenario.client import ScenarioClient
 from airflow_provider_scenario.emulator.ledger import Ledger
 from airflow_provider_scenario.emulator.server import running_emulator
 from airflow_provider_scenario.operators.cost import ScenarioEstimateTrainingCostOperator

@@ -21,16 +21,16 @@ from scenario_sdk.types.models import (
     train_trigger_response,
 )
 
-from airflow_provider_scenario.client import models, schemas, training
 from airflow_provider_scenario.client.errors import (
     InvalidInputError,
     NotFoundError,
     PlanCeilingError,
     ServiceError,
 )
-from airflow_provider_scenario.client.scenario import ScenarioClient
-from airflow_provider_scenario.client.schemas import TrainingImagePair
-from airflow_provider_scenario.client.trainers import PARAMETERS, camel_case
+from airflow_provider_scenario.client.scenario import models, schemas, training
+from airflow_provider_scenario.client.scenario.client import ScenarioClient
+from airflow_provider_scenario.client.scenario.schemas import TrainingImagePair
+from airflow_provider_scenario.client.scenario.trainers import PARAMETERS, camel_case
 from tests.contract.wire import Call, Recorder, Reply, Sent, api_names, differences, forward_to, recorder, repeat
 
 if TYPE_CHECKING:

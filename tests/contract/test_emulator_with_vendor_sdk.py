@@ -10,7 +10,7 @@ import pytest
 import scenario_sdk
 from scenario_sdk import Scenario
 
-from airflow_provider_scenario.client.scenario import ScenarioClient
+from airflow_provider_scenario.client.scenario.client import ScenarioClient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from scenario_sdk.types import asset_retrieve_response
 
-from airflow_provider_scenario.client.scenario import ScenarioClient
+from airflow_provider_scenario.client.scenario.client import ScenarioClient
 from airflow_provider_scenario.datasets import read_dataset
 from airflow_provider_scenario.datasets.media import IMAGES, RECORDINGS
 

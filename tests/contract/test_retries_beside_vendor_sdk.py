@@ -20,7 +20,7 @@ def is_sent_again_by_us(status: int, headers: dict[str, str], *, repeatable: boo
     service.answers((status, {}, headers))
     transport = Transport("https://scenario.test/v1", KEY, SECRET, session=session, sleep=lambda _: None)
     with pytest.raises(ScenarioError):
-        transport.request("PUT", "/things", asked="do a thing", repeatable=repeatable)
+        transport.request("PUT", "/things", action="do a thing", repeatable=repeatable)
     return len(service.sent) > 1
 
 

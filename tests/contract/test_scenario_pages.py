@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 import httpx
 import pytest
 
-from airflow_provider_scenario.client.scenario import ScenarioClient
+from airflow_provider_scenario.client.scenario.client import ScenarioClient
 from tests.contract import scenario_pages as pages
 from tests.contract.test_emulator_with_vendor_sdk import PNG
 from tests.contract.wire import Recorder, Sent, forward_to, recorder

@@ -12,8 +12,8 @@ import pytest
 import requests
 
 from airflow_provider_scenario.client.errors import InvalidInputError, RequestRefusedError
-from airflow_provider_scenario.client.scenario import ScenarioClient
-from airflow_provider_scenario.client.trainers import check_parameters
+from airflow_provider_scenario.client.scenario.client import ScenarioClient
+from airflow_provider_scenario.client.scenario.trainers import check_parameters
 from airflow_provider_scenario.emulator.server import running_emulator
 from tests.contract.training_limits import (
     BASE_TYPES,

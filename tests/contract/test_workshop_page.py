@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from airflow_provider_scenario.client import workshop, workshop_schemas
 from airflow_provider_scenario.client.errors import InvalidInputError, ScenarioError, WorkshopRefusalError
-from airflow_provider_scenario.client.workshop import WorkshopClient
+from airflow_provider_scenario.client.workshop import client as workshop
+from airflow_provider_scenario.client.workshop import schemas as workshop_schemas
+from airflow_provider_scenario.client.workshop.client import WorkshopClient
 from airflow_provider_scenario.exceptions import ListingFailedError
 from airflow_provider_scenario.operators.model_sync import AICreationWorkshopSyncModelOperator
 from tests.contract import workshop_page
@@ -85,7 +86,9 @@ class Service:
     def set(self, **settings: Any) -> None:
         self.emulator.switch("settings", **settings)
 
-    def client(self, tree: Any, session: Any = None, *, place: Any = "body", token: str = TOKEN) -> workshop.Listing:
+    def client(
+        self, tree: Any, session: Any = None, *, place: Any = "body", token: str = TOKEN
+    ) -> workshop.ListingStatus:
         credentials = {"app_key": "demo", "app_secret": "demo", "api_token": token}
         with WorkshopClient.connect(**credentials, api_token_in=place, base_url=self.emulator.address) as client:
             return client.sync_model(tree, session=session)
@@ -197,7 +200,7 @@ def check_answer(element: Element, service: Service) -> None:
     owner, _, name = element.ours.partition(".")
     assert type(listing).__name__ == owner
     for field in {name} if name else {"model_id", "model_version_id", "model_file_id", "status"}:
-        expected = given if name else given[workshop.Listing.model_fields[field].alias]
+        expected = given if name else given[workshop.ListingStatus.model_fields[field].alias]
         assert getattr(listing, field) == result[field] == expected
     # Whatever else the service comes to say does not matter.
     service.set(workshop_extra_in_answers=True)

@@ -17,9 +17,9 @@ import speedpix
 from speedpix.schema import GatewayResponse
 
 from airflow_provider_scenario.client.transport import Transport
-from airflow_provider_scenario.client.workshop import WorkshopClient
-from airflow_provider_scenario.client.workshop_refusals import WorkshopDialect
-from airflow_provider_scenario.client.workshop_signing import DigestAuth
+from airflow_provider_scenario.client.workshop.client import WorkshopClient
+from airflow_provider_scenario.client.workshop.dialect import WorkshopDialect
+from airflow_provider_scenario.client.workshop.signing import DigestAuth
 from tests.contract.wire import Recorder, Reply, recorder
 
 if TYPE_CHECKING:

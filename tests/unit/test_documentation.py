@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_provider_scenario.client.model_types import FAMILIES, TRAINERS, Trainer, parameters_of
+from airflow_provider_scenario.client.scenario.model_types import FAMILIES, TRAINERS, Trainer, parameters_of
 from airflow_provider_scenario.client.values import snake_case
 from airflow_provider_scenario.operators import cost, model, model_sync, training
 from airflow_provider_scenario.sensors import model_sync as listing
 from airflow_provider_scenario.sensors import training as waiting
 
 if TYPE_CHECKING:
-    from airflow_provider_scenario.client.parameters import Parameter
+    from airflow_provider_scenario.client.scenario.parameters import Parameter
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -77,7 +77,8 @@ def takes(parameter: Parameter, trainer: Trainer, types: list[str]) -> str:
 def page() -> Iterator[str]:
     yield "# Model types and their training parameters"
     yield ""
-    yield "Made of the code (`client/trainers.py`) by `python -m tests.unit.test_documentation`; a test compares them."
+    yield "Made of the code (`client/scenario/trainers.py`) by `python -m tests.unit.test_documentation`;"
+    yield "a test compares them."
     yield "Both spellings are taken, `nb_epochs` and `nbEpochs`. A type or a parameter that is not here is sent with a"
     yield "warning; a parameter that looks like a misspelt one is an error that says which. Without a parameter"
     yield "Scenario's default holds. Bounds are inclusive; a warning means that Scenario's own documents disagree, and"

@@ -16,8 +16,8 @@ import pytest
 from airflow_provider_scenario.client import transport as transport_module
 from airflow_provider_scenario.client.errors import ScenarioError, ServiceError
 from airflow_provider_scenario.client.refusals import DEEPEST_ANSWER, decode
-from airflow_provider_scenario.client.scenario import ScenarioClient
-from airflow_provider_scenario.client.schemas import Download
+from airflow_provider_scenario.client.scenario.client import ScenarioClient
+from airflow_provider_scenario.client.scenario.schemas import Download
 from airflow_provider_scenario.client.transport import BLOCK, LARGEST_ANSWER, Transport
 from tests.security.hostile import hostile, http
 from tests.unit.client.conftest import READY
@@ -164,7 +164,7 @@ DRIPS = {
 CALLS = {
     "an answer": lambda client, _: client.get_model("model_1"),
     "a file": lambda client, root: list(client.fetch_download(file_at(root))),
-    "a part": lambda client, root: client._transport.put_signed(f"{root}/p", b"x", asked="send a part"),
+    "a part": lambda client, root: client._transport.put_signed(f"{root}/p", b"x", action="send a part"),
 }
 
 

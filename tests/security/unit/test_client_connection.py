@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from airflow_provider_scenario.client.errors import InvalidInputError
-from airflow_provider_scenario.client.scenario import ScenarioClient
+from airflow_provider_scenario.client.scenario.client import ScenarioClient
 from airflow_provider_scenario.hooks import base
 from airflow_provider_scenario.hooks.ai_creation_workshop import AICreationWorkshopHook
 from airflow_provider_scenario.hooks.scenario import ScenarioHook

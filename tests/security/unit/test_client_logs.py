@@ -11,10 +11,10 @@ from urllib.parse import quote
 import pytest
 
 from airflow_provider_scenario.client.errors import ScenarioError
-from airflow_provider_scenario.client.scenario import ScenarioClient
-from airflow_provider_scenario.client.schemas import Download, Upload
+from airflow_provider_scenario.client.scenario.client import ScenarioClient
+from airflow_provider_scenario.client.scenario.schemas import Download, Upload
 from airflow_provider_scenario.client.transport import Transport
-from airflow_provider_scenario.client.workshop import WorkshopClient
+from airflow_provider_scenario.client.workshop.client import WorkshopClient
 from tests.security.hostile import hostile
 from tests.security.hostile import http as answer
 from tests.security.unit.test_client_texts import spellings

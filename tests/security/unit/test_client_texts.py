@@ -13,13 +13,13 @@ import requests
 
 from airflow_provider_scenario.client.errors import ScenarioError
 from airflow_provider_scenario.client.refusals import decode, said_by
-from airflow_provider_scenario.client.scenario import ScenarioClient
+from airflow_provider_scenario.client.scenario.client import ScenarioClient
 from airflow_provider_scenario.client.texts import MAX_SERVICE_TEXT, Scrubber, plain
 from airflow_provider_scenario.client.transport import Transport
-from airflow_provider_scenario.client.workshop import WorkshopClient
+from airflow_provider_scenario.client.workshop.client import WorkshopClient
 from airflow_provider_scenario.exceptions import TrainingFailedError
-from airflow_provider_scenario.watch.decision import Sighting, TrainingWatch
-from airflow_provider_scenario.watch.polling import ending
+from airflow_provider_scenario.watch.decision import Snapshot, TrainingWatch
+from airflow_provider_scenario.watch.polling import fetch_result
 from tests.unit.client.conftest import ScriptedService
 
 KEY, SECRET, TOKEN = "api_key+of/the=tests", "secret&of/the+tests=1", "token%of+the/tests"
@@ -88,7 +88,7 @@ def model(**fields):
 def test_the_reason_of_a_failed_training_shows_no_secret_and_no_signed_address(client, service, echo):
     said = f"cannot load {echo} now"
     service.answers(model(), {"job": {"jobId": "job_1", "metadata": {"error": said, "hint": said}}})
-    end = ending(client, "failed", client.get_model("model_1"), "model_1", "job_1")
+    end = fetch_result(client, "failed", client.get_model("model_1"), "model_1", "job_1")
     with pytest.raises(TrainingFailedError, match=r"cannot load .* now") as failed:
         end.result()
     assert shows_nothing("".join(traceback.format_exception(failed.value)) + json.dumps(end.to_event()))
@@ -99,7 +99,7 @@ def test_the_progress_of_a_training_shows_no_secret_and_no_signed_address(client
     progress = {"stage": "running-train", "progress": 0.5, "retryableError": f"cannot load {echo} now"}
     service.answers(model(status="training", trainingProgress=progress))
     watch = TrainingWatch(what="it", deadline=float("inf"), poke_interval=30)
-    assert watch.see(Sighting.of_model(client.get_model("model_1")), 0) is None
+    assert watch.see(Snapshot.of_model(client.get_model("model_1")), 0) is None
     assert "cannot load" in str(watch.news)
     assert shows_nothing(str(watch.news))
 

@@ -12,14 +12,15 @@ from pydantic import BaseModel
 from pydantic.alias_generators import to_snake
 
 from airflow_provider_scenario.airflow_compat.exceptions import AirflowException, AirflowFailException
-from airflow_provider_scenario.client import schemas, workshop
 from airflow_provider_scenario.client.errors import ScenarioError
-from airflow_provider_scenario.client.refusals import Asked, decode, refusal, retry_after
-from airflow_provider_scenario.client.schemas import Job, Model, Schema
+from airflow_provider_scenario.client.refusals import Call, decode, refusal, retry_after
+from airflow_provider_scenario.client.scenario import schemas
+from airflow_provider_scenario.client.scenario.schemas import Job, Model, Schema
 from airflow_provider_scenario.client.transport import Answer
-from airflow_provider_scenario.client.workshop_refusals import Envelope
-from airflow_provider_scenario.watch.decision import Sighting, TrainingWatch
-from airflow_provider_scenario.watch.ending import Ending
+from airflow_provider_scenario.client.workshop import client as workshop
+from airflow_provider_scenario.client.workshop.dialect import Envelope
+from airflow_provider_scenario.watch.decision import Snapshot, TrainingWatch
+from airflow_provider_scenario.watch.result import TrainingResult
 
 LONG = 100_000
 
@@ -127,7 +128,7 @@ def parsed(kind: type[Schema], content: str) -> Schema:
     answer = Answer(200, body if isinstance(body, dict) else {}, "GET /x")
     if kind.__module__ == workshop.__name__:
         return workshop._read(kind, body, answer, "ask")
-    return kind.read(body, asked="ask", answer=answer)
+    return kind.read(body, action="ask", answer=answer)
 
 
 def check_sane(value: object) -> None:
@@ -191,7 +192,7 @@ def check_field(kind, field, value):
 
 def test_all_fields_were_found():
     assert len(FIELDS) > 100
-    assert (workshop.Listing, "status") in FIELDS
+    assert (workshop.ListingStatus, "status") in FIELDS
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
@@ -209,7 +210,7 @@ def test_no_progress_value_decides_how_a_training_ended(hostile, status):
     watch = TrainingWatch(what="it", deadline=1e12, poke_interval=30)
     model = parsed(Model, content)
     for now in (0.0, 30.0):
-        outcome = watch.see(Sighting.of_model(model), now)
+        outcome = watch.see(Snapshot.of_model(model), now)
         assert outcome == {"trained": "trained", "failed": "failed"}.get(status)
         assert 0 < watch.pause <= 300
         assert len(watch.news or "") < 2000
@@ -229,13 +230,13 @@ def test_the_end_of_a_training_can_be_told_whatever_the_job_says(hostile):
     job = parsed(Job, content)
     model = parsed(Model, '{"id": "model_1", "status": "failed", "name": ' + value + ', "epochs": ' + value + "}")
     for outcome in ("trained", "failed", "canceled", "timed-out", "refused"):
-        end = Ending.of(outcome, model, job, model_id="model_1")
+        end = TrainingResult.of(outcome, model, job, model_id="model_1")
         event = json.loads(json.dumps(end.to_event(), allow_nan=False))
         if outcome == "trained":
-            json.dumps(Ending.from_event(event).result(), allow_nan=False).encode()
+            json.dumps(TrainingResult.from_event(event).result(), allow_nan=False).encode()
             continue
         with pytest.raises((AirflowException, AirflowFailException), match=r"^Training .*model_1") as told:
-            Ending.from_event(event).result()
+            TrainingResult.from_event(event).result()
         assert len(str(told.value)) < 1500
         str(told.value).encode()
         assert "signed-part" not in str(told.value)
@@ -249,7 +250,7 @@ def test_a_refusal_with_any_value_is_a_typed_error(hostile, status):
     details = "{" + ", ".join(f'"{name}": {value}' for name in ("actionName", "actionLimit", "remainingSeconds")) + "}"
     content = "{" + ", ".join(f'"{name}": {value}' for name in names) + f', "details": {details}}}'
     body = decode(content.encode()[:65_536])
-    error = refusal(Asked("ask", "GET /x", repeatable=True), status, {"retry-after": content[:200]}, body, now=0)
+    error = refusal(Call("ask", "GET /x", repeatable=True), status, {"retry-after": content[:200]}, body, now=0)
     assert isinstance(error, ScenarioError)
     assert len(str(error)) < 2500
     str(error).encode()

@@ -9,7 +9,7 @@ from fastapi import HTTPException
 
 from airflow_provider_scenario.client.errors import ScenarioError
 from airflow_provider_scenario.plugin import actions, pictures
-from airflow_provider_scenario.plugin.lookup import AFTER_TROUBLE, RENEW_EVERY, Line
+from airflow_provider_scenario.plugin.lookup import AFTER_TROUBLE, RENEW_EVERY, ScenarioLookup
 from airflow_provider_scenario.plugin.trainings import Training
 
 SURELY = 60.0  # seconds to wait for an answer
@@ -38,7 +38,7 @@ def patient(monkeypatch):
 @pytest.fixture
 def line(emulator, clock):
     with ThreadPoolExecutor(8) as threads:
-        yield Line("scenario_default", threads, clock=clock)
+        yield ScenarioLookup("scenario_default", threads, clock=clock)
 
 
 @pytest.fixture

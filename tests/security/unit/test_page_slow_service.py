@@ -19,7 +19,7 @@ from fastapi.responses import PlainTextResponse
 
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.plugin import lookup, pictures
-from airflow_provider_scenario.plugin.lookup import Line, Lines
+from airflow_provider_scenario.plugin.lookup import Lookups, ScenarioLookup
 from airflow_provider_scenario.plugin.slots import Slots
 from tests.unit.conftest import connection
 from tests.unit.plugin.conftest import page_state
@@ -189,7 +189,7 @@ class TestConnectionLookUp:
 
 class TestLookUps:
     def test_those_of_one_connection_leave_threads_to_the_others(self, emulator, train, released, monkeypatch):
-        lines = Lines()
+        lines = Lookups()
         lines["scenario_default"].client()  # Python 3.11 computes cached properties of all hooks one after another
         hang_for("slow", released, monkeypatch)
         for number in range(40):
@@ -313,7 +313,7 @@ class Dripping:
 class TestDownload:
     @pytest.fixture
     def line(self, emulator):
-        line = Line("scenario_default", None)
+        line = ScenarioLookup("scenario_default", None)
         line.client()
         return line
 
@@ -362,7 +362,7 @@ class TestDownload:
     def test_a_service_behind_https_cannot_let_the_page_ask_inside_the_network(self, monkeypatch, emulator):
         host = json.loads(connection(host="https://api.cloud.scenario.com/v1"))
         monkeypatch.setenv("AIRFLOW_CONN_SCENARIO_DEFAULT", json.dumps(host))
-        line = Line("scenario_default", None)
+        line = ScenarioLookup("scenario_default", None)
         line.client()
         inside = Dripping(b"HTTP/1.1 200 OK\r\n\r\n" + PNG, b"")
         with pytest.raises(OSError, match="not an address"):

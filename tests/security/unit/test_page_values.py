@@ -10,11 +10,11 @@ from urllib.parse import urlencode
 
 import pytest
 
-from airflow_provider_scenario.client import schemas
+from airflow_provider_scenario.client.scenario import schemas
 from airflow_provider_scenario.plugin import values
-from airflow_provider_scenario.plugin.lookup import Details, Sight
+from airflow_provider_scenario.plugin.lookup import Details, ModelSnapshot
 from airflow_provider_scenario.plugin.pages import Pages
-from airflow_provider_scenario.plugin.standing import Batch, Standing
+from airflow_provider_scenario.plugin.status import Batch, TrainingStatus
 from airflow_provider_scenario.plugin.trainings import Training
 
 RUN = "run?dag_id=a_dag&run_id=a_run"
@@ -158,13 +158,13 @@ PAGES = Pages()
 def pages_with(found: dict[str, Any]) -> str:
     """The page of a training and the page of its run, beside another training."""
     training = Training(**WHERE, model_id="model_x", job_id="job_x", state="deferred")
-    sight = Sight.of(found["Model"], 1.0)
-    odd = Standing(training, sight, 2.0)
+    sight = ModelSnapshot.of(found["Model"], 1.0)
+    odd = TrainingStatus(training, sight, 2.0)
     details = Details(at=1.0, model=found["Model"], job=found["Job"], score=found["DatasetScore"])
     common = {"troubles": [], "calls": True}
     of_run = {"run_id": "a_run", "previous": None, "following": None}
     more = {**common, "iterations": [], "more_to_come": False, "may_edit": True, "token": "x"}
-    other = Standing(Training(**{**WHERE, "map_index": 1}, name="the other", cost=120.0), None, 2.0)
+    other = TrainingStatus(Training(**{**WHERE, "map_index": 1}, name="the other", cost=120.0), None, 2.0)
     batch = Batch([odd, other])
     began = time.thread_time()
     one = PAGES.training(odd, details, **more)
@@ -213,7 +213,7 @@ def test_what_cannot_be_shown_is_left_out_of_the_page_of_the_training():
 
 
 def test_one_odd_model_keeps_no_other_away(emulator, admin, database, train, monkeypatch):
-    of = Sight.of
+    of = ModelSnapshot.of
     odd, other = train(name="odd"), train(name="the other")
 
     def fails(model, at):
@@ -221,7 +221,7 @@ def test_one_odd_model_keeps_no_other_away(emulator, admin, database, train, mon
             raise OverflowError("odd")
         return of(model, at)
 
-    monkeypatch.setattr(Sight, "of", fails)
+    monkeypatch.setattr(ModelSnapshot, "of", fails)
     database.task(map_index=0, **odd)
     database.task(map_index=1, **other)
     assert "the other" in admin.get(RUN).text
@@ -231,7 +231,7 @@ def test_one_odd_model_keeps_no_other_away(emulator, admin, database, train, mon
 @pytest.mark.parametrize("when", DATES)
 def test_an_odd_date_of_a_task(when):
     training = Training(**WHERE, started_at=when, ended_at=when, state="success")
-    batch, of_run = Batch([Standing(training, None, 1.0)]), {"run_id": "r", "previous": None, "following": None}
+    batch, of_run = Batch([TrainingStatus(training, None, 1.0)]), {"run_id": "r", "previous": None, "following": None}
     page = PAGES.render("run.html", batch=batch, shown=batch, troubles=[], calls=True, **of_run)
     assert page.status_code == 200
     assert "cannot be shown" not in page.body.decode()

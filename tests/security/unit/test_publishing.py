@@ -8,7 +8,7 @@ import os
 import pytest
 
 from airflow_provider_scenario.client.errors import InvalidInputError
-from airflow_provider_scenario.client.schemas import Asset, Download, Epoch, EpochAsset, Model
+from airflow_provider_scenario.client.scenario.schemas import Asset, Download, Epoch, EpochAsset, Model
 from airflow_provider_scenario.publishing.hosting import LONGEST_ID, Hosting, path_part
 from airflow_provider_scenario.publishing.lora import Publisher, Words, chosen_epochs
 

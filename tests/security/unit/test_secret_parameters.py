@@ -14,8 +14,8 @@ from airflow.sdk.execution_time.task_runner import _serialize_rendered_fields
 
 from airflow_provider_scenario.airflow_compat.exceptions import AirflowFailException
 from airflow_provider_scenario.client.errors import InvalidInputError
+from airflow_provider_scenario.client.scenario.trainers import check_parameters
 from airflow_provider_scenario.client.secret_text import SecretText, revealed
-from airflow_provider_scenario.client.trainers import check_parameters
 from airflow_provider_scenario.exceptions import SecretChangedError
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.operators.cost import ScenarioEstimateTrainingCostOperator
@@ -23,7 +23,7 @@ from airflow_provider_scenario.operators.model import ScenarioUpdateModelOperato
 from airflow_provider_scenario.operators.training import ScenarioTrainLoraOperator, ScenarioTrainModelOperator
 from airflow_provider_scenario.plugin.trainings import without_secrets
 from airflow_provider_scenario.triggers.training import ScenarioTrainingSlotTrigger
-from airflow_provider_scenario.watch.ending import Ending
+from airflow_provider_scenario.watch.result import TrainingResult
 from airflow_provider_scenario.watch.start import start_or_adopt
 from tests.airflow_versions import TaskDeferred
 from tests.unit.conftest import *  # noqa: F403 - its fixtures
@@ -220,7 +220,7 @@ class TestWaitingForASlot:
         monkeypatch.setenv("AIRFLOW_CONN_SCENARIO_DEFAULT", connection(host=emulator.url, password="rotated"))
         event = await anext(trigger.run())
         with pytest.raises(SecretChangedError, match=r"Nothing was started or billed\. A retry goes on"):
-            Ending.from_event(event.payload).result()
+            TrainingResult.from_event(event.payload).result()
         assert not issubclass(SecretChangedError, AirflowFailException)
 
     async def test_a_training_that_runs_already_is_adopted_whatever_became_of_the_secret(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from airflow.sdk import DAG, Param, task_group
 
-from airflow_provider_scenario.operators import train_and_wait
+from airflow_provider_scenario.operators import _train_and_wait as train_and_wait
 from airflow_provider_scenario.operators.training import ScenarioTrainLoraOperator, ScenarioTrainModelOperator
 from airflow_provider_scenario.sensors.training import ScenarioTrainingSensor
 

@@ -9,7 +9,7 @@ from airflow_provider_scenario.airflow_compat import exceptions
 from airflow_provider_scenario.airflow_compat.configuration import conf
 from airflow_provider_scenario.airflow_compat.deferral import triggerer_stores_xcoms
 from airflow_provider_scenario.airflow_compat.stats import stats
-from airflow_provider_scenario.airflow_compat.task_state import clear_discards_task_state, task_state_store
+from airflow_provider_scenario.airflow_compat.task_state_store import clear_discards_task_state, task_state_store
 from tests.airflow_versions import AIRFLOW
 
 

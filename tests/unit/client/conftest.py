@@ -14,8 +14,8 @@ from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 from urllib3 import HTTPResponse
 
-from airflow_provider_scenario.client.scenario import ScenarioClient
-from airflow_provider_scenario.client.schemas import Model
+from airflow_provider_scenario.client.scenario.client import ScenarioClient
+from airflow_provider_scenario.client.scenario.schemas import Model
 from airflow_provider_scenario.client.transport import Transport
 
 NOW = 1_800_000_000.0

@@ -7,7 +7,7 @@ import pytest
 
 from airflow_provider_scenario.client.budget import RequestBudget
 from airflow_provider_scenario.client.errors import InvalidInputError, ThrottledError
-from airflow_provider_scenario.client.scenario import ScenarioClient
+from airflow_provider_scenario.client.scenario.client import ScenarioClient
 
 
 class Clock:

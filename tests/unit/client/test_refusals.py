@@ -14,14 +14,14 @@ from airflow_provider_scenario.client.errors import (
     ServiceError,
     ThrottledError,
 )
-from airflow_provider_scenario.client.refusals import Asked, decode, refusal, said_by
+from airflow_provider_scenario.client.refusals import Call, decode, refusal, said_by
 from airflow_provider_scenario.client.texts import MAX_SERVICE_TEXT, plain
 
-TRAIN = Asked("train model model_8Xk", "PUT /models/model_8Xk/train", repeatable=False)
+TRAIN = Call("train model model_8Xk", "PUT /models/model_8Xk/train", repeatable=False)
 
 
-def refused(status, body=None, headers=None, asked=TRAIN):
-    return refusal(asked, status, CaseInsensitiveDict(headers or {}), body, now=0)
+def refused(status, body=None, headers=None, call=TRAIN):
+    return refusal(call, status, CaseInsensitiveDict(headers or {}), body, now=0)
 
 
 @pytest.mark.parametrize(
@@ -120,8 +120,8 @@ def test_every_answer_has_its_error(status, body, headers, kind):
 
 
 def test_a_read_that_is_refused_does_not_speak_of_money_that_a_running_training_may_cost():
-    reading = Asked("read model model_8Xk", "GET /models/model_8Xk", repeatable=True, reads=True)
-    error = refused(403, {"message": "Forbidden"}, asked=reading)
+    reading = Call("read model model_8Xk", "GET /models/model_8Xk", repeatable=True, reads=True)
+    error = refused(403, {"message": "Forbidden"}, call=reading)
     assert str(error).startswith("Scenario refused to read model model_8Xk: Forbidden. The request changed nothing. ")
     assert "billed" not in str(error)
     assert "Nothing was started or billed" in str(refused(403, {"message": "Forbidden"}))
@@ -167,8 +167,8 @@ def test_a_page_whose_status_says_enough_is_not_taken_for_a_wrong_address(status
     ],
 )
 def test_a_base_url_of_another_path_is_named_where_something_else_than_the_service_finds_nothing(base_url, body, said):
-    asked = Asked("read model model_8Xk", "GET /models/model_8Xk", repeatable=True, base_url=base_url)
-    message = str(refusal(asked, 404, {}, body, now=0))
+    call = Call("read model model_8Xk", "GET /models/model_8Xk", repeatable=True, base_url=base_url)
+    message = str(refusal(call, 404, {}, body, now=0))
     assert "Check the id" in message
     assert said in message if said else "base URL" not in message
 
@@ -259,10 +259,10 @@ def test_foreign_text_keeps_no_signed_address():
 @pytest.mark.parametrize(
     ("asked", "fate"),
     [
-        (Asked("look", "GET /x", repeatable=True, reads=True), "Reading changes nothing and costs nothing."),
-        (Asked("change", "PUT /x", repeatable=True), "Asking again is safe."),
-        (Asked("train", "PUT /x", repeatable=False, if_lost="It may run."), "It may run."),
+        (Call("look", "GET /x", repeatable=True, reads=True), "Reading changes nothing and costs nothing."),
+        (Call("change", "PUT /x", repeatable=True), "Asking again is safe."),
+        (Call("train", "PUT /x", repeatable=False, if_lost="It may run."), "It may run."),
     ],
 )
 def test_a_failure_of_the_service_tells_what_may_have_happened(asked, fate):
-    assert fate in str(refused(502, {"message": "Bad Gateway"}, asked=asked))
+    assert fate in str(refused(502, {"message": "Bad Gateway"}, call=asked))

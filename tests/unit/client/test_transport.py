@@ -20,7 +20,7 @@ from airflow_provider_scenario.client.errors import (
     ServiceError,
     ThrottledError,
 )
-from airflow_provider_scenario.client.scenario import ScenarioClient
+from airflow_provider_scenario.client.scenario.client import ScenarioClient
 from airflow_provider_scenario.client.transport import Transport, path
 from tests.unit.client.conftest import KEY, NOW, READY, SECRET
 
@@ -50,7 +50,7 @@ LOST = ("timeout", "slow body", "reset", "broken body", "broken encoding")
 
 
 def ask(transport, *, repeatable=True, method="GET"):
-    return transport.request(method, "/things", asked="do a thing", repeatable=repeatable)
+    return transport.request(method, "/things", action="do a thing", repeatable=repeatable)
 
 
 # What goes over the wire
@@ -157,7 +157,7 @@ def test_white_space_around_a_base_url_does_not_count():
 @pytest.mark.parametrize("body", [{"scale": float("nan")}, {"when": object()}])
 def test_a_body_that_is_no_json_is_refused_before_anything_is_sent(transport, service, body):
     with pytest.raises(InvalidInputError, match="Nothing was sent"):
-        transport.request("POST", "/models", asked="create", repeatable=False, json=body)
+        transport.request("POST", "/models", action="create", repeatable=False, json=body)
     assert service.sent == []
 
 
@@ -171,7 +171,7 @@ def test_a_project_that_cannot_be_sent_is_refused_by_its_name(service):
 
 def test_a_token_in_a_query_is_not_in_the_message_that_it_cannot_be_sent(transport, service):
     with pytest.raises(InvalidInputError) as caught:
-        transport.request("GET", "/x", asked="ask", repeatable=True, query={"apiToken": "a-secret-token\ud83d"})
+        transport.request("GET", "/x", action="ask", repeatable=True, query={"apiToken": "a-secret-token\ud83d"})
     assert "a-secret-token" not in str(caught.value)
     assert service.sent == []
 
@@ -437,10 +437,10 @@ def test_an_answer_without_content_is_an_answer(transport, service):
 
 def test_a_status_that_is_accepted_needs_a_json_object(transport, service):
     service.answers((402, {"estimatedCost": 5}))
-    assert transport.request("PUT", "/x", asked="quote", repeatable=True, accept=(402,)).json == {"estimatedCost": 5}
+    assert transport.request("PUT", "/x", action="quote", repeatable=True, accept=(402,)).json == {"estimatedCost": 5}
     service.answers((402, b"pay"))
     with pytest.raises(RequestRefusedError):
-        transport.request("PUT", "/x", asked="quote", repeatable=True, accept=(402,))
+        transport.request("PUT", "/x", action="quote", repeatable=True, accept=(402,))
 
 
 # Nothing leaks
@@ -527,13 +527,13 @@ def connected(local, **settings):
 
 def test_the_key_does_not_follow_a_redirect(local):
     with pytest.raises(ServiceError, match="redirects to http://localhost"):
-        connected(local).request("GET", "/elsewhere", asked="look", repeatable=True)
+        connected(local).request("GET", "/elsewhere", action="look", repeatable=True)
     assert [seen for seen, _ in local.seen] == ["/v1/elsewhere"]
 
 
 @pytest.mark.parametrize("model_id", ["...", "a:b", "ünïcode", "flux.1-dev", "a;b=c", "a,b", "a&b"])
 def test_no_layer_below_changes_the_segment_of_an_id(local, model_id):
-    connected(local).request("GET", path("models", model_id), asked="look", repeatable=True)
+    connected(local).request("GET", path("models", model_id), action="look", repeatable=True)
     [(seen, _)] = local.seen
     assert seen == path("models", model_id).replace("/models", "/v1/models")
 
@@ -543,7 +543,7 @@ def test_many_threads_may_share_one_transport(local):
     with ThreadPoolExecutor(8) as pool:
         answers = list(
             pool.map(
-                lambda n: shared.request("GET", "/things", asked="look", repeatable=True, query={"n": n}), range(100)
+                lambda n: shared.request("GET", "/things", action="look", repeatable=True, query={"n": n}), range(100)
             )
         )
     shared.close()

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_scenario.client.errors import InvalidInputError
-from airflow_provider_scenario.client.images import image_of, read_image
-from airflow_provider_scenario.client.scenario import ScenarioClient
+from airflow_provider_scenario.client.scenario.client import ScenarioClient
+from airflow_provider_scenario.client.scenario.image_files import image_of, read_image
 from airflow_provider_scenario.datasets import (
     DatasetImage,
     check_pairs,

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from airflow_provider_scenario.client.errors import InvalidInputError
-from airflow_provider_scenario.client.scenario import ScenarioClient
-from airflow_provider_scenario.client.schemas import TrainingImagePair
+from airflow_provider_scenario.client.scenario.client import ScenarioClient
+from airflow_provider_scenario.client.scenario.schemas import TrainingImagePair
 from airflow_provider_scenario.datasets import (
     Dataset,
     DatasetImage,

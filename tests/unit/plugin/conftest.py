@@ -29,7 +29,7 @@ from packaging.version import Version
 from sqlalchemy import create_engine, event, insert
 from sqlalchemy.orm import scoped_session, sessionmaker
 
-from airflow_provider_scenario.client.scenario import ScenarioClient
+from airflow_provider_scenario.client.scenario.client import ScenarioClient
 from airflow_provider_scenario.plugin import lookup, pictures
 from airflow_provider_scenario.plugin.app import create_app
 from airflow_provider_scenario.provenance import SEALED, Claim, Place

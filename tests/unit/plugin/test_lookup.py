@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from airflow_provider_scenario.plugin.lookup import AFTER_TROUBLE, EVERY, READ_CONNECTION_EVERY, Line
+from airflow_provider_scenario.plugin.lookup import AFTER_TROUBLE, EVERY, READ_CONNECTION_EVERY, ScenarioLookup
 from tests.unit.conftest import connection
 
 SURELY = 60.0  # seconds to wait for an answer
@@ -29,7 +29,7 @@ def clock():
 @pytest.fixture
 def line(emulator, clock):
     with ThreadPoolExecutor(4) as threads:
-        yield Line("scenario_default", threads, clock=clock)
+        yield ScenarioLookup("scenario_default", threads, clock=clock)
 
 
 @pytest.fixture

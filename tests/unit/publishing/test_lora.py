@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from airflow_provider_scenario.client.errors import InvalidInputError, ServiceError
-from airflow_provider_scenario.client.workshop_schemas import read_tree
+from airflow_provider_scenario.client.workshop.schemas import read_tree
 from airflow_provider_scenario.publishing.hosting import Hosting
 from airflow_provider_scenario.publishing.lora import Publisher, Words, _safetensors, chosen_epochs
 

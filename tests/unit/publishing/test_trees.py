@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_scenario.client.errors import InvalidInputError
-from airflow_provider_scenario.client.workshop_schemas import ModelTree, read_tree
+from airflow_provider_scenario.client.workshop.schemas import ModelTree, read_tree
 from airflow_provider_scenario.publishing.trees import (
     SignedTree,
     addresses,

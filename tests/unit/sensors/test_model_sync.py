@@ -6,7 +6,7 @@ from airflow.sdk import Asset
 from airflow_provider_scenario.airflow_compat.exceptions import AirflowFailException, AirflowSensorTimeout
 from airflow_provider_scenario.client.budget import RequestBudget
 from airflow_provider_scenario.client.errors import InvalidInputError
-from airflow_provider_scenario.client.workshop_schemas import read_tree
+from airflow_provider_scenario.client.workshop.schemas import read_tree
 from airflow_provider_scenario.exceptions import ListingFailedError
 from airflow_provider_scenario.operators.model_sync import AICreationWorkshopSyncModelOperator
 from airflow_provider_scenario.sensors.model_sync import AICreationWorkshopModelListingSensor

@@ -9,9 +9,9 @@ import pytest
 from airflow.serialization.serialized_objects import BaseSerialization
 from airflow.triggers.base import TaskSuccessEvent
 
+from airflow_provider_scenario.publishing import listing
 from airflow_provider_scenario.sensors.model_sync import AICreationWorkshopModelListingSensor
 from airflow_provider_scenario.triggers.model_sync import AICreationWorkshopListingTrigger
-from airflow_provider_scenario.watch import listing
 from tests.stopwatch import stopwatch
 from tests.unit.conftest import workshop_connection
 from tests.unit.publishing.conftest import tree

@@ -73,10 +73,10 @@ def test_it_is_stored_under_todays_names_from_then_on(row):
 
 
 def test_a_deferred_task_goes_on_with_what_it_had_kept(emulator, context, model_id):
-    from airflow_provider_scenario.watch.ending import Ending
+    from airflow_provider_scenario.watch.result import TrainingResult
 
     operator = ScenarioTrainModelOperator(task_id="train", model_id=model_id)
-    event = Ending(outcome="trained", model_id=model_id, job_id="job_1").to_event()
+    event = TrainingResult(outcome="trained", model_id=model_id, job_id="job_1").to_event()
     next_kwargs = {"told": {"job_id": "job_1", "creative_units_cost": 60.0}, "adopted_at": None}
     result = operator.execute_complete(context, event, **next_kwargs)
     assert (result["model_id"], result["creative_units_cost"]) == (model_id, 60.0)

@@ -9,16 +9,16 @@ from airflow_provider_scenario.client.errors import (
     ServiceError,
     ThrottledError,
 )
-from airflow_provider_scenario.client.schemas import Job, Model
-from airflow_provider_scenario.watch.decision import Sighting, TrainingWatch
+from airflow_provider_scenario.client.scenario.schemas import Job, Model
+from airflow_provider_scenario.watch.decision import Snapshot, TrainingWatch
 
 
 def watch(**changes: object) -> TrainingWatch:
     return TrainingWatch(**{"what": "model_1", "deadline": 1000.0, "poke_interval": 30.0, **changes})
 
 
-def running(**changes: object) -> Sighting:
-    return Sighting(**{"status": "training", "model_id": "model_1", "stage": "running-train", **changes})
+def running(**changes: object) -> Snapshot:
+    return Snapshot(**{"status": "training", "model_id": "model_1", "stage": "running-train", **changes})
 
 
 def outage() -> ServiceError:
@@ -29,16 +29,16 @@ def outage() -> ServiceError:
     ("status", "outcome"), [("trained", "trained"), ("failed", "failed"), ("training-canceled", "canceled")]
 )
 def test_a_final_status_ends_the_waiting(status, outcome):
-    assert watch().see(Sighting(status=status), now=0) == outcome
+    assert watch().see(Snapshot(status=status), now=0) == outcome
 
 
 @pytest.mark.parametrize("status", ["training", "new", "copying", "a-status-of-next-month", ""])
 def test_any_other_status_means_go_on(status):
-    assert watch().see(Sighting(status=status), now=0) is None
+    assert watch().see(Snapshot(status=status), now=0) is None
 
 
 def test_a_final_status_counts_also_after_the_deadline():
-    assert watch(deadline=10).see(Sighting(status="trained"), now=11) == "trained"
+    assert watch(deadline=10).see(Snapshot(status="trained"), now=11) == "trained"
 
 
 def test_the_deadline_ends_the_waiting():
@@ -80,12 +80,12 @@ def test_a_conflict_does_not_end_the_waiting():
     ],
 )
 def test_a_job_ends_the_waiting_in_every_spelling_of_its_end(status, outcome):
-    seen = Sighting.of_job(Job.model_validate({"id": "job_1", "status": status}))
+    seen = Snapshot.of_job(Job.model_validate({"id": "job_1", "status": status}))
     assert watch().see(seen, now=0) == outcome
 
 
 def test_a_model_that_is_a_draft_does_not_end_the_waiting():
-    assert watch().see(Sighting.of_model(Model.model_validate({"id": "m", "status": "draft"})), now=0) is None
+    assert watch().see(Snapshot.of_model(Model.model_validate({"id": "m", "status": "draft"})), now=0) is None
 
 
 PAGE = "https://app.scenario.com/models/model_1"
@@ -131,14 +131,14 @@ def test_a_model_that_is_trained_needs_no_person_whatever_its_progress_says():
     progress = {"stage": "pending-captcha", "captchaImageUrl": "https://cdn.test/a.png?Signature=signed-part"}
     model = {"id": "model_1", "status": "trained", "trainingProgress": progress}
     waiting = watch()
-    waiting.see(Sighting.of_model(Model.model_validate(model)), now=0)
+    waiting.see(Snapshot.of_model(Model.model_validate(model)), now=0)
     assert waiting.warning is None
 
 
 def test_the_address_of_the_captcha_is_in_no_line():
     progress = {"stage": "pending-captcha", "captchaImageUrl": "https://cdn.test/a.png?Signature=signed-part"}
     model = {"id": "model_1", "status": "training", "trainingProgress": progress}
-    seen = Sighting.of_model(Model.model_validate(model))
+    seen = Snapshot.of_model(Model.model_validate(model))
     waiting = watch()
     waiting.see(seen, now=0)
     assert waiting.warning
@@ -214,7 +214,7 @@ def test_the_line_names_the_model_as_soon_as_its_name_is_known():
         (running(stage="queued-for-train", position=2), "queued-for-train, 2 in the queue before it"),
         (running(progress=0.1, remaining=9000), "running-train, 10%, about 2 h 30 min left"),
         (running(progress=0.99, remaining=12.4), "running-train, 99%, about 12 s left"),
-        (Sighting(status="trained"), "trained"),
+        (Snapshot(status="trained"), "trained"),
         (
             running(retryable_error="GPU lost", retry_count=2),
             "running-train, the service tries again after: GPU lost (retry 2)",

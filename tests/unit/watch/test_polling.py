@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_scenario.client.budget import RequestBudget
 from airflow_provider_scenario.client.errors import AuthenticationError
-from airflow_provider_scenario.client.schemas import Job, Model
+from airflow_provider_scenario.client.scenario.schemas import Job, Model
 from airflow_provider_scenario.exceptions import TrainingTimeoutError, WatchingRefusedError
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.operators.training import ScenarioTrainModelOperator
@@ -86,7 +86,7 @@ class OneModel:
         self.model = {"id": "model_1", "jobId": "job_1", **model}
 
     def get_model(self, model_id, *, only_status):
-        return Model.read(self.model, asked=f"read model {model_id}", only_status=only_status)
+        return Model.read(self.model, action=f"read model {model_id}", only_status=only_status)
 
     def get_job(self, job_id):
         return Job.model_validate({"id": job_id, "status": "Succeeded"})

@@ -9,9 +9,9 @@ import weakref
 
 import pytest
 
-from airflow_provider_scenario.client.budget import RequestBudget, WaitLine
+from airflow_provider_scenario.client.budget import RequestBudget, WaitNotice
 from airflow_provider_scenario.client.errors import AuthenticationError, ConflictError, NotFoundError, ServiceError
-from airflow_provider_scenario.client.schemas import Job, Model
+from airflow_provider_scenario.client.scenario.schemas import Job, Model
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.triggers.training import ScenarioTrainingTrigger
 from airflow_provider_scenario.watch import shared
@@ -105,7 +105,7 @@ async def test_the_connection_is_not_looked_up_on_the_event_loop(hook, poller):
             return hook.budget
 
     poller.poller._hook = Watched()
-    line = WaitLine(lambda said: None)
+    line = WaitNotice(lambda said: None)
     await asyncio.gather(*(poller.look(model, None, after=0, line=line) for model in ids(100)))
     assert on_loop == [False] * 2  # one turn a request
 
@@ -281,7 +281,7 @@ async def test_triggers_look_up_one_connection_and_log_each_for_itself(emulator,
 def test_the_ends_of_many_share_one_connection(hook):
     poller = Poller(hook)
     for model in ids(3):
-        poller.ending("failed", Model(id=model, status="failed"), model, f"job_of_{model}")
+        poller.fetch_result("failed", Model(id=model, status="failed"), model, f"job_of_{model}")
     assert (hook.connected, hook.client.closed) == (1, False)
     poller.close()
     assert hook.client.closed

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from airflow_provider_scenario.airflow_compat.exceptions import AirflowSensorTimeout
-from airflow_provider_scenario.client.budget import RequestBudget, WaitLine
-from airflow_provider_scenario.client.scenario import ScenarioClient
+from airflow_provider_scenario.client.budget import RequestBudget, WaitNotice
+from airflow_provider_scenario.client.scenario.client import ScenarioClient
 from airflow_provider_scenario.client.transport import Transport
 from airflow_provider_scenario.exceptions import TrainingTimeoutError
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
@@ -182,7 +182,7 @@ class TestLog:
 def test_a_line_is_said_once_for_what_it_announces_and_at_most_once_a_minute(waits, lines):
     said: list[str] = []
     clock = [0.0]
-    line = WaitLine(said.append, clock=lambda: clock[0])
+    line = WaitNotice(said.append, clock=lambda: clock[0])
     for clock[0], seconds in waits:
         line(seconds, "why")
     assert len(said) == lines

@@ -1,0 +1,10 @@
+"""What an event means for a training and its cost: the sentences that errors and log lines share."""
+
+from __future__ import annotations
+
+NOTHING_SENT = "Nothing was sent."
+NOTHING_CHANGED = "The request changed nothing."
+NOTHING_STARTED = "Nothing was started or billed."
+TRAINING_CONTINUES = "The training continues and is billed."
+TRAINING_MAY_CONTINUE = "The training may continue and be billed."
+A_RETRY_WAITS = "A retry finds it and waits for it."

@@ -1,0 +1,81 @@
+"""
+Scenario's API: one method an endpoint, typed in and out.
+
+Nothing here decides or waits. What a call costs, whether it may be sent twice and what a lost answer means is said
+where the call is made; all about the wire is in :mod:`.transport`, what travels is in :mod:`.schemas`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from airflow_provider_scenario.client.refusals import BASE_URL
+from airflow_provider_scenario.client.scenario.downloads import Downloads
+from airflow_provider_scenario.client.scenario.models import UNSET
+from airflow_provider_scenario.client.scenario.schemas import Project
+from airflow_provider_scenario.client.scenario.training import Trainings
+from airflow_provider_scenario.client.scenario.training_images import Datasets
+from airflow_provider_scenario.client.scenario.uploads import Uploads
+from airflow_provider_scenario.client.transport import Transport, path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import requests
+
+    from airflow_provider_scenario.client.budget import Budget
+
+__all__ = ["DEFAULT_BASE_URL", "UNSET", "ScenarioClient"]
+
+DEFAULT_BASE_URL = BASE_URL
+
+
+class ScenarioClient(Trainings, Datasets, Uploads, Downloads):
+    """
+    Scenario's API for one project. Safe to use from several threads.
+
+    :param transport: the way to the service.
+    """
+
+    @classmethod
+    def connect(
+        cls,
+        *,
+        api_key: str,
+        api_secret: str,
+        base_url: str = DEFAULT_BASE_URL,
+        project_id: str | None = None,
+        timeout: tuple[float, float] | float = 60.0,
+        verify: bool | str = True,
+        pool_size: int = 10,
+        max_tries: int = 4,
+        session: requests.Session | None = None,
+        budget: Budget | None = None,
+    ) -> Self:
+        """Make a client with a transport of its own; the parameters are those of :class:`.Transport`."""
+        return cls(
+            Transport(
+                base_url,
+                api_key,
+                api_secret,
+                project_id=project_id,
+                timeout=timeout,
+                verify=verify,
+                pool_size=pool_size,
+                max_tries=max_tries,
+                session=session,
+                budget=budget,
+            )
+        )
+
+    def list_projects(self) -> Iterator[Project]:
+        """List the projects the key can see."""
+        return self._pages(Project, path("projects"), "projects", action="list projects", in_project=False)
+
+    def get_project(self, project_id: str) -> Project:
+        """Read a project."""
+        action = f"read project {project_id}"
+        answer = self._transport.request(
+            "GET", path("projects", project_id), action=action, repeatable=True, in_project=False
+        )
+        return self._read(Project, answer, "project", action)

@@ -1,0 +1,506 @@
+"""
+What each model type's trainer accepts, checked before anything is sent or paid.
+
+Only what every source agrees on is an error. Where the sources disagree (they do: see ``PARAMETERS``) the value passes
+with a warning and the service decides; a model type that is not known here passes with a warning too, because new ones
+arrive several times a year. The sources are the vendor's request schema (2025-11 and SDK 2.4.0), its training guide,
+and what public code has seen the live service do. The parameters themselves are in :mod:`.parameters`.
+
+Imported while DAG files are parsed: nothing but the standard library, and little of that.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_scenario.client.errors import InvalidInputError
+from airflow_provider_scenario.client.messages import shown
+from airflow_provider_scenario.client.scenario.model_types import (
+    BASE_TYPES,
+    FAMILIES,
+    MIN_PAIRS,
+    TRAINABLE_TYPES,
+    TRAINERS,
+    Trainer,
+    check_type,
+    parameters_of,
+    takes,
+)
+from airflow_provider_scenario.client.scenario.parameters import (
+    PARAMETERS,
+    STABLE_DIFFUSION_ONLY,
+    Parameter,
+    TrainingParameters,
+)
+from airflow_provider_scenario.client.secret_text import SecretText, revealed
+from airflow_provider_scenario.client.values import (
+    MAX_DEPTH,
+    TEMPLATE_HINT,
+    Spelling,
+    boolean_in,
+    camel_case,
+    camel_keys,
+    check_encodable,
+    check_sendable,
+    is_number,
+    number_in,
+    similar_name,
+    snake_case,
+)
+
+if TYPE_CHECKING:
+    from airflow_provider_scenario.client.scenario.schemas import Model
+
+__all__ = [
+    "BASE_TYPES",
+    "MAX_IMAGES",
+    "PARAMETERS",
+    "TRAINABLE_TYPES",
+    "TRAINERS",
+    "Parameter",
+    "Trainer",
+    "TrainingParameters",
+    "as_sent",
+    "camel_case",
+    "camel_keys",
+    "check_dataset_size",
+    "check_parameters",
+    "check_ready",
+    "check_training",
+    "check_type",
+    "parameters_of",
+]
+
+MAX_IMAGES = 50
+"""Images in a dataset (training guide); many plans allow fewer, which only the service knows."""
+
+RECOMMENDED_IMAGES = (5, 15)
+"""Images in a dataset that the training guide recommends."""
+
+EXTRA = "extraParameters"
+"""A dictionary among the parameters that is sent as it is: the way for what is not known here, or refused."""
+
+# Words of other trainers, and of people, for what Scenario calls otherwise; letters and digits only, in lower case.
+_OTHER_WORDS = {
+    **dict.fromkeys(("lr", "lrate"), "learningRate"),
+    "unetlr": "learningRateUnet",
+    "textencoderlr": "learningRateTextEncoder",
+    **dict.fromkeys(("steps", "numsteps", "totalsteps", "trainsteps"), "maxTrainSteps"),
+    **dict.fromkeys(("numepochs", "totalepochs", "maxepochs"), "nbEpochs"),
+    **dict.fromkeys(("dim", "networkdim", "networkrank", "lorarank", "loradim"), "rank"),
+    **dict.fromkeys(("trigger", "triggerword", "triggerwords", "triggerphrase"), "conceptPrompt"),
+    **dict.fromkeys(("prompt", "prompts"), "samplePrompts"),
+}
+
+# What stands beside the parameters: taken for one, it would be sent, and not do what it says.
+_ARGUMENTS = (
+    *("name", "type", "images", "pairs", "preset", "shortDescription", "classSlug", "collectionIds", "concepts"),
+    *("modelId", "threads", "maxCreativeUnits", "waitForCompletion", "pokeInterval", "timeout", "deferrable"),
+    *("cancelOnKill", "onClear", "oncePerDataset", "scenarioConnId", "retries"),
+)
+
+_MOST_UNKNOWN = 50
+"""Names: a new version of Scenario has some; thousands are another file."""
+
+# They belong into the address. In the body Scenario ignores them (seen live), and what was to be a dry run is paid.
+_NOT_IN_BODY = frozenset({"dryrun", "trainingimagescount", "originalassets", "projectid"})
+
+
+def is_secret(name: object) -> bool:
+    """
+    Whether a training parameter must not be shown or kept.
+
+    :param name: in either spelling, or in a wrong one: a misspelt ``WANDB_API_KEY`` is refused, and not shown.
+    """
+    if not isinstance(name, str):
+        return False
+    parameter = PARAMETERS.get(camel_case(name))
+    return (parameter is not None and parameter.secret) or "wandb" in name.lower()
+
+
+def without_secrets(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Training parameters as they may be shown and kept."""
+    return {name: with_hidden_secrets(value) for name, value in parameters.items() if not is_secret(name)}
+
+
+def only_secrets(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """What :func:`without_secrets` leaves out."""
+    return {name: value for name, value in parameters.items() if is_secret(name)}
+
+
+def with_hidden_secrets(value: Any, found: Callable[[str], None] = lambda _: None, depth: int = 0) -> Any:
+    """
+    The same value with each secret in it as a :class:`~.secret_text.SecretText`.
+
+    :param value: training parameters, or lists and dictionaries that hold some.
+    :param found: is told each secret.
+    """
+    if not isinstance(value, list | dict):
+        return value
+    if depth > MAX_DEPTH:
+        return "***"  # no parameter is nested so deep, and Python cannot look into it
+    if isinstance(value, list):
+        return [with_hidden_secrets(item, found, depth + 1) for item in value]
+    hidden = {}
+    for name, item in value.items():
+        if not is_secret(name) or item is None or isinstance(item, bool):
+            hidden[name] = with_hidden_secrets(item, found, depth + 1)
+            continue
+        hidden[name] = item if isinstance(item, SecretText) else SecretText(str(item))
+        found(revealed(hidden[name]))
+    return hidden
+
+
+def check_training(
+    model: Model, parameters: Mapping[str, Any] | TrainingParameters | None
+) -> tuple[dict[str, Any], list[str]]:
+    """
+    Check all that can be checked before a training is paid for.
+
+    :param model: as just read; one that is being trained already is only checked for its parameters.
+    :return: as :func:`check_parameters`.
+    :raises InvalidInputError: as :func:`check_parameters` and :func:`check_ready`.
+    """
+    checked, warnings = check_parameters(parameters, model.type)
+    if model.status != "training":
+        warnings += check_ready(
+            model_id=model.id,
+            model_type=model.type,
+            images=max(model.training_images_number or 0, len(model.training_images or [])),
+            pairs=len(model.training_image_pairs or []),
+            concepts=len(model.concepts or []),
+        )
+    return checked, warnings
+
+
+def check_parameters(
+    parameters: Mapping[str, Any] | TrainingParameters | None, model_type: str | None = None
+) -> tuple[dict[str, Any], list[str]]:
+    """
+    Check training parameters and bring them into the API's spelling.
+
+    A name that is not known here is an error where it is like a known one, and otherwise sent with a warning. What
+    stands in ``extra_parameters`` is sent as it is, whatever it is like.
+
+    :param parameters: in the API's spelling or in snake case; a None counts as not given. None: none at all.
+    :param model_type: judge by its trainer too; default: only what holds for all.
+    :return: the parameters, ``extraParameters`` still apart (see :func:`as_sent`), and warnings: what sources disagree
+        about, or what will surprise.
+    :raises InvalidInputError: a parameter is misspelt, of the wrong kind, out of the range all sources agree on, or for
+        another trainer. The message names the parameter as the author has spelled it, its value, and what is right.
+    """
+    given = camel_keys(parameters, "parameters")
+    spelled = Spelling(parameters or ())
+    given = {name: value for name, value in given.items() if value is not None}
+    model_type = model_type if isinstance(model_type, str) else None
+    trainer = TRAINERS.get(model_type or "")
+    extra, warnings = _check_extra(given.pop(EXTRA, None), given)
+    if len(unknown := given.keys() - PARAMETERS.keys()) > _MOST_UNKNOWN:
+        raise InvalidInputError(
+            f"parameters: {len(unknown)} names are not known to this provider. Give the training parameters only."
+        )
+    checked: dict[str, Any] = {}
+    for name, value in given.items():
+        parameter = PARAMETERS.get(name)
+        if parameter is None:
+            warnings += _check_unknown(name, value, model_type, spelled)
+            checked[name] = value
+            continue
+        warnings += _check_trainer(parameter, value, trainer, model_type, spelled)
+        parameter = parameter._replace(name=spelled(name))
+        checked[name], doubts = _of_kind(parameter, value, trainer)
+        if parameter.secret:
+            checked[name] = SecretText(checked[name])
+        warnings += doubts + _check_value(parameter, checked[name], trainer)
+    warnings += _check_together(checked, trainer, model_type, spelled)
+    return checked | extra, warnings
+
+
+def as_sent(checked: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Training parameters as the body of a request holds them, secrets in the clear.
+
+    :param checked: what :func:`check_parameters` returns.
+    """
+    sent = {name: value for name, value in checked.items() if name != EXTRA}
+    return {**revealed(sent), **checked.get(EXTRA, {})}
+
+
+def _check_unknown(name: str, value: Any, model_type: str | None, spelled: Spelling) -> list[str]:
+    written = spelled(name)
+    _refuse_query_name(name, written)
+    if _plain(name) in ("parameters", "trainingparameters"):
+        raise InvalidInputError(
+            f"parameters: {shown(written)} stands within the training parameters. Give what is in it one level higher."
+        )
+    given = f"(given: {f'a {type(value).__name__}' if is_secret(name) else shown(value)})"
+    anyway = f"To send it all the same, put it into {spelled(EXTRA, like=written)!r}."
+    own = [parameter.name for parameter in parameters_of(model_type)]
+    close = _OTHER_WORDS.get(_plain(name)) or similar_name(name, (*PARAMETERS, EXTRA, *_ARGUMENTS))
+    if close in _ARGUMENTS:
+        raise InvalidInputError(
+            f"parameters: {shown(written)} is not a training parameter {given}. If {snake_case(close)!r} is meant: it "
+            f"stands beside the parameters, not among them. {anyway}"
+        )
+    if close:
+        meant = close if close in (*own, EXTRA) else similar_name(name, own)
+        hint = f" Did you mean {spelled(meant, like=written)!r}?" if meant else ""
+        raise InvalidInputError(
+            f"parameters: there is no {shown(written)} {given}.{hint} "
+            f"{_what_it_takes(model_type, spelled, like=written)} {anyway}"
+        )
+    check_sendable(f"parameters: {shown(written)}", value)
+    _refuse_hidden_secrets(value)
+    return [f"parameters: {shown(written)} is not known to this provider; it is sent as it is, and Scenario decides."]
+
+
+def _what_it_takes(model_type: str | None, spelled: Spelling, *, like: str) -> str:
+    names = ", ".join(spelled(parameter.name, like=like) for parameter in parameters_of(model_type))
+    return f"{f'{model_type} takes' if model_type in TRAINERS else 'Known'}: {names}."
+
+
+def _plain(name: str) -> str:
+    return "".join(filter(str.isalnum, name)).lower()
+
+
+def _refuse_query_name(name: str, written: str) -> None:
+    plain = _plain(name)
+    if "dryrun" in plain or plain in _NOT_IN_BODY:
+        raise InvalidInputError(
+            f"parameters: {shown(written)} is not a training parameter: Scenario ignores it there and trains, which "
+            "costs creative units. Leave it out; ScenarioEstimateTrainingCostOperator asks for a price."
+        )
+
+
+def _refuse_hidden_secrets(value: Any) -> None:
+    """
+    Look for a secret within other values, where it would be sent as ``***``.
+
+    :raises InvalidInputError: there is one.
+    """
+    if isinstance(value, Mapping):
+        for name in value:
+            if is_secret(name):
+                raise InvalidInputError(
+                    "parameters: a Weights & Biases key stands within another parameter, where it cannot be hidden. "
+                    "Put it beside the others."
+                )
+    if isinstance(value, Mapping | list | tuple):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            _refuse_hidden_secrets(item)
+
+
+def _check_extra(extra: Any, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """``extra_parameters``, as part of what :func:`check_parameters` returns."""
+    if not isinstance(extra, Mapping | None):
+        hint = TEMPLATE_HINT if isinstance(extra, str) else ""
+        raise InvalidInputError(f"parameters: extra_parameters must be a dictionary, not {shown(extra)}.{hint}")
+    if not extra:
+        return {}, []
+    check_sendable("parameters: extra_parameters", dict(extra))
+    _refuse_hidden_secrets(extra)
+    for name in extra:
+        _refuse_query_name(name, name)
+        if name in given:
+            raise InvalidInputError(f"parameters: {shown(name)} is given, and in extra_parameters too. Keep one.")
+    names = ", ".join(map(shown, list(extra)[:20]))
+    return {EXTRA: dict(extra)}, [f"parameters: {names} of extra_parameters is sent unchecked; Scenario decides."]
+
+
+def _check_trainer(
+    parameter: Parameter, value: Any, trainer: Trainer | None, model_type: str | None, spelled: Spelling
+) -> list[str]:
+    name = spelled(parameter.name)
+    meant = " and for ".join(family for trainer, family in FAMILIES.items() if trainer in parameter.trainers)
+    if trainer is None or model_type is None:
+        return [f"parameters: {name} is for {meant} only."] if parameter.trainers == STABLE_DIFFUSION_ONLY else []
+    if takes(parameter, model_type) or (parameter.edits_only and trainer.name in parameter.trainers):
+        return []  # of those for edit types more is checked together
+    if trainer.name in parameter.unsure:
+        return [f"parameters: {name} is documented for {meant}; {model_type} may ignore or refuse it."]
+    if trainer.name in parameter.trainers:
+        meant = f"{parameter.stable_diffusion} types"
+    raise InvalidInputError(
+        f"parameters: {name}={shown(value)} is for {meant}, not for {model_type}. Leave it out. "
+        f"{_what_it_takes(model_type, spelled, like=name)}"
+    )
+
+
+def _of_kind(parameter: Parameter, value: Any, trainer: Trainer | None) -> tuple[Any, list[str]]:
+    """The value, where a template has made text of it too, and what is unusual about its kind."""
+    match parameter.kind:
+        case "text" if isinstance(value, str):
+            check_encodable(f"parameters: {parameter.name}", revealed(value))
+            return value, []
+        case "true or false" if isinstance(boolean_in(value), bool):
+            return boolean_in(value), []
+        case "a list of text" if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+            for item in value:
+                check_encodable(f"parameters: {parameter.name}", item)
+            return list(value), []
+        case "a number" if is_number(number_in(value)):
+            return number_in(value), []
+        case "a whole number" if is_number(number_in(value)):
+            return _whole(parameter.name, number_in(value))
+    hint = TEMPLATE_HINT if isinstance(value, str) and parameter.kind == "a list of text" else ""
+    given = f"a {type(value).__name__}" if parameter.secret else shown(value)
+    what = f"{parameter.kind} {_bounds(parameter, trainer)[2]}".rstrip()
+    raise InvalidInputError(f"parameters: {parameter.name} must be {what}, not {given}.{hint}")
+
+
+def _whole(name: str, number: float) -> tuple[float, list[str]]:
+    if number == int(number):
+        return int(number), []
+    return number, [f"parameters: {name}={number!r} is not a whole number; Scenario may refuse or round it."]
+
+
+def _check_value(parameter: Parameter, value: Any, trainer: Trainer | None) -> list[str]:
+    name = parameter.name
+    if isinstance(value, bool | list):
+        return []
+    if isinstance(value, str):
+        length = len(revealed(value))
+        if parameter.max_length is not None and length > parameter.max_length:
+            raise InvalidInputError(
+                f"parameters: {name} has {length} characters; Scenario takes at most {parameter.max_length}."
+            )
+        if parameter.choices and value not in parameter.choices:
+            if value in parameter.rumoured:
+                return [f"parameters: {name}={value!r} is in the prose only; the schema has {parameter.choices[0]!r}."]
+            raise InvalidInputError(
+                f"parameters: {name}={shown(value)} must be one of {', '.join(map(repr, parameter.choices))}."
+            )
+        return []
+    return _check_range(parameter, value, trainer)
+
+
+def _check_range(parameter: Parameter, value: float, trainer: Trainer | None) -> list[str]:
+    low, high, range_ = _bounds(parameter, trainer)
+    too_low = low is not None and (value < low or (parameter.above and value == 0))
+    if too_low or (high is not None and value > high):
+        raise InvalidInputError(f"parameters: {parameter.name}={shown(value)} is out of range: {range_}.")
+    own = trainer is not None and trainer.name in parameter.by_trainer
+    if not own and parameter.usual and not parameter.usual[0] <= value <= parameter.usual[1]:
+        usual = f"{parameter.usual[0]:g} to {parameter.usual[1]:g}"
+        return [
+            f"parameters: {parameter.name}={shown(value)} may be refused: Scenario's sources agree on {usual} only."
+        ]
+    return []
+
+
+def _bounds(parameter: Parameter, trainer: Trainer | None) -> tuple[float | None, float | None, str]:
+    """The smallest and the largest value, and both as a message has them."""
+    own = parameter.by_trainer.get(trainer.name) if trainer else None
+    low, high = own or (parameter.minimum, parameter.maximum)
+    least = f"{'above' if parameter.above and low == 0 else 'from'} {low:.16g}" if low is not None else ""
+    most = f" to {high:.16g}" if high is not None and math.isfinite(high) else ""
+    return low, high, f"{least}{most}{f' for {FAMILIES[trainer.name]}' if own and trainer else ''}"
+
+
+def _check_together(
+    values: Mapping[str, Any], trainer: Trainer | None, model_type: str | None, spelled: Spelling
+) -> list[str]:
+    """What depends on more than one parameter, or on the type."""
+    concept = values.get("conceptPrompt", "")
+    warnings = _check_concept_prompt(spelled("conceptPrompt"), concept, trainer, model_type)
+    prompts_name, sources_name = spelled("samplePrompts"), spelled("sampleSourceImages")
+    prompts, sources = values.get("samplePrompts") or [], values.get("sampleSourceImages")
+    if sources or (sources is not None and not (trainer and trainer.dataset != "pairs")):
+        if trainer and trainer.dataset != "pairs":
+            raise InvalidInputError(
+                f"parameters: {sources_name}={shown(sources)} is for edit types, which learn from pairs; {model_type} "
+                "is not one. Leave it out."
+            )
+        if len(sources) != len(prompts):
+            raise InvalidInputError(
+                f"parameters: {sources_name} has {len(sources)} entries and {prompts_name} {len(prompts)}; "
+                "each prompt needs its image."
+            )
+    if trainer and trainer.sample_prompts_max is not None and len(prompts) > trainer.sample_prompts_max:
+        warnings.append(
+            f"parameters: {prompts_name} has {len(prompts)} entries; {model_type} should have at most "
+            f"{trainer.sample_prompts_max}."
+        )
+    if values.get("nbEpochs", 1) > 1 and not prompts:
+        warnings.append(
+            f"parameters: {spelled('nbEpochs')}={values['nbEpochs']} without {prompts_name}: only the last epoch is "
+            f"published, without previews. Give {prompts_name} to keep them all."
+        )
+    frequency, steps = values.get("validationFrequency"), values.get("maxTrainSteps")
+    if frequency is not None and steps is not None and frequency > steps:
+        raise InvalidInputError(
+            f"parameters: {spelled('validationFrequency')}={frequency} must not be greater than "
+            f"{spelled('maxTrainSteps')}={steps}."
+        )
+    return warnings
+
+
+def _check_concept_prompt(name: str, concept: str, trainer: Trainer | None, model_type: str | None) -> list[str]:
+    longest = trainer and (trainer.concept_prompt_max or trainer.concept_prompt_usual)
+    if not trainer or not longest or len(concept) <= longest:
+        return []
+    problem = f"parameters: {name}={shown(concept)} has {len(concept)} characters; {model_type}"
+    if trainer.concept_prompt_max:
+        raise InvalidInputError(f"{problem} takes at most {longest}.")
+    return [f"{problem} may take at most {longest}, as flux.2-dev-lora does; Scenario decides."]
+
+
+def check_dataset_size(images: int, *, model_type: str | None = None, pairs: int | None = None) -> list[str]:
+    """
+    Check how many images (or recordings) a model will learn from.
+
+    :param images: how many there are.
+    :param model_type: judge by its trainer; default: as for single images.
+    :param pairs: complete pairs, where they are known; for edit types.
+    :return: warnings: fewer or more than recommended, or more than the training guide allows.
+    :raises InvalidInputError: none at all, or fewer pairs than an edit type has been seen to need.
+    """
+    trainer = TRAINERS.get(model_type) if model_type is not None else None
+    dataset = trainer.dataset if trainer else "images"
+    if dataset == "concepts":
+        return []
+    if images < 1:
+        if trainer is None and model_type is not None:
+            return ["The dataset is empty; Scenario decides whether that can be trained."]
+        raise InvalidInputError("The dataset is empty: a training needs images.")
+    if dataset == "audio":
+        return []
+    warnings = []
+    if dataset == "pairs" and trainer and pairs is not None and pairs < MIN_PAIRS:
+        if pairs < trainer.min_pairs:
+            raise InvalidInputError(
+                f"{model_type} learns from pairs and needs at least {MIN_PAIRS} of them, not {pairs}."
+            )
+        warnings.append(f"{model_type} learns from pairs and may need at least {MIN_PAIRS} of them, not {pairs}.")
+    low, high = RECOMMENDED_IMAGES
+    if images > MAX_IMAGES:
+        warnings.append(f"The dataset has {images} images; Scenario may take at most {MAX_IMAGES}.")
+    elif dataset == "images" and not low <= images <= high:
+        warnings.append(f"The dataset has {images} images; {low} to {high} are recommended.")
+    return warnings
+
+
+def check_ready(*, model_id: str, model_type: str | None, images: int, pairs: int = 0, concepts: int = 0) -> list[str]:
+    """
+    Check that a model has what its trainer learns from, before a training is asked for.
+
+    :param model_id: for the message.
+    :param images: how many training images the model has.
+    :param pairs: how many pairs of them.
+    :param concepts: how many LoRAs, for compositions.
+    :return: warnings, as :func:`check_type` and :func:`check_dataset_size` give them.
+    :raises InvalidInputError: what it learns from is missing.
+    """
+    try:
+        warnings = check_type(model_type) if model_type else []
+        trainer = TRAINERS.get(model_type or "")
+        if trainer and trainer.dataset == "concepts" and not concepts:
+            raise InvalidInputError(f"{model_type} is composed of concepts, and there are none.")
+        if pairs and trainer and trainer.dataset == "images":
+            warnings.append(f"The dataset has {pairs} pairs; {model_type} learns from single images.")
+        return warnings + check_dataset_size(images, model_type=model_type, pairs=pairs)
+    except InvalidInputError as problem:
+        wrong = str(problem)
+    raise InvalidInputError(f"Model {model_id} cannot be trained yet: {wrong} Nothing was started or billed.")

@@ -1,0 +1,242 @@
+"""Train a model: ask the price, start, cancel, and look at the job that does it."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
+
+from airflow_provider_scenario.client.endpoints import filters_of, flag
+from airflow_provider_scenario.client.errors import InvalidInputError, RequestRefusedError, ServiceError
+from airflow_provider_scenario.client.messages import shown
+from airflow_provider_scenario.client.scenario.models import Models
+from airflow_provider_scenario.client.scenario.schemas import Job, Model, Quote, StartedTraining, job_id_in
+from airflow_provider_scenario.client.scenario.trainers import (
+    TrainingParameters,
+    as_sent,
+    check_parameters,
+    check_training,
+)
+from airflow_provider_scenario.client.transport import Answer, path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+
+log = logging.getLogger(__name__)
+
+DRY_RUN = 269
+"""Status of an answer that only quotes a price."""
+
+
+class JobFilters(TypedDict, total=False):
+    """
+    What ``list_jobs`` can be asked for. There is no filter by model.
+
+    ``created_after`` works only without ``status``, ``type``, ``types`` and ``workflow_id``; ``updated_after`` only
+    with one of them.
+    """
+
+    page_size: int
+    """1-100, default 50."""
+    status: str
+    type: str
+    types: Sequence[str]
+    author_id: str
+    workflow_id: str
+    hide_results: bool
+    created_after: str | datetime
+    updated_after: str | datetime
+
+
+class Trainings(Models):
+    """The endpoints of trainings and jobs. Only ``train`` costs anything."""
+
+    def quote_training(
+        self,
+        model_id: str,
+        parameters: Mapping[str, Any] | TrainingParameters | None = None,
+        *,
+        training_images_count: int | None = None,
+        tier: Literal["true", "api"] = "true",
+        original_assets: bool | None = None,
+    ) -> Quote:
+        """
+        Ask what a training would cost; nothing is started.
+
+        :param parameters: training parameters, in either spelling.
+        :param training_images_count: how many images to count while the model has none.
+        :param tier: ``api`` for the price of the API tier.
+        :param original_assets: as for :meth:`~.models.Models.get_model`.
+        :raises InvalidInputError: a parameter is misspelt, of the wrong kind, or out of range. What depends on the
+            model's type, :meth:`train` checks: a quote costs nothing, and does not read the model.
+        :raises ServiceError: no price came back; with ``money`` 'spent' if the service started a training all the same.
+        """
+        if tier not in ("true", "api"):
+            # Without it, the same request would start the training.
+            raise InvalidInputError(f"tier is {shown(tier)}; give 'true' or 'api'. Nothing was sent.")
+        if training_images_count is not None and not _is_count(training_images_count):
+            given = shown(training_images_count)
+            raise InvalidInputError(
+                f"training_images_count is {given}; give a whole number from 0 on. Nothing was sent."
+            )
+        action = f"quote the training of model {model_id}"
+        answer = self._transport.request(
+            "PUT",
+            path("models", model_id, "train"),
+            query={
+                "dryRun": tier,
+                "originalAssets": flag(original_assets, "original_assets"),
+                "trainingImagesCount": training_images_count,
+            },
+            json=_body(parameters, check_parameters(parameters)[0]),
+            action=action,
+            repeatable=True,
+            accept=(402,),  # what the prose documentation says a dry run answers; seen live is 269
+        )
+        if job_id_in(answer.json):
+            raise _started_by_a_quote(answer, action)
+        price = _price(answer.json)
+        if price is None:
+            raise ServiceError(
+                f"Asked Scenario to {action}; its answer names no price. Nothing was started or billed.",
+                maybe_done=False,
+                **answer.origin,
+            )
+        return Quote.read({**answer.json, "creativeUnitsCost": price}, action=action, answer=answer)
+
+    def train(
+        self,
+        model_id: str,
+        parameters: Mapping[str, Any] | TrainingParameters | None = None,
+        *,
+        model: Model | None = None,
+        original_assets: bool | None = None,
+    ) -> StartedTraining:
+        """
+        Start the training of a model. **This costs creative units.** Never sent twice.
+
+        :param parameters: training parameters, in either spelling; default: what the service takes by itself.
+        :param model: as the caller has just read it, and has logged the warnings of
+            :func:`~.trainers.check_training` about it. Default: it is read first, and the warnings are logged here.
+        :param original_assets: as for :meth:`~.models.Models.get_model`.
+        :raises InvalidInputError: as :func:`~.trainers.check_training`; nothing was started or billed.
+        :raises AlreadyTrainingError: somebody has started it.
+        :raises PlanCeilingError: the plan forbids it.
+        :raises ServiceError: ``maybe_done`` when it may have been started and billed: read the model first.
+        """
+        checked, warnings = check_training(model or self.get_model(model_id), parameters)
+        if model is None:
+            for warning in warnings:
+                log.warning("Training %s: %s", model_id, warning)
+        action = f"train model {model_id}"
+        answer = self._transport.request(
+            "PUT",
+            path("models", model_id, "train"),
+            query={"originalAssets": flag(original_assets, "original_assets")},
+            json=_body(parameters, checked),
+            action=action,
+            repeatable=False,
+            if_lost="It may have been started and billed: read the model before starting it again.",
+        )
+        return _started(answer, action)
+
+    def cancel_training(self, model_id: str, *, original_assets: bool | None = None) -> Model:
+        """
+        Cancel the training of a model. What was billed may stay billed; read the model to see when it has ended.
+
+        :param original_assets: as for :meth:`~.models.Models.get_model`.
+        """
+        action = f"cancel the training of model {model_id}"
+        answer = self._transport.request(
+            "POST",
+            path("models", model_id, "train", "action"),
+            query={"originalAssets": flag(original_assets, "original_assets")},
+            json={"action": "cancel"},
+            action=action,
+            repeatable=True,
+        )
+        return self._read(Model, answer, "model", action, only_status=True)
+
+    def get_job(self, job_id: str) -> Job:
+        """Read a job: progress, what it was billed at, and why it failed."""
+        action = f"read job {job_id}"
+        answer = self._transport.request("GET", path("jobs", job_id), action=action, repeatable=True)
+        return self._read(Job, answer, "job", action)
+
+    def list_jobs(self, **filters: Unpack[JobFilters]) -> Iterator[Job]:
+        """
+        List jobs page by page as they are read.
+
+        :param filters: see :class:`JobFilters`.
+        """
+        return self._pages(Job, path("jobs"), "jobs", query=filters_of(JobFilters, filters), action="list jobs")
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _body(given: object, checked: Mapping[str, Any]) -> dict[str, Any]:
+    return {} if given is None else {"parameters": as_sent(checked)}
+
+
+def _started(answer: Answer, action: str) -> StartedTraining:
+    """
+    The training that an answer says was started, in whichever spelling.
+
+    It is paid for, so nothing but a missing job id makes it unreadable; and that may be the model's.
+    """
+    job, model = answer.json.get("job"), answer.json.get("model")
+    job_id = job_id_in(answer.json)
+    if not job_id and answer.status != DRY_RUN and isinstance(model, dict):
+        job_id = job_id_in(model) if str(model.get("status")).lower() == "training" else None
+    if not job_id:
+        raise _not_launched(answer, action)
+    found = {**answer.json, "job": {**(job if isinstance(job, dict) else {}), "jobId": job_id}}
+    if (price := _price(answer.json)) is not None:
+        found["creativeUnitsCost"] = price
+    return StartedTraining.read(found, action=action, maybe_done=True, answer=answer)
+
+
+def _price(answer: Mapping[str, Any]) -> float | None:
+    """The price under the name the schema gives it, or under one of those only the prose documentation has."""
+    units = answer.get("creativeUnits")
+    places = (
+        answer.get("creativeUnitsCost"),
+        answer.get("estimatedCost"),
+        units.get("estimatedCreativeUnits") if isinstance(units, dict) else None,
+    )
+    return next((price for price in places if isinstance(price, int | float) and not isinstance(price, bool)), None)
+
+
+def _started_by_a_quote(answer: Answer, action: str) -> ServiceError:
+    job_id = answer.scrub(str(job_id_in(answer.json)))
+    error = ServiceError(
+        f"Asked Scenario to {action}, and it has started job {job_id} instead, which is billed. Cancel the "
+        "training or wait for it, and tell Scenario's support.",
+        maybe_done=True,
+        **answer.origin,
+    )
+    error.money = "spent"
+    return error
+
+
+def _not_launched(answer: Answer, action: str) -> RequestRefusedError | ServiceError:
+    checked = answer.json.get("ipDetection")
+    if isinstance(checked, dict) and checked.get("action") == "blocked":
+        charged = answer.scrub(str(checked.get("creativeUnitsCharged", "?")))
+        return RequestRefusedError(
+            f"Scenario refused to {action}: the team's copyright check has blocked it. No training was started; the "
+            f"check itself may be billed ({charged} creative units). Look at its "
+            "findings in Scenario, and change the dataset.",
+            **answer.origin,
+        )
+    if answer.status == DRY_RUN:
+        fate = "Nothing was started or billed."
+    else:
+        fate = "Most likely nothing was started: read the model before starting it again."
+    return ServiceError(
+        f"Asked Scenario to {action}; it answered {answer.status} without a job. {fate}",
+        maybe_done=answer.status != DRY_RUN,
+        **answer.origin,
+    )

@@ -1,0 +1,256 @@
+"""
+AI Creation Workshop: how it is spoken to, and the many ways in which it says no.
+
+Three stand on the way of a request. The API gateway refuses in a header, ``X-Ca-Error-Message``; the platform and the
+service behind it refuse in an envelope around ``data``, with any HTTP status, 200 included.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote, quote_plus
+
+from airflow_provider_scenario.client.errors import (
+    AuthenticationError,
+    InvalidInputError,
+    RequestRefusedError,
+    ScenarioError,
+    ServiceError,
+    ThrottledError,
+    WorkshopRefusalError,
+)
+from airflow_provider_scenario.client.refusals import Call, retry_after, said_by
+from airflow_provider_scenario.client.texts import Scrubber, plain
+from airflow_provider_scenario.client.workshop.schemas import BASE_MODEL_IS_SET_BY
+from airflow_provider_scenario.client.workshop.signing import DigestAuth, string_to_sign
+
+if TYPE_CHECKING:
+    import requests
+    from requests.auth import AuthBase
+
+FAILURE = 20
+"""The envelope's ``status`` of a failure; 10 is success. Not to be taken for that of ``data``, which has a 10, too."""
+
+TOLERANCE = 15 * 60.0
+"""Seconds by which a timestamp may be off, as the gateway's documents have it."""
+
+_SIGNATURE = "Invalid Signature"
+_CREDENTIALS = ("Invalid AppKey", "Invalid AppSecret", "Empty Signature", "Unauthorized")
+_TIME = ("Timestamp Expired", "Invalid Timestamp")
+_ROUTE = ("Invalid Url", "Invalid Domain", "Invalid HttpMethod", "API Not Found")
+_PASSING = ("Nonce Used",)
+_LARGEST_REFUSAL = 64 * 1024
+"""Characters of a refusal that are kept in the error; of a longer one only what says no."""
+
+_LONGEST_SIGNED = 2_000
+"""Characters of the gateway's string to sign that are shown."""
+
+_NAMES = ("errCode", "errMessage", "subErrCode", "subErrMessage", "apiInvokeId")
+_LINE_BREAKS = str.maketrans("", "", "\r\n#`")
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What is around ``data``; None is what was not there."""
+
+    status: int | None = None
+    err_code: str | None = None
+    err_message: str | None = None
+    sub_err_code: str | None = None
+    sub_err_message: str | None = None
+    invoke_id: str | None = None
+
+    @classmethod
+    def of(cls, body: Any, shown: Callable[[str], str] = plain) -> Self:
+        """
+        Read it.
+
+        :param shown: makes its texts safe to show.
+        """
+        if not isinstance(body, Mapping):
+            return cls()
+        status = str(body.get("status"))
+        texts = [None if body.get(name) in (None, "") else shown(str(body[name])) for name in _NAMES]
+        return cls(int(status) if status.isascii() and status.isdigit() and len(status) < 10 else None, *texts)
+
+    @property
+    def refuses(self) -> bool:
+        return self.status == FAILURE or bool(self.err_code or self.sub_err_code)
+
+    @property
+    def said(self) -> str:
+        """The service's words before the platform's, and the codes beside them."""
+        words = self.sub_err_message or self.err_message or ""
+        named = {"subErrCode": self.sub_err_code, "errCode": self.err_code}
+        codes = ", ".join(f"{name} {code}" for name, code in named.items() if code)
+        return f"{words.rstrip('.')} ({codes})" if words and codes else words.rstrip(".") or codes
+
+
+class WorkshopDialect:
+    """
+    AI Creation Workshop: signed requests, and refusals that say what the two sides have signed.
+
+    :param app_key: AppKey of an application.
+    :param app_secret: its AppSecret.
+    :param api_token: token of the end user that is sent as a parameter: as secret as the others.
+    :raises InvalidInputError: one of them cannot be one.
+    """
+
+    service = "AI Creation Workshop"
+    example = "https://openai.edu-aliyun.com"
+    media_type = "application/json; charset=utf-8"
+
+    def __init__(self, app_key: str, app_secret: str, *, api_token: str) -> None:
+        for name, value in {"AppKey": app_key, "AppSecret": app_secret, "api_token": api_token}.items():
+            if not value.isascii() or not value.isprintable() or " " in value:
+                raise InvalidInputError(f"The {name} of the connection holds white space, or what is no ASCII.")
+        self.auth: AuthBase = DigestAuth(app_key, app_secret)
+        self._app_key = app_key
+        self._tokens = _spellings(api_token)
+        self.secrets: tuple[str, ...] = (app_secret, api_token, app_key)
+        self._scrub = Scrubber(self.secrets)
+
+    def no_effect(self, call: Call) -> str:  # noqa: ARG002 - each of its calls is a sync
+        return "Nothing was synced."
+
+    def trace_id(self, headers: Mapping[str, str], body: Any) -> str | None:
+        found = Envelope.of(body, self._shown).invoke_id or headers.get("x-ca-request-id")
+        return self._shown(found)[:120] if found else None
+
+    def refusal(self, call: Call, response: requests.Response, body: Any, *, now: float) -> ScenarioError:
+        status, headers = response.status_code, response.headers
+        gateway = self.hidden(headers.get("x-ca-error-message", "")).strip()
+        said = (
+            self._shown(gateway.partition(", Server StringToSign")[0])
+            or Envelope.of(body, self._shown).said
+            or self._shown(said_by(body))
+        )
+        origin: dict[str, Any] = {
+            "request": call.request,
+            "status": status,
+            "trace_id": self.trace_id(headers, body),
+            "body": body,
+        }
+        because = f": {said.rstrip('.')}." if said else f" with status {status} and no reason."
+        text = f"{self.service} refused to {call.phrase}{because} {self.no_effect(call)}"
+        if status == 429 or gateway.startswith("Throttled by"):
+            wait = retry_after(headers, body, now=now)
+            when = f"in {wait:.0f} s" if wait is not None else "later"
+            return ThrottledError(f"{text} Try again {when}.", retry_after=wait, **origin)
+        if status == 408 or status >= 500 or gateway.startswith(_PASSING):
+            return ServiceError(
+                f"{self.service} failed to {call.phrase}: status {status}{f', {said}' if said else ''}. {call.fate()}",
+                maybe_done=call.maybe_done,
+                **origin,
+            )
+        kind, advice = self._advice(gateway, response, now)
+        return kind(f"{text} {advice}", **origin)
+
+    def _advice(
+        self, gateway: str, response: requests.Response, now: float
+    ) -> tuple[type[AuthenticationError | RequestRefusedError], str]:
+        """What kind of a no it is that another try does not mend, and what to do about it."""
+        status = response.status_code
+        clocks = _clocks(response.headers.get("date", ""), now) if gateway or status in (401, 403) else ""
+        if gateway.startswith(_SIGNATURE):
+            return AuthenticationError, f"{self._two_strings(gateway, response.request)} {clocks}".rstrip()
+        if clocks or gateway.startswith(_TIME):
+            return AuthenticationError, clocks or _CLOCKS_AGREE
+        if gateway.startswith(_ROUTE) or (status == 404 and not gateway):
+            return RequestRefusedError, "There is no such route: check the base URL, which ends with the host."
+        if status in (401, 403) or gateway.startswith(_CREDENTIALS):
+            return AuthenticationError, (
+                "Check AppKey and AppSecret, which are login and password of the connection: those of an application "
+                "of the workshop that may use this API, not of the account. If they are right, check its token."
+            )
+        return RequestRefusedError, "Change what is asked: the same again cannot succeed."
+
+    def refusal_in_success(self, call: Call, body: dict[str, Any], origin: dict[str, Any]) -> ScenarioError | None:
+        envelope = Envelope.of(body, self._shown)
+        if not envelope.refuses:
+            return None
+        said = envelope.said or f"status {envelope.status} and no reason"
+        advice = "What its codes mean is not published: check the token and what was sent; asking again is safe."
+        if "baseModel" in said:
+            advice = f"{BASE_MODEL_IS_SET_BY}."
+        return WorkshopRefusalError(
+            f"{self.service} refused to {call.phrase}: {said}. {self.no_effect(call)} {advice}",
+            err_code=envelope.err_code,
+            sub_err_code=envelope.sub_err_code,
+            **{**origin, "body": self._kept(body)},
+        )
+
+    def _shown(self, text: str) -> str:
+        """Text of the service, safe to show."""
+        return self._scrub(self._hidden_where_named(text[:_LARGEST_REFUSAL]))
+
+    def _kept(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The body without secrets; of a large one only what says no."""
+        text = json.dumps(body)
+        if len(text) > _LARGEST_REFUSAL:
+            return {name: self._shown(str(body[name])) for name in ("status", *_NAMES) if name in body}
+        kept: dict[str, Any] = json.loads(self.hidden(text))
+        return kept
+
+    def hidden(self, text: str) -> str:
+        """
+        Mask the secrets in a text of the service.
+
+        Key and token are masked at any length where they are named, and everywhere if they are long.
+        """
+        return self._scrub.masked(self._hidden_where_named(text))
+
+    def _hidden_where_named(self, text: str) -> str:
+        text = text.replace(f"x-ca-key:{self._app_key}", "x-ca-key:***")
+        for token in self._tokens:
+            text = text.replace(f"apiToken={token}", "apiToken=***")
+        return text
+
+    def _two_strings(self, gateway: str, request: requests.PreparedRequest) -> str:
+        """What the gateway would have signed beside what we have: they tell a wrong secret from a changed request."""
+        theirs = gateway.partition("StringToSign:")[2].strip().strip("`")
+        ours = self.hidden(string_to_sign(str(request.method), request.headers, request.path_url))
+        if not theirs:
+            return f"It does not say what it would have signed; signed was {ours.replace(chr(10), '#')!r}."
+        if theirs.translate(_LINE_BREAKS) == ours.translate(_LINE_BREAKS):
+            verdict = (
+                "They are the same, so the AppSecret is not that of this AppKey: check the password of the connection."
+            )
+        else:
+            verdict = "They differ: something on the way has changed the request, such as a proxy."
+        shown = "".join(char if char.isprintable() else " " for char in theirs[:_LONGEST_SIGNED])
+        return f"The gateway's string to sign is {shown!r}, ours {ours.replace(chr(10), '#')!r}. {verdict}"
+
+
+def _spellings(secret: str) -> tuple[str, ...]:
+    """As it is, in a query and in JSON."""
+    return tuple(dict.fromkeys((secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1])))
+
+
+_CLOCKS_AGREE = (
+    "The clocks of both sides agree now, so the request was on its way for too long: look for a proxy that holds it."
+)
+
+
+def _clocks(date: str, now: float) -> str:
+    """Says so, with both times, where ours is further off than the gateway tolerates; otherwise nothing."""
+    try:
+        theirs = parsedate_to_datetime(date).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return ""
+    ahead = now - theirs
+    if abs(ahead) <= TOLERANCE:
+        return ""
+    return (
+        f"The clock of this machine says {_time(now)}, the service's {_time(theirs)}: it is {abs(ahead) / 60:.0f} min "
+        f"{'ahead' if ahead > 0 else 'behind'}, and the gateway takes {TOLERANCE / 60:.0f}. Set the clock."
+    )
+
+
+def _time(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
