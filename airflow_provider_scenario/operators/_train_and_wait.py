@@ -460,7 +460,7 @@ class TrainingOperator(ScenarioOperator):
         self._kill_guard.stop_if_ended()
         ending = wait_for_training(
             self.hook,
-            TrainingWatch(what=started.model_id, deadline=deadline, poke_interval=self.poke_interval),
+            TrainingWatch(label=started.model_id, deadline=deadline, poke_interval=self.poke_interval),
             model_id=started.model_id,
             job_id=started.job_id,
             log=self.log.info,

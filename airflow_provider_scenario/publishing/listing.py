@@ -20,73 +20,50 @@ from airflow_provider_scenario.client.errors import (
     AuthenticationError,
     RequestRefusedError,
     ScenarioError,
-    ThrottledError,
 )
 from airflow_provider_scenario.exceptions import ListingFailedError
 from airflow_provider_scenario.hooks.ai_creation_workshop import AICreationWorkshopHook
+from airflow_provider_scenario.pacing import Watch
 
 if TYPE_CHECKING:
     from airflow_provider_scenario.client.workshop.client import WorkshopClient
     from airflow_provider_scenario.publishing.trees import SignedTree
 
 Outcome = Literal["listed", "failed", "timed-out", "refused"]
-"""``timed-out``: not over at the deadline; ``refused``: the service no longer answers to us."""
+"""``timed-out`` and ``refused``: see :data:`~..pacing.EarlyOutcome`."""
 
-SyncAnswer = dict[str, Any] | ScenarioError
-"""What a sync returns, see :func:`..publishing.syncing.outcome`, or why it could not be had."""
+Listing = dict[str, Any]
+"""What a sync returns, see :func:`..publishing.syncing.outcome`."""
+
+SyncAnswer = Listing | ScenarioError
+"""What one poll returns: a listing, or why there is none."""
 
 
-class ListingWatch:
+class ListingWatch(Watch[Listing, Outcome]):
     """
-    Decides, answer by answer, whether to go on waiting. Knows no clock, no HTTP and no Airflow.
+    Decides, poll by poll, whether to keep waiting for a listing.
 
-    After each :meth:`see`, ``news`` holds the line to log (None: nothing worth a line has changed) and ``pause`` the
-    seconds until the next look.
-
-    :param what: how log lines name the model.
-    :param deadline: when to give up, as a Unix time in seconds.
-    :param poke_interval: seconds between two looks.
-    :param answered: whether the service has answered before. Its refusals have no published meaning: one that comes
-        later may pass, one that comes first is about what it was asked.
+    :param answered: whether the service has answered before. Its refusals have no published meaning: a later one may
+        be temporary, a first one means that the request itself is wrong.
     """
 
-    def __init__(self, *, what: str, deadline: float, poke_interval: float, answered: bool = False) -> None:
-        self.what = what
-        self.deadline = deadline
-        self.poke_interval = self.pause = poke_interval
-        self.news: str | None = None
-        self._shown: int | None = None
-        self._failures = 0
+    subject = "Listing of model"
+
+    def __init__(self, *, label: str, deadline: float, poke_interval: float, answered: bool = False) -> None:
+        super().__init__(label=label, deadline=deadline, poke_interval=poke_interval)
+        self._logged: int | None = None
         self._answered = answered
 
-    def see(self, seen: SyncAnswer, now: float) -> Outcome | None:
-        """The outcome, or None to keep waiting."""
-        self.news = None
-        outcome = self._after_error(seen) if isinstance(seen, ScenarioError) else self._after_answer(seen)
-        if outcome is None and now >= self.deadline:
-            outcome = "timed-out"
-        self.pause = max(0.0, min(self.pause, self.deadline - now))
-        return outcome
+    def _after_answer(self, answer: Listing) -> Outcome | None:
+        if answer["status"] != self._logged or self._pacing.failures:
+            self.log_line = f"Listing of model {self.label}: {answer['state']} (status {answer['status']})."
+        self.pause = self._pacing.after_answer()
+        self._logged, self._answered = answer["status"], True
+        state: Outcome = answer["state"]
+        return state if state in ("listed", "failed") else None
 
-    def _after_answer(self, seen: Mapping[str, Any]) -> Outcome | None:
-        if seen["status"] != self._shown or self._failures:
-            self.news = f"Listing of model {self.what}: {seen['state']} (status {seen['status']})."
-        self._shown, self._failures, self.pause = seen["status"], 0, self.poke_interval
-        self._answered = True
-        return seen["state"] if seen["state"] in ("listed", "failed") else None
-
-    def _after_error(self, error: ScenarioError) -> Outcome | None:
-        if error.permanent or (isinstance(error, RequestRefusedError) and not self._answered):
-            return "refused"
-        self._failures += 1
-        asked = error.retry_after if isinstance(error, ThrottledError) and error.retry_after else 0.0
-        self.pause = max(self.poke_interval, asked)
-        if self._failures & (self._failures - 1) == 0:
-            self.news = (
-                f"Listing of model {self.what}: no usable answer ({self._failures} in a row): {error} "
-                f"The listing is not affected; asking again in {self.pause:.0f} s."
-            )
-        return None
+    def _is_refusal(self, error: ScenarioError) -> bool:
+        return error.permanent or (isinstance(error, RequestRefusedError) and not self._answered)
 
 
 def end_event(outcome: Outcome, seen: SyncAnswer) -> dict[str, Any]:

@@ -106,7 +106,7 @@ class ScenarioTrainingSensor(CheckedOperator, BaseSensorOperator):
     @cached_property
     def _watch(self) -> TrainingWatch:
         return TrainingWatch(
-            what=self.model_id or self.job_id or "",
+            label=self.model_id or self.job_id or "",
             deadline=time.time() + self.timeout,
             poke_interval=float(self.poke_interval),
         )
@@ -135,9 +135,9 @@ class ScenarioTrainingSensor(CheckedOperator, BaseSensorOperator):
         seen = self._poller.poll(self.model_id, self.job_id, patience=patience, line=self._line)
         if seen is None:
             return None  # as below
-        outcome = self._watch.see(self._poller.sighting(seen), time.time())
-        if self._watch.news:
-            self.log.info("%s", self._watch.news)
+        outcome = self._watch.after(self._poller.sighting(seen), time.time())
+        if self._watch.log_line:
+            self.log.info("%s", self._watch.log_line)
         if self._watch.warning and not self.deferrable:  # the trigger is going to say it
             self.log.warning("%s", self._watch.warning)
         if outcome in (None, "timed-out"):

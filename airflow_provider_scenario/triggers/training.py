@@ -137,7 +137,7 @@ class ScenarioTrainingTrigger(FinishingTrigger):
         :param seen_at: when the training was known to run, as a Unix time in seconds. None: it is looked at at once.
         """
         watch = TrainingWatch(
-            what=self.model_id or self.job_id or "",
+            label=self.model_id or self.job_id or "",
             deadline=float("inf") if self.deadline is None else self.deadline,
             poke_interval=self.poke_interval,
         )
@@ -149,9 +149,9 @@ class ScenarioTrainingTrigger(FinishingTrigger):
 
         def again(seen: PollAnswer) -> float | None:
             nonlocal outcome
-            outcome = watch.see(shared.poller.sighting(seen), time.time())
-            if watch.news:
-                self.log.info("%s", watch.news)
+            outcome = watch.after(shared.poller.sighting(seen), time.time())
+            if watch.log_line:
+                self.log.info("%s", watch.log_line)
             if watch.warning:
                 self.log.warning("%s", watch.warning)
             return None if outcome else watch.pause

@@ -256,9 +256,9 @@ def wait_for_training(
         seen = poller.poll(model_id, job_id, patience=watch.deadline - clock(), line=line)
         if seen is None:
             return TrainingResult(outcome="timed-out", model_id=model_id, job_id=job_id)
-        outcome = watch.see(poller.sighting(seen), clock())
-        if watch.news:
-            log(watch.news)
+        outcome = watch.after(poller.sighting(seen), clock())
+        if watch.log_line:
+            log(watch.log_line)
         if watch.warning:
             (warn or log)(watch.warning)
         if outcome:

@@ -83,7 +83,7 @@ class TestDeadline:
         assert emulator.counts()["canceled"] == 1
 
     def test_a_training_that_is_only_watched_is_given_up_on_time(self, used_up, on_time):
-        watch = TrainingWatch(what="ink", deadline=time.time() + 0.3, poke_interval=0.1)
+        watch = TrainingWatch(label="ink", deadline=time.time() + 0.3, poke_interval=0.1)
         assert wait_for_training(ScenarioHook(), watch, **used_up, log=lambda _: None).outcome == "timed-out"
 
     def test_a_sensor_keeps_it(self, used_up, context, on_time):
@@ -148,7 +148,7 @@ class TestLog:
 
     def test_a_task_that_holds_a_worker_says_it_once(self, used_up):
         log: list[str] = []
-        watch = TrainingWatch(what="ink", deadline=time.time() + 0.3, poke_interval=0.1)
+        watch = TrainingWatch(label="ink", deadline=time.time() + 0.3, poke_interval=0.1)
         wait_for_training(ScenarioHook(), watch, **used_up, log=log.append)
         assert [line.partition(": ")[2] for line in log] == [WAITING]
 
