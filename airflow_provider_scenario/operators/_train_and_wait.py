@@ -516,10 +516,10 @@ class TrainingOperator(ScenarioOperator):
 
         :return: how it ended, and whether it certainly is over without a result: then a retry would pay again.
         """
-        from airflow_provider_scenario.watch.polling import ended_unseen
+        from airflow_provider_scenario.watch.polling import fetch_missed_end
 
         with self.hook.connect(timeout=IN_TIMEOUT.timeout, max_tries=1) as client:
-            if end := ended_unseen(client, ending.model_id, ending.job_id):
+            if end := fetch_missed_end(client, ending.model_id, ending.job_id):
                 return end, end.outcome == "failed"
             fate = self._stop(context, client, ending, is_ours=is_ours)
         return replace(ending, error=fate.text), fate.state == "cancelled"

@@ -1,28 +1,20 @@
 """
 Waiting until AI Creation Workshop has listed a model: what one answer means, and one connection for all that wait.
 
-No call reads how far a listing is. The documents leave only the same sync again, at long intervals.
+The service has no call that reads the status of a listing: a poll sends the same sync again, at long intervals.
 """
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from asyncio import AbstractEventLoop
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, get_args
-from weakref import WeakKeyDictionary
 
 from airflow_provider_scenario.airflow_compat.exceptions import AirflowFailException, AirflowSensorTimeout
 from airflow_provider_scenario.airflow_compat.threads import in_thread
-from airflow_provider_scenario.client.errors import (
-    AuthenticationError,
-    RequestRefusedError,
-    ScenarioError,
-)
+from airflow_provider_scenario.client.errors import RequestRefusedError, ScenarioError
 from airflow_provider_scenario.exceptions import ListingFailedError
 from airflow_provider_scenario.hooks.ai_creation_workshop import AICreationWorkshopHook
+from airflow_provider_scenario.hooks.sharing import CurrentClients, SharedByConnection
 from airflow_provider_scenario.pacing import Watch
 
 if TYPE_CHECKING:
@@ -115,83 +107,39 @@ def listing_failed(seen: Mapping[str, Any], what: str) -> str:
 
 class Workshop:
     """
-    The service, for all that wait in one process: with the connection's credentials of today, and at its rate.
+    Polls listings with the credentials that the connection has today, at the rate of its request budget.
 
-    :param hook: looked up once, and again each time the service refuses the credentials.
+    :param hook: the connection is read once, and again each time that the service refuses the credentials.
     """
 
     def __init__(self, hook: AICreationWorkshopHook) -> None:
-        self.users = 0
         self._hook = hook
-        self._client: WorkshopClient | None = None
-        self._lock = threading.Lock()
+        # One try a poll: the next poll makes up for a failed one.
+        self._clients: CurrentClients[WorkshopClient] = CurrentClients(hook, poll=lambda: hook.connect(max_tries=1))
 
     def turn(self) -> float:
-        """Seconds to wait before :meth:`look`."""
+        """Take the next turn to poll; returns the seconds to wait for it."""
         return self._hook.budget.turn()
 
-    def look(self, tree: SignedTree, session: Any) -> SyncAnswer:
-        """One request. Trouble is an answer too."""
-        try:
-            client = self._connected()
-            try:
-                return _sync(client, tree, session)
-            except AuthenticationError:
-                if not self._renewed_since(client):
-                    raise
-            return _sync(self._connected(), tree, session)
-        except ScenarioError as error:
-            return error
-
-    def _renewed_since(self, used: WorkshopClient) -> bool:
-        """Whether the connection has changed since this client was made; others may have found out first."""
-        with self._lock:
-            if self._client is not used:
-                return True
-            if not self._hook.renew():
-                return False
-            self._client = None
-        used.close()
-        return True
+    def poll(self, tree: SignedTree, session: Any) -> SyncAnswer:
+        """Send the tree once; an error is an answer too."""
+        return self._clients.send("poll", lambda client: _sync(client, tree, session))
 
     def close(self) -> None:
-        """Close the connections; the next look opens others."""
-        with self._lock:
-            client, self._client = self._client, None
-        if client:
-            client.close()
-
-    def _connected(self) -> WorkshopClient:
-        """One try a look: who waits goes on asking."""
-        with self._lock:
-            if self._client is None:
-                self._client = self._hook.connect(max_tries=1)
-            return self._client
+        """Close the connections; the next poll opens others."""
+        self._clients.close()
 
 
-def _sync(client: WorkshopClient, tree: SignedTree, session: Any) -> dict[str, Any]:
+def _sync(client: WorkshopClient, tree: SignedTree, session: Any) -> Listing:
     from airflow_provider_scenario.publishing.syncing import outcome
 
     return outcome(client.sync_model(tree.body(), session=session), tree.unsigned)
 
 
-_workshops: WeakKeyDictionary[AbstractEventLoop, dict[str, Workshop]] = WeakKeyDictionary()
+async def _close(workshop: Workshop) -> None:
+    await in_thread(workshop.close)
 
 
-@asynccontextmanager
-async def shared_workshop(conn_id: str) -> AsyncIterator[Workshop]:
-    """
-    The one of this event loop and connection; who leaves last closes its connections.
-
-    :param conn_id: connection of type ``ai_creation_workshop``; it is looked up once for all.
-    """
-    workshops = _workshops.setdefault(asyncio.get_running_loop(), {})
-    workshop = workshops.setdefault(conn_id, Workshop(AICreationWorkshopHook(conn_id)))
-    workshop.users += 1
-    try:
-        yield workshop
-    finally:
-        workshop.users -= 1
-        if not workshop.users:
-            del workshops[conn_id]
-            await in_thread(workshop.close)
+_workshops = SharedByConnection(lambda conn_id: Workshop(AICreationWorkshopHook(conn_id)), _close)
+shared_workshop = _workshops.use
+"""The workshop of this event loop and of a connection of type ``ai_creation_workshop``."""

@@ -117,9 +117,9 @@ async def test_a_rotated_secret_is_picked_up_by_all_that_are_refused_at_once(emu
     workshop = Workshop(AICreationWorkshopHook())
     emulator.set(api_secret="a-new-secret")
     tree_to_send = SignedTree(tree(), 60)
-    assert isinstance(workshop.look(tree_to_send, None), AuthenticationError)
+    assert isinstance(workshop.poll(tree_to_send, None), AuthenticationError)
     renewed = workshop_connection(host=emulator.root, password="a-new-secret")
     monkeypatch.setenv("AIRFLOW_CONN_AI_CREATION_WORKSHOP_DEFAULT", renewed)
     emulator.fault(kind="slow", seconds=0.3, route="/scc/**", times=8)
-    looks = [asyncio.to_thread(workshop.look, tree_to_send, None) for _ in range(8)]
+    looks = [asyncio.to_thread(workshop.poll, tree_to_send, None) for _ in range(8)]
     assert [seen["state"] for seen in await asyncio.gather(*looks)] == ["listed"] * 8

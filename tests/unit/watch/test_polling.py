@@ -16,7 +16,7 @@ from airflow_provider_scenario.sensors.training import ScenarioTrainingSensor
 from airflow_provider_scenario.triggers.training import ScenarioTrainingTrigger
 from airflow_provider_scenario.watch.cancelling import StoppableTraining
 from airflow_provider_scenario.watch.decision import TrainingWatch
-from airflow_provider_scenario.watch.polling import Poller, poll, sighting, wait_for_training
+from airflow_provider_scenario.watch.polling import Poller, poll, snapshot_of, wait_for_training
 from tests.stopwatch import stopwatch
 from tests.unit.conftest import connection
 
@@ -95,13 +95,13 @@ class OneModel:
 @pytest.mark.parametrize("dataset", [{"trainingImages": [{"id": None}]}, {"trainingImagePairs": "?"}])
 def test_a_dataset_that_cannot_be_read_does_not_end_the_watch_of_a_training(dataset):
     seen = poll(OneModel(status="trained", **dataset), "model_1", "job_1")
-    assert sighting(seen).status == "trained"
+    assert snapshot_of(seen).status == "trained"
 
 
 @pytest.mark.parametrize("status", [{}, {"status": None}, {"status": 7}, {"status": ["trained"]}])
 def test_where_the_model_tells_no_status_its_job_tells_the_end(status):
-    assert sighting(poll(OneModel(**status), "model_1", "job_1")).status == "trained"
-    assert sighting(poll(OneModel(**status), "model_1", None)).status == ""
+    assert snapshot_of(poll(OneModel(**status), "model_1", "job_1")).status == "trained"
+    assert snapshot_of(poll(OneModel(**status), "model_1", None)).status == ""
 
 
 def test_a_cancellation_that_meets_a_conflict_is_not_taken_for_one_that_is_not_needed(emulator, training):

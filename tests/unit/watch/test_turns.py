@@ -17,7 +17,7 @@ from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.operators.model import ScenarioAddTrainingImagesOperator
 from airflow_provider_scenario.operators.training import ScenarioTrainModelOperator
 from airflow_provider_scenario.sensors.training import ScenarioTrainingSensor
-from airflow_provider_scenario.triggers.training import FIRST_LOOK, ScenarioTrainingSlotTrigger, ScenarioTrainingTrigger
+from airflow_provider_scenario.triggers.training import FIRST_POLL, ScenarioTrainingSlotTrigger, ScenarioTrainingTrigger
 from airflow_provider_scenario.watch.decision import TrainingWatch
 from airflow_provider_scenario.watch.polling import wait_for_training
 from tests.unit.conftest import connection
@@ -196,16 +196,16 @@ class TestFirstLook:
         def __init__(self):
             self.due = []
 
-        async def look(self, model_id, job_id, *, after, **_):
+        async def poll(self, model_id, job_id, *, after, **_):
             self.due.append(after)
 
     @pytest.mark.parametrize(
         ("deferred", "deadline", "due"),
         [
-            (0, 3600, 30 * FIRST_LOOK),
-            (5, 3600, 30 * FIRST_LOOK - 5),
+            (0, 3600, 30 * FIRST_POLL),
+            (5, 3600, 30 * FIRST_POLL - 5),
             (60, 3600, 0),  # another triggerer goes on
-            (-60, 3600, 30 * FIRST_LOOK),  # the clock was set back
+            (-60, 3600, 30 * FIRST_POLL),  # the clock was set back
             (0, 4, 4),
             (None, 3600, 0),
         ],
