@@ -15,9 +15,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar, Generic, Literal, TypeVar
 
-from airflow_provider_scenario.client.errors import ScenarioError, ThrottledError
+from airflow_provider_scenario.client.defaults import LONGEST_POLL_PAUSE
+from airflow_provider_scenario.client.errors import ScenarioError
 
-MAX_PAUSE = 300.0
 _MAX_STRETCH = 10.0
 _PART_OF_TIME_LEFT = 0.1
 _GROWTH_IN_QUEUE = 1.5
@@ -39,7 +39,7 @@ class Pacing:
 
     __slots__ = ("_max_backoff", "_poke_interval", "_polls_in_queue", "failures")
 
-    def __init__(self, poke_interval: float, *, max_backoff: float = MAX_PAUSE) -> None:
+    def __init__(self, poke_interval: float, *, max_backoff: float = LONGEST_POLL_PAUSE) -> None:
         self.failures = 0
         self._poke_interval = poke_interval
         self._max_backoff = max_backoff
@@ -55,7 +55,7 @@ class Pacing:
         self.failures = 0
         self._polls_in_queue = self._polls_in_queue + 1 if is_queued else 0
         interval = self._poke_interval
-        longest = max(interval, min(interval * _MAX_STRETCH, MAX_PAUSE))
+        longest = max(interval, min(interval * _MAX_STRETCH, LONGEST_POLL_PAUSE))
         if seconds_left:
             if seconds_left < interval:
                 return max(seconds_left, interval * _MIN_SHRINK)
@@ -63,12 +63,11 @@ class Pacing:
         growth = _GROWTH_IN_QUEUE ** min(max(self._polls_in_queue - 1, 0), 10)
         return min(interval * growth, longest)
 
-    def after_failure(self, error: Exception) -> float:
+    def after_failure(self, error: ScenarioError) -> float:
         """Return the seconds to pause after a poll that has failed."""
         self.failures += 1
         backoff = min(self._poke_interval * 2.0 ** min(self.failures, 10), self._max_backoff)
-        retry_after = error.retry_after if isinstance(error, ThrottledError) and error.retry_after else 0.0
-        return max(self._poke_interval, backoff, retry_after)
+        return max(self._poke_interval, backoff, error.retry_after or 0.0)
 
     @property
     def is_failure_worth_a_line(self) -> bool:

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from pydantic_core import from_json
 
+from airflow_provider_scenario.client.defaults import SCENARIO_URL
 from airflow_provider_scenario.client.errors import (
     AlreadyTrainingError,
     AlreadyTrainingImageError,
@@ -49,9 +50,6 @@ _PAGE = 20_000
 
 _DEEPEST_REASON = 8
 """Objects within each other that are searched for the service's own words."""
-
-BASE_URL = "https://api.cloud.scenario.com/v1"
-"""Of the public service."""
 
 NOTHING_HAPPENED = "Nothing was started or billed."
 LOOK_FIRST = "It may have been carried out, and billed where it costs anything: look before asking again."
@@ -178,7 +176,7 @@ def _refusal(call: Call, status: int, headers: Mapping[str, str], body: Any, *, 
     if is_page(headers, body) and 400 <= status < 500 and status not in _ALSO_AS_PAGES:
         kind = {401: AuthenticationError, 403: AuthenticationError, 404: NotFoundError}.get(status, RequestRefusedError)
         page = f"Could not {call.phrase}: the answer is a web page ({said or 'without a title'}), not JSON."
-        return kind(f"{page} {no_effect(call)} {page_advice(call.base_url, BASE_URL)}", **origin)
+        return kind(f"{page} {no_effect(call)} {page_advice(call.base_url, SCENARIO_URL)}", **origin)
     if status in (401, 403):
         return _not_allowed(f"{refused}{because} {no_effect(call)}", call.base_url, headers, body, details, origin)
     if status == 404:
@@ -246,7 +244,9 @@ def _not_allowed(
         )
     elif gateway == "MissingAuthenticationTokenException":
         asked_at = f" {plain(base_url)!r}" if base_url else ""
-        advice = f"There is no such route: check the base URL{asked_at} of the connection; Scenario's is {BASE_URL}."
+        advice = (
+            f"There is no such route: check the base URL{asked_at} of the connection; Scenario's is {SCENARIO_URL}."
+        )
     elif gateway or origin["status"] == 401:
         advice = "The API key or the secret is wrong: check login and password of the connection."
     else:

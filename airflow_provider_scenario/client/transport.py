@@ -26,6 +26,7 @@ import urllib3.exceptions
 
 from airflow_provider_scenario import __version__
 from airflow_provider_scenario.client.budget import WaitNotice
+from airflow_provider_scenario.client.defaults import CONNECT_TIMEOUT, TIMEOUT, TRIES
 from airflow_provider_scenario.client.dialect import Dialect, ScenarioDialect
 from airflow_provider_scenario.client.errors import (
     ConflictError,
@@ -55,6 +56,7 @@ from airflow_provider_scenario.client.refusals import (
     said_by,
     should_retry,
 )
+from airflow_provider_scenario.client.retrying import Retrying
 from airflow_provider_scenario.client.sendable import encoded, is_utf8, query_text
 from airflow_provider_scenario.client.texts import Scrubber, is_http, plain
 
@@ -62,15 +64,6 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.client.budget import Budget
 
 log = logging.getLogger("airflow_provider_scenario.client")
-
-CONNECT_TIMEOUT = 5.0
-"""Seconds, where one number is given for all timeouts; the vendor's client uses the same."""
-
-LONGEST_WAIT = 60.0
-"""Seconds to wait at most because the service asked for it; the vendor's client has the same bound."""
-
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
-"""Seconds of back-off: the first, and where doubling ends (the vendor's numbers)."""
 
 BLOCK = 1024 * 1024
 """Bytes of a file that are in memory at once."""
@@ -173,11 +166,11 @@ class Transport:
         api_secret: str,
         *,
         project_id: str | None = None,
-        timeout: tuple[float, float] | float = (CONNECT_TIMEOUT, 60.0),
+        timeout: tuple[float, float] | float = (CONNECT_TIMEOUT, TIMEOUT),
         verify: bool | str = True,
         user_agent: str = f"airflow-provider-scenario/{__version__}",
         pool_size: int = 10,
-        max_tries: int = 4,
+        max_tries: int = TRIES,
         dialect: Callable[[str, str], Dialect] = ScenarioDialect,
         session: requests.Session | None = None,
         budget: Budget | None = None,
@@ -202,16 +195,18 @@ class Transport:
                 "bundle."
             )
         self._verify = verify
-        self._max_tries = max(1, max_tries)
         self._budget = budget
-        self._sleep, self._clock, self._jitter = sleep, clock, jitter
+        self._clock = clock
+        self._notice = WaitNotice(log.info)
+        self._until_answered = Retrying(
+            tries=max_tries, turn=self._turn_after, on_retry=self._log_retry, sleep=sleep, jitter=jitter
+        )
         self._scrub = Scrubber(self._dialect.secrets)
         # Not what requests adds by itself: gzip alone is unpacked here, within a limit.
         self._headers = {"User-Agent": user_agent, "Accept": self._dialect.media_type, "Accept-Encoding": "gzip"}
         longest = self.timeout[1] * LONGEST_ANSWER
         self._answer_limits = Limits(seconds=longest, size=2 * LARGEST_ANSWER)  # twice: framing takes up some
         self._file_limits = Limits(seconds=longest, size=2 * LARGEST_FILE, slowest=SLOWEST_FILE)
-        self._line = WaitNotice(log.info)
         self._owns_session = session is None
         self._session = session or _new_session(pool_size)
 
@@ -276,14 +271,7 @@ class Transport:
         :raises ServiceError: the storage refuses it, cannot be reached, or does not answer.
         """
         call = Call(action, "PUT to a signed address", repeatable=True)
-
-        def send() -> Answer | _Failure:
-            response = self._at_signed(call, "PUT", address, content)
-            if isinstance(response, _Failure):
-                return response
-            return Answer(response.status_code, {}, call.request)
-
-        self._until_answered(send)
+        self._until_answered(lambda: self._at_signed(call, "PUT", address, content))
 
     def get_signed(self, address: str, *, action: str) -> Iterator[bytes]:
         """
@@ -294,38 +282,22 @@ class Transport:
         :raises ServiceError: the storage refuses it or cannot be reached, or the file breaks off, after some blocks.
         """
         call = Call(action, "GET from a signed address", repeatable=True, reads=True)
-        response = self._at_signed(call, "GET", address)
-        if isinstance(response, _Failure):
-            raise response.error
-        with response:
+        with self._at_signed(call, "GET", address) as response:
             try:
                 yield from _unpacked(response, LARGEST_FILE, BLOCK)
             except (OSError, urllib3.exceptions.HTTPError) as problem:
                 trouble = _understand(problem, self.timeout)
             else:
                 return
-        raise self._storage_failed(call, address, trouble.text).error
+        raise self._storage_failed(call, address, trouble.text)
 
-    def _until_answered(self, send: Callable[[], Answer | _Failure]) -> Answer:
-        for tried in itertools.count(1):
-            outcome = send()
-            if isinstance(outcome, Answer):
-                return outcome
-            pause = outcome.pause_after(tried, self._jitter())
-            turn = self._turn_after(outcome)
-            if tried >= self._max_tries or pause is None:
-                raise outcome.error
-            seconds = max(pause, turn)
-            self._line(seconds, f"{self._dialect.service} {outcome.reason}; the request is sent again then")
-            self._sleep(seconds)
-        raise AssertionError("unreachable")
+    def _log_retry(self, error: ScenarioError, seconds: float) -> None:
+        reason = "takes no more requests now (429)" if isinstance(error, ThrottledError) else "has failed"
+        self._notice(seconds, f"{self._dialect.service} {reason}; the request is sent again then")
 
-    def _turn_after(self, failure: _Failure) -> float:
-        """After throttling, the others of this machine hear of it, and a next try waits for its turn among them."""
-        if self._budget is None or not isinstance(failure.error, ThrottledError):
-            return 0.0
-        self._budget.throttled(failure.wait)
-        return self._budget.turn()
+    def _turn_after(self, error: ScenarioError) -> float:
+        """Seconds to wait for a place in the request budget: after throttling, all tasks of this machine share it."""
+        return self._budget.turn() if self._budget and isinstance(error, ThrottledError) else 0.0
 
     def _address(self, path: str, query: Query | None, *, in_project: bool) -> str:
         pairs = {name: query_text(name, value) for name, value in (query or {}).items()}
@@ -334,9 +306,7 @@ class Transport:
         text = urlencode({name: value for name, value in pairs.items() if value})
         return f"{self.base_url}{path}" + (f"?{text}" if text else "")
 
-    def _send(
-        self, call: Call, method: str, address: str, content: bytes | None, accept: Collection[int]
-    ) -> Answer | _Failure:
+    def _send(self, call: Call, method: str, address: str, content: bytes | None, accept: Collection[int]) -> Answer:
         """Send it once. Requests' own errors end here: they hold the request with its Authorization header."""
         if self._budget:
             self._budget.spend()
@@ -361,14 +331,13 @@ class Transport:
             trouble = _understand(problem, self.timeout)
         else:
             return self._read(call, response, body, accept)
-        return self._unanswered(call, trouble)
+        raise self._unanswered(call, trouble)
 
-    def _at_signed(
-        self, call: Call, method: str, address: str, content: bytes | None = None
-    ) -> requests.Response | _Failure:
+    def _at_signed(self, call: Call, method: str, address: str, content: bytes | None = None) -> requests.Response:
         """Ask once. The error of requests ends here: it holds the address with its signature."""
         if not is_http(address):
-            return self._storage_failed(call, address, "Scenario gave an address that is not an http(s) one")
+            text = "Scenario gave an address that is not an http(s) one"
+            raise self._storage_failed(call, address, text)
         said = b""
         try:
             with limited(self._file_limits):
@@ -394,17 +363,19 @@ class Transport:
                 return response
             words = said_by(decode(said))
             text, may_repeat = f"the storage answered {status} ({words})", status in (408, 429) or status >= 500
-            return self._storage_failed(call, address, text, status=status, may_repeat=may_repeat)
-        return self._storage_failed(call, address, trouble.text, may_repeat=not trouble.hopeless)
+            raise self._storage_failed(call, address, text, status=status, may_repeat=may_repeat)
+        raise self._storage_failed(call, address, trouble.text, may_repeat=not trouble.hopeless)
 
     def _storage_failed(
         self, call: Call, address: str, text: str, *, status: int | None = None, may_repeat: bool = False
-    ) -> _Failure:
+    ) -> ServiceError:
         where = f" at {urlsplit(address).netloc.rpartition('@')[2][:_LONGEST_HOST]}" if is_http(address) else ""
         message = f"Could not {call.phrase}: {self._scrub(text)}{where}. {call.fate()}"
-        return _Failure(ServiceError(message, maybe_done=False, request=call.request, status=status), may_repeat)
+        error = ServiceError(message, maybe_done=False, request=call.request, status=status)
+        error.resendable = may_repeat
+        return error
 
-    def _unanswered(self, call: Call, trouble: _Trouble) -> _Failure:
+    def _unanswered(self, call: Call, trouble: _Trouble) -> ServiceError:
         text = self._scrub(trouble.text)
         if trouble.nothing_sent:
             nothing = self._dialect.no_effect(call)
@@ -414,11 +385,10 @@ class Transport:
         error = ServiceError(
             message, maybe_done=call.maybe_done and not trouble.nothing_sent, request=call.request, status=None
         )
-        return _Failure(error, may_repeat=not trouble.hopeless and (call.repeatable or trouble.nothing_sent))
+        error.resendable = not trouble.hopeless and (call.repeatable or trouble.nothing_sent)
+        return error
 
-    def _read(
-        self, call: Call, response: requests.Response, content: bytes, accept: Collection[int]
-    ) -> Answer | _Failure:
+    def _read(self, call: Call, response: requests.Response, content: bytes, accept: Collection[int]) -> Answer:
         status = response.status_code
         if not 200 <= status < 300:
             content = self._scrub.masked(content.decode("utf-8", "replace")).encode()
@@ -429,8 +399,9 @@ class Transport:
         trace = self._dialect.trace_id(headers, body)
         origin: dict[str, Any] = {"request": call.request, "status": status, "trace_id": trace, "body": body}
         if (200 <= status < 300 or status in accept) and isinstance(body, dict):
-            refused = self._dialect.refusal_in_success(call, body, origin)
-            return _Failure(refused) if refused else Answer(status, body, call.request, trace, self._scrub)
+            if refused := self._dialect.refusal_in_success(call, body, origin):
+                raise refused
+            return Answer(status, body, call.request, trace, self._scrub)
         if 200 <= status < 300:
             page = is_page(headers, body)
             what = (
@@ -439,28 +410,28 @@ class Transport:
                 else ("cannot be read: it is not a JSON object")
             )
             advice = f" {page_advice(self.base_url, self._dialect.example)}" if page else ""
-            return _Failure(
-                ServiceError(
-                    f"Asked {self._dialect.service} to {call.phrase}; the answer {what}. {call.fate()}{advice}",
-                    maybe_done=call.maybe_done,
-                    **origin,
-                ),
-                # Truncated JSON is retried; a proxy's HTML would only come back.
-                may_repeat=call.repeatable and content.startswith(b"{"),
+            unreadable = ServiceError(
+                f"Asked {self._dialect.service} to {call.phrase}; the answer {what}. {call.fate()}{advice}",
+                maybe_done=call.maybe_done,
+                **origin,
             )
+            # Truncated JSON is retried; a proxy's HTML would only come back.
+            unreadable.resendable = call.repeatable and content.startswith(b"{")
+            raise unreadable
         if 300 <= status < 400:
             target = self._scrub(headers.get("location", "")) or "somewhere else"
-            return _Failure(
-                ServiceError(
-                    f"Could not {call.phrase}: {self.host} redirects to {target}, and the key is not sent after it. "
-                    f"{self._dialect.no_effect(call)} Check the base URL of the connection.",
-                    maybe_done=False,
-                    **origin,
-                )
+            raise ServiceError(
+                f"Could not {call.phrase}: {self.host} redirects to {target}, and the key is not sent after it. "
+                f"{self._dialect.no_effect(call)} Check the base URL of the connection.",
+                maybe_done=False,
+                **origin,
             )
         error = self._dialect.refusal(call, response, body, now=self._clock())
-        may_repeat = _may_repeat(call, status, should_retry(headers), error)
-        return _Failure(error, may_repeat, wait=retry_after(headers, body, now=self._clock()))
+        error.resendable = _may_repeat(call, status, should_retry(headers), error)
+        error.retry_after = retry_after(headers, body, now=self._clock())
+        if self._budget and isinstance(error, ThrottledError):
+            self._budget.throttled(error.retry_after)
+        raise error
 
 
 def _may_repeat(call: Call, status: int, asked_to: bool | None, error: ScenarioError) -> bool:
@@ -476,29 +447,6 @@ def _may_repeat(call: Call, status: int, asked_to: bool | None, error: ScenarioE
         return True  # refused before anything was done
     failed = isinstance(error, ServiceError) and (status == 408 or status >= 500)
     return call.repeatable and (asked_to is True or failed or isinstance(error, ConflictError))
-
-
-@dataclass(frozen=True, slots=True)
-class _Failure:
-    """One try that failed: the error, whether the call may be sent again, and the wait the service asks for."""
-
-    error: ScenarioError
-    may_repeat: bool = False
-    wait: float | None = None
-
-    @property
-    def reason(self) -> str:
-        """Why it is sent again, for the log."""
-        return "takes no more requests now (429)" if isinstance(self.error, ThrottledError) else "has failed"
-
-    def pause_after(self, tried: int, jitter: float) -> float | None:
-        """Seconds to wait before the next try; None where there must be none."""
-        if not self.may_repeat or (self.wait is not None and self.wait > LONGEST_WAIT):
-            return None
-        if self.wait is not None:
-            return self.wait + FIRST_PAUSE * jitter
-        pause: float = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (tried - 1))
-        return pause * (1 - jitter / 4)
 
 
 @dataclass(frozen=True, slots=True)
