@@ -30,7 +30,6 @@ READS_TASKS = (
     ("can_read", "Task Logs"),
     ("can_read", "XComs"),
 )
-
 READS_MINE = (("can_read", "DAG:mine"), *READS_TASKS)
 EDITS_MINE = (*READS_MINE, ("can_edit", "DAG:mine"))
 RIGHTS = {
