@@ -97,10 +97,10 @@ def _after_deadline(
 
     :return: the result, and whether the training is over for certain without a model: then a retry would pay again.
     """
-    from airflow_provider_scenario.watch.polling import ended_unseen
+    from airflow_provider_scenario.watch.polling import fetch_missed_end
 
     with task.hook.connect(timeout=IN_TIMEOUT.timeout, max_tries=1) as client:
-        if missed := ended_unseen(client, result.model_id, result.job_id):
+        if missed := fetch_missed_end(client, result.model_id, result.job_id):
             return missed, missed.outcome == "failed"
         cancelled = _cancel_after_deadline(task, context, client, result, is_ours=is_ours)
     return replace(result, error=cancelled.text), cancelled.state == "cancelled"

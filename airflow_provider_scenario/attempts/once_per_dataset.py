@@ -175,7 +175,7 @@ def _wait_while_prepared(
 def _log_found(model: Model, log: Logger) -> None:
     if model.status == "trained":
         log.info(
-            "This dataset is trained already, as %r (%s). %s To train it again, leave once_per_dataset out, or delete "
+            "This dataset is trained already: %r (%s). %s To train it again, leave once_per_dataset out, or delete "
             "that model in Scenario.",
             *(model.name, model.id, NOTHING_NEW),
         )

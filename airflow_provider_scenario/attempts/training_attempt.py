@@ -106,7 +106,7 @@ class TrainingAttempt:
         self._task.kill_guard.stop_if_ended()
         return wait_for_training(
             self._task.hook,
-            TrainingWatch(what=self.started.model_id, deadline=self._deadline, poke_interval=self._task.poke_interval),
+            TrainingWatch(label=self.started.model_id, deadline=self._deadline, poke_interval=self._task.poke_interval),
             model_id=self.started.model_id,
             job_id=self.started.job_id,
             log=self._task.log.info,

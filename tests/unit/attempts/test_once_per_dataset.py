@@ -112,7 +112,7 @@ class TestTrained:
         assert second["ti"].xcoms["model_id"] == first["model_id"]
         assert second["ti"].xcoms["scenario_model"]["is_ours"] is False
         said = capsys.readouterr().out
-        assert "is trained already, as 'ink' (" in said
+        assert "is trained already: 'ink' (" in said
         assert "leave once_per_dataset out, or delete that model in Scenario" in said
 
     def test_after_a_clear_it_is_taken_again(self, emulator, context, train_lora, either_way):
