@@ -201,7 +201,7 @@ class TrainingAttempt:
         started, training = self.started, self.training
         self._task.log.info("%s", started)
         if not training.is_ours and self._task.cancel_on_kill:
-            self._task.log.info("This task has not started the training: killing the task does not cancel it.")
+            self._task.log.info("This task did not start it: killing the task does not cancel it.")
         self._task.hook.show_model(self._context, started.model_id, job_id=started.job_id, is_ours=training.is_ours)
         for key, value in self._pushed_xcoms.items():
             self._context["ti"].xcom_push(key=key, value=value)
