@@ -19,6 +19,7 @@ from airflow_provider_scenario.client.errors import ScenarioError
 from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.scenario.model_fields import check_field
 from airflow_provider_scenario.client.scenario.trainers import check_parameters, check_ready, without_secrets
+from airflow_provider_scenario.client.values import Spelling, camel_case
 from airflow_provider_scenario.datasets import (
     as_filled,
     attach,
@@ -281,7 +282,8 @@ class ScenarioTrainLoraOperator(TrainingOperator):
                 return self.result_of_earlier(context, model)
             model = self._with_dataset(model, dataset, is_new=found is None)
             is_shared = self.once_per_dataset and not earlier.has_created(model)
-            return self.train(context, model, parameters, earlier, already_logged=logged, is_shared=is_shared)
+            spelled = self._as_author_spells(parameters)
+            return self.train(context, model, spelled, earlier, already_logged=logged, is_shared=is_shared)
 
     @property
     def _model_fields(self) -> dict[str, Any]:
@@ -344,11 +346,21 @@ class ScenarioTrainLoraOperator(TrainingOperator):
         parameters, overruled = merged_parameters(dataset.parameters, self.parameters)
         if overruled:
             self.log.info("%s", told_overruled(self.name, overruled))
-        check_parameters(parameters, self.type)
+        check_parameters(self._as_author_spells(parameters), self.type)
         check_ready(
             model_id=repr(self.name), model_type=self.type, images=len(dataset.images), pairs=len(dataset.pairs or [])
         )
         return dataset, parameters
+
+    def _as_author_spells(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """
+        Spell the names as in the DAG, because warnings and errors repeat them.
+
+        :param parameters: in the API's spelling. A name that does not come back to that spelling stays as it is.
+        """
+        spelling = Spelling(self.parameters or ())
+        authors = {name: spelling(name) for name in parameters}
+        return {authors[name] if camel_case(authors[name]) == name else name: parameters[name] for name in parameters}
 
     def _check(self, *, only_known: bool = False) -> list[str]:
         final, warnings = self._final(only_known), super()._check(only_known=only_known)
