@@ -151,7 +151,7 @@ class SignedAddresses:
         self, call: Call, address: str, text: str, *, status: int | None = None, resendable: bool = False
     ) -> ServiceError:
         where = f" at {urlsplit(address).netloc.rpartition('@')[2][:_LONGEST_HOST]}" if is_http(address) else ""
-        message = f"Could not {call.phrase}: {self.scrub(text)}{where}. {call.fate()}"
+        message = f"Could not {call.phrase}: {self.scrub(text)}{where}. {call.consequence}"
         error = ServiceError(message, maybe_done=False, request=call.request, status=status)
         error.resendable = resendable
         return error
