@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from airflow_provider_scenario.client.defaults import LONGEST_POLL_PAUSE
 from airflow_provider_scenario.client.errors import ScenarioError, ThrottledError
 from airflow_provider_scenario.client.texts import plain
 
@@ -27,7 +28,6 @@ CAPTCHA_STAGES = frozenset({"pending-captcha", "ready-for-captcha"})
 """Stages of a professional voice clone in which Scenario waits for a person; the second also after a failed try."""
 
 _JOB_STATUS_AS_MODEL_STATUS = {"success": "trained", "failure": "failed", "canceled": "training-canceled"}
-_LONGEST_PAUSE = 300.0
 
 # Upper bound of a pause, as a multiple of `poke_interval`, and the part of the time left that a pause takes, while the
 # service says that the end is far away.
@@ -171,7 +171,7 @@ class TrainingWatch:
         )
 
     def _pace(self, seen: Snapshot) -> float:
-        longest = max(self.poke_interval, min(self.poke_interval * _LEISURE, _LONGEST_PAUSE))
+        longest = max(self.poke_interval, min(self.poke_interval * _LEISURE, LONGEST_POLL_PAUSE))
         self._queued = self._queued + 1 if (seen.stage or "").startswith("queued") else 0
         if seen.remaining:
             if seen.remaining < self.poke_interval:
@@ -184,7 +184,7 @@ class TrainingWatch:
             return "refused"
         self._failures += 1
         asked = error.retry_after if isinstance(error, ThrottledError) and error.retry_after else 0.0
-        slower = min(self.poke_interval * 2 ** min(self._failures, 10), _LONGEST_PAUSE)
+        slower = min(self.poke_interval * 2 ** min(self._failures, 10), LONGEST_POLL_PAUSE)
         self.pause = max(self.poke_interval, slower, asked)
         if self._failures & (self._failures - 1) == 0:
             self.news = (
