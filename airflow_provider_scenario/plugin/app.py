@@ -205,8 +205,8 @@ def training_page(
 @routes.get("/picture", dependencies=[MAY_SEE_DAG])
 async def picture(request: Request, key: Key, asset_id: Text) -> Response:
     """A training image or a sample of one training; a browser that has it asks again whether it may show it."""
-    if request.headers.get("if-none-match") == pictures.tag(asset_id):
-        return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=pictures.kept(asset_id))
+    if request.headers.get("if-none-match") == pictures.etag(asset_id):
+        return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=pictures.cache_headers(asset_id))
     stored = await run_in_threadpool(_stored, request, key)
 
     def load() -> Response:

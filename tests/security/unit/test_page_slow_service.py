@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import urlencode, urlsplit
+from types import SimpleNamespace
+from urllib.parse import urlencode
 
 import anyio.to_thread
 import httpx
@@ -17,6 +19,8 @@ import pytest
 from fastapi import HTTPException
 from fastapi.responses import PlainTextResponse
 
+from airflow_provider_scenario.client import http_session, signed
+from airflow_provider_scenario.client.errors import ServiceError
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.plugin import lookup, pictures
 from airflow_provider_scenario.plugin.lookup import Lookups, ScenarioLookup
@@ -321,8 +325,9 @@ class TestDownload:
     def test_a_store_that_sends_byte_by_byte_is_left(self, line, monkeypatch, drips):
         head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(PNG)}\r\n\r\n".encode()
         server = Dripping(b"", head + PNG) if drips == "head" else Dripping(head, PNG)
-        monkeypatch.setattr(pictures, "monotonic", server.clock, raising=False)
-        with pytest.raises(OSError, match="takes too long"):
+        for module in (http_session, signed):
+            monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=server.clock))
+        with pytest.raises(ServiceError, match="no whole answer came within 10 s"):
             pictures._fetch(line, server.address)
         assert server.now <= pictures.TIMEOUT + 2
 
@@ -332,13 +337,27 @@ class TestDownload:
 
     def test_what_is_too_large_by_its_own_word_is_not_read(self, line):
         head = f"HTTP/1.1 200 OK\r\nContent-Length: {pictures.LARGEST + 1}\r\n\r\n".encode()
-        with pytest.raises(OSError, match="too large"):
+        with pytest.raises(ServiceError, match="larger than the limit"):
             pictures._fetch(line, Dripping(head, b"").address)
 
     def test_what_grows_too_large_is_not_read_on(self, line, monkeypatch):
         monkeypatch.setattr(pictures, "LARGEST", 100)
-        with pytest.raises(OSError, match="too large"):
+        with pytest.raises(ServiceError, match="larger than the limit"):
             pictures._fetch(line, Dripping(b"HTTP/1.1 200 OK\r\n\r\n" + PNG * 5, b"").address)
+
+    def test_a_redirect_is_not_followed(self, line):
+        target = Dripping(b"HTTP/1.1 200 OK\r\n\r\n" + PNG, b"").address
+        head = f"HTTP/1.1 302 Found\r\nLocation: {target}\r\nContent-Length: 0\r\n\r\n".encode()
+        with pytest.raises(ServiceError, match="answered 302"):
+            pictures._fetch(line, Dripping(head, b"").address)
+
+    def test_the_signed_address_is_in_no_log_and_no_error(self, line, caplog):
+        caplog.set_level(logging.DEBUG)
+        refused = Dripping(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", b"").address
+        with pytest.raises(ServiceError) as caught:
+            pictures._fetch(line, f"{refused}?Signature=secret-part")
+        assert caught.value.status == 403
+        assert "secret-part" not in f"{caught.value!r} {caplog.text}"
 
     @pytest.mark.parametrize(
         ("address", "http_host", "may_be"),
@@ -357,7 +376,8 @@ class TestDownload:
         ],
     )
     def test_only_https_is_fetched_and_http_from_the_connections_own_host(self, address, http_host, may_be):
-        assert pictures._may_be_fetched(urlsplit(address), http_host) is may_be
+        storage = pictures.storage(SimpleNamespace(http_host=http_host, verify=True))
+        assert (storage._wrong_with(address) is None) is may_be
 
     def test_a_service_behind_https_cannot_let_the_page_ask_inside_the_network(self, monkeypatch, emulator):
         host = json.loads(connection(host="https://api.cloud.scenario.com/v1"))
@@ -365,9 +385,9 @@ class TestDownload:
         line = ScenarioLookup("scenario_default", None)
         line.client()
         inside = Dripping(b"HTTP/1.1 200 OK\r\n\r\n" + PNG, b"")
-        with pytest.raises(OSError, match="not an address"):
+        with pytest.raises(ServiceError, match="not an https one"):
             pictures._fetch(line, inside.address)
 
     def test_an_address_that_is_none_is_no_error_of_the_server(self, line):
-        with pytest.raises(OSError, match="not an answer"):
+        with pytest.raises(ServiceError, match="not an http"):
             pictures._fetch(line, "http://[::1?a")
