@@ -12,7 +12,7 @@ from airflow_provider_scenario.client.errors import ServiceError
 from airflow_provider_scenario.client.http_session import new_session
 from airflow_provider_scenario.client.scenario.image_files import content_type_of
 from airflow_provider_scenario.client.signed import SignedAddresses
-from airflow_provider_scenario.plugin.slots import Slots, not_now
+from airflow_provider_scenario.plugin.threads import Threads, not_now
 
 if TYPE_CHECKING:
     import requests
@@ -39,13 +39,13 @@ SHOWN = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif", "image/
 """Types that browsers show and that cannot hold a script."""
 
 
-def slots() -> Slots:
+def picture_threads() -> Threads:
     """
     Threads that fetch pictures.
 
     A page may load a hundred at once, so many may wait, but only as long as a storage that is merely busy needs.
     """
-    return Slots(each=6, altogether=THREADS, waiting=300, patience=TIMEOUT)
+    return Threads(each=6, altogether=THREADS, waiting=300, max_wait=TIMEOUT)
 
 
 def load(line: ScenarioLookup, training: Training, asset_id: str) -> Response:

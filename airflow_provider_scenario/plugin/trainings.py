@@ -33,9 +33,7 @@ ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"}
 
 _OPERATORS = (*TRAINING_OPERATORS, ScenarioTrainingSensor.custom_operator_name)
 _TOTAL = "creative_units_total"
-_KEYS = PushedKeys(
-    model="model_id", trains=(SEALED, "job_id"), others=("creative_units_cost", _TOTAL, "return_value")
-)
+_KEYS = PushedKeys(model="model_id", trains=(SEALED, "job_id"), others=("creative_units_cost", _TOTAL, "return_value"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

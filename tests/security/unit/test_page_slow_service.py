@@ -24,7 +24,7 @@ from airflow_provider_scenario.client.errors import ServiceError
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.plugin import lookup, pictures
 from airflow_provider_scenario.plugin.lookup import Lookups, ScenarioLookup
-from airflow_provider_scenario.plugin.slots import Slots
+from airflow_provider_scenario.plugin.threads import Threads
 from tests.unit.conftest import connection
 from tests.unit.plugin.conftest import page_state
 from tests.unit.plugin.test_access import token_of
@@ -141,14 +141,14 @@ class TestActions:
         monkeypatch.setenv("AIRFLOW_CONN_SLOW", connection(host="http://127.0.0.1:9/v1"))
         database.task(task_id="slow", model_id="model_x", fields={"scenario_conn_id": "slow"})
         database.task(**train())
-        slots = page_state(admin).action_slots
+        threads = page_state(admin).action_threads
         page_state(admin).lines["scenario_default"].client()  # as in TestLookUps
         hang_for("slow", released, monkeypatch)
         form = {"token": token_of(admin)}
         async with browser_of(admin) as browser:
             held, _ = await overwhelm(
                 lambda: browser.post(f"cancel?{where('slow')}", data=form),
-                hanging=lambda: slots.threads.borrowed_tokens,
+                hanging=lambda: threads.limiter.borrowed_tokens,
                 times=12,
             )
             answer = await browser.post(f"cancel?{where()}", data=form)
@@ -252,37 +252,37 @@ class TestSlowPictures:
             assert {each.status_code for each in await asyncio.gather(*slow)} == {200}
 
     async def test_more_than_may_wait_are_refused_at_once(self, released):
-        slots = Slots(each=2, altogether=4, waiting=3, patience=SURELY)
-        work = [asyncio.create_task(slots.run("a", lambda: released.wait(SURELY))) for _ in range(20)]
+        threads = Threads(each=2, altogether=4, waiting=3, max_wait=SURELY)
+        work = [asyncio.create_task(threads.run("a", lambda: released.wait(SURELY))) for _ in range(20)]
         await until(lambda: sum(each.done() for each in work) == 15)
         assert {each.exception().status_code for each in work if each.done()} == {503}
         released.set()
         assert [each for each in await asyncio.gather(*work, return_exceptions=True) if each is True] == [True] * 5
 
     async def test_those_that_wait_give_up(self, released):
-        slots = Slots(each=1, altogether=4, waiting=3, patience=0.0)
-        first = asyncio.create_task(slots.run("a", lambda: released.wait(SURELY)))
-        await until(lambda: slots.threads.borrowed_tokens == 1)
+        threads = Threads(each=1, altogether=4, waiting=3, max_wait=0.0)
+        first = asyncio.create_task(threads.run("a", lambda: released.wait(SURELY)))
+        await until(lambda: threads.limiter.borrowed_tokens == 1)
         with pytest.raises(HTTPException) as refused:
-            await slots.run("a", lambda: None)
+            await threads.run("a", lambda: None)
         assert refused.value.status_code == 503
         released.set()
         await first
-        assert await slots.run("a", lambda: "as before") == "as before"
+        assert await threads.run("a", lambda: "as before") == "as before"
 
     async def test_a_viewer_who_leaves_frees_the_place_that_was_waited_for(self, released):
-        slots = Slots(each=1, altogether=4, waiting=1, patience=SURELY)
-        first = asyncio.create_task(slots.run("a", lambda: released.wait(SURELY)))
-        await until(lambda: slots.threads.borrowed_tokens == 1)
+        threads = Threads(each=1, altogether=4, waiting=1, max_wait=SURELY)
+        first = asyncio.create_task(threads.run("a", lambda: released.wait(SURELY)))
+        await until(lambda: threads.limiter.borrowed_tokens == 1)
         for _ in range(3):
-            leaves = asyncio.create_task(slots.run("a", lambda: None))
+            leaves = asyncio.create_task(threads.run("a", lambda: None))
             await asyncio.sleep(0)
             leaves.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await leaves
         released.set()
         await first
-        assert not slots._lanes
+        assert not threads._lanes
 
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 40
