@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from urllib.parse import SplitResult
     from urllib.request import Request
 
-    from airflow_provider_scenario.plugin.lookup import Details, ScenarioLookup
+    from airflow_provider_scenario.plugin.lookup import ScenarioLookup
+    from airflow_provider_scenario.plugin.snapshots import Details
     from airflow_provider_scenario.plugin.trainings import Training
 
 LARGEST = 25_000_000
@@ -66,7 +67,7 @@ def load(line: ScenarioLookup, training: Training, asset_id: str) -> Response:
     :raises Refusal: 404 if it has no such picture, 502 or 503 if it cannot be had now.
     """
     model_id = str(training.model_id)
-    details = None if line.is_gone(model_id) else line.details(model_id, training.job_id, patience=PATIENCE)
+    details = None if line.is_gone(model_id) else line.details(model_id, training.job_id, max_wait=PATIENCE)
     if details is None and not line.is_gone(model_id):
         raise not_now("What Scenario says of this training is not known yet.")
     address = _address(details, asset_id)
@@ -74,7 +75,7 @@ def load(line: ScenarioLookup, training: Training, asset_id: str) -> Response:
         try:
             content = _fetch(line, address)
         except AddressRefusedError:
-            details = line.renewed(details, training.job_id, patience=PATIENCE) if details else None
+            details = line.renew_addresses(details, training.job_id, max_wait=PATIENCE) if details else None
             if details is None:
                 raise not_now("The picture's address has expired, and Scenario has given no other one yet.") from None
             content = _fetch(line, _address(details, asset_id))

@@ -18,7 +18,8 @@ from fastapi import HTTPException
 from fastapi.responses import PlainTextResponse
 
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
-from airflow_provider_scenario.plugin import lookup, pictures
+from airflow_provider_scenario.plugin import connection as page_connection
+from airflow_provider_scenario.plugin import lookup, pictures, thread_share
 from airflow_provider_scenario.plugin.lookup import Lookups, ScenarioLookup
 from airflow_provider_scenario.plugin.slots import Slots
 from tests.unit.conftest import connection
@@ -79,7 +80,9 @@ def hanging_service(released, monkeypatch):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = connection(host=f"http://127.0.0.1:{server.server_port}/v1")
         monkeypatch.setenv("AIRFLOW_CONN_SCENARIO_DEFAULT", address)
-        monkeypatch.setattr(lookup, "TIMEOUT", (SURELY, SURELY))  # what is counted must not depend on the time it takes
+        monkeypatch.setattr(
+            page_connection, "TIMEOUT", (SURELY, SURELY)
+        )  # what is counted must not depend on the time it takes
         yield taken
         released.set()
         server.shutdown()
@@ -193,13 +196,13 @@ class TestLookUps:
         lines["scenario_default"].client()  # Python 3.11 computes cached properties of all hooks one after another
         hang_for("slow", released, monkeypatch)
         for number in range(40):
-            lines["slow"].details(f"model_{number}", None, patience=0.0)
+            lines["slow"].details(f"model_{number}", None, max_wait=0.0)
         made = train()
-        assert lines["scenario_default"].details(made["model_id"], made["job_id"], patience=SURELY) is not None
+        assert lines["scenario_default"].details(made["model_id"], made["job_id"], max_wait=SURELY) is not None
 
     def test_what_waits_for_a_thread_is_done_in_turn(self, released):
         with ThreadPoolExecutor(4) as pool:
-            share, at_once, most = lookup.Share(pool, 2), [], []
+            share, at_once, most = thread_share.ThreadShare(pool, 2), [], []
 
             def work(number):
                 at_once.append(number)
