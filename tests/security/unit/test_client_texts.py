@@ -11,8 +11,9 @@ from urllib.parse import quote
 import pytest
 import requests
 
+from airflow_provider_scenario.client.decoding import decode
 from airflow_provider_scenario.client.errors import ScenarioError
-from airflow_provider_scenario.client.refusals import decode, said_by
+from airflow_provider_scenario.client.refusals import said_by
 from airflow_provider_scenario.client.scenario.client import ScenarioClient
 from airflow_provider_scenario.client.texts import MAX_SERVICE_TEXT, Scrubber, plain
 from airflow_provider_scenario.client.transport import Transport

@@ -12,8 +12,9 @@ from pydantic import BaseModel
 from pydantic.alias_generators import to_snake
 
 from airflow_provider_scenario.airflow_compat.exceptions import AirflowException, AirflowFailException
+from airflow_provider_scenario.client.decoding import decode
 from airflow_provider_scenario.client.errors import ScenarioError
-from airflow_provider_scenario.client.refusals import Call, decode, refusal, retry_after
+from airflow_provider_scenario.client.refusals import Call, refusal, retry_after
 from airflow_provider_scenario.client.scenario import schemas
 from airflow_provider_scenario.client.scenario.schemas import Job, Model, Schema
 from airflow_provider_scenario.client.transport import Answer

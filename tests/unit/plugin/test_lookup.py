@@ -10,9 +10,8 @@ import pytest
 from airflow_provider_scenario.plugin.connection import READ_CONNECTION_EVERY
 from airflow_provider_scenario.plugin.lookup import ScenarioLookup
 from airflow_provider_scenario.plugin.page_requests import AFTER_TROUBLE, POLL_INTERVAL
+from tests.harness.waiting import SURELY
 from tests.unit.conftest import connection
-
-SURELY = 60.0  # seconds to wait for an answer
 
 
 class Clock:
