@@ -30,7 +30,8 @@ from airflow_provider_scenario.plugin.threads import Threads, not_now
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from airflow_provider_scenario.plugin.lookup import ScenarioLookup, Trouble
+    from airflow_provider_scenario.plugin.lookup import ScenarioLookup
+    from airflow_provider_scenario.plugin.page_requests import Trouble
     from airflow_provider_scenario.plugin.trainings import Training
 
 NO_TRAINING = "This task trains nothing, or nothing yet."
@@ -142,7 +143,7 @@ def list_page(
         are_all=are_all,
         shown=Batch(rest[:PAGE_SIZE]),
         troubles=_troubles(request, [*counted, *rest]),
-        asking=_lines(request).asking,
+        asking=_lines(request).is_polling,
         calls=_lines(request).calls,
         window=WINDOW,
         previous=urlencode({**filters, "page": page - 1}) if page > 1 else None,
@@ -167,7 +168,7 @@ def run_page(
         following=urlencode({**address, "page": page + 1}, quote_via=quote) if len(batch.standings) > end else None,
         run_id=run_id,
         troubles=troubles,
-        asking=lines.asking,
+        asking=lines.is_polling,
         calls=lines.calls,
     )
 
@@ -193,9 +194,9 @@ def training_page(
         standing,
         details,
         iterations=iterations,
-        more_to_come=not lines.has_told_all(training),
+        more_to_come=lines.more_to_come(training),
         troubles=_troubles(request, [standing]),
-        asking=lines.asking,
+        asking=lines.is_polling,
         calls=lines.calls,
         may_edit=may_edit and lines.calls and training.may_act,
         token=access.form_token(request),
@@ -324,7 +325,7 @@ def _standings(request: Request, found: Iterable[Training]) -> list[TrainingStat
 
 def _stand(request: Request, found: Iterable[Training]) -> list[TrainingStatus]:
     found = list(found)
-    sights, now = _lines(request).sights(found), time.time()
+    sights, now = _lines(request).snapshots(found), time.time()
     standings = []
     for training in found:
         sight = sights.get((training.conn_id, training.model_id or ""))

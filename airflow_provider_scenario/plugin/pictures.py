@@ -17,7 +17,8 @@ from airflow_provider_scenario.plugin.threads import Threads, not_now
 if TYPE_CHECKING:
     import requests
 
-    from airflow_provider_scenario.plugin.lookup import Details, ScenarioLookup
+    from airflow_provider_scenario.plugin.lookup import ScenarioLookup
+    from airflow_provider_scenario.plugin.snapshots import Details
     from airflow_provider_scenario.plugin.trainings import Training
 
 LARGEST = 25_000_000
@@ -55,7 +56,7 @@ def load(line: ScenarioLookup, training: Training, asset_id: str) -> Response:
     :raises HTTPException: 404 if the training has no such picture, 502 or 503 if it cannot be loaded now.
     """
     model_id = str(training.model_id)
-    details = None if line.is_gone(model_id) else line.details(model_id, training.job_id, patience=PATIENCE)
+    details = None if line.is_gone(model_id) else line.details(model_id, training.job_id, max_wait=PATIENCE)
     if details is None and not line.is_gone(model_id):
         raise not_now("Scenario has not described this training yet.")
     address = _address(details, asset_id)
@@ -65,7 +66,7 @@ def load(line: ScenarioLookup, training: Training, asset_id: str) -> Response:
         except ServiceError as error:
             if error.status not in _EXPIRED:
                 raise
-            details = line.renewed(details, training.job_id, patience=PATIENCE) if details else None
+            details = line.renew_addresses(details, training.job_id, max_wait=PATIENCE) if details else None
             if details is None:
                 raise not_now("The picture's address has expired, and Scenario has not given a new one yet.") from None
             content = _fetch(line, _address(details, asset_id))

@@ -22,14 +22,15 @@ from fastapi.responses import PlainTextResponse
 from airflow_provider_scenario.client import http_session, signed
 from airflow_provider_scenario.client.errors import ServiceError
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
-from airflow_provider_scenario.plugin import lookup, pictures
+from airflow_provider_scenario.plugin import connection as page_connection
+from airflow_provider_scenario.plugin import lookup, pictures, thread_share
 from airflow_provider_scenario.plugin.lookup import Lookups, ScenarioLookup
 from airflow_provider_scenario.plugin.threads import Threads
+from tests.harness.waiting import SURELY, eventually_async
 from tests.unit.conftest import connection
 from tests.unit.plugin.conftest import page_state
 from tests.unit.plugin.test_access import token_of
 
-SURELY = 60.0  # seconds after which something hangs for ever
 AT_ONCE = 8  # actions over one connection
 
 
@@ -45,12 +46,6 @@ async def browser_of(logged_in):
         transport=transport, base_url="http://testserver/scenario/", cookies=dict(logged_in.cookies), timeout=SURELY
     ) as browser:
         yield browser
-
-
-async def until(condition):
-    async with asyncio.timeout(SURELY):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 @pytest.fixture
@@ -83,7 +78,9 @@ def hanging_service(released, monkeypatch):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = connection(host=f"http://127.0.0.1:{server.server_port}/v1")
         monkeypatch.setenv("AIRFLOW_CONN_SCENARIO_DEFAULT", address)
-        monkeypatch.setattr(lookup, "TIMEOUT", (SURELY, SURELY))  # what is counted must not depend on the time it takes
+        monkeypatch.setattr(
+            page_connection, "TIMEOUT", (SURELY, SURELY)
+        )  # what is counted must not depend on the time it takes
         yield taken
         released.set()
         server.shutdown()
@@ -96,7 +93,7 @@ async def overwhelm(post, *, hanging, times):
     A few at a time: SQLite takes one entry of the audit log after another.
     """
     held = [asyncio.create_task(post()) for _ in range(AT_ONCE)]
-    await until(lambda: hanging() >= AT_ONCE)
+    await eventually_async(lambda: hanging() >= AT_ONCE)
     others = []
     async with asyncio.timeout(SURELY):
         while len(held) + len(others) < times:
@@ -197,13 +194,13 @@ class TestLookUps:
         lines["scenario_default"].client()  # Python 3.11 computes cached properties of all hooks one after another
         hang_for("slow", released, monkeypatch)
         for number in range(40):
-            lines["slow"].details(f"model_{number}", None, patience=0.0)
+            lines["slow"].details(f"model_{number}", None, max_wait=0.0)
         made = train()
-        assert lines["scenario_default"].details(made["model_id"], made["job_id"], patience=SURELY) is not None
+        assert lines["scenario_default"].details(made["model_id"], made["job_id"], max_wait=SURELY) is not None
 
     def test_what_waits_for_a_thread_is_done_in_turn(self, released):
         with ThreadPoolExecutor(4) as pool:
-            share, at_once, most = lookup.Share(pool, 2), [], []
+            share, at_once, most = thread_share.ThreadShare(pool, 2), [], []
 
             def work(number):
                 at_once.append(number)
@@ -244,7 +241,7 @@ class TestSlowPictures:
                 asyncio.create_task(browser.get(f"picture?{where('slow', asset_id=f'asset_{number}')}"))
                 for number in range(40)
             ]
-            await until(lambda: len(begun) >= 6)
+            await eventually_async(lambda: len(begun) >= 6)
             async with asyncio.timeout(SURELY):
                 answer = await browser.get(f"picture?{where(asset_id='asset_1')}")
             assert answer.text == "scenario_default"
@@ -254,7 +251,7 @@ class TestSlowPictures:
     async def test_more_than_may_wait_are_refused_at_once(self, released):
         threads = Threads(each=2, altogether=4, waiting=3, max_wait=SURELY)
         work = [asyncio.create_task(threads.run("a", lambda: released.wait(SURELY))) for _ in range(20)]
-        await until(lambda: sum(each.done() for each in work) == 15)
+        await eventually_async(lambda: sum(each.done() for each in work) == 15)
         assert {each.exception().status_code for each in work if each.done()} == {503}
         released.set()
         assert [each for each in await asyncio.gather(*work, return_exceptions=True) if each is True] == [True] * 5
@@ -262,7 +259,7 @@ class TestSlowPictures:
     async def test_those_that_wait_give_up(self, released):
         threads = Threads(each=1, altogether=4, waiting=3, max_wait=0.0)
         first = asyncio.create_task(threads.run("a", lambda: released.wait(SURELY)))
-        await until(lambda: threads.limiter.borrowed_tokens == 1)
+        await eventually_async(lambda: threads.limiter.borrowed_tokens == 1)
         with pytest.raises(HTTPException) as refused:
             await threads.run("a", lambda: None)
         assert refused.value.status_code == 503
@@ -273,7 +270,7 @@ class TestSlowPictures:
     async def test_a_viewer_who_leaves_frees_the_place_that_was_waited_for(self, released):
         threads = Threads(each=1, altogether=4, waiting=1, max_wait=SURELY)
         first = asyncio.create_task(threads.run("a", lambda: released.wait(SURELY)))
-        await until(lambda: threads.limiter.borrowed_tokens == 1)
+        await eventually_async(lambda: threads.limiter.borrowed_tokens == 1)
         for _ in range(3):
             leaves = asyncio.create_task(threads.run("a", lambda: None))
             await asyncio.sleep(0)

@@ -334,7 +334,7 @@ class TestTrouble:
         assert "hero" in text_of(browser.get(training()))
         emulator.fault(kind="status", status=503, times=None)
         lines = page_state(browser).lines
-        lines["scenario_default"]._next.clear()
+        lines["scenario_default"]._requests._next_at.clear()
         shown = text_of(browser.get(training()))
         assert "Scenario cannot be asked" in shown
         assert re.search(r"seen \d s ago", shown)
@@ -382,7 +382,7 @@ class TestCost:
         emulator.advance(200)
         browser.get(training())
         lines = page_state(browser).lines
-        lines["scenario_default"]._next.clear()
+        lines["scenario_default"]._requests._next_at.clear()
         before = emulator.requests()
         assert "odd" in text_of(browser.get(training()))
         assert "failed" in text_of(browser.get(RUN))
