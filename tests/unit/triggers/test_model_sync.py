@@ -169,4 +169,4 @@ async def test_all_that_wait_share_one_connection_and_its_rate(emulator, monkeyp
     assert {event["outcome"] for event in events} == {"listed"}
     assert seconds() >= 1.0
     assert len(looked_up) == 1
-    assert listing._workshops[asyncio.get_running_loop()] == {}
+    assert listing._workshops.by_loop[asyncio.get_running_loop()] == {}
