@@ -6,7 +6,7 @@ from collections import UserList
 import pytest
 from hypothesis import given as examples
 from hypothesis import strategies as st
-from tests.unit.client.test_workshop_schemas import LONG, anything, odd
+from tests.unit.client.workshop.test_schemas import LONG, anything, odd
 
 from airflow_provider_scenario.airflow_compat.exceptions import AirflowFailException
 from airflow_provider_scenario.client.errors import InvalidInputError, ServiceError

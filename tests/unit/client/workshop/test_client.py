@@ -10,7 +10,7 @@ import pytest
 import requests
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.client.test_workshop_schemas import NAMES, PAGE, anything
+from tests.unit.client.workshop.test_schemas import NAMES, PAGE, anything
 
 from airflow_provider_scenario.client.errors import (
     AuthenticationError,
