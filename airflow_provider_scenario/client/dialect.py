@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from requests.auth import HTTPBasicAuth
 
-from airflow_provider_scenario.client.refusals import BASE_URL, no_effect, refusal, trace_id
+from airflow_provider_scenario.client.defaults import SCENARIO_URL
+from airflow_provider_scenario.client.refusals import no_effect, refusal, trace_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,7 +67,7 @@ class ScenarioDialect:
     """Scenario: Basic authentication, plain JSON, and the refusals of :mod:`.refusals`."""
 
     service = "Scenario"
-    example = BASE_URL
+    example = SCENARIO_URL
     media_type = "application/json"
 
     def __init__(self, api_key: str, api_secret: str) -> None:

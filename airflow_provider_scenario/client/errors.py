@@ -30,6 +30,12 @@ class ScenarioError(Exception):
 
     money: Money = "none"
 
+    resendable: bool = False
+    """Whether the same request may be sent again at once: the error may pass, and sending twice does no harm."""
+
+    retry_after: float | None = None
+    """Seconds the service asked to wait; None where it did not say."""
+
     def __init__(
         self,
         message: str,

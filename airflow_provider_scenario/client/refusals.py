@@ -8,7 +8,6 @@ nobody else reads an error body. Knows no HTTP library: status, headers and byte
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import re
 from dataclasses import dataclass
@@ -16,8 +15,8 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from pydantic_core import from_json
-
+from airflow_provider_scenario.client.decoding import LONGEST_PAGE
+from airflow_provider_scenario.client.defaults import SCENARIO_URL
 from airflow_provider_scenario.client.errors import (
     AlreadyTrainingError,
     AlreadyTrainingImageError,
@@ -35,23 +34,11 @@ from airflow_provider_scenario.client.texts import plain
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-DEEPEST_ANSWER = 200
-"""Objects and lists within each other in an answer. Scenario's own are below 10."""
-
-LONGEST_WHOLE_NUMBER = 400
-"""Digits of a whole number in an answer: more than any float has."""
-
 LONGEST_WAIT_ASKED = 24 * 3600.0
 """Seconds that the service may ask to wait: a daily quota is free again by then. More counts as this."""
 
-_PAGE = 20_000
-"""Characters of an answer that is not JSON which are kept: a proxy's page says what is wrong at its beginning."""
-
 _DEEPEST_REASON = 8
 """Objects within each other that are searched for the service's own words."""
-
-BASE_URL = "https://api.cloud.scenario.com/v1"
-"""Of the public service."""
 
 NOTHING_HAPPENED = "Nothing was started or billed."
 LOOK_FIRST = "It may have been carried out, and billed where it costs anything: look before asking again."
@@ -101,42 +88,6 @@ def no_effect(call: Call) -> str:
     return "The request changed nothing." if call.repeatable else NOTHING_HAPPENED
 
 
-def decode(content: bytes) -> Any:
-    """
-    The JSON in ``content``; text that is no JSON comes back as text, nothing as None.
-
-    Whatever comes back can be written as JSON again, as UTF-8 and into a database: numbers are finite except a float
-    like ``1e999``, texts have no lone surrogates and no NUL, and nothing is nested deeper than :data:`DEEPEST_ANSWER`.
-    """
-    if b"\\u0000" not in content:
-        try:
-            return from_json(content, allow_inf_nan=False)  # faster, and it refuses what json takes
-        except ValueError:
-            pass
-    try:
-        return _repaired(json.loads(content, parse_constant=lambda _: None, parse_int=_whole_number), 0)
-    except (ValueError, RecursionError):
-        return content[:_PAGE].decode("utf-8", "replace").strip() or None
-
-
-def _repaired(value: Any, depth: int) -> Any:
-    """One odd text or number must not make the rest of an answer unreadable."""
-    if depth > DEEPEST_ANSWER:
-        raise RecursionError
-    match value:
-        case str():
-            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")
-        case list():
-            return [_repaired(item, depth + 1) for item in value]
-        case dict():
-            return {_repaired(name, depth + 1): _repaired(item, depth + 1) for name, item in value.items()}
-    return value
-
-
-def _whole_number(digits: str) -> int | None:
-    return int(digits) if len(digits) <= LONGEST_WHOLE_NUMBER else None
-
-
 def should_retry(headers: Mapping[str, str]) -> bool | None:
     """What the service says of sending the same again, in a header that the vendor's client obeys; None: nothing."""
     return {"true": True, "false": False}.get(headers.get("x-should-retry", "").strip().lower())
@@ -154,7 +105,7 @@ def refusal(call: Call, status: int, headers: Mapping[str, str], body: Any, *, n
     :param call: what was asked.
     :param status: the HTTP status, anything but 2xx.
     :param headers: of the answer; looked up in any case if the mapping does so.
-    :param body: as :func:`decode` gave it, without secrets the service may have repeated.
+    :param body: as :func:`.decode` gave it, without secrets the service may have repeated.
     :param now: Unix time in seconds, for a ``Retry-After`` that is a date.
     """
     error = _refusal(call, status, headers, body, now=now)
@@ -178,7 +129,7 @@ def _refusal(call: Call, status: int, headers: Mapping[str, str], body: Any, *, 
     if is_page(headers, body) and 400 <= status < 500 and status not in _ALSO_AS_PAGES:
         kind = {401: AuthenticationError, 403: AuthenticationError, 404: NotFoundError}.get(status, RequestRefusedError)
         page = f"Could not {call.phrase}: the answer is a web page ({said or 'without a title'}), not JSON."
-        return kind(f"{page} {no_effect(call)} {page_advice(call.base_url, BASE_URL)}", **origin)
+        return kind(f"{page} {no_effect(call)} {page_advice(call.base_url, SCENARIO_URL)}", **origin)
     if status in (401, 403):
         return _not_allowed(f"{refused}{because} {no_effect(call)}", call.base_url, headers, body, details, origin)
     if status == 404:
@@ -246,7 +197,9 @@ def _not_allowed(
         )
     elif gateway == "MissingAuthenticationTokenException":
         asked_at = f" {plain(base_url)!r}" if base_url else ""
-        advice = f"There is no such route: check the base URL{asked_at} of the connection; Scenario's is {BASE_URL}."
+        advice = (
+            f"There is no such route: check the base URL{asked_at} of the connection; Scenario's is {SCENARIO_URL}."
+        )
     elif gateway or origin["status"] == 401:
         advice = "The API key or the secret is wrong: check login and password of the connection."
     else:
@@ -318,7 +271,7 @@ def is_page(headers: Mapping[str, str], body: Any) -> bool:
     """
     Whether an answer is HTML.
 
-    :param body: as :func:`decode` gave it.
+    :param body: as :func:`.decode` gave it.
     """
     if not isinstance(body, str):
         return False
@@ -350,7 +303,7 @@ def said_by(body: Any, depth: int = 0) -> str:
         return ""
     match body:
         case str():
-            page = body[:_PAGE]
+            page = body[:LONGEST_PAGE]
             return _title(page) or _without_tags(page)
         case list():
             return "; ".join(filter(None, (said_by(item, depth + 1) for item in body[:5])))

@@ -10,22 +10,20 @@ from __future__ import annotations
 import itertools
 import logging
 import random
-import ssl
 import time
-import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
-import requests
 import urllib3.exceptions
 
 from airflow_provider_scenario import __version__
 from airflow_provider_scenario.client.budget import WaitNotice
+from airflow_provider_scenario.client.decoding import decode
+from airflow_provider_scenario.client.defaults import CONNECT_TIMEOUT, TIMEOUT, TRIES
 from airflow_provider_scenario.client.dialect import Dialect, ScenarioDialect
 from airflow_provider_scenario.client.errors import (
     ConflictError,
@@ -35,19 +33,20 @@ from airflow_provider_scenario.client.errors import (
     ThrottledError,
 )
 from airflow_provider_scenario.client.http_session import (
-    AnswerLimitError,
-    BrokenAnswerError,
+    LARGEST_REFUSAL,
+    LONGEST_ANSWER,
     Limits,
+    beginning_of_body,
     limited,
     new_session,
-    too_large,
+    whole_body,
 )
 from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.messages import shortened
+from airflow_provider_scenario.client.no_answer import NoAnswer, why_no_answer
 from airflow_provider_scenario.client.refusals import (
     LOOK_FIRST,
     Call,
-    decode,
     is_certain,
     is_page,
     page_advice,
@@ -55,42 +54,20 @@ from airflow_provider_scenario.client.refusals import (
     said_by,
     should_retry,
 )
+from airflow_provider_scenario.client.retrying import Retrying
 from airflow_provider_scenario.client.sendable import encoded, is_utf8, query_text
+from airflow_provider_scenario.client.signed import LARGEST_FILE, SignedAddresses
 from airflow_provider_scenario.client.texts import Scrubber, is_http, plain
 
 if TYPE_CHECKING:
+    import requests
+
     from airflow_provider_scenario.client.budget import Budget
 
 log = logging.getLogger("airflow_provider_scenario.client")
 
-CONNECT_TIMEOUT = 5.0
-"""Seconds, where one number is given for all timeouts; the vendor's client uses the same."""
-
-LONGEST_WAIT = 60.0
-"""Seconds to wait at most because the service asked for it; the vendor's client has the same bound."""
-
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
-"""Seconds of back-off: the first, and where doubling ends (the vendor's numbers)."""
-
-BLOCK = 1024 * 1024
-"""Bytes of a file that are in memory at once."""
-
 LARGEST_ANSWER = 32 * 1024 * 1024
 """Bytes of an answer in JSON, unpacked. The largest that we ask for, 50 models with 50 images each, has 3 MB."""
-
-LARGEST_REFUSAL = 64 * 1024
-"""Bytes that are read of an answer that is no success: its reason comes first."""
-
-LARGEST_FILE = 100 * 1000**3
-"""Bytes of a file that is fetched. A LoRA has up to a few GB, a whole model with all its epochs up to some 50."""
-
-LONGEST_ANSWER = 5
-"""How many times the timeout for one read a whole answer may take: with the default of 60 s, 5 minutes."""
-
-SLOWEST_FILE = 20_000.0
-"""Bytes a second below which a file that is fetched takes too long, once the time for an answer is over."""
-
-_LONGEST_HOST = 255
 
 _FIELDS = {
     "models": "model_id",
@@ -173,11 +150,11 @@ class Transport:
         api_secret: str,
         *,
         project_id: str | None = None,
-        timeout: tuple[float, float] | float = (CONNECT_TIMEOUT, 60.0),
+        timeout: tuple[float, float] | float = (CONNECT_TIMEOUT, TIMEOUT),
         verify: bool | str = True,
         user_agent: str = f"airflow-provider-scenario/{__version__}",
         pool_size: int = 10,
-        max_tries: int = 4,
+        max_tries: int = TRIES,
         dialect: Callable[[str, str], Dialect] = ScenarioDialect,
         session: requests.Session | None = None,
         budget: Budget | None = None,
@@ -202,18 +179,27 @@ class Transport:
                 "bundle."
             )
         self._verify = verify
-        self._max_tries = max(1, max_tries)
         self._budget = budget
-        self._sleep, self._clock, self._jitter = sleep, clock, jitter
+        self._clock = clock
+        self._notice = WaitNotice(log.info)
+        self._until_answered = Retrying(
+            tries=max_tries, turn=self._turn_after, on_retry=self._log_retry, sleep=sleep, jitter=jitter
+        )
         self._scrub = Scrubber(self._dialect.secrets)
         # Not what requests adds by itself: gzip alone is unpacked here, within a limit.
         self._headers = {"User-Agent": user_agent, "Accept": self._dialect.media_type, "Accept-Encoding": "gzip"}
-        longest = self.timeout[1] * LONGEST_ANSWER
-        self._answer_limits = Limits(seconds=longest, size=2 * LARGEST_ANSWER)  # twice: framing takes up some
-        self._file_limits = Limits(seconds=longest, size=2 * LARGEST_FILE, slowest=SLOWEST_FILE)
-        self._line = WaitNotice(log.info)
+        # Twice the size: framing takes up some.
+        self._limits = Limits(seconds=self.timeout[1] * LONGEST_ANSWER, size=2 * LARGEST_ANSWER)
         self._owns_session = session is None
-        self._session = session or _new_session(pool_size)
+        self._session = session or new_session(pool_size)
+        self._signed = SignedAddresses(
+            session=self._session,
+            timeout=self.timeout,
+            verify=verify,
+            largest=LARGEST_FILE,
+            user_agent=user_agent,
+            scrub=self._scrub,
+        )
 
     def __repr__(self) -> str:
         return f"Transport({self.base_url!r}, project_id={self.project_id!r})"
@@ -268,64 +254,20 @@ class Transport:
         return self._until_answered(lambda: self._send(call, method, address, content, accept))
 
     def put_signed(self, address: str, content: bytes, *, action: str) -> None:
-        """
-        Send a file to an address that is signed itself: without the key, which is none of the storage's business.
-
-        :param address: as the service gave it; neither it nor its signature appears in a message.
-        :param action: as for :meth:`request`.
-        :raises ServiceError: the storage refuses it, cannot be reached, or does not answer.
-        """
-        call = Call(action, "PUT to a signed address", repeatable=True)
-
-        def send() -> Answer | _Failure:
-            response = self._at_signed(call, "PUT", address, content)
-            if isinstance(response, _Failure):
-                return response
-            return Answer(response.status_code, {}, call.request)
-
-        self._until_answered(send)
+        """Send a file to a signed address, again where that may help: see :meth:`.SignedAddresses.put`."""
+        self._until_answered(lambda: self._signed.put(address, content, action=action))
 
     def get_signed(self, address: str, *, action: str) -> Iterator[bytes]:
-        """
-        Fetch a file of any size, block by block, from an address that is signed itself. Each call is one try.
+        """Fetch a file from a signed address. Each call is one try: see :meth:`.SignedAddresses.get`."""
+        return self._signed.get(address, action=action)
 
-        :param address: as for :meth:`put_signed`.
-        :param action: as for :meth:`request`.
-        :raises ServiceError: the storage refuses it or cannot be reached, or the file breaks off, after some blocks.
-        """
-        call = Call(action, "GET from a signed address", repeatable=True, reads=True)
-        response = self._at_signed(call, "GET", address)
-        if isinstance(response, _Failure):
-            raise response.error
-        with response:
-            try:
-                yield from _unpacked(response, LARGEST_FILE, BLOCK)
-            except (OSError, urllib3.exceptions.HTTPError) as problem:
-                trouble = _understand(problem, self.timeout)
-            else:
-                return
-        raise self._storage_failed(call, address, trouble.text).error
+    def _log_retry(self, error: ScenarioError, seconds: float) -> None:
+        reason = "takes no more requests now (429)" if isinstance(error, ThrottledError) else "has failed"
+        self._notice(seconds, f"{self._dialect.service} {reason}; the request is sent again then")
 
-    def _until_answered(self, send: Callable[[], Answer | _Failure]) -> Answer:
-        for tried in itertools.count(1):
-            outcome = send()
-            if isinstance(outcome, Answer):
-                return outcome
-            pause = outcome.pause_after(tried, self._jitter())
-            turn = self._turn_after(outcome)
-            if tried >= self._max_tries or pause is None:
-                raise outcome.error
-            seconds = max(pause, turn)
-            self._line(seconds, f"{self._dialect.service} {outcome.reason}; the request is sent again then")
-            self._sleep(seconds)
-        raise AssertionError("unreachable")
-
-    def _turn_after(self, failure: _Failure) -> float:
-        """After throttling, the others of this machine hear of it, and a next try waits for its turn among them."""
-        if self._budget is None or not isinstance(failure.error, ThrottledError):
-            return 0.0
-        self._budget.throttled(failure.wait)
-        return self._budget.turn()
+    def _turn_after(self, error: ScenarioError) -> float:
+        """Seconds to wait for a place in the request budget: after throttling, all tasks of this machine share it."""
+        return self._budget.turn() if self._budget and isinstance(error, ThrottledError) else 0.0
 
     def _address(self, path: str, query: Query | None, *, in_project: bool) -> str:
         pairs = {name: query_text(name, value) for name, value in (query or {}).items()}
@@ -334,15 +276,13 @@ class Transport:
         text = urlencode({name: value for name, value in pairs.items() if value})
         return f"{self.base_url}{path}" + (f"?{text}" if text else "")
 
-    def _send(
-        self, call: Call, method: str, address: str, content: bytes | None, accept: Collection[int]
-    ) -> Answer | _Failure:
+    def _send(self, call: Call, method: str, address: str, content: bytes | None, accept: Collection[int]) -> Answer:
         """Send it once. Requests' own errors end here: they hold the request with its Authorization header."""
         if self._budget:
             self._budget.spend()
         try:
             with (
-                limited(self._answer_limits),
+                limited(self._limits),
                 self._session.request(
                     method,
                     address,
@@ -356,69 +296,29 @@ class Transport:
                 ) as response,
             ):
                 is_answer = 200 <= response.status_code < 300 or response.status_code in accept
-                body = _whole(response, LARGEST_ANSWER) if is_answer else _beginning(response, LARGEST_REFUSAL)
+                body = (
+                    whole_body(response, LARGEST_ANSWER) if is_answer else beginning_of_body(response, LARGEST_REFUSAL)
+                )
         except (OSError, urllib3.exceptions.HTTPError) as problem:
-            trouble = _understand(problem, self.timeout)
+            why = why_no_answer(problem, self.timeout)
         else:
             return self._read(call, response, body, accept)
-        return self._unanswered(call, trouble)
+        raise self._unanswered(call, why)
 
-    def _at_signed(
-        self, call: Call, method: str, address: str, content: bytes | None = None
-    ) -> requests.Response | _Failure:
-        """Ask once. The error of requests ends here: it holds the address with its signature."""
-        if not is_http(address):
-            return self._storage_failed(call, address, "Scenario gave an address that is not an http(s) one")
-        said = b""
-        try:
-            with limited(self._file_limits):
-                response = self._session.request(
-                    method,
-                    address,
-                    data=content,
-                    headers={"User-Agent": self._headers["User-Agent"], "Accept-Encoding": "identity"},
-                    auth=_without_key,
-                    timeout=self.timeout,
-                    verify=self._verify,
-                    allow_redirects=False,
-                    stream=True,
-                )
-            if method == "PUT" or not 200 <= response.status_code < 300:
-                with response:
-                    said = _beginning(response, LARGEST_REFUSAL)
-        except (OSError, urllib3.exceptions.HTTPError) as problem:
-            trouble = _understand(problem, self.timeout)
-        else:
-            status = response.status_code
-            if 200 <= status < 300:
-                return response
-            words = said_by(decode(said))
-            text, may_repeat = f"the storage answered {status} ({words})", status in (408, 429) or status >= 500
-            return self._storage_failed(call, address, text, status=status, may_repeat=may_repeat)
-        return self._storage_failed(call, address, trouble.text, may_repeat=not trouble.hopeless)
-
-    def _storage_failed(
-        self, call: Call, address: str, text: str, *, status: int | None = None, may_repeat: bool = False
-    ) -> _Failure:
-        where = f" at {urlsplit(address).netloc.rpartition('@')[2][:_LONGEST_HOST]}" if is_http(address) else ""
-        message = f"Could not {call.phrase}: {self._scrub(text)}{where}. {call.fate()}"
-        return _Failure(ServiceError(message, maybe_done=False, request=call.request, status=status), may_repeat)
-
-    def _unanswered(self, call: Call, trouble: _Trouble) -> _Failure:
-        text = self._scrub(trouble.text)
-        if trouble.nothing_sent:
+    def _unanswered(self, call: Call, why: NoAnswer) -> ServiceError:
+        text = self._scrub(why.text)
+        if why.nothing_sent:
             nothing = self._dialect.no_effect(call)
-            message = f"Could not {call.phrase}: {text} at {self.host}. {nothing} {trouble.advice}"
+            message = f"Could not {call.phrase}: {text} at {self.host}. {nothing} {why.advice}"
         else:
             message = f"Asked {self._dialect.service} to {call.phrase}, but {text} from {self.host}. {call.fate()}"
         error = ServiceError(
-            message, maybe_done=call.maybe_done and not trouble.nothing_sent, request=call.request, status=None
+            message, maybe_done=call.maybe_done and not why.nothing_sent, request=call.request, status=None
         )
-        return _Failure(error, may_repeat=not trouble.hopeless and (call.repeatable or trouble.nothing_sent))
+        error.resendable = not why.hopeless and (call.repeatable or why.nothing_sent)
+        return error
 
-    def _read(
-        self, call: Call, response: requests.Response, content: bytes, accept: Collection[int]
-    ) -> Answer | _Failure:
+    def _read(self, call: Call, response: requests.Response, content: bytes, accept: Collection[int]) -> Answer:
         status = response.status_code
         if not 200 <= status < 300:
             content = self._scrub.masked(content.decode("utf-8", "replace")).encode()
@@ -429,8 +329,9 @@ class Transport:
         trace = self._dialect.trace_id(headers, body)
         origin: dict[str, Any] = {"request": call.request, "status": status, "trace_id": trace, "body": body}
         if (200 <= status < 300 or status in accept) and isinstance(body, dict):
-            refused = self._dialect.refusal_in_success(call, body, origin)
-            return _Failure(refused) if refused else Answer(status, body, call.request, trace, self._scrub)
+            if refused := self._dialect.refusal_in_success(call, body, origin):
+                raise refused
+            return Answer(status, body, call.request, trace, self._scrub)
         if 200 <= status < 300:
             page = is_page(headers, body)
             what = (
@@ -439,28 +340,28 @@ class Transport:
                 else ("cannot be read: it is not a JSON object")
             )
             advice = f" {page_advice(self.base_url, self._dialect.example)}" if page else ""
-            return _Failure(
-                ServiceError(
-                    f"Asked {self._dialect.service} to {call.phrase}; the answer {what}. {call.fate()}{advice}",
-                    maybe_done=call.maybe_done,
-                    **origin,
-                ),
-                # Truncated JSON is retried; a proxy's HTML would only come back.
-                may_repeat=call.repeatable and content.startswith(b"{"),
+            unreadable = ServiceError(
+                f"Asked {self._dialect.service} to {call.phrase}; the answer {what}. {call.fate()}{advice}",
+                maybe_done=call.maybe_done,
+                **origin,
             )
+            # Truncated JSON is retried; a proxy's HTML would only come back.
+            unreadable.resendable = call.repeatable and content.startswith(b"{")
+            raise unreadable
         if 300 <= status < 400:
             target = self._scrub(headers.get("location", "")) or "somewhere else"
-            return _Failure(
-                ServiceError(
-                    f"Could not {call.phrase}: {self.host} redirects to {target}, and the key is not sent after it. "
-                    f"{self._dialect.no_effect(call)} Check the base URL of the connection.",
-                    maybe_done=False,
-                    **origin,
-                )
+            raise ServiceError(
+                f"Could not {call.phrase}: {self.host} redirects to {target}, and the key is not sent after it. "
+                f"{self._dialect.no_effect(call)} Check the base URL of the connection.",
+                maybe_done=False,
+                **origin,
             )
         error = self._dialect.refusal(call, response, body, now=self._clock())
-        may_repeat = _may_repeat(call, status, should_retry(headers), error)
-        return _Failure(error, may_repeat, wait=retry_after(headers, body, now=self._clock()))
+        error.resendable = _may_repeat(call, status, should_retry(headers), error)
+        error.retry_after = retry_after(headers, body, now=self._clock())
+        if self._budget and isinstance(error, ThrottledError):
+            self._budget.throttled(error.retry_after)
+        raise error
 
 
 def _may_repeat(call: Call, status: int, asked_to: bool | None, error: ScenarioError) -> bool:
@@ -476,159 +377,6 @@ def _may_repeat(call: Call, status: int, asked_to: bool | None, error: ScenarioE
         return True  # refused before anything was done
     failed = isinstance(error, ServiceError) and (status == 408 or status >= 500)
     return call.repeatable and (asked_to is True or failed or isinstance(error, ConflictError))
-
-
-@dataclass(frozen=True, slots=True)
-class _Failure:
-    """One try that failed: the error, whether the call may be sent again, and the wait the service asks for."""
-
-    error: ScenarioError
-    may_repeat: bool = False
-    wait: float | None = None
-
-    @property
-    def reason(self) -> str:
-        """Why it is sent again, for the log."""
-        return "takes no more requests now (429)" if isinstance(self.error, ThrottledError) else "has failed"
-
-    def pause_after(self, tried: int, jitter: float) -> float | None:
-        """Seconds to wait before the next try; None where there must be none."""
-        if not self.may_repeat or (self.wait is not None and self.wait > LONGEST_WAIT):
-            return None
-        if self.wait is not None:
-            return self.wait + FIRST_PAUSE * jitter
-        pause: float = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (tried - 1))
-        return pause * (1 - jitter / 4)
-
-
-@dataclass(frozen=True, slots=True)
-class _Trouble:
-    """Why there is no answer. ``hopeless``: it will be the same the next time."""
-
-    text: str
-    nothing_sent: bool = False
-    hopeless: bool = False
-    advice: str = "Try again later, or check the base URL of the connection."
-
-
-def _understand(problem: Exception, timeout: tuple[float, float]) -> _Trouble:
-    causes = list(_causes(problem))
-
-    def find(*kinds: type[BaseException]) -> BaseException | None:
-        return next((cause for cause in causes if isinstance(cause, kinds)), None)
-
-    if beyond := find(AnswerLimitError):
-        return _Trouble(str(beyond), hopeless=True)
-    if find(BrokenAnswerError, urllib3.exceptions.IncompleteRead, urllib3.exceptions.InvalidChunkLength):
-        return _Trouble("the answer broke off")
-    if find(urllib3.exceptions.InvalidHeader):
-        # Of the answer. Requests raises its ValueError for it, which otherwise says that nothing was sent.
-        return _Trouble("an answer that is not HTTP came")
-    if find(ssl.SSLCertVerificationError):
-        return _Trouble(
-            "the certificate is not trusted",
-            nothing_sent=True,
-            hopeless=True,
-            advice="Check the base URL, or name the trusted certificates in 'verify' of the connection.",
-        )
-    if any(isinstance(cause, ssl.SSLError) and cause.reason == "WRONG_VERSION_NUMBER" for cause in causes):
-        # The first bytes of the answer to the TLS handshake are not TLS.
-        return _Trouble(
-            "no connection (the base URL begins with https://, and the server does not speak TLS)",
-            nothing_sent=True,
-            hopeless=True,
-            advice="Check the base URL of the connection: a local emulator's begins with http://.",
-        )
-    if refused := find(urllib3.exceptions.NewConnectionError):
-        return _Trouble(f"no connection ({str(refused).rpartition(': ')[2]})", nothing_sent=True)
-    if find(urllib3.exceptions.ConnectTimeoutError, requests.exceptions.ConnectTimeout):
-        return _Trouble(f"no connection within {timeout[0]:g} s", nothing_sent=True)
-    if find(requests.exceptions.Timeout, urllib3.exceptions.TimeoutError):
-        return _Trouble(f"no answer came within {timeout[1]:g} s")
-    if isinstance(problem, ValueError) or not isinstance(
-        problem, requests.exceptions.RequestException | urllib3.exceptions.HTTPError
-    ):
-        # Raised before anything is sent: a bad address or header, a bundle of certificates that is not there.
-        return _Trouble(f"no connection ({problem})", nothing_sent=True, hopeless=True)
-    return _Trouble("the connection broke before an answer came")
-
-
-def _causes(problem: BaseException) -> Iterator[BaseException]:
-    """The exception and what it wraps, in the many places where requests and urllib3 keep it."""
-    pending, seen = [problem], set[int]()
-    while pending:
-        cause = pending.pop(0)
-        if id(cause) in seen:
-            continue
-        seen.add(id(cause))
-        yield cause
-        inside = (
-            *cause.args,
-            getattr(cause, "reason", None),
-            getattr(cause, "original_error", None),
-            cause.__context__,
-        )
-        pending.extend(wrapped for wrapped in inside if isinstance(wrapped, BaseException))
-
-
-def _without_key(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Not None: then requests would look into a ``.netrc`` for another."""
-    return request
-
-
-def _new_session(pool_size: int) -> requests.Session:
-    session = new_session(pool_size)
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    return session
-
-
-def _unpacked(response: requests.Response, limit: int, block: int = 64 * 1024) -> Iterator[bytes]:
-    """
-    The body, block by block.
-
-    Not as requests and urllib3 unpack it: for them a small block may become any number of bytes, and a body may be
-    packed many times over. What is packed otherwise than with gzip, which was not asked for, comes as it is.
-
-    :raises AnswerLimitError: it is larger than the limit.
-    :raises BrokenAnswerError: it is not packed as it says.
-    """
-    packed = response.headers.get("content-encoding", "").strip().lower() in ("gzip", "x-gzip")
-    pieces: Iterator[bytes] = response.raw.stream(block, decode_content=False)
-    size = 0
-    for content in _gunzipped(pieces, block) if packed else pieces:
-        size += len(content)
-        if size > limit:
-            raise AnswerLimitError(too_large(limit))
-        yield content
-
-
-def _gunzipped(pieces: Iterator[bytes], block: int) -> Iterator[bytes]:
-    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
-    try:
-        for piece in pieces:
-            waiting = piece
-            while waiting:
-                yield unpacker.decompress(waiting, block)
-                waiting = unpacker.unconsumed_tail
-    except zlib.error as problem:
-        raise BrokenAnswerError("not packed with gzip") from problem
-    if not unpacker.eof:
-        raise BrokenAnswerError("ends too early")
-
-
-def _whole(response: requests.Response, limit: int) -> bytes:
-    return b"".join(_unpacked(response, limit))
-
-
-def _beginning(response: requests.Response, limit: int) -> bytes:
-    """At most so many bytes; the connection is not used again if there are more."""
-    parts, size = list[bytes](), 0
-    for part in _unpacked(response, limit + 64 * 1024, block=16 * 1024):
-        parts.append(part)
-        size += len(part)
-        if size >= limit:
-            break
-    return b"".join(parts)[:limit]
 
 
 def _checked_base_url(base_url: str, example: str) -> str:

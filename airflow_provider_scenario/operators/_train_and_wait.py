@@ -460,7 +460,7 @@ class TrainingOperator(ScenarioOperator):
         self._kill_guard.stop_if_ended()
         ending = wait_for_training(
             self.hook,
-            TrainingWatch(what=started.model_id, deadline=deadline, poke_interval=self.poke_interval),
+            TrainingWatch(label=started.model_id, deadline=deadline, poke_interval=self.poke_interval),
             model_id=started.model_id,
             job_id=started.job_id,
             log=self.log.info,
@@ -516,10 +516,10 @@ class TrainingOperator(ScenarioOperator):
 
         :return: how it ended, and whether it certainly is over without a result: then a retry would pay again.
         """
-        from airflow_provider_scenario.watch.polling import ended_unseen
+        from airflow_provider_scenario.watch.polling import fetch_missed_end
 
         with self.hook.connect(timeout=IN_TIMEOUT.timeout, max_tries=1) as client:
-            if end := ended_unseen(client, ending.model_id, ending.job_id):
+            if end := fetch_missed_end(client, ending.model_id, ending.job_id):
                 return end, end.outcome == "failed"
             fate = self._stop(context, client, ending, is_ours=is_ours)
         return replace(ending, error=fate.text), fate.state == "cancelled"

@@ -332,7 +332,7 @@ class ScenarioLookup:
         try:
             question()
         except NotNowError as refused:
-            again_at = self._clock() + refused.retry_after
+            again_at = self._clock() + (refused.retry_after or 0.0)
             with self._lock:
                 self._next.update(dict.fromkeys(keys, again_at))
         except Exception as problem:

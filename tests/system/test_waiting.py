@@ -10,6 +10,8 @@ import pytest
 from airflow import __version__ as airflow_version
 from packaging.version import Version
 
+from tests.harness.waiting import eventually
+
 MODES = pytest.mark.parametrize("mode", ["deferred", "blocking"])
 WORKER_STARTS = "DAG bundles loaded"
 TO_RETURN = 1 if Version(airflow_version) >= Version("3.3") else 2  # before, a triggerer could not store a result
@@ -220,13 +222,6 @@ def end_once_deferred(airflow, emulator, dag, task):
 
 def links(airflow, dag, run):
     return airflow.call("GET", f"/dags/{dag}/dagRuns/{quote(run)}/taskInstances/train/links")["extra_links"]
-
-
-def eventually(true, seconds: float = 90) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.3)
 
 
 @pytest.mark.every_minor

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from airflow_provider_scenario.client.refusals import BASE_URL
+from airflow_provider_scenario.client.defaults import SCENARIO_URL, TIMEOUT, TRIES
 from airflow_provider_scenario.client.scenario.downloads import Downloads
 from airflow_provider_scenario.client.scenario.models import UNSET
 from airflow_provider_scenario.client.scenario.schemas import Project
@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_scenario.client.budget import Budget
 
-__all__ = ["DEFAULT_BASE_URL", "UNSET", "ScenarioClient"]
-
-DEFAULT_BASE_URL = BASE_URL
+__all__ = ["UNSET", "ScenarioClient"]
 
 
 class ScenarioClient(Trainings, Datasets, Uploads, Downloads):
@@ -43,12 +41,12 @@ class ScenarioClient(Trainings, Datasets, Uploads, Downloads):
         *,
         api_key: str,
         api_secret: str,
-        base_url: str = DEFAULT_BASE_URL,
+        base_url: str = SCENARIO_URL,
         project_id: str | None = None,
-        timeout: tuple[float, float] | float = 60.0,
+        timeout: tuple[float, float] | float = TIMEOUT,
         verify: bool | str = True,
         pool_size: int = 10,
-        max_tries: int = 4,
+        max_tries: int = TRIES,
         session: requests.Session | None = None,
         budget: Budget | None = None,
     ) -> Self:

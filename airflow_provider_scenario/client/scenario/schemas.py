@@ -8,7 +8,7 @@ Addresses of files are signed and expire: they are kept out of every ``repr``. S
 
 A service may be wrong or hostile. Whatever is read here is sane: numbers are finite and in a range that can be shown,
 texts are of bounded length, dates can be converted to any time zone, and text that is for people (:data:`ServiceText`)
-holds neither our secrets nor signed addresses. :func:`.refusals.decode` sees to it that texts can be written as UTF-8.
+holds neither our secrets nor signed addresses. :func:`.decoding.decode` sees to it that texts can be written as UTF-8.
 """
 
 # Without `from __future__ import annotations`: as text, pydantic would compile each of 190 annotations at the import.
@@ -33,9 +33,9 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from airflow_provider_scenario.client.decoding import DEEPEST_ANSWER
 from airflow_provider_scenario.client.errors import ServiceError
 from airflow_provider_scenario.client.messages import shortened
-from airflow_provider_scenario.client.refusals import DEEPEST_ANSWER
 from airflow_provider_scenario.client.texts import plain
 
 if TYPE_CHECKING:

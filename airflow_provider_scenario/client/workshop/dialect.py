@@ -15,6 +15,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, quote_plus
 
+from airflow_provider_scenario.client.defaults import WORKSHOP_URL
 from airflow_provider_scenario.client.errors import (
     AuthenticationError,
     InvalidInputError,
@@ -102,7 +103,7 @@ class WorkshopDialect:
     """
 
     service = "AI Creation Workshop"
-    example = "https://openai.edu-aliyun.com"
+    example = WORKSHOP_URL
     media_type = "application/json; charset=utf-8"
 
     def __init__(self, app_key: str, app_secret: str, *, api_token: str) -> None:

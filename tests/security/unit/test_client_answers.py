@@ -14,11 +14,12 @@ from functools import cache
 import pytest
 
 from airflow_provider_scenario.client import transport as transport_module
+from airflow_provider_scenario.client.decoding import DEEPEST_ANSWER, decode
 from airflow_provider_scenario.client.errors import ScenarioError, ServiceError
-from airflow_provider_scenario.client.refusals import DEEPEST_ANSWER, decode
 from airflow_provider_scenario.client.scenario.client import ScenarioClient
 from airflow_provider_scenario.client.scenario.schemas import Download
-from airflow_provider_scenario.client.transport import BLOCK, LARGEST_ANSWER, Transport
+from airflow_provider_scenario.client.signed import BLOCK
+from airflow_provider_scenario.client.transport import LARGEST_ANSWER, Transport
 from tests.security.hostile import hostile, http
 from tests.unit.client.conftest import READY
 

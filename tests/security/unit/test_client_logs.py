@@ -152,6 +152,6 @@ def test_an_address_that_is_not_http_is_not_asked_and_not_shown(everything, addr
         download = Download.model_validate({"jobId": "job_1", "downloadUrl": address})
         everything.trying(lambda: list(client.fetch_download(download)))
     text = everything.text()
-    assert text.count("Scenario gave an address that is not an http(s) one") == 2
+    assert text.count("the service gave an address that is not an http(s) one") == 2
     assert "pass-word" not in text
     assert_nothing_in(text)

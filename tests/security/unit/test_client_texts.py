@@ -11,8 +11,9 @@ from urllib.parse import quote
 import pytest
 import requests
 
+from airflow_provider_scenario.client.decoding import decode
 from airflow_provider_scenario.client.errors import ScenarioError
-from airflow_provider_scenario.client.refusals import decode, said_by
+from airflow_provider_scenario.client.refusals import said_by
 from airflow_provider_scenario.client.scenario.client import ScenarioClient
 from airflow_provider_scenario.client.texts import MAX_SERVICE_TEXT, Scrubber, plain
 from airflow_provider_scenario.client.transport import Transport
@@ -98,10 +99,10 @@ def test_the_reason_of_a_failed_training_shows_no_secret_and_no_signed_address(c
 def test_the_progress_of_a_training_shows_no_secret_and_no_signed_address(client, service, echo):
     progress = {"stage": "running-train", "progress": 0.5, "retryableError": f"cannot load {echo} now"}
     service.answers(model(status="training", trainingProgress=progress))
-    watch = TrainingWatch(what="it", deadline=float("inf"), poke_interval=30)
-    assert watch.see(Snapshot.of_model(client.get_model("model_1")), 0) is None
-    assert "cannot load" in str(watch.news)
-    assert shows_nothing(str(watch.news))
+    watch = TrainingWatch(label="it", deadline=float("inf"), poke_interval=30)
+    assert watch.after(Snapshot.of_model(client.get_model("model_1")), 0) is None
+    assert "cannot load" in str(watch.log_line)
+    assert shows_nothing(str(watch.log_line))
 
 
 @pytest.mark.parametrize("echo", [pytest.param(SIGNED, id="signed"), *ECHOES])

@@ -11,8 +11,8 @@ from airflow_provider_scenario.client.errors import ScenarioError
 from airflow_provider_scenario.plugin import actions, pictures
 from airflow_provider_scenario.plugin.lookup import AFTER_TROUBLE, RENEW_EVERY, ScenarioLookup
 from airflow_provider_scenario.plugin.trainings import Training
+from tests.harness.waiting import SURELY
 
-SURELY = 60.0  # seconds to wait for an answer
 READS = 40  # a minute: half of the 80 that all users of a connection have
 WITH_ACTIONS = 50
 

@@ -21,11 +21,11 @@ from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.plugin import lookup, pictures
 from airflow_provider_scenario.plugin.lookup import Lookups, ScenarioLookup
 from airflow_provider_scenario.plugin.slots import Slots
+from tests.harness.waiting import SURELY, eventually_async
 from tests.unit.conftest import connection
 from tests.unit.plugin.conftest import page_state
 from tests.unit.plugin.test_access import token_of
 
-SURELY = 60.0  # seconds after which something hangs for ever
 AT_ONCE = 8  # actions over one connection
 
 
@@ -41,12 +41,6 @@ async def browser_of(logged_in):
         transport=transport, base_url="http://testserver/scenario/", cookies=dict(logged_in.cookies), timeout=SURELY
     ) as browser:
         yield browser
-
-
-async def until(condition):
-    async with asyncio.timeout(SURELY):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 @pytest.fixture
@@ -92,7 +86,7 @@ async def overwhelm(post, *, hanging, times):
     A few at a time: SQLite takes one entry of the audit log after another.
     """
     held = [asyncio.create_task(post()) for _ in range(AT_ONCE)]
-    await until(lambda: hanging() >= AT_ONCE)
+    await eventually_async(lambda: hanging() >= AT_ONCE)
     others = []
     async with asyncio.timeout(SURELY):
         while len(held) + len(others) < times:
@@ -240,7 +234,7 @@ class TestSlowPictures:
                 asyncio.create_task(browser.get(f"picture?{where('slow', asset_id=f'asset_{number}')}"))
                 for number in range(40)
             ]
-            await until(lambda: len(begun) >= 6)
+            await eventually_async(lambda: len(begun) >= 6)
             async with asyncio.timeout(SURELY):
                 answer = await browser.get(f"picture?{where(asset_id='asset_1')}")
             assert answer.text == "scenario_default"
@@ -250,7 +244,7 @@ class TestSlowPictures:
     async def test_more_than_may_wait_are_refused_at_once(self, released):
         slots = Slots(each=2, altogether=4, waiting=3, patience=SURELY)
         work = [asyncio.create_task(slots.run("a", lambda: released.wait(SURELY))) for _ in range(20)]
-        await until(lambda: sum(each.done() for each in work) == 15)
+        await eventually_async(lambda: sum(each.done() for each in work) == 15)
         assert {each.exception().status_code for each in work if each.done()} == {503}
         released.set()
         assert [each for each in await asyncio.gather(*work, return_exceptions=True) if each is True] == [True] * 5
@@ -258,7 +252,7 @@ class TestSlowPictures:
     async def test_those_that_wait_give_up(self, released):
         slots = Slots(each=1, altogether=4, waiting=3, patience=0.0)
         first = asyncio.create_task(slots.run("a", lambda: released.wait(SURELY)))
-        await until(lambda: slots.threads.borrowed_tokens == 1)
+        await eventually_async(lambda: slots.threads.borrowed_tokens == 1)
         with pytest.raises(HTTPException) as refused:
             await slots.run("a", lambda: None)
         assert refused.value.status_code == 503
@@ -269,7 +263,7 @@ class TestSlowPictures:
     async def test_a_viewer_who_leaves_frees_the_place_that_was_waited_for(self, released):
         slots = Slots(each=1, altogether=4, waiting=1, patience=SURELY)
         first = asyncio.create_task(slots.run("a", lambda: released.wait(SURELY)))
-        await until(lambda: slots.threads.borrowed_tokens == 1)
+        await eventually_async(lambda: slots.threads.borrowed_tokens == 1)
         for _ in range(3):
             leaves = asyncio.create_task(slots.run("a", lambda: None))
             await asyncio.sleep(0)

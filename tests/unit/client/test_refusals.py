@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from requests.structures import CaseInsensitiveDict
 
+from airflow_provider_scenario.client.decoding import decode
 from airflow_provider_scenario.client.errors import (
     AlreadyTrainingError,
     AlreadyTrainingImageError,
@@ -14,7 +15,7 @@ from airflow_provider_scenario.client.errors import (
     ServiceError,
     ThrottledError,
 )
-from airflow_provider_scenario.client.refusals import Call, decode, refusal, said_by
+from airflow_provider_scenario.client.refusals import Call, refusal, said_by
 from airflow_provider_scenario.client.texts import MAX_SERVICE_TEXT, plain
 
 TRAIN = Call("train model model_8Xk", "PUT /models/model_8Xk/train", repeatable=False)

@@ -60,7 +60,7 @@ def test_a_request_carries_key_project_and_body_and_nothing_it_was_not_given(tra
     transport.request(
         "PUT",
         "/models/m/train",
-        asked="train",
+        action="train",
         repeatable=False,
         query={"dryRun": "true", "status": None, "types": ["a", "b"], "minimal": False, "empty": ""},
         json={"name": "Ährenfeld"},

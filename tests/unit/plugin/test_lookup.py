@@ -8,9 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from airflow_provider_scenario.plugin.lookup import AFTER_TROUBLE, EVERY, READ_CONNECTION_EVERY, ScenarioLookup
+from tests.harness.waiting import SURELY
 from tests.unit.conftest import connection
-
-SURELY = 60.0  # seconds to wait for an answer
 
 
 class Clock:

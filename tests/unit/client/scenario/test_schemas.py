@@ -100,8 +100,8 @@ sys.setswitchinterval(1e-6)
 together = threading.Barrier(16)
 def read(_):
     together.wait()
-    Job.read({"jobId": "job_1", "billing": {"cuCost": 3}}, asked="")
-    return Model.read({"id": "m", "trainingImages": [{"id": "a"}], "epochs": [{"epoch": "1"}]}, asked="").epochs
+    Job.read({"jobId": "job_1", "billing": {"cuCost": 3}}, action="")
+    return Model.read({"id": "m", "trainingImages": [{"id": "a"}], "epochs": [{"epoch": "1"}]}, action="").epochs
 with ThreadPoolExecutor(16) as pool:
     assert all(pool.map(read, range(16)))
 """

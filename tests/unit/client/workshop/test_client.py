@@ -10,8 +10,12 @@ import pytest
 import requests
 from hypothesis import given
 from hypothesis import strategies as st
+<<<<<<< HEAD
 from tests.unit.client.workshop.test_schemas import NAMES, PAGE, anything
+=======
+>>>>>>> main
 
+from airflow_provider_scenario.client.defaults import WORKSHOP_URL
 from airflow_provider_scenario.client.errors import (
     AuthenticationError,
     InvalidInputError,
@@ -21,10 +25,11 @@ from airflow_provider_scenario.client.errors import (
     ThrottledError,
     WorkshopRefusalError,
 )
-from airflow_provider_scenario.client.workshop.client import DEFAULT_WORKSHOP_URL, ListingStatus, WorkshopClient
+from airflow_provider_scenario.client.workshop.client import ListingStatus, WorkshopClient
 from airflow_provider_scenario.client.workshop.schemas import SessionParameters, read_tree
 from airflow_provider_scenario.client.workshop.signing import string_to_sign
 from tests.unit.client.conftest import ScriptedService
+from tests.unit.client.workshop.test_schemas import NAMES, PAGE, anything
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -328,7 +333,7 @@ def test_what_cannot_work_is_refused_before_anything_is_sent(scripted, wrong, me
 
 def test_the_client_shows_neither_key_nor_token(scripted):
     client = scripted()
-    assert repr(client) == f"WorkshopClient(Transport({DEFAULT_WORKSHOP_URL!r}, project_id=None))"
+    assert repr(client) == f"WorkshopClient(Transport({WORKSHOP_URL!r}, project_id=None))"
     with client as same:
         assert same is client
 
