@@ -10,10 +10,6 @@ import pytest
 import requests
 from hypothesis import given
 from hypothesis import strategies as st
-<<<<<<< HEAD
-from tests.unit.client.workshop.test_schemas import NAMES, PAGE, anything
-=======
->>>>>>> main
 
 from airflow_provider_scenario.client.defaults import WORKSHOP_URL
 from airflow_provider_scenario.client.errors import (
