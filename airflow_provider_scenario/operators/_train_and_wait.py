@@ -37,7 +37,7 @@ from airflow_provider_scenario.exceptions import (
     permanent_errors_do_not_retry,
 )
 from airflow_provider_scenario.operators.base import ScenarioOperator
-from airflow_provider_scenario.watch.cancelling import IN_TIMEOUT, KillGuard, StoppableTraining
+from airflow_provider_scenario.watch.cancelling import IN_TIMEOUT, KillHandler, StoppableTraining
 from airflow_provider_scenario.watch.decision import FINAL_STATUSES, TrainingWatch
 from airflow_provider_scenario.watch.result import TrainingResult
 
@@ -133,7 +133,7 @@ class TrainingOperator(ScenarioOperator):
 
         While the task is deferred, the trigger does it.
         """
-        self._kill_guard.kill()
+        self._kill_guard.on_kill()
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Catch the one end that reaches neither the trigger nor :meth:`execute_complete`: Airflow's own time-out."""
@@ -345,7 +345,7 @@ class TrainingOperator(ScenarioOperator):
         if is_ours and ending.model_id and ending.job_id != pushed.get("job_id"):
             self.hook.show_model(context, ending.model_id, job_id=ending.job_id, is_ours=True)
         try:
-            result = ending.result(creative_units_total=total, time_limit=self._time_limit)
+            result = ending.value_or_raise(creative_units_total=total, time_limit=self._time_limit)
         except (TrainingFailedError, TrainingTimeoutError) as error:
             if is_over and is_paid and self.on_retry == "resume":
                 raise _FOR_GOOD[type(error)](f"{error} {_NOT_AGAIN}") from None
@@ -359,8 +359,8 @@ class TrainingOperator(ScenarioOperator):
             context["ti"].xcom_push(key="creative_units_total", value=total)
 
     @cached_property
-    def _kill_guard(self) -> KillGuard:
-        return KillGuard(lambda **options: self.hook.connect(**options), self.log)
+    def _kill_guard(self) -> KillHandler:
+        return KillHandler(lambda **options: self.hook.connect(**options), self.log)
 
     def _deadline(self, context: Context) -> float:
         deadline: float = time.time() + self.timeout
@@ -522,7 +522,7 @@ class TrainingOperator(ScenarioOperator):
             if end := fetch_missed_end(client, ending.model_id, ending.job_id):
                 return end, end.outcome == "failed"
             fate = self._stop(context, client, ending, is_ours=is_ours)
-        return replace(ending, error=fate.text), fate.state == "cancelled"
+        return replace(ending, error=fate.text), fate.effect == "cancelled"
 
     def _stop(
         self, context: Context, client: ScenarioClient, ending: TrainingResult, *, is_ours: bool | None

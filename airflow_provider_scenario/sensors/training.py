@@ -185,7 +185,7 @@ class ScenarioTrainingSensor(CheckedOperator, BaseSensorOperator):
 
 def _result(end: TrainingResult) -> dict[str, Any]:
     try:
-        return end.result()
+        return end.value_or_raise()
     except TrainingFailedError as error:
         # Looking again cannot help: unlike the operator, the sensor starts nothing on a retry.
         raise AirflowFailException(str(error)) from error

@@ -119,7 +119,7 @@ class ScenarioTrainingTrigger(FinishingTrigger):
         if end.creative_units_cost is None:
             end = replace(end, creative_units_cost=self.pushed_xcoms.get("creative_units_cost"))
         total = None if self.paid_before is None else self.paid_before + (end.creative_units_cost or 0) * self.is_ours
-        result = end.result(creative_units_total=total)
+        result = end.value_or_raise(creative_units_total=total)
         xcoms = {key: result[key] for key, pushed in self.pushed_xcoms.items() if result[key] not in (None, pushed)}
         if total not in (None, end.creative_units_cost):
             xcoms["creative_units_total"] = total

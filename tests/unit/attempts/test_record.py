@@ -26,7 +26,7 @@ from airflow_provider_scenario.operators import _train_and_wait as train_and_wai
 from airflow_provider_scenario.operators.model import ScenarioAddTrainingImagesOperator
 from airflow_provider_scenario.operators.training import ScenarioTrainLoraOperator, ScenarioTrainModelOperator
 from airflow_provider_scenario.watch import cancelling
-from airflow_provider_scenario.watch.cancelling import IN_WORKER, CancelTiming
+from airflow_provider_scenario.watch.cancelling import IN_WORKER, CancelLimits
 from airflow_provider_scenario.watch.result import TrainingResult
 from tests.airflow_versions import TaskDeferred
 from tests.unit.operators.attempts import clear, retry, seen_as, waiting
@@ -150,7 +150,7 @@ class TestRetry:
     def test_a_timeout_whose_cancelling_got_no_answer_pays_no_second_time(
         self, emulator, context, train, monkeypatch, either_way, was_cancelled
     ):
-        monkeypatch.setattr(train_and_wait, "IN_TIMEOUT", CancelTiming(timeout=(10.0, 10.0), patience=0.0))
+        monkeypatch.setattr(train_and_wait, "IN_TIMEOUT", CancelLimits(timeout=(10.0, 10.0), retry_for=0.0))
         emulator.set(training_seconds=600)
         when = "after" if was_cancelled else "before"
         emulator.fault(kind="close", method="POST", route="/models/*/train/action", when=when)
