@@ -15,9 +15,9 @@ from airflow_provider_scenario.airflow_compat.attempt import call_with_timeout, 
 from airflow_provider_scenario.airflow_compat.exceptions import AirflowFailException
 from airflow_provider_scenario.client.consequences import (
     A_RETRY_WAITS,
+    A_RUNNING_TRAINING_CONTINUES,
     NO_REFUND,
     NOTHING_STARTED,
-    RUNNING_TRAINING_CONTINUES,
     TRAINING_CONTINUES,
     TRAINING_MAY_CONTINUE,
 )
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.client.scenario.schemas import Model
 
 Effect = Literal["cancelled", "over", "continues", "unknown"]
-"""``over``: there was nothing to cancel; ``continues``: it may not be cancelled; ``unknown``: the request has failed."""
+"""``over``: nothing to cancel; ``continues``: cancelling it is not allowed; ``unknown``: the request has failed."""
 
 
 class CancelResult(NamedTuple):
@@ -211,7 +211,7 @@ class KillHandler:
         If Airflow still counts the task as active, only this worker stops, as in a deploy or after missed heartbeats:
         then the training continues, and a retry waits for it.
         """
-        effect = f"{RUNNING_TRAINING_CONTINUES} {A_RETRY_WAITS}"
+        effect = f"{A_RUNNING_TRAINING_CONTINUES} {A_RETRY_WAITS}"
         try:
             if not (is_task_timeout() or is_ended(call_with_timeout(self._task_state, _STATE_TIMEOUT))):
                 self._log.info("Only this worker stops: the task was not ended. %s", effect)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, TypedDict, cast, get_args
 
-from airflow_provider_scenario.client.consequences import NOTHING_STARTED, RUNNING_TRAINING_CONTINUES
+from airflow_provider_scenario.client.consequences import A_RUNNING_TRAINING_CONTINUES, NOTHING_STARTED
 from airflow_provider_scenario.client.texts import plain
 from airflow_provider_scenario.exceptions import (
     SecretChangedError,
@@ -109,9 +109,7 @@ class TrainingResult:
         name = f"{plain(self.model_name)!r} " if self.model_name else ""
         return f"{name}({self.model_id or 'model unknown'}, {self.job_id or 'job unknown'})"
 
-    def value_or_raise(
-        self, *, creative_units_total: float | None = None, time_limit: str | None = None
-    ) -> TaskResult:
+    def value_or_raise(self, *, creative_units_total: float | None = None, time_limit: str | None = None) -> TaskResult:
         """
         Return what the task returns, or raise the error with which it fails.
 
@@ -163,6 +161,6 @@ class TrainingResult:
                 raise TrainingTimeoutError(f"Training {self.label} did not end {limit}. {self.error or ''}".strip())
             case "refused":
                 raise WatchingRefusedError(
-                    f"Scenario refuses further polls of training {self.label}: {self.error} "
-                    f"{RUNNING_TRAINING_CONTINUES} A later run finds it by the model's id."
+                    f"Training {self.label} can no longer be polled: {self.error} "
+                    f"{A_RUNNING_TRAINING_CONTINUES} A later run finds it by the model's id."
                 )

@@ -113,7 +113,7 @@ SENSORS = "sensor deferred, sensor blocking"
 LATE = "late deferred, late deferred, late deferred"
 CUT = "was cancelled. Scenario does not promise a refund"
 KEPT = "could not be cancelled. The training may continue and be billed"
-THEIRS = "Somebody else has started it"
+THEIRS = "This task did not start it"
 FAIL = marked("failed")
 BY_A_PERSON = Case.train_as_a_person
 SLOW_START = faulty((START,), kind="slow", when="after", seconds=50)
