@@ -17,7 +17,6 @@ from airflow_provider_scenario.attempts.create import (
 from airflow_provider_scenario.attempts.once_per_dataset import find_or_create_model_of
 from airflow_provider_scenario.client.errors import ScenarioError
 from airflow_provider_scenario.client.ids import check_id
-from airflow_provider_scenario.client.scenario.model_fields import check_field
 from airflow_provider_scenario.client.scenario.trainers import check_parameters, check_ready, without_secrets
 from airflow_provider_scenario.client.values import Spelling, camel_case
 from airflow_provider_scenario.datasets import (
@@ -35,7 +34,7 @@ from airflow_provider_scenario.datasets.settings import merged_parameters, told_
 from airflow_provider_scenario.datasets.upload import check_threads
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
 from airflow_provider_scenario.operators._training_base import TrainingOperator
-from airflow_provider_scenario.operators.base import ScenarioOperator
+from airflow_provider_scenario.operators.base import ScenarioOperator, check_model_fields
 from airflow_provider_scenario.watch.cancelling import cancel_training
 
 if TYPE_CHECKING:
@@ -149,7 +148,6 @@ class ScenarioTrainModelOperator(TrainingOperator):
 
 
 _LORA_MODEL_FIELDS = ("name", "type", "short_description", "class_slug", "collection_ids")
-_OPTIONAL_TEXTS = ("short_description", "class_slug")  # an empty text, as some templates give, counts as None
 
 
 class ScenarioTrainLoraOperator(TrainingOperator):
@@ -286,7 +284,7 @@ class ScenarioTrainLoraOperator(TrainingOperator):
                 return self.result_of_earlier(context, model)
             model = self._with_dataset(model, dataset, is_new=found is None)
             is_shared = self.once_per_dataset and not earlier.has_created(model)
-            spelled = self._as_author_spells(parameters)
+            spelled = _as_author_spells(parameters, self.parameters)
             return self.train(context, model, spelled, earlier, already_logged=logged, is_shared=is_shared)
 
     @property
@@ -350,29 +348,15 @@ class ScenarioTrainLoraOperator(TrainingOperator):
         parameters, overruled = merged_parameters(dataset.parameters, self.parameters)
         if overruled:
             self.log.info("%s", told_overruled(self.name, overruled))
-        check_parameters(self._as_author_spells(parameters), self.type)
+        check_parameters(_as_author_spells(parameters, self.parameters), self.type)
         check_ready(
             model_id=repr(self.name), model_type=self.type, images=len(dataset.images), pairs=len(dataset.pairs or [])
         )
         return dataset, parameters
 
-    def _as_author_spells(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        """
-        Spell the names as in the DAG, because warnings and errors repeat them.
-
-        :param parameters: in the API's spelling. A name that does not come back to that spelling stays as it is.
-        """
-        spelling = Spelling(self.parameters or ())
-        authors = {name: spelling(name) for name in parameters}
-        return {authors[name] if camel_case(authors[name]) == name else name: parameters[name] for name in parameters}
-
     def _check(self, *, only_known: bool = False) -> list[str]:
         final, warnings = self._final(only_known), super()._check(only_known=only_known)
-        for field in _LORA_MODEL_FIELDS:
-            value = getattr(self, field)
-            given = value is not None and (value != "" or field not in _OPTIONAL_TEXTS)
-            if (given or field in ("name", "type")) and final(field):
-                warnings += check_field(field, value)
+        warnings += check_model_fields(self, _LORA_MODEL_FIELDS, final)
         if final("parameters"):  # what depends on the dataset is checked in `execute`
             check_parameters(self.parameters, self.type if final("type") else None)
         if final("preset"):
@@ -384,6 +368,18 @@ class ScenarioTrainLoraOperator(TrainingOperator):
         if final("threads"):
             check_threads(self.threads)
         return warnings
+
+
+def _as_author_spells(parameters: dict[str, Any], authors: Mapping[str, Any] | None) -> dict[str, Any]:
+    """
+    Spell the names of parameters as in the DAG, because warnings and errors repeat them.
+
+    :param parameters: in the API's spelling. A name that does not come back to that spelling stays as it is.
+    :param authors: the parameters of the DAG.
+    """
+    spelling = Spelling(authors or ())
+    spelled = {name: spelling(name) for name in parameters}
+    return {spelled[name] if camel_case(spelled[name]) == name else name: parameters[name] for name in parameters}
 
 
 class ScenarioCancelTrainingOperator(ScenarioOperator):
