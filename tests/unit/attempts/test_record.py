@@ -1,4 +1,4 @@
-"""What Airflow's task state holds of a task: fields keep their names, so that a version reads what another has stored."""
+"""What the task state holds of a task. Its fields keep their names: a version reads what another has stored."""
 
 from __future__ import annotations
 
