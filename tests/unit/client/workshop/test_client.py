@@ -232,7 +232,7 @@ def test_a_field_that_is_not_listed_arrives_and_is_warned_of_once_a_call(connect
     if place == "body":
         assert beside.items() <= arrived["tree"].items()
     else:
-        assert arrived["beside"] == {"region": '["cn", "ü&"]', "roleIds": '{"a": true}', "dry": "false"}
+        assert arrived["session"] == {"region": '["cn", "ü&"]', "roleIds": '{"a": true}', "dry": "false"}
     told = [record.message for record in caplog.records if "lists no such field" in record.message]
     assert [line.partition(":")[0] for line in told] == ["Model 'xxxxx'"] * 2
     assert "region" in told[0]
