@@ -179,7 +179,6 @@ def _read(row: TaskRow) -> Training:
     xcoms, fields = row.xcoms, row.rendered
     result = xcoms.get("return_value")
     result = result if isinstance(result, dict) and "model_id" in result and "status" in result else {}
-    parameters = fields.get("parameters")
     return Training(
         **row.key._asdict(),
         iteration=row.iteration,
@@ -189,20 +188,20 @@ def _read(row: TaskRow) -> Training:
         try_number=row.try_number,
         started_at=row.start_date,
         ended_at=row.end_date,
-        conn_id=text(fields.get("scenario_conn_id"), SHORT) or ScenarioHook.default_conn_name,
+        conn_id=text(fields.scenario_conn_id, SHORT) or ScenarioHook.default_conn_name,
         pushed_model_id=_id(xcoms.get("model_id")),
         pushed_job_id=_id(xcoms.get("job_id")) or _id(result.get("job_id")),
-        rendered_model_id=_id(fields.get("model_id")),
-        rendered_job_id=_id(fields.get("job_id")),
+        rendered_model_id=_id(fields.model_id),
+        rendered_job_id=_id(fields.job_id),
         sealed=xcoms.get(SEALED),
-        has_our_field=bool(fields.get("scenario_conn_id")),
-        published=read_publications(xcoms.get("return_value")) if fields.get("ai_creation_workshop_conn_id") else None,
+        has_our_field=bool(fields.scenario_conn_id),
+        published=read_publications(xcoms.get("return_value")) if fields.ai_creation_workshop_conn_id else None,
         cost=amount(xcoms.get("creative_units_cost", result.get("creative_units_cost"))),
         total=amount(xcoms.get(_TOTAL)),
-        name=text(result.get("name"), SHORT) or text(fields.get("name"), SHORT),
-        type=text(result.get("type"), SHORT) or text(fields.get("type"), SHORT),
+        name=text(result.get("name"), SHORT) or text(fields.name, SHORT),
+        type=text(result.get("type"), SHORT) or text(fields.type, SHORT),
         status="trained" if result.get("status") == "trained" else None,
-        parameters=without_secrets(parameters) if isinstance(parameters, dict) else {},
+        parameters=without_secrets(fields.parameters) if isinstance(fields.parameters, dict) else {},
     )
 
 

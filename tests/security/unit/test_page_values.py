@@ -225,7 +225,7 @@ def test_one_odd_model_keeps_no_other_away(emulator, admin, database, train, mon
     database.task(map_index=0, **odd)
     database.task(map_index=1, **other)
     assert "the other" in admin.get(RUN).text
-    assert "Scenario cannot be asked" not in admin.get(RUN).text
+    assert "No answer from Scenario" not in admin.get(RUN).text
 
 
 @pytest.mark.parametrize("when", DATES)

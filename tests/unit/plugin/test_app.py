@@ -336,14 +336,14 @@ class TestTrouble:
         lookups = page_state(browser).lookups
         lookups["scenario_default"]._requests._next_at.clear()
         shown = text_of(browser.get(training()))
-        assert "Scenario cannot be asked" in shown
+        assert "No answer from Scenario" in shown
         assert re.search(r"seen \d s ago", shown)
         assert "hero flux.1-lora" in text_of(browser.get("trainings"))
 
     def test_a_connection_that_is_not_there_is_told(self, admin, database):
         database.task(model_id="model_x", fields={"scenario_conn_id": "nowhere"})
         shown = text_of(admin.get(training()))
-        assert "Scenario cannot be asked" in shown
+        assert "No answer from Scenario" in shown
         assert "nowhere" in shown
 
     def test_no_error_tells_the_key(self, admin, database, emulator, train):
