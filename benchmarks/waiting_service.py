@@ -6,7 +6,7 @@ Both run in one process and one event loop, and each answer is delayed by the sa
     python waiting_service.py CERTIFICATE KEY THINK_SECONDS
 
 ``POST /waiting/begin?count=…&seconds=…&oldest=…`` replaces all trainings by ``count`` new ones (``model_0``, ``job_0``,
-…) of that duration, which began at times spread evenly over the last ``oldest`` seconds. ``GET /waiting/report`` returns
+…) of that duration, which began at times spread evenly over the last ``oldest`` seconds. ``GET /waiting/report`` has
 the requests by kind, and for each job that was requested (our trigger does so once, after it has noticed the end) how
 long before that it had ended.
 """
