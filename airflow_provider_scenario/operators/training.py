@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.client.scenario.trainers import CheckedParameters
     from airflow_provider_scenario.datasets import Dataset
     from airflow_provider_scenario.watch.result import TrainingResult
+    from airflow_provider_scenario.watch.start import TaskResult
 
 
 class ScenarioTrainModelOperator(TrainingOperator):
@@ -128,7 +129,7 @@ class ScenarioTrainModelOperator(TrainingOperator):
             check_parameters(self.parameters)
         return super()._check(only_known=only_known)
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def execute(self, context: Context) -> TaskResult:
         """Check, start or adopt, wait."""
         with permanent_errors_do_not_retry():
             self._check()
@@ -268,7 +269,7 @@ class ScenarioTrainLoraOperator(TrainingOperator):
         """Name each mapped task after its model, where the author has not said how; Airflow reads it before it runs."""
         return super().partial(map_index_template=map_index_template, **kwargs)
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def execute(self, context: Context) -> TaskResult:
         """Check everything, create or find the model, upload what it lacks, train it."""
         with permanent_errors_do_not_retry():
             dataset, merged, parameters = self._checked_input()
@@ -318,14 +319,14 @@ class ScenarioTrainLoraOperator(TrainingOperator):
         filled = as_filled(model, dataset, image_ids) if is_new else None
         return filled or client.get_model(model.id)
 
-    def conclude(self, context: Context, result: TrainingResult, **options: Any) -> dict[str, Any]:
+    def conclude(self, context: Context, result: TrainingResult, **options: Any) -> TaskResult:
         """Also replace the marker by the author's description; with ``once_per_dataset`` the markers stay behind it."""
         returned = super().conclude(context, result, **options)
         if self.once_per_dataset:
             return returned
         try:
             replace_marker(
-                *(self.hook.client, context, returned["model_id"], self.short_description), on_clear=self.on_clear
+                *(self.hook.client, context, str(returned["model_id"]), self.short_description), on_clear=self.on_clear
             )
         except ScenarioError as error:
             self.log.warning("The model is trained, but its marker cannot be replaced by the description: %s", error)

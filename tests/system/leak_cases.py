@@ -28,8 +28,8 @@ PIXEL = (
 )
 
 TOLD_TO_STOP, GONE = "the task shouldn't be running anymore. Terminating process", "Task killed!"
-WATCHED, LOSES_ITS_WORKER = "queued-for-train", "The worker stops, the task is not ended by anybody"
-FATE_IS_SAID = ("was cancelled", "could not be cancelled", "Nothing to cancel", "cannot tell why")
+WATCHED, LOSES_ITS_WORKER = "queued-for-train", "Only this worker stops: the task was not ended"
+FATE_IS_SAID = ("was cancelled", "could not be cancelled", "Nothing to cancel", "for an unknown reason")
 ON_KILL_MAY_TAKE = 5.0  # seconds, then comes SIGKILL
 
 numbers = itertools.count(1)
