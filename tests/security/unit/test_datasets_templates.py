@@ -203,5 +203,5 @@ class TestTextOfDatasets:
 
 def test_a_secret_parameter_that_another_task_has_returned_in_clear_is_refused(upstream):
     train = ScenarioTrainModelOperator.partial(task_id="train").expand_kwargs(upstream)
-    with pytest.raises(AirflowFailException, match="is a secret and must not stand in a DAG file"):
+    with pytest.raises(AirflowFailException, match="is a secret and must not be in a DAG file"):
         rendered(train, [{"model_id": "m", "parameters": {"wandbKey": SECRET}}])
