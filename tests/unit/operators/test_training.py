@@ -260,7 +260,7 @@ class TestEnd:
 
     @pytest.mark.parametrize("event", [None, {}, {"outcome": "fine"}, "trained"])
     def test_an_odd_event_cannot_pass_for_success(self, context, event):
-        with pytest.raises(ValueError, match="no end of a training"):
+        with pytest.raises(ValueError, match="not the result of a training"):
             train("model_1").execute_complete(context, event)
 
 
