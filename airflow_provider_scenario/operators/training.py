@@ -84,6 +84,7 @@ class ScenarioTrainModelOperator(TrainingOperator):
     :raises TrainingTimeoutError: it was not over in time; says whether it was cancelled.
     """
 
+    custom_operator_name = "ScenarioTrainModelOperator"  # the Trainings page finds tasks by it, also of subclasses
     template_fields: Sequence[str] = ("model_id", "parameters", "max_creative_units", "scenario_conn_id")
     template_fields_renderers = {"parameters": "json"}  # noqa: RUF012
     ui_color = "#e8e4ff"
@@ -195,6 +196,7 @@ class ScenarioTrainLoraOperator(TrainingOperator):
     :return: as :class:`ScenarioTrainModelOperator`.
     """
 
+    custom_operator_name = "ScenarioTrainLoraOperator"  # the Trainings page finds tasks by it, also of subclasses
     template_fields: Sequence[str] = (
         "name",
         "type",

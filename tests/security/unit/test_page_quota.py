@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from fastapi import HTTPException
 
-from airflow_provider_scenario.client.errors import ScenarioError
+from airflow_provider_scenario.client.errors import ScenarioError, ServiceError
 from airflow_provider_scenario.plugin import actions, pictures
 from airflow_provider_scenario.plugin.lookup import RENEW_EVERY, ScenarioLookup
 from airflow_provider_scenario.plugin.page_requests import AFTER_TROUBLE
@@ -159,7 +159,7 @@ class TestExpiredAddresses:
         self, line, asked, expired, emulator, clock, monkeypatch
     ):
         def refuse(*_):
-            raise pictures.AddressRefusedError
+            raise ServiceError("refused", maybe_done=False, status=403)
 
         monkeypatch.setattr(pictures, "_fetch", refuse)
         of, ids = expired[0]
