@@ -63,11 +63,15 @@ class Pacing:
         growth = _GROWTH_IN_QUEUE ** min(max(self._polls_in_queue - 1, 0), 10)
         return min(interval * growth, longest)
 
-    def after_failure(self, error: ScenarioError) -> float:
-        """Return the seconds to pause after a poll that has failed."""
+    def after_failure(self, retry_after: float | None) -> float:
+        """
+        Return the seconds to pause after a poll that has failed.
+
+        :param retry_after: the seconds that the service asked to wait.
+        """
         self.failures += 1
         backoff = min(self._poke_interval * 2.0 ** min(self.failures, 10), self._max_backoff)
-        return max(self._poke_interval, backoff, error.retry_after or 0.0)
+        return max(self._poke_interval, backoff, retry_after or 0.0)
 
     @property
     def is_failure_worth_a_line(self) -> bool:
@@ -122,7 +126,7 @@ class Watch(ABC, Generic[A, O]):
     def _after_error(self, error: ScenarioError) -> Literal["refused"] | None:
         if self._is_refusal(error):
             return "refused"
-        self.pause = self._pacing.after_failure(error)
+        self.pause = self._pacing.after_failure(error.retry_after)
         if self._pacing.is_failure_worth_a_line:
             self.log_line = (
                 f"{self.subject} {self.label}: the poll failed ({self._pacing.failures} in a row): {error} "

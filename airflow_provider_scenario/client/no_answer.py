@@ -14,12 +14,19 @@ from airflow_provider_scenario.client.http_session import AnswerLimitError, Brok
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
-    """Why there is no answer. ``hopeless``: it will be the same the next time."""
+    """
+    Why no answer came.
+
+    :param text: for messages, the part of a sentence that says it.
+    :param nothing_sent: whether certainly nothing was sent.
+    :param hopeless: whether another try would end the same way.
+    :param advice: what to do about it.
+    """
 
     text: str
     nothing_sent: bool = False
     hopeless: bool = False
-    advice: str = "Try again later, or check the base URL of the connection."
+    advice: str = "Try again later, or check the base URL."
 
 
 def why_no_answer(problem: Exception, timeout: tuple[float, float]) -> NoAnswer:
@@ -40,7 +47,7 @@ def why_no_answer(problem: Exception, timeout: tuple[float, float]) -> NoAnswer:
             "the certificate is not trusted",
             nothing_sent=True,
             hopeless=True,
-            advice="Check the base URL, or name the trusted certificates in 'verify' of the connection.",
+            advice="Check the base URL, or name the trusted certificates in 'verify'.",
         )
     if any(isinstance(cause, ssl.SSLError) and cause.reason == "WRONG_VERSION_NUMBER" for cause in causes):
         # The first bytes of the answer to the TLS handshake are not TLS.
@@ -48,7 +55,7 @@ def why_no_answer(problem: Exception, timeout: tuple[float, float]) -> NoAnswer:
             "no connection (the base URL begins with https://, and the server does not speak TLS)",
             nothing_sent=True,
             hopeless=True,
-            advice="Check the base URL of the connection: a local emulator's begins with http://.",
+            advice="Check the base URL: a local emulator's begins with http://.",
         )
     if refused := find(urllib3.exceptions.NewConnectionError):
         return NoAnswer(f"no connection ({str(refused).rpartition(': ')[2]})", nothing_sent=True)

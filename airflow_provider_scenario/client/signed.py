@@ -20,9 +20,11 @@ from airflow_provider_scenario.client.errors import ServiceError
 from airflow_provider_scenario.client.http_session import (
     LARGEST_REFUSAL,
     LONGEST_ANSWER,
+    AnswerLimitError,
     Limits,
     beginning_of_body,
     limited,
+    too_large,
     unpacked,
 )
 from airflow_provider_scenario.client.no_answer import why_no_answer
@@ -95,6 +97,8 @@ class SignedAddresses:
         call = Call(action, "GET from a signed address", repeatable=True, reads=True)
         with self._response(call, "GET", address) as response:
             try:
+                if (response.raw.length_remaining or 0) > self.largest:  # do not read what is going to be refused
+                    raise AnswerLimitError(too_large(self.largest))
                 yield from unpacked(response, self.largest, BLOCK)
             except (OSError, urllib3.exceptions.HTTPError) as problem:
                 why = why_no_answer(problem, self.timeout)
@@ -151,7 +155,7 @@ class SignedAddresses:
         self, call: Call, address: str, text: str, *, status: int | None = None, resendable: bool = False
     ) -> ServiceError:
         where = f" at {urlsplit(address).netloc.rpartition('@')[2][:_LONGEST_HOST]}" if is_http(address) else ""
-        message = f"Could not {call.phrase}: {self.scrub(text)}{where}. {call.fate()}"
+        message = f"Could not {call.phrase}: {self.scrub(text)}{where}. {call.consequence}"
         error = ServiceError(message, maybe_done=False, request=call.request, status=status)
         error.resendable = resendable
         return error

@@ -1,8 +1,8 @@
 """
-One way to the service: authentication, timeouts, what may be sent again, and nothing that a log must not hold.
+Sends requests to a service: authentication, timeouts, retries, and errors that hold nothing that a log must not hold.
 
-A call is either *repeatable*, sending it twice has the effect of sending it once, or it is not. Only the first kind is
-sent again after its answer was lost: a training whose answer got lost may be running and billed.
+A call is either *repeatable*, sending it twice has the effect of sending it once, or it is not. Only a repeatable call
+is sent again after its answer was lost: a training whose answer was lost may be running and billed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -24,10 +23,9 @@ from airflow_provider_scenario import __version__
 from airflow_provider_scenario.client.budget import WaitNotice
 from airflow_provider_scenario.client.decoding import decode
 from airflow_provider_scenario.client.defaults import CONNECT_TIMEOUT, TIMEOUT, TRIES
-from airflow_provider_scenario.client.dialect import Dialect, ScenarioDialect
 from airflow_provider_scenario.client.errors import (
     ConflictError,
-    InvalidInputError,
+    Origin,
     ScenarioError,
     ServiceError,
     ThrottledError,
@@ -45,9 +43,8 @@ from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.messages import shortened
 from airflow_provider_scenario.client.no_answer import NoAnswer, why_no_answer
 from airflow_provider_scenario.client.refusals import (
-    LOOK_FIRST,
+    CHECK_FIRST,
     Call,
-    is_certain,
     is_page,
     page_advice,
     retry_after,
@@ -55,14 +52,21 @@ from airflow_provider_scenario.client.refusals import (
     should_retry,
 )
 from airflow_provider_scenario.client.retrying import Retrying
-from airflow_provider_scenario.client.sendable import encoded, is_utf8, query_text
+from airflow_provider_scenario.client.sendable import encoded, query_text
+from airflow_provider_scenario.client.settings import (
+    check_credentials,
+    check_verify,
+    checked_base_url,
+    checked_timeout,
+)
 from airflow_provider_scenario.client.signed import LARGEST_FILE, SignedAddresses
-from airflow_provider_scenario.client.texts import Scrubber, is_http, plain
+from airflow_provider_scenario.client.texts import Scrubber, plain
 
 if TYPE_CHECKING:
     import requests
 
     from airflow_provider_scenario.client.budget import Budget
+    from airflow_provider_scenario.client.dialect import Dialect
 
 log = logging.getLogger("airflow_provider_scenario.client")
 
@@ -102,8 +106,8 @@ class Answer:
     scrub: Scrubber = field(default=plain, repr=False, compare=False)
 
     @property
-    def origin(self) -> dict[str, Any]:
-        """Where an error that is found in this answer comes from, as arguments of the error."""
+    def origin(self) -> Origin:
+        """Where an error comes from that is found in this answer."""
         return {"request": self.request, "status": self.status, "trace_id": self.trace_id, "body": self.json}
 
 
@@ -122,11 +126,12 @@ def path(*segments: str) -> str:
 
 class Transport:
     """
-    A pooled connection to one service with one key. Safe to use from several threads.
+    Sends requests to one service with one key, over pooled connections. Safe to use from several threads.
 
     :param base_url: such as ``https://api.cloud.scenario.com/v1``; http or https, without credentials or query.
-    :param api_key: says who asks.
-    :param api_secret: proves it. Neither appears in a message, a repr or a chained exception.
+    :param api_key: names the caller.
+    :param api_secret: authenticates the caller. Neither appears in a message, a repr or a chained exception.
+    :param dialect: makes of key and secret what differs between the services.
     :param project_id: sent as ``projectId`` with every call; default: the project of the key.
     :param timeout: seconds to wait for (connection, answer); one number is the second. Default: 5 and 60, as the
         vendor's client.
@@ -134,8 +139,7 @@ class Transport:
     :param user_agent: how the client names itself.
     :param pool_size: connections that are kept open. Default: 10.
     :param max_tries: how often a call is sent at most. Default: 4.
-    :param dialect: makes of key and secret what differs between services. Default: Scenario's.
-    :param session: to use instead of an own one; closing it stays with whoever gave it.
+    :param session: used instead of a new one; the caller closes it.
     :param budget: counts the requests, and says how long to wait after a throttled one. Default: none.
     :param sleep: waits some seconds between tries.
     :param clock: Unix time in seconds, to read a ``Retry-After`` that is a date.
@@ -149,35 +153,26 @@ class Transport:
         api_key: str,
         api_secret: str,
         *,
+        dialect: Callable[[str, str], Dialect],
         project_id: str | None = None,
         timeout: tuple[float, float] | float = (CONNECT_TIMEOUT, TIMEOUT),
         verify: bool | str = True,
         user_agent: str = f"airflow-provider-scenario/{__version__}",
         pool_size: int = 10,
         max_tries: int = TRIES,
-        dialect: Callable[[str, str], Dialect] = ScenarioDialect,
         session: requests.Session | None = None,
         budget: Budget | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.time,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        if not api_key or not api_secret:
-            raise InvalidInputError(
-                "The API key or the secret is missing: they are login and password of the connection."
-            )
-        if not is_utf8(api_key) or not is_utf8(api_secret):
-            raise InvalidInputError("The API key or the secret is not valid Unicode: see login and password.")
+        check_credentials(api_key, api_secret)
+        check_verify(verify)
         self._dialect = dialect(api_key, api_secret)
-        self.base_url = _checked_base_url(base_url, self._dialect.example)
+        self.base_url = checked_base_url(base_url, self._dialect.example)
         self.host = urlsplit(self.base_url).netloc
         self.project_id = project_id or None
-        self.timeout = _checked_timeout(timeout)
-        if isinstance(verify, str) and not Path(verify).exists():
-            raise InvalidInputError(
-                f"verify is {verify!r}, and there is no such file or folder; give true, false or the path of a CA "
-                "bundle."
-            )
+        self.timeout = checked_timeout(timeout)
         self._verify = verify
         self._budget = budget
         self._clock = clock
@@ -247,8 +242,14 @@ class Transport:
         """
         # An id or a name in them may be text of any length.
         phrase, request = shortened(action, 300), shortened(f"{method} {path}", 300)
-        fate = if_lost or LOOK_FIRST
-        call = Call(phrase, request, repeatable, reads=method == "GET", if_lost=fate, base_url=self.base_url)
+        call = Call(
+            phrase,
+            request,
+            repeatable,
+            reads=method == "GET",
+            if_lost=if_lost or CHECK_FIRST,
+            base_url=self.base_url,
+        )
         address = self._address(path, query, in_project=in_project)
         content = encoded(json) if json is not None else content
         return self._until_answered(lambda: self._send(call, method, address, content, accept))
@@ -308,94 +309,74 @@ class Transport:
     def _unanswered(self, call: Call, why: NoAnswer) -> ServiceError:
         text = self._scrub(why.text)
         if why.nothing_sent:
-            nothing = self._dialect.no_effect(call)
-            message = f"Could not {call.phrase}: {text} at {self.host}. {nothing} {why.advice}"
+            message = f"Could not {call.phrase}: {text} at {self.host}. {self._dialect.no_effect(call)} {why.advice}"
         else:
-            message = f"Asked {self._dialect.service} to {call.phrase}, but {text} from {self.host}. {call.fate()}"
-        error = ServiceError(
-            message, maybe_done=call.maybe_done and not why.nothing_sent, request=call.request, status=None
-        )
+            message = f"{self._requested(call)}, but {text} from {self.host}. {call.consequence}"
+        error = ServiceError(message, maybe_done=call.maybe_done and not why.nothing_sent, request=call.request)
         error.resendable = not why.hopeless and (call.repeatable or why.nothing_sent)
         return error
 
     def _read(self, call: Call, response: requests.Response, content: bytes, accept: Collection[int]) -> Answer:
-        status = response.status_code
-        if not 200 <= status < 300:
+        status, headers = response.status_code, response.headers
+        is_success = 200 <= status < 300
+        if not is_success:
             content = self._scrub.masked(content.decode("utf-8", "replace")).encode()
-            for name, value in response.headers.items():
-                response.headers[name] = self._scrub.masked(value)
-        headers = response.headers
+            for name, value in headers.items():
+                headers[name] = self._scrub.masked(value)
         body = {} if status == 204 else decode(content)
-        trace = self._dialect.trace_id(headers, body)
-        origin: dict[str, Any] = {"request": call.request, "status": status, "trace_id": trace, "body": body}
-        if (200 <= status < 300 or status in accept) and isinstance(body, dict):
+        origin = Origin(request=call.request, status=status, trace_id=self._dialect.trace_id(headers, body), body=body)
+        if (is_success or status in accept) and isinstance(body, dict):
             if refused := self._dialect.refusal_in_success(call, body, origin):
                 raise refused
-            return Answer(status, body, call.request, trace, self._scrub)
-        if 200 <= status < 300:
-            page = is_page(headers, body)
-            what = (
-                f"is a web page ({self._scrub(said_by(body)) or 'without a title'}), not JSON"
-                if page
-                else ("cannot be read: it is not a JSON object")
-            )
-            advice = f" {page_advice(self.base_url, self._dialect.example)}" if page else ""
-            unreadable = ServiceError(
-                f"Asked {self._dialect.service} to {call.phrase}; the answer {what}. {call.fate()}{advice}",
-                maybe_done=call.maybe_done,
-                **origin,
-            )
-            # Truncated JSON is retried; a proxy's HTML would only come back.
-            unreadable.resendable = call.repeatable and content.startswith(b"{")
-            raise unreadable
+            return Answer(status, body, call.request, origin["trace_id"], self._scrub)
+        if is_success:
+            raise self._unreadable(call, content, origin, is_page=is_page(headers, body))
         if 300 <= status < 400:
-            target = self._scrub(headers.get("location", "")) or "somewhere else"
-            raise ServiceError(
-                f"Could not {call.phrase}: {self.host} redirects to {target}, and the key is not sent after it. "
-                f"{self._dialect.no_effect(call)} Check the base URL of the connection.",
-                maybe_done=False,
-                **origin,
-            )
-        error = self._dialect.refusal(call, response, body, now=self._clock())
-        error.resendable = _may_repeat(call, status, should_retry(headers), error)
-        error.retry_after = retry_after(headers, body, now=self._clock())
+            raise self._redirected(call, headers.get("location", ""), origin)
+        raise self._refused(call, response, body)
+
+    def _unreadable(self, call: Call, content: bytes, origin: Origin, *, is_page: bool) -> ServiceError:
+        what, advice = "cannot be read: it is not a JSON object", ""
+        if is_page:
+            what = f"is a web page ({self._scrub(said_by(origin['body'])) or 'without a title'}), not JSON"
+            advice = f" {page_advice(self.base_url, self._dialect.example)}"
+        message = f"{self._requested(call)}; the answer {what}. {call.consequence}{advice}"
+        error = ServiceError(message, maybe_done=call.maybe_done, **origin)
+        # Truncated JSON is retried; a proxy's HTML would only come back.
+        error.resendable = call.repeatable and content.startswith(b"{")
+        return error
+
+    def _redirected(self, call: Call, target: str, origin: Origin) -> ServiceError:
+        return ServiceError(
+            f"Could not {call.phrase}: {self.host} redirects to {self._scrub(target) or 'another address'}, and the "
+            f"key is not sent there. {self._dialect.no_effect(call)} Check the base URL.",
+            maybe_done=False,
+            **origin,
+        )
+
+    def _refused(self, call: Call, response: requests.Response, body: object) -> ScenarioError:
+        now = self._clock()
+        error = self._dialect.refusal(call, response, body, now=now)
+        error.resendable = _is_resendable(call, response.status_code, should_retry(response.headers), error)
+        error.retry_after = retry_after(response.headers, body, now=now)
         if self._budget and isinstance(error, ThrottledError):
             self._budget.throttled(error.retry_after)
-        raise error
+        return error
+
+    def _requested(self, call: Call) -> str:
+        return f"{self._dialect.service} was requested to {call.phrase}"
 
 
-def _may_repeat(call: Call, status: int, asked_to: bool | None, error: ScenarioError) -> bool:
+def _is_resendable(call: Call, status: int, should_retry: bool | None, error: ScenarioError) -> bool:
     """
-    Whether to send it again after an answer that is no success.
+    Whether the request may be sent again after an answer that is not a success.
 
-    :param asked_to: as :func:`.refusals.should_retry`. It decides, as in the vendor's client, with two exceptions: it
-        never makes us send a call again that is not repeatable, or one that is refused for certain (a plan ceiling).
+    :param should_retry: what the answer's ``x-should-retry`` says. It decides, as in the vendor's client, with two
+        exceptions: a call that is not repeatable and a refusal that is certain (a plan ceiling) are never sent again.
     """
-    if asked_to is False or is_certain(error):
+    if should_retry is False or error.is_certain:
         return False
     if isinstance(error, ThrottledError):
         return True  # refused before anything was done
     failed = isinstance(error, ServiceError) and (status == 408 or status >= 500)
-    return call.repeatable and (asked_to is True or failed or isinstance(error, ConflictError))
-
-
-def _checked_base_url(base_url: str, example: str) -> str:
-    base_url = base_url.strip()
-    if not is_http(base_url):
-        shown = "" if "@" in base_url else f" {plain(base_url)!r}"
-        if shown and ":/" not in base_url and "//" not in base_url and is_http(f"https://{base_url}"):
-            raise InvalidInputError(
-                f"The base URL{shown} has no scheme: give 'https://{plain(base_url)}'. Nothing was sent."
-            )
-        raise InvalidInputError(f"The base URL{shown} must be an http(s) address, such as {example}.")
-    parts = urlsplit(base_url)
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise InvalidInputError("The base URL must hold no credentials, query or fragment: use login and password.")
-    return base_url.rstrip("/")
-
-
-def _checked_timeout(timeout: tuple[float, float] | float) -> tuple[float, float]:
-    connect, read = timeout if isinstance(timeout, tuple) else (CONNECT_TIMEOUT, timeout)
-    if not (connect > 0 and read > 0):
-        raise InvalidInputError(f"timeout must be above 0 seconds, not {timeout!r}.")
-    return float(connect), float(read)
+    return call.repeatable and (should_retry is True or failed or isinstance(error, ConflictError))

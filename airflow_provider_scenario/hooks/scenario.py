@@ -54,7 +54,8 @@ class ScenarioHook(ConnectionHook["ScenarioClient"]):
         # Not at module level: requests and the schemas cost what parsing a DAG file must not.
         from airflow_provider_scenario.client.scenario.client import ScenarioClient
 
-        return ScenarioClient.connect(**self._client_arguments(overrides))
+        credentials = f"login and password of connection {plain(self.conn_id)!r}"
+        return ScenarioClient.connect(credentials=credentials, **self._client_arguments(overrides))
 
     def _scope(self) -> str:
         """Of a project; a key belongs to one, unless it is named."""

@@ -62,6 +62,7 @@ class ScenarioTrainingSensor(CheckedOperator, BaseSensorOperator):
     :raises AirflowSensorTimeout: it was not over in time.
     """
 
+    custom_operator_name = "ScenarioTrainingSensor"  # the Trainings page finds tasks by it, also of subclasses
     template_fields: Sequence[str] = ("model_id", "job_id", "scenario_conn_id")
     operator_extra_links = (ScenarioModelLink(),)
     ui_color = "#e8e4ff"

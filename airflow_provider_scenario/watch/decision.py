@@ -35,17 +35,23 @@ class Snapshot:
     """
     What one poll returned about a training.
 
-    :param status: the model's status, in the API's words; it alone decides.
+    :param status: the model's status, in the API's words; it alone decides. None if Scenario does not know the model.
+    :param name: the model's.
+    :param type: the model's.
     :param stage: where the training is, for people: ``queued-for-train``, ``running-train``, …
-    :param position: trainings in the queue before it, as the page of the training shows it.
+    :param position: trainings before it in the queue.
     :param progress: part done, 0 to 1.
     :param seconds_left: that the service expects the training to take from then on.
-    :param page: the model's page in Scenario's web app, where a person has to do something there.
+    :param retryable_error: why Scenario runs the training again.
+    :param page: the model's page in Scenario's web app, if a person has to act there.
+    :param at: when the answer came, as a Unix time in seconds; only for the Trainings page.
+    :param made_by: the task that the model's marker names, see :class:`~..provenance.Marker`; only for that page.
     """
 
-    status: str
+    status: str | None
     model_id: str | None = None
-    model_name: str | None = None
+    name: str | None = None
+    type: str | None = None
     job_id: str | None = None
     stage: str | None = None
     position: int | None = None
@@ -54,6 +60,17 @@ class Snapshot:
     retry_count: int | None = None
     retryable_error: str | None = None
     page: str | None = None
+    at: float = 0.0
+    made_by: str | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the training has ended."""
+        return self.status in FINAL_STATUSES
+
+    def is_of(self, job_id: str | None) -> bool:
+        """Whether it shows the training of this job, not an earlier or a later one of the same model."""
+        return job_id is None or self.job_id is None or job_id == self.job_id
 
     @property
     def needs_person(self) -> bool:
@@ -70,11 +87,11 @@ class Snapshot:
         """Make it of a model: its status decides; its ``trainingProgress`` is for showing."""
         progress = model.training_progress if model.status == "training" else None
         if progress is None:
-            return cls(status=model.status or "", model_id=model.id, model_name=model.name, job_id=model.job_id)
+            return cls(status=model.status or "", model_id=model.id, name=model.name, job_id=model.job_id)
         return cls(
             status=model.status or "",
             model_id=model.id,
-            model_name=model.name,
+            name=model.name,
             job_id=model.job_id,
             stage=progress.stage,
             position=progress.position,
@@ -96,7 +113,7 @@ class Snapshot:
         )
 
     def __str__(self) -> str:
-        parts = [self.stage or self.status]
+        parts = [self.stage or self.status or "not known to Scenario"]
         if self.position:
             parts.append(f"{self.position} in the queue before it")
         if self.progress and self.position is None:
@@ -132,8 +149,8 @@ class TrainingWatch(Watch[Snapshot, Outcome]):
         if self._pacing.failures:
             self._logged = None
         self.pause = self._pacing.after_answer(seconds_left=answer.seconds_left, is_queued=answer.is_queued)
-        if answer.model_name:
-            self.label = f"{plain(answer.model_name)!r} ({answer.model_id})"
+        if answer.name:
+            self.label = f"{plain(answer.name)!r} ({answer.model_id})"
         worth_a_line = _worth_a_line(answer)
         if worth_a_line != self._logged:
             self._logged = worth_a_line
@@ -142,7 +159,7 @@ class TrainingWatch(Watch[Snapshot, Outcome]):
         if captcha != self._captcha:
             self._captcha = captcha
             self.warning = self._captcha_warning(answer) if captcha else None
-        return FINAL_STATUSES.get(answer.status)
+        return FINAL_STATUSES.get(answer.status or "")
 
     def _captcha_warning(self, snapshot: Snapshot) -> str:
         error = snapshot.retryable_error

@@ -13,7 +13,7 @@ from airflow_provider_scenario.client.budget import WaitNotice
 from airflow_provider_scenario.client.errors import RequestRefusedError, ScenarioError, ServiceError
 from airflow_provider_scenario.client.scenario.schemas import Job, Model
 from airflow_provider_scenario.hooks.sharing import CurrentClients
-from airflow_provider_scenario.links import model_page
+from airflow_provider_scenario.links import is_model_page, model_page
 from airflow_provider_scenario.watch.cancelling import is_anothers
 from airflow_provider_scenario.watch.decision import FINAL_STATUSES, Outcome, Snapshot, TrainingWatch
 from airflow_provider_scenario.watch.result import TrainingResult
@@ -124,8 +124,8 @@ class Poller:
     def snapshot_of(self, answer: PollAnswer) -> Snapshot | ScenarioError:
         """As :func:`snapshot_of`, with the address of the model's page where a person has to act there."""
         snapshot = snapshot_of(answer)
-        if isinstance(snapshot, Snapshot) and snapshot.needs_person and snapshot.model_id:
-            return replace(snapshot, page=model_page(self._hook.app_url, snapshot.model_id))
+        if isinstance(snapshot, Snapshot) and snapshot.needs_person:
+            return with_page(snapshot, self._hook.app_url)
         return snapshot
 
     def fetch_result(
@@ -191,6 +191,12 @@ def snapshot_of(answer: PollAnswer) -> Snapshot | ScenarioError:
     return Snapshot.of_job(answer) if isinstance(answer, Job) else Snapshot.of_model(answer)
 
 
+def with_page(snapshot: Snapshot, app_url: str) -> Snapshot:
+    """Add the address of the model's page where a person has to act there, if a browser may be sent to it."""
+    page = model_page(app_url, snapshot.model_id or "") if snapshot.needs_person else ""
+    return replace(snapshot, page=page) if is_model_page(page) else snapshot
+
+
 def fetch_result(
     client: ScenarioClient, outcome: Outcome, answer: PollAnswer, model_id: str | None, job_id: str | None
 ) -> TrainingResult:
@@ -214,7 +220,7 @@ def fetch_missed_end(client: ScenarioClient, model_id: str | None, job_id: str |
         return None
     answer = poll(client, model_id, job_id)
     snapshot = snapshot_of(answer)
-    outcome = FINAL_STATUSES.get(snapshot.status) if isinstance(snapshot, Snapshot) else None
+    outcome = FINAL_STATUSES.get(snapshot.status or "") if isinstance(snapshot, Snapshot) else None
     return fetch_result(client, outcome, answer, model_id, job_id) if outcome in ("trained", "failed") else None
 
 

@@ -19,9 +19,9 @@ from airflow_provider_scenario.client.errors import ScenarioError, ServiceError
 from airflow_provider_scenario.client.scenario.client import ScenarioClient
 from airflow_provider_scenario.client.scenario.schemas import Download
 from airflow_provider_scenario.client.signed import BLOCK
-from airflow_provider_scenario.client.transport import LARGEST_ANSWER, Transport
+from airflow_provider_scenario.client.transport import LARGEST_ANSWER
 from tests.security.hostile import hostile, http
-from tests.unit.client.conftest import READY
+from tests.unit.client.conftest import READY, ScenarioTransport
 
 MB = 1_000_000
 
@@ -41,7 +41,9 @@ def bomb(size: int, times: int = 1) -> bytes:
 
 def client_of(root: str, timeout: float = 30.0, **options) -> ScenarioClient:
     return ScenarioClient(
-        Transport(f"{root}/v1", "key-of-tests", "secret-of-tests", timeout=timeout, sleep=lambda _: None, **options)
+        ScenarioTransport(
+            f"{root}/v1", "key-of-tests", "secret-of-tests", timeout=timeout, sleep=lambda _: None, **options
+        )
     )
 
 

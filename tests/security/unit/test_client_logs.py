@@ -13,11 +13,11 @@ import pytest
 from airflow_provider_scenario.client.errors import ScenarioError
 from airflow_provider_scenario.client.scenario.client import ScenarioClient
 from airflow_provider_scenario.client.scenario.schemas import Download, Upload
-from airflow_provider_scenario.client.transport import Transport
 from airflow_provider_scenario.client.workshop.client import WorkshopClient
 from tests.security.hostile import hostile
 from tests.security.hostile import http as answer
 from tests.security.unit.test_client_texts import spellings
+from tests.unit.client.conftest import ScenarioTransport
 
 KEY, SECRET, TOKEN = "key-to-keep-1", "secret/to+keep=1", "token/of+the=user"
 QUERY = "?Policy='x'&Signature=signed-part%2F1&Key-Pair-Id=K"
@@ -68,7 +68,7 @@ def assert_nothing_in(text, *secrets):
 
 @contextlib.contextmanager
 def scenario(**options):
-    transport = Transport("http://127.0.0.1:9", KEY, SECRET, sleep=lambda _: None, **options)
+    transport = ScenarioTransport("http://127.0.0.1:9", KEY, SECRET, sleep=lambda _: None, **options)
     with ScenarioClient(transport) as client:
         yield client
 

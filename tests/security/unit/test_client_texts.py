@@ -16,12 +16,11 @@ from airflow_provider_scenario.client.errors import ScenarioError
 from airflow_provider_scenario.client.refusals import said_by
 from airflow_provider_scenario.client.scenario.client import ScenarioClient
 from airflow_provider_scenario.client.texts import MAX_SERVICE_TEXT, Scrubber, plain
-from airflow_provider_scenario.client.transport import Transport
 from airflow_provider_scenario.client.workshop.client import WorkshopClient
 from airflow_provider_scenario.exceptions import TrainingFailedError
 from airflow_provider_scenario.watch.decision import Snapshot, TrainingWatch
 from airflow_provider_scenario.watch.polling import fetch_result
-from tests.unit.client.conftest import ScriptedService
+from tests.unit.client.conftest import ScenarioTransport, ScriptedService
 
 KEY, SECRET, TOKEN = "api_key+of/the=tests", "secret&of/the+tests=1", "token%of+the/tests"
 SIGNED = "https://user:pass-word@cdn.test/a.png?Policy='x'&Signature=signed-part"
@@ -78,7 +77,7 @@ def service() -> ScriptedService:
 def client(service) -> ScenarioClient:
     session = requests.Session()
     session.mount("https://", service)
-    return ScenarioClient(Transport("https://scenario.test/v1", KEY, SECRET, session=session, max_tries=1))
+    return ScenarioClient(ScenarioTransport("https://scenario.test/v1", KEY, SECRET, session=session, max_tries=1))
 
 
 def model(**fields):

@@ -12,11 +12,14 @@ from pydantic import BaseModel
 from pydantic.alias_generators import to_snake
 
 from airflow_provider_scenario.airflow_compat.exceptions import AirflowException, AirflowFailException
+from airflow_provider_scenario.client import schema
 from airflow_provider_scenario.client.decoding import decode
 from airflow_provider_scenario.client.errors import ScenarioError
-from airflow_provider_scenario.client.refusals import Call, refusal, retry_after
+from airflow_provider_scenario.client.refusals import Call, retry_after
 from airflow_provider_scenario.client.scenario import schemas
-from airflow_provider_scenario.client.scenario.schemas import Job, Model, Schema
+from airflow_provider_scenario.client.scenario.refusals import refusal
+from airflow_provider_scenario.client.scenario.schemas import Job, Model
+from airflow_provider_scenario.client.schema import Schema
 from airflow_provider_scenario.client.transport import Answer
 from airflow_provider_scenario.client.workshop import client as workshop
 from airflow_provider_scenario.client.workshop.dialect import Envelope
@@ -145,7 +148,7 @@ def check_sane(value: object) -> None:
         case str():
             value.encode()
             assert "\0" not in value
-            assert len(value) <= schemas.LONGEST_TEXT
+            assert len(value) <= schema.LONGEST_TEXT
         case int() | float():
             assert abs(value) <= 1e15 or isinstance(value, int)
         case dict():

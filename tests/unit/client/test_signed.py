@@ -38,16 +38,18 @@ def test_another_host_is_not_reached_over_http(address):
 
 
 def test_a_redirect_is_not_followed():
-    with hostile(lambda: [http(302, b"", "Location: http://127.0.0.1:9/admin")]) as server:
-        with pytest.raises(ServiceError, match="the storage answered 302") as caught:
-            list(addresses().get(f"{server.root}/file", action="fetch a picture"))
+    redirect = http(302, b"", "Location: http://127.0.0.1:9/admin")
+    with hostile(lambda: [redirect]) as server, pytest.raises(ServiceError, match="storage answered 302") as caught:
+        list(addresses().get(f"{server.root}/file", action="fetch a picture"))
     assert (caught.value.status, caught.value.resendable) == (302, False)
 
 
 def test_a_file_that_is_too_large_is_not_read_to_its_end():
-    with hostile(lambda: [http(200, b"x" * 1001)]) as server:
-        with pytest.raises(ServiceError, match="larger than the limit"):
-            list(addresses().get(f"{server.root}/file", action="fetch a picture"))
+    with (
+        hostile(lambda: [http(200, b"x" * 1001)]) as server,
+        pytest.raises(ServiceError, match="larger than the limit"),
+    ):
+        list(addresses().get(f"{server.root}/file", action="fetch a picture"))
 
 
 def test_a_file_that_comes_byte_by_byte_is_read_until_the_deadline_only():

@@ -359,7 +359,7 @@ OBJECTS = ["", "versions.0.", "versions.0.covers.0.", "versions.0.covers.0.cover
 def test_a_field_that_no_page_lists_is_kept_or_refused_in_every_object(api, where):
     tree = changed(f"{where}new", {"a": [1, None]})
     assert api.sync(tree).json()["status"] == 10
-    assert api.synced("hero") == {"tree": tree, "beside": {}}
+    assert api.synced("hero") == {"tree": tree, "session": {}}
     api.set(workshop_unknown_fields="refuse")
     assert api.refusal(tree) == ("EMULATOR_INVALID_PARAMETER", f'"{bracketed(f"{where}new")}" is not allowed')
     assert api.sync().json()["status"] == 10
@@ -368,7 +368,7 @@ def test_a_field_that_no_page_lists_is_kept_or_refused_in_every_object(api, wher
 def test_a_parameter_that_no_page_lists_is_kept_or_refused_in_the_query_too(api):
     query = "apiToken=demo&new=1&sessionMode=20"
     assert api.call("/scc/spSdModelSync", TREE, query=query).json()["status"] == 10
-    assert api.synced("hero")["beside"] == {"new": "1", "sessionMode": 20}
+    assert api.synced("hero")["session"] == {"new": "1", "sessionMode": 20}
     api.set(workshop_unknown_fields="refuse")
     answer = api.call("/scc/spSdModelSync", TREE, query=query)
     assert answer.json()["subErrMessage"] == '"new" is not allowed'

@@ -93,7 +93,7 @@ PAGE = "https://app.scenario.com/models/model_1"
 
 def test_what_a_person_must_do_is_said_at_once_with_the_place():
     waiting = watch()
-    waiting.after(running(stage="pending-captcha", model_name="ink", page=PAGE), now=0)
+    waiting.after(running(stage="pending-captcha", name="ink", page=PAGE), now=0)
     assert waiting.warning == (
         "Training 'ink' (model_1) waits for a person (pending-captcha) and cannot continue before: to clone a "
         "voice, Scenario wants a captcha to be read aloud. Open the model in Scenario's web app and solve the captcha "
@@ -203,7 +203,7 @@ def test_what_has_changed_is_told(changed):
 
 def test_the_line_names_the_model_as_soon_as_its_name_is_known():
     waiting = watch()
-    waiting.after(running(model_name="ink", progress=0.41), now=0)
+    waiting.after(running(name="ink", progress=0.41), now=0)
     assert waiting.log_line == "Training 'ink' (model_1): running-train, 41%."
 
 

@@ -11,7 +11,6 @@ import pytest
 from airflow_provider_scenario.airflow_compat.exceptions import AirflowSensorTimeout
 from airflow_provider_scenario.client.budget import RequestBudget, WaitNotice
 from airflow_provider_scenario.client.scenario.client import ScenarioClient
-from airflow_provider_scenario.client.transport import Transport
 from airflow_provider_scenario.exceptions import TrainingTimeoutError
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.operators.model import ScenarioAddTrainingImagesOperator
@@ -20,6 +19,7 @@ from airflow_provider_scenario.sensors.training import ScenarioTrainingSensor
 from airflow_provider_scenario.triggers.training import FIRST_POLL, ScenarioTrainingSlotTrigger, ScenarioTrainingTrigger
 from airflow_provider_scenario.watch.decision import TrainingWatch
 from airflow_provider_scenario.watch.polling import wait_for_training
+from tests.unit.client.conftest import ScenarioTransport
 from tests.unit.conftest import connection
 
 LONG = 60.0
@@ -157,7 +157,7 @@ class TestLog:
         slept: list[float] = []
         budget = RequestBudget(80, "here", folder=tmp_path)
         budget.throttled(LONG)
-        transport = Transport(
+        transport = ScenarioTransport(
             emulator.url, "demo", "demo", budget=budget, sleep=slept.append, jitter=lambda: 0.5, max_tries=20
         )
         with caplog.at_level("INFO"), ThreadPoolExecutor(8) as pool:
