@@ -59,7 +59,7 @@ class Hosting:
                 f"storage is {shown(storage)}; give a path, or a URL such as 's3://conn_id@bucket'."
             )
         self._folder = Location.of(storage)
-        self._public_url = None if public_url is None else _checked(public_url)
+        self._public_url = None if public_url is None else _checked_url(public_url)
         if public_url is None and "://" not in self._folder.text:
             raise InvalidInputError(
                 f"storage is {shown(self._folder.text)}, a folder on this machine: give public_url, the address under "
@@ -91,9 +91,9 @@ class Hosting:
         file, note = self._folder.inside(name), self._folder.inside(f"{name}.json")
         for place in (file, note):
             self._check_below(place)
-        known = _noted(file, note)
+        known = _read_note(file, note)
         if known is None:
-            passing = _Measured(fetch())
+            passing = _HashedBlocks(fetch())
             file.write(passing)
             known = {"sha256": passing.sha256.hexdigest(), "size": passing.size}
             note.write([json.dumps(known).encode()])
@@ -144,7 +144,7 @@ def _wrong_with_name(value: Any, longest: int) -> str | None:
     return None
 
 
-def sendable(address: str, seconds: int) -> str:
+def address_to_send(address: str, seconds: int) -> str:
     """
     An address as the workshop needs it: that of a file in a storage is signed, any other stays as it is.
 
@@ -170,7 +170,7 @@ def unsigned(address: str) -> str:
     return f"{scheme}{is_url}{host.rpartition('@')[2]}{slash}{path}"
 
 
-class _Measured:
+class _HashedBlocks:
     """Hashes and counts the blocks that pass."""
 
     def __init__(self, blocks: Iterable[bytes]) -> None:
@@ -185,7 +185,7 @@ class _Measured:
             yield block
 
 
-def _noted(file: Location, note: Location) -> dict[str, Any] | None:
+def _read_note(file: Location, note: Location) -> dict[str, Any] | None:
     """Hash and size of a file that is there, all of it; None where it has to be put there."""
     try:
         noted = json.loads(note.read_text())
@@ -197,7 +197,7 @@ def _noted(file: Location, note: Location) -> dict[str, Any] | None:
         return None
 
 
-def _checked(public_url: Any) -> str:
+def _checked_url(public_url: Any) -> str:
     is_text = isinstance(public_url, str)
     try:
         parts = urlsplit(public_url if is_text else "")
