@@ -16,17 +16,17 @@ from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.scenario.model_fields import check_field
 from airflow_provider_scenario.client.scenario.trainers import check_parameters, check_ready, without_secrets
 from airflow_provider_scenario.datasets import (
-    as_filled,
     attach,
     check_kind,
     check_pairs,
     check_preset,
     list_images,
+    log_review,
+    model_after_upload,
     read_dataset,
     resolve_pairs,
-    review,
 )
-from airflow_provider_scenario.datasets.settings import merged_parameters, told_overruled
+from airflow_provider_scenario.datasets.settings import merged_parameters, overruled_message
 from airflow_provider_scenario.datasets.upload import check_threads
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
 from airflow_provider_scenario.operators._train_and_wait import TrainingOperator
@@ -260,7 +260,7 @@ class ScenarioTrainLoraOperator(TrainingOperator):
         """Check all, create or find the model, give it what it lacks, train it."""
         with permanent_errors_do_not_retry():
             dataset, parameters = self._checked_input()
-            covered = review(self.name, dataset, self.log)
+            covered = log_review(self.name, dataset, self.log)
             client = self.hook.client
             fields = {field: getattr(self, field) or None for field in _CREATABLE}
             inputs = self._inputs(fields, dataset, parameters)
@@ -286,7 +286,7 @@ class ScenarioTrainLoraOperator(TrainingOperator):
                 return self.result_of(context, model)
             if model.status != "training":
                 image_ids = attach(client, model, dataset, preset=self.preset, threads=self.threads, log=self.log)
-                filled = None if earlier else as_filled(model, dataset, image_ids)
+                filled = None if earlier else model_after_upload(model, dataset, image_ids)
                 model = filled or client.get_model(model.id)
             is_shared = self.once_per_dataset and not memory.has_made(model)
             return self.train(context, model, parameters, memory, covered=covered, is_shared=is_shared)
@@ -327,7 +327,7 @@ class ScenarioTrainLoraOperator(TrainingOperator):
             resolve_pairs(dataset.pairs, {image.name: image.asset_id or image.name for image in dataset.images})
         parameters, overruled = merged_parameters(dataset.parameters, self.parameters)
         if overruled:
-            self.log.info("%s", told_overruled(self.name, overruled))
+            self.log.info("%s", overruled_message(self.name, overruled))
         check_parameters(parameters, self.type)
         check_ready(
             model_id=repr(self.name), model_type=self.type, images=len(dataset.images), pairs=len(dataset.pairs or [])
