@@ -188,7 +188,7 @@ class TestAddImages:
 
     def test_a_pair_of_an_image_that_is_not_there_is_told_before_anything_is_sent(self, emulator, context, datasets):
         model_id = create(context, type="flux.2-dev-edit-lora")
-        with pytest.raises(AirflowFailException, match=r"pairs\[1\] has target 'nope.jpg', which is no image"):
+        with pytest.raises(AirflowFailException, match=r"pairs\[1\] has target 'nope.jpg', which is not an image"):
             add_images(
                 context,
                 model_id=model_id,

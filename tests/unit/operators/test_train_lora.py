@@ -207,8 +207,10 @@ class TestSettingsOfTheDataset:
     def test_what_is_overruled_is_one_line_in_the_dags_spelling(self, folder, capsys):
         parameters = {"nb_epochs": 10, "rank": 16, "learningRate": 1e-4}
         assert self.lines(folder, capsys, "nbEpochs: 4\nrank: 32\nsample_prompts: [a boat]\n", parameters) == [
-            "training.yaml of 'ink' sets nb_epochs=4, rank=32; the DAG's parameters set 10, 16: "
-            "the dataset's values are used."
+            (
+                "training.yaml of 'ink' sets nb_epochs=4, rank=32; the DAG's parameters set 10, 16: "
+                "the dataset's values are used."
+            )
         ]
 
     @pytest.mark.parametrize("parameters", [None, {}, {"nb_epochs": 4}, {"nb_epochs": "4"}, {"nb_epochs": None}])
