@@ -24,8 +24,8 @@ import requests
 from PIL import Image
 
 from airflow_provider_scenario.demo.emulator_process import EmulatorProcess
-from airflow_provider_scenario.demo.local_airflow import LocalAirflow
-from airflow_provider_scenario.demo.postgres import own_database
+from tests.harness.airflow import AirflowUnderTest
+from tests.harness.postgres import own_database
 
 BOUND = 1.1
 PICTURES = 2
@@ -53,7 +53,7 @@ def measure(folder: Path, database: str, options: argparse.Namespace) -> int:
     }
     with (
         EmulatorProcess(folder / "emulator.log", training_seconds=options.seconds) as emulator,
-        LocalAirflow(
+        AirflowUnderTest(
             folder / "home",
             dags,
             connections={"scenario_default": emulator.connection},
@@ -89,7 +89,7 @@ def report(times: dict[str, list[float]], totals: dict[str, float], options: arg
     return 0 if done and ratio <= BOUND else 1
 
 
-def run(airflow: LocalAirflow, dag: str, conf: dict[str, object]) -> float:
+def run(airflow: AirflowUnderTest, dag: str, conf: dict[str, object]) -> float:
     """Seconds from the start of the run to its end, by Airflow's own clock."""
     run_id = airflow.trigger(dag, conf)
     state = airflow.wait_for_run(dag, run_id, timeout=1800)

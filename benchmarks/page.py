@@ -33,7 +33,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from airflow_provider_scenario.demo.emulator_process import EmulatorProcess  # noqa: E402
-from airflow_provider_scenario.demo.postgres import own_database  # noqa: E402
+from tests.harness.postgres import own_database  # noqa: E402
 
 ROUNDS = 15
 DAG, RUN = "a_batch", "a_run"

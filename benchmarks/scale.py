@@ -31,8 +31,8 @@ import requests
 from batch import add_datasets, run
 
 from airflow_provider_scenario.demo.emulator_process import EmulatorProcess
-from airflow_provider_scenario.demo.local_airflow import LocalAirflow
-from airflow_provider_scenario.demo.postgres import own_database
+from tests.harness.airflow import AirflowUnderTest
+from tests.harness.postgres import own_database
 
 SHAPES = {
     "ours_deferred": "ours, deferred",
@@ -77,7 +77,7 @@ def measure(folder: Path, database: str, options: argparse.Namespace) -> dict[st
     dags = Path(__file__).parent / "dags"
     with (
         EmulatorProcess(folder / "emulator.log", training_seconds=options.seconds) as emulator,
-        LocalAirflow(
+        AirflowUnderTest(
             folder / "home",
             dags,
             connections={"scenario_default": emulator.connection},

@@ -31,8 +31,8 @@ import psutil
 from batch import add_datasets
 
 from airflow_provider_scenario.demo.emulator_process import EmulatorProcess
-from airflow_provider_scenario.demo.local_airflow import LocalAirflow
-from airflow_provider_scenario.demo.postgres import own_database
+from tests.harness.airflow import AirflowUnderTest
+from tests.harness.postgres import own_database
 
 BOUND_SECONDS = 0.5
 HEARTBEAT_INTERVAL = 5
@@ -81,7 +81,7 @@ def measure(folder: Path, database: str, options: argparse.Namespace) -> dict[st
     extra = {"project_id": "proj_emulator", "requests_per_minute": 1_000_000}
     with (
         EmulatorProcess(folder / "emulator.log", training_seconds=SECONDS) as emulator,
-        LocalAirflow(
+        AirflowUnderTest(
             folder / "home",
             dags,
             connections={"scenario_default": {**emulator.connection, "extra": extra}},
@@ -98,7 +98,7 @@ def measure(folder: Path, database: str, options: argparse.Namespace) -> dict[st
     return found
 
 
-def run_round(airflow: LocalAirflow, dag: str, count: int, starts: Starts) -> None:
+def run_round(airflow: AirflowUnderTest, dag: str, count: int, starts: Starts) -> None:
     log = airflow.home / "parts" / "scheduler.log"
     begin, before = log.stat().st_size, cpu_seconds(airflow)
     airflow.trigger(dag, {})
@@ -121,7 +121,7 @@ def durations(log: Path, begin: int) -> list[float]:
     return [float(seconds) for seconds in DEFERRED.findall(text)]
 
 
-def cpu_seconds(airflow: LocalAirflow) -> Counter[str]:
+def cpu_seconds(airflow: AirflowUnderTest) -> Counter[str]:
     """By who has used them; tasks count when they have ended, as children of the worker that supervises them."""
     used: Counter[str] = Counter()
     for worker in psutil.Process(airflow.parts["scheduler"].pid).children():

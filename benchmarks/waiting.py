@@ -43,8 +43,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from airflow_provider_scenario.demo.local_airflow import LocalAirflow
-from airflow_provider_scenario.demo.postgres import own_database
+from tests.harness.airflow import AirflowUnderTest
+from tests.harness.postgres import own_database
 
 HERE = Path(__file__).parent
 THINK_SECONDS = 0.05
@@ -218,7 +218,7 @@ def bench() -> Iterator[Callable[[Shape, int, float, float], Measured]]:
         yield measure
 
 
-class TriggererAlone(LocalAirflow):
+class TriggererAlone(AirflowUnderTest):
     """An Airflow of which only the triggerer runs: what is deferred comes out of the database."""
 
     def start(self, timeout: float = 120) -> None:

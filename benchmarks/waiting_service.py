@@ -107,7 +107,7 @@ class Service:
             model.parameters = {"nbEpochs": 10, "learningRate": 1e-5, "samplePrompts": ["a house", "a tree"]}
             model.job = Job(f"job_{number}", "flux2-dev-lora-training", Timeline(began, seconds), model.id, {}, 1080)
             self.state.models[model.id], self.state.jobs[model.job.id] = model, model.job
-            self.state.watch_end(model.job)
+            self.state.schedule_end(model.job)
             entry = StartedTraining(model.id, model.name, model.type, model.job.id, 1080, iso(began))
             self.state.ledger.trainings.append(entry)
         return {"trainings": count}

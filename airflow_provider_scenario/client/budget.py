@@ -22,9 +22,6 @@ from typing import ClassVar, Literal, Protocol
 
 from airflow_provider_scenario.client.errors import InvalidInputError
 
-DEFAULT_REQUESTS_PER_MINUTE = 80.0
-"""Below the documented 100 of a project, so that people in the web app and other programs find room beside us."""
-
 HEAD_START = 30.0
 """Seconds' worth of requests that work may be ahead of the budget before polls give way to it."""
 

@@ -8,10 +8,19 @@ back, what became of the money, what to do.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, Unpack
 
 Money = Literal["none", "unknown", "spent"]
 """``none``: nothing was started or billed; ``unknown``: the answer was lost; ``spent``: a training was paid for."""
+
+
+class Origin(TypedDict, total=False):
+    """Where an error comes from: the arguments that all errors take, see :class:`ScenarioError`."""
+
+    request: str | None
+    status: int | None
+    trace_id: str | None
+    body: Any
 
 
 class ScenarioError(Exception):
@@ -28,7 +37,16 @@ class ScenarioError(Exception):
     permanent: bool = False
     """Whether trying the same again cannot help. The service itself may say that it can, with ``x-should-retry``."""
 
+    is_certain: bool = False
+    """Whether it is a fact that no further try changes, whatever the answer's ``x-should-retry`` says."""
+
     money: Money = "none"
+
+    resendable: bool = False
+    """Whether the same request may be sent again at once: the error may pass, and sending twice does no harm."""
+
+    retry_after: float | None = None
+    """Seconds the service asked to wait; None where it did not say."""
 
     def __init__(
         self,
@@ -64,9 +82,13 @@ class RequestRefusedError(ScenarioError):
 class AlreadyTrainingError(RequestRefusedError):
     """400 'Model is already training': somebody, perhaps an earlier try, has started it."""
 
+    is_certain = True
+
 
 class AlreadyTrainingImageError(RequestRefusedError):
-    """400 'already a training image of this model': what was asked for is there."""
+    """400 'already a training image of this model': the image is in the dataset."""
+
+    is_certain = True
 
 
 class ConflictError(RequestRefusedError):
@@ -87,7 +109,9 @@ class WorkshopRefusalError(RequestRefusedError):
 
     permanent = False
 
-    def __init__(self, message: str, *, err_code: str | None, sub_err_code: str | None, **origin: Any) -> None:
+    def __init__(
+        self, message: str, *, err_code: str | None, sub_err_code: str | None, **origin: Unpack[Origin]
+    ) -> None:
         super().__init__(message, **origin)
         self.err_code = err_code
         self.sub_err_code = sub_err_code
@@ -121,9 +145,10 @@ class PlanCeilingError(ScenarioError):
     """
 
     permanent = True
+    is_certain = True
 
     def __init__(
-        self, message: str, *, action: str | None, limit: float | None, used: float | None, **origin: Any
+        self, message: str, *, action: str | None, limit: float | None, used: float | None, **origin: Unpack[Origin]
     ) -> None:
         super().__init__(message, **origin)
         self.action = action
@@ -143,7 +168,7 @@ class ThrottledError(ScenarioError):
     :param retry_after: seconds the service asked to wait; None where it did not say.
     """
 
-    def __init__(self, message: str, *, retry_after: float | None, **origin: Any) -> None:
+    def __init__(self, message: str, *, retry_after: float | None, **origin: Unpack[Origin]) -> None:
         super().__init__(message, **origin)
         self.retry_after = retry_after
 
@@ -155,7 +180,7 @@ class ServiceError(ScenarioError):
     :param maybe_done: whether the request may have been carried out all the same.
     """
 
-    def __init__(self, message: str, *, maybe_done: bool, **origin: Any) -> None:
+    def __init__(self, message: str, *, maybe_done: bool, **origin: Unpack[Origin]) -> None:
         super().__init__(message, **origin)
         self.maybe_done = maybe_done
         if maybe_done:

@@ -17,11 +17,13 @@ import io
 import math
 import threading
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from http.client import HTTPResponse
+from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -32,6 +34,12 @@ if TYPE_CHECKING:
 
 _LONGEST_LINE = 65_536
 """Bytes of a line of an answer's frame; the standard library has the same bound for headers."""
+
+LONGEST_ANSWER = 5
+"""How many times the timeout for one read a whole answer may take: with the default of 60 s, 5 minutes."""
+
+LARGEST_REFUSAL = 64 * 1024
+"""Bytes that are read of an answer that is no success: its reason comes first."""
 
 
 class AnswerLimitError(OSError):
@@ -54,11 +62,13 @@ class Limits:
     :param seconds: from the end of the request to the end of the answer.
     :param size: bytes that come from the socket.
     :param slowest: bytes a second that give it more time: for files of any size. Default: none do.
+    :param until: the moment at which the answer must have ended, on the clock of :func:`time.monotonic`.
     """
 
     seconds: float = math.inf
     size: float = math.inf
     slowest: float = math.inf
+    until: float = math.inf
 
 
 class _Request(threading.local):
@@ -82,8 +92,13 @@ def limited(limits: Limits) -> Iterator[None]:
 
 
 def new_session(pool_size: int) -> requests.Session:
-    """A session over such connections that follows no redirect."""
+    """
+    Make a session over such connections, which follows no redirect and keeps no cookie.
+
+    :param pool_size: connections to one host that are kept open.
+    """
     session = _Session()
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     adapter = _Adapter(pool_connections=1, pool_maxsize=pool_size, max_retries=0)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
@@ -206,7 +221,7 @@ class _LimitedFile(io.RawIOBase):
 
     def _left(self) -> float:
         more = self._received / self._limits.slowest
-        return self._began + self._limits.seconds + more - time.monotonic()
+        return min(self._began + self._limits.seconds + more, self._limits.until) - time.monotonic()
 
     def _too_slow(self) -> AnswerLimitError:
         return AnswerLimitError(f"no whole answer came within {self._limits.seconds:.0f} s")
@@ -215,3 +230,57 @@ class _LimitedFile(io.RawIOBase):
 def too_large(size: float) -> str:
     """In the words of a message."""
     return f"an answer larger than the limit of {size / 1e6:,.3g} MB came"
+
+
+def unpacked(response: requests.Response, limit: int, block: int = 64 * 1024) -> Iterator[bytes]:
+    """
+    The body, block by block.
+
+    Not as requests and urllib3 unpack it: for them a small block may become any number of bytes, and a body may be
+    packed many times over. What is packed otherwise than with gzip, which was not requested, stays packed.
+
+    :raises AnswerLimitError: it is larger than the limit.
+    :raises BrokenAnswerError: it is not packed as it says.
+    """
+    packed = response.headers.get("content-encoding", "").strip().lower() in ("gzip", "x-gzip")
+    pieces: Iterator[bytes] = response.raw.stream(block, decode_content=False)
+    size = 0
+    for content in _gunzipped(pieces, block) if packed else pieces:
+        size += len(content)
+        if size > limit:
+            raise AnswerLimitError(too_large(limit))
+        yield content
+
+
+def _gunzipped(pieces: Iterator[bytes], block: int) -> Iterator[bytes]:
+    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    try:
+        for piece in pieces:
+            waiting = piece
+            while waiting:
+                yield unpacker.decompress(waiting, block)
+                waiting = unpacker.unconsumed_tail
+    except zlib.error as problem:
+        raise BrokenAnswerError("not packed with gzip") from problem
+    if not unpacker.eof:
+        raise BrokenAnswerError("ends too early")
+
+
+def whole_body(response: requests.Response, limit: int) -> bytes:
+    """
+    Read the whole body.
+
+    :raises AnswerLimitError, BrokenAnswerError: as for :func:`unpacked`.
+    """
+    return b"".join(unpacked(response, limit))
+
+
+def beginning_of_body(response: requests.Response, limit: int) -> bytes:
+    """Read at most so many bytes; the connection is not used again if there are more."""
+    parts, size = list[bytes](), 0
+    for part in unpacked(response, limit + 64 * 1024, block=16 * 1024):
+        parts.append(part)
+        size += len(part)
+        if size >= limit:
+            break
+    return b"".join(parts)[:limit]

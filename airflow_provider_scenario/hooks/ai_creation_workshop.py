@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.log import mask_secret
 
+from airflow_provider_scenario.client.defaults import TEST_TIMEOUT, TIMEOUT, WORKSHOP_REQUESTS_PER_MINUTE
 from airflow_provider_scenario.client.errors import InvalidInputError, ScenarioError
 from airflow_provider_scenario.client.messages import shown
 from airflow_provider_scenario.hooks.base import ConnectionHook
@@ -59,7 +60,7 @@ class AICreationWorkshopHook(ConnectionHook["WorkshopClient"]):
     def test_connection(self) -> tuple[bool, str]:
         """Ask about the token, which changes nothing; say until when it is good."""
         try:
-            with self.connect(timeout=10.0, max_tries=1) as client:
+            with self.connect(timeout=TEST_TIMEOUT, max_tries=1) as client:
                 token = client.check()
         except ScenarioError as error:
             return False, str(error)
@@ -87,8 +88,10 @@ class AICreationWorkshopHook(ConnectionHook["WorkshopClient"]):
             "app_secret": secret,
             "api_token": token,
             "api_token_in": place,
-            "timeout": self._above_zero(extra, "timeout", 60, "seconds"),
+            "timeout": self._above_zero(extra, "timeout", TIMEOUT, "seconds"),
             "verify": self._verify(extra.get("verify")),
-            "requests_per_minute": self._above_zero(extra, "requests_per_minute", 60, "requests a minute"),
+            "requests_per_minute": self._above_zero(
+                extra, "requests_per_minute", WORKSHOP_REQUESTS_PER_MINUTE, "requests a minute"
+            ),
             **self._base_url(connection),
         }

@@ -9,6 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_provider_scenario.client.defaults import (
+    SCENARIO_REQUESTS_PER_MINUTE,
+    SCENARIO_URL,
+    TIMEOUT,
+    WORKSHOP_REQUESTS_PER_MINUTE,
+    WORKSHOP_URL,
+)
+
 
 @dataclass(frozen=True)
 class ExtraField:
@@ -74,7 +82,7 @@ class ConnectionForm:
 
 _TIMEOUT = ExtraField(
     "Timeout",
-    "Seconds to wait for an answer. Empty: 60.",
+    f"Seconds to wait for an answer. Empty: {TIMEOUT:g}.",
     {"type": ["number", "null"], "minimum": 1},
 )
 _VERIFY = ExtraField(
@@ -98,7 +106,7 @@ SCENARIO_FORM = ConnectionForm(
     placeholders={
         "login": "api_…  (made at app.scenario.com/settings/api)",
         "password": "shown once, when the key is made",
-        "host": "https://api.cloud.scenario.com/v1",
+        "host": SCENARIO_URL,
     },
     hidden=("port", "schema"),
     extra_fields={
@@ -108,7 +116,9 @@ SCENARIO_FORM = ConnectionForm(
             {"type": ["string", "null"]},
         ),
         "timeout": _TIMEOUT,
-        "requests_per_minute": _requests_per_minute("80, of the 100 that Scenario documents for a project"),
+        "requests_per_minute": _requests_per_minute(
+            f"{SCENARIO_REQUESTS_PER_MINUTE:g}, of the 100 that Scenario documents for a project"
+        ),
         "verify": _VERIFY,
         "app_url": ExtraField(
             "Web app",
@@ -123,7 +133,7 @@ WORKSHOP_FORM = ConnectionForm(
     placeholders={
         "login": "of an application, not of the Alibaba Cloud account",
         "password": "of the same application",
-        "host": "https://openai.edu-aliyun.com",
+        "host": WORKSHOP_URL,
     },
     hidden=("port", "schema"),
     extra_fields={
@@ -137,7 +147,7 @@ WORKSHOP_FORM = ConnectionForm(
             "'body' or 'query': the vendor's page does not say which. Empty: body.",
             {"type": ["string", "null"], "enum": ["body", "query", None]},
         ),
-        "requests_per_minute": _requests_per_minute("60; the vendor names no limit"),
+        "requests_per_minute": _requests_per_minute(f"{WORKSHOP_REQUESTS_PER_MINUTE:g}; the vendor names no limit"),
         "timeout": _TIMEOUT,
         "verify": _VERIFY,
     },

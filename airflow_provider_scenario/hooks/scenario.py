@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.log import mask_secret
 
 from airflow_provider_scenario.airflow_compat.attempt import Attempt
-from airflow_provider_scenario.client.budget import DEFAULT_REQUESTS_PER_MINUTE
+from airflow_provider_scenario.client.defaults import SCENARIO_REQUESTS_PER_MINUTE, TEST_TIMEOUT, TIMEOUT
 from airflow_provider_scenario.client.errors import ScenarioError
 from airflow_provider_scenario.client.texts import plain
 from airflow_provider_scenario.hooks.base import ConnectionHook
@@ -54,7 +54,8 @@ class ScenarioHook(ConnectionHook["ScenarioClient"]):
         # Not at module level: requests and the schemas cost what parsing a DAG file must not.
         from airflow_provider_scenario.client.scenario.client import ScenarioClient
 
-        return ScenarioClient.connect(**self._client_arguments(overrides))
+        credentials = f"login and password of connection {plain(self.conn_id)!r}"
+        return ScenarioClient.connect(credentials=credentials, **self._client_arguments(overrides))
 
     def _scope(self) -> str:
         """Of a project; a key belongs to one, unless it is named."""
@@ -83,7 +84,7 @@ class ScenarioHook(ConnectionHook["ScenarioClient"]):
     def test_connection(self) -> tuple[bool, str]:
         """Make one cheap authenticated request; say which project answered."""
         try:
-            with self.connect(timeout=10.0, max_tries=1) as client:
+            with self.connect(timeout=TEST_TIMEOUT, max_tries=1) as client:
                 project_id = self.settings["project_id"]
                 if project_id:
                     name = plain(client.get_project(project_id).name or "")
@@ -101,11 +102,11 @@ class ScenarioHook(ConnectionHook["ScenarioClient"]):
             "api_key": key,
             "api_secret": secret,
             "project_id": extra.get("project_id") or None,
-            "timeout": self._above_zero(extra, "timeout", 60, "seconds"),
+            "timeout": self._above_zero(extra, "timeout", TIMEOUT, "seconds"),
             "verify": self._verify(extra.get("verify")),
             "app_url": extra.get("app_url") or DEFAULT_APP_URL,
             "requests_per_minute": self._above_zero(
-                extra, "requests_per_minute", DEFAULT_REQUESTS_PER_MINUTE, "requests a minute"
+                extra, "requests_per_minute", SCENARIO_REQUESTS_PER_MINUTE, "requests a minute"
             ),
             **self._base_url(connection),
         }

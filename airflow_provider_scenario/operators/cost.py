@@ -20,6 +20,7 @@ from airflow_provider_scenario.client.scenario.trainers import (
     check_type,
     without_secrets,
 )
+from airflow_provider_scenario.client.text_table import text_table
 from airflow_provider_scenario.client.values import TEMPLATE_HINT, check_text, number_in
 from airflow_provider_scenario.datasets import check_pairs, read_dataset
 from airflow_provider_scenario.datasets.settings import merged_parameters
@@ -317,6 +318,4 @@ def _table(rows: list[dict[str, Any]], total: float) -> Iterator[str]:
         (row["name"], row["type"] or "?", str(row["images"] or "-"), f"{row['creative_units']:.16g}") for row in rows
     ]
     cells.append(("sum", "", str(sum(row["images"] or 0 for row in rows)), f"{total:.16g}"))
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for name, model_type, images, units in cells:
-        yield (f"{name:<{widths[0]}}  {model_type:<{widths[1]}}  {images:>{widths[2]}}  {units:>{widths[3]}}")
+    yield from text_table(cells, right_aligned=(2, 3))

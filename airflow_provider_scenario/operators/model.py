@@ -8,8 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_scenario.arguments import UNKNOWN, known
-from airflow_provider_scenario.attempts.once import CREATABLE, create_once, describe
-from airflow_provider_scenario.attempts.record import EarlierAttempts
+from airflow_provider_scenario.attempts.create import create_model_once, replace_marker
+from airflow_provider_scenario.attempts.earlier import EarlierAttempts
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.messages import shortened, shown
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_scenario.client.scenario.schemas import Model
 
-_UPDATABLE = (
+_CREATE_FIELDS = ("name", "type", "short_description", "class_slug", "collection_ids", "concepts", "base_model_id")
+_UPDATE_FIELDS = (
     "name",
     "short_description",
     "type",
@@ -46,8 +47,8 @@ _UPDATABLE = (
     "negative_prompt_embedding",
 )
 _OPTIONAL_TEXTS = ("short_description", "class_slug", "base_model_id")
-_BESIDE = ("description", "thumbnail_from_epoch", "add_tags", "delete_tags")  # set through other endpoints
-_UNSETTABLE = ("class_slug", "epoch", "thumbnail", "description")  # the fields for which the API documents a null
+_OTHER_FIELDS = ("description", "thumbnail_from_epoch", "add_tags", "delete_tags")  # set through other endpoints
+_NULLABLE_FIELDS = ("class_slug", "epoch", "thumbnail", "description")  # the fields for which the API documents a null
 
 
 class ScenarioCreateModelOperator(ScenarioOperator):
@@ -72,7 +73,7 @@ class ScenarioCreateModelOperator(ScenarioOperator):
     :return: the model's id.
     """
 
-    template_fields: Sequence[str] = (*CREATABLE, "scenario_conn_id")
+    template_fields: Sequence[str] = (*_CREATE_FIELDS, "scenario_conn_id")
     template_fields_renderers = {"concepts": "json"}  # noqa: RUF012
     ui_color = "#efe9ff"
 
@@ -104,17 +105,18 @@ class ScenarioCreateModelOperator(ScenarioOperator):
             for warning in self._check():
                 self.log.warning("%s", warning)
             client = self.hook.client
-            fields = {field: getattr(self, field) or None for field in CREATABLE}
-            memory = EarlierAttempts(context, self.task_id, {**fields, "short_description": None}, retries=self.retries)
-            model = create_once(client, memory, fields)
-            self.show_model(context, model.id, is_ours=memory.has_made(model))
-            describe(client, context, model.id, self.short_description, on_clear="retrain")
+            fields = {field: getattr(self, field) or None for field in _CREATE_FIELDS}
+            inputs = {**fields, "short_description": None}  # another description is no other model
+            earlier = EarlierAttempts(context, self.task_id, inputs, retries=self.retries)
+            model = create_model_once(client, earlier, fields)
+            self.show_model(context, model.id, is_ours=earlier.has_created(model))
+            replace_marker(client, context, model.id, self.short_description, on_clear="retrain")
             self.log.info("Created model %r (%s) as %s.", model.name, model.type, model.id)
             return model.id
 
     def _check(self, *, only_known: bool = False) -> list[str]:
         final, warnings = self._final(only_known), super()._check(only_known=only_known)
-        for field in CREATABLE:
+        for field in _CREATE_FIELDS:
             value = getattr(self, field)
             # A template that renders to nothing leaves an optional text out.
             given = value is not None and (value != "" or field not in _OPTIONAL_TEXTS)
@@ -155,7 +157,7 @@ class ScenarioUpdateModelOperator(ScenarioOperator):
     :return: the model's id.
     """
 
-    template_fields: Sequence[str] = ("model_id", *_UPDATABLE, *_BESIDE, "scenario_conn_id")
+    template_fields: Sequence[str] = ("model_id", *_UPDATE_FIELDS, *_OTHER_FIELDS, "scenario_conn_id")
     template_fields_renderers = {"concepts": "json", "parameters": "json", "description": "md"}  # noqa: RUF012
     ui_color = "#efe9ff"
 
@@ -206,7 +208,7 @@ class ScenarioUpdateModelOperator(ScenarioOperator):
                 self.log.warning("%s", warning)
             self.show_model(context, self.model_id)
             client = self.hook.client
-            fields = {field: getattr(self, field) for field in _UPDATABLE if getattr(self, field) is not None}
+            fields = {field: getattr(self, field) for field in _UPDATE_FIELDS if getattr(self, field) is not None}
             fields |= {field: None for field in self.unset if field != "description"}
             if self.thumbnail_from_epoch is not None:
                 fields["thumbnail"] = first_sample(client.get_model(self.model_id), self.thumbnail_from_epoch)
@@ -217,17 +219,21 @@ class ScenarioUpdateModelOperator(ScenarioOperator):
             if self.add_tags or self.delete_tags:
                 add, delete = self.add_tags or (), self.delete_tags or ()
                 client.update_tags(self.model_id, add=add, delete=delete, strict=False)
-            asked = [field for field in (*_UPDATABLE, *_BESIDE) if getattr(self, field) is not None]
+            asked = [field for field in (*_UPDATE_FIELDS, *_OTHER_FIELDS) if getattr(self, field) is not None]
             self.log.info("Updated %s of model %s.", ", ".join([*asked, *self.unset]), self.model_id)
             return self.model_id
 
     def _check(self, *, only_known: bool = False) -> list[str]:
-        given = {field: getattr(self, field) for field in (*_UPDATABLE, *_BESIDE) if getattr(self, field) is not None}
+        given = {
+            field: getattr(self, field)
+            for field in (*_UPDATE_FIELDS, *_OTHER_FIELDS)
+            if getattr(self, field) is not None
+        }
         final, warnings = self._final(only_known), super()._check(only_known=only_known)
         for field, value in {"model_id": self.model_id, **given}.items():
             if not final(field):
                 continue
-            if field in _UPDATABLE:
+            if field in _UPDATE_FIELDS:
                 warnings += check_field(field, value)
             else:
                 _CHECKS[field](value)
@@ -242,7 +248,9 @@ class ScenarioUpdateModelOperator(ScenarioOperator):
             named = shortened(", ".join(map(shown, both)), 300)
             raise InvalidInputError(f"{named} is to be added and also to be deleted; choose one.")
         if not (given or unset):
-            raise InvalidInputError(f"Nothing to update; give at least one of: {', '.join((*_UPDATABLE, *_BESIDE))}.")
+            raise InvalidInputError(
+                f"Nothing to update; give at least one of: {', '.join((*_UPDATE_FIELDS, *_OTHER_FIELDS))}."
+            )
         return warnings
 
 
@@ -273,10 +281,10 @@ def _unsettable(unset: Any) -> tuple[str, ...]:
     if unset is None:
         return ()
     if isinstance(unset, str | bytes | Mapping) or not isinstance(unset, Iterable):
-        raise InvalidInputError(f"unset is {shown(unset)}; give a list with any of: {', '.join(_UNSETTABLE)}.")
+        raise InvalidInputError(f"unset is {shown(unset)}; give a list with any of: {', '.join(_NULLABLE_FIELDS)}.")
     names = tuple(unset)
-    if wrong := [name for name in names if name not in _UNSETTABLE]:
-        raise InvalidInputError(f"unset is {shown(wrong)}; what can be emptied: {', '.join(_UNSETTABLE)}.")
+    if wrong := [name for name in names if name not in _NULLABLE_FIELDS]:
+        raise InvalidInputError(f"unset is {shown(wrong)}; what can be emptied: {', '.join(_NULLABLE_FIELDS)}.")
     return names
 
 
@@ -355,8 +363,8 @@ class ScenarioAddTrainingImagesOperator(ScenarioOperator):
             dataset = read_dataset(self.images)
             if self.pairs is not None:
                 dataset = replace(dataset, pairs=list(self.pairs))
-            asked = {"model_id": self.model_id, "images": dataset.fingerprint, "pairs": self.pairs}
-            EarlierAttempts(context, self.task_id, asked).record(model_id=self.model_id)
+            inputs = {"model_id": self.model_id, "images": dataset.fingerprint, "pairs": self.pairs}
+            EarlierAttempts(context, self.task_id, inputs).update_record(model_id=self.model_id)
             model = self.hook.client.get_model(self.model_id)
             self.show_model(context, model.id)
             check_kind(dataset, model.type)

@@ -8,9 +8,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_scenario.arguments import DEFAULT_POKE_INTERVAL, DEFAULT_TIMEOUT
-from airflow_provider_scenario.attempts.once import create_marked, describe, find_earlier
-from airflow_provider_scenario.attempts.once_per_dataset import find_or_create
-from airflow_provider_scenario.attempts.record import marker_stays
+from airflow_provider_scenario.attempts.create import (
+    create_marked_model,
+    find_created_model,
+    marker_is_needed,
+    replace_marker,
+)
+from airflow_provider_scenario.attempts.once_per_dataset import find_or_create_model_of
 from airflow_provider_scenario.client.errors import ScenarioError
 from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.scenario.model_fields import check_field
@@ -29,7 +33,7 @@ from airflow_provider_scenario.datasets import (
 from airflow_provider_scenario.datasets.settings import merged_parameters, overruled_message
 from airflow_provider_scenario.datasets.upload import check_threads
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
-from airflow_provider_scenario.operators._train_and_wait import TrainingOperator
+from airflow_provider_scenario.operators._training_base import TrainingOperator
 from airflow_provider_scenario.operators.base import ScenarioOperator
 from airflow_provider_scenario.watch.cancelling import cancel_training
 
@@ -37,7 +41,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_scenario.airflow_compat.mapping import CheckedPartial
-    from airflow_provider_scenario.attempts.record import OnClear, OnRetry
+    from airflow_provider_scenario.attempts.earlier import EarlierAttempts, OnClear, OnRetry
+    from airflow_provider_scenario.attempts.once_per_dataset import DatasetModel
     from airflow_provider_scenario.client.scenario.schemas import Model
     from airflow_provider_scenario.datasets import Dataset
     from airflow_provider_scenario.watch.result import TrainingResult
@@ -78,6 +83,7 @@ class ScenarioTrainModelOperator(TrainingOperator):
     :raises TrainingTimeoutError: it was not over in time; says whether it was cancelled.
     """
 
+    custom_operator_name = "ScenarioTrainModelOperator"  # the Trainings page finds tasks by it, also of subclasses
     template_fields: Sequence[str] = ("model_id", "parameters", "max_creative_units", "scenario_conn_id")
     template_fields_renderers = {"parameters": "json"}  # noqa: RUF012
     ui_color = "#e8e4ff"
@@ -125,19 +131,21 @@ class ScenarioTrainModelOperator(TrainingOperator):
         with permanent_errors_do_not_retry():
             self._check()
             parameters = without_secrets(self.parameters or {})
-            memory = self.remember(context, {"model_id": self.model_id, "parameters": parameters})
-            self.cancel_left_behind(memory, self.model_id)
+            earlier = self.earlier_attempts(context, {"model_id": self.model_id, "parameters": parameters})
+            self.cancel_training_before_clear(earlier, except_model_id=self.model_id)
             model = self.hook.client.get_model(self.model_id)
             self.show_model(context, model.id)
-            if model.status == "trained" and model.job_id:  # noqa: SIM102 - asks only where it may matter
-                if memory.has_trained(self.hook.client, model.job_id):
-                    return self.result_of(context, model)
-            if self.has_ended_badly_before(memory, model):
-                return self.result_of(context, model)
-            return self.train(context, model, self.parameters, memory)
+            if self._is_trained_already(earlier, model) or self.must_not_pay_again(earlier, model):
+                return self.result_of_earlier(context, model)
+            return self.train(context, model, self.parameters, earlier)
+
+    def _is_trained_already(self, earlier: EarlierAttempts, model: Model) -> bool:
+        if model.status != "trained" or not model.job_id:
+            return False
+        return earlier.continued_attempt_started(self.hook.client, model.job_id)
 
 
-_CREATABLE = ("name", "type", "short_description", "class_slug", "collection_ids")
+_LORA_MODEL_FIELDS = ("name", "type", "short_description", "class_slug", "collection_ids")
 _OPTIONAL_TEXTS = ("short_description", "class_slug")  # a template that renders to nothing leaves them out
 
 
@@ -187,6 +195,7 @@ class ScenarioTrainLoraOperator(TrainingOperator):
     :return: as :class:`ScenarioTrainModelOperator`.
     """
 
+    custom_operator_name = "ScenarioTrainLoraOperator"  # the Trainings page finds tasks by it, also of subclasses
     template_fields: Sequence[str] = (
         "name",
         "type",
@@ -257,63 +266,72 @@ class ScenarioTrainLoraOperator(TrainingOperator):
         return super().partial(map_index_template=map_index_template, **kwargs)
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Check all, create or find the model, give it what it lacks, train it."""
+        """Check everything, create or find the model, upload what it lacks, train it."""
         with permanent_errors_do_not_retry():
             dataset, parameters = self._checked_input()
-            covered = log_review(self.name, dataset, self.log)
-            client = self.hook.client
-            fields = {field: getattr(self, field) or None for field in _CREATABLE}
-            inputs = self._inputs(fields, dataset, parameters)
-            memory = self.remember(context, inputs)
-            earlier = find_earlier(client, memory)
-            self.cancel_left_behind(memory)
+            logged = log_review(self.name, dataset, self.log)
+            earlier = self.earlier_attempts(context, self._inputs(dataset, parameters))
+            found = find_created_model(self.hook.client, earlier)
+            self.cancel_training_before_clear(earlier)
             if self.once_per_dataset:
-                earlier, is_taken = find_or_create(
-                    client,
-                    memory,
-                    fields,
-                    dataset,
-                    earlier,
-                    cancel_on_kill=self.cancel_on_kill,
-                    turn=self.hook.budget.turn,
-                    log=self.log,
-                )
-                if is_taken:
-                    return self.take(context, earlier, memory)
-            model = earlier or create_marked(client, memory, fields)
-            self.show_model(context, model.id, is_ours=memory.has_made(model))
-            if model.status == "trained" or self.has_ended_badly_before(memory, model):
-                return self.result_of(context, model)
-            if model.status != "training":
-                image_ids = attach(client, model, dataset, preset=self.preset, threads=self.threads, log=self.log)
-                filled = None if earlier else model_after_upload(model, dataset, image_ids)
-                model = filled or client.get_model(model.id)
-            is_shared = self.once_per_dataset and not memory.has_made(model)
-            return self.train(context, model, parameters, memory, covered=covered, is_shared=is_shared)
+                found, is_anothers = self._model_of(dataset, earlier, found)
+                if is_anothers:
+                    return self.take_over(context, found, earlier)
+            model = found or create_marked_model(self.hook.client, earlier, self._model_fields)
+            self.show_model(context, model.id, is_ours=earlier.has_created(model))
+            if model.status == "trained" or self.must_not_pay_again(earlier, model):
+                return self.result_of_earlier(context, model)
+            model = self._with_dataset(model, dataset, is_new=found is None)
+            is_shared = self.once_per_dataset and not earlier.has_created(model)
+            return self.train(context, model, parameters, earlier, already_logged=logged, is_shared=is_shared)
 
-    def conclude(self, context: Context, ending: TrainingResult, **options: Any) -> dict[str, Any]:
-        """Put the author's description in the place of the marker, where nobody looks for it any more."""
-        result = super().conclude(context, ending, **options)
-        if self.once_per_dataset:  # the markers stay; the author's description stands before them
-            return result
-        try:
-            client, text = self.hook.client, self.short_description
-            describe(client, context, result["model_id"], text, on_clear=self.on_clear)
-        except ScenarioError as error:
-            self.log.warning("The model is trained, but keeps a provisional description: %s", error)
-        return result
+    @property
+    def _model_fields(self) -> dict[str, Any]:
+        return {field: getattr(self, field) or None for field in _LORA_MODEL_FIELDS}
 
-    def _ends_in_triggerer(self, context: Context) -> bool:
-        """A worker is needed to put the author's description in the place of the marker."""
-        stays = self.once_per_dataset or marker_stays(context, self.on_clear)
-        replaces_marker = bool(self.short_description) and not stays
-        return not replaces_marker and super()._ends_in_triggerer(context)
-
-    @staticmethod
-    def _inputs(fields: dict[str, Any], dataset: Dataset, parameters: dict[str, Any]) -> dict[str, Any]:
-        """What a retry must not find changed."""
+    def _inputs(self, dataset: Dataset, parameters: dict[str, Any]) -> dict[str, Any]:
+        """The arguments that must not change before a retry, as JSON; another description trains the same model."""
         learned = {"parameters": without_secrets(parameters), "images": dataset.fingerprint, "pairs": dataset.pairs}
-        return {**fields, "short_description": None, **learned}
+        return {**self._model_fields, "short_description": None, **learned}
+
+    def _model_of(self, dataset: Dataset, earlier: EarlierAttempts, own: Model | None) -> DatasetModel:
+        return find_or_create_model_of(
+            *(dataset, self.hook.client, earlier, self._model_fields, own),
+            cancel_on_kill=self.cancel_on_kill,
+            turn=self.hook.budget.turn,
+            log=self.log,
+        )
+
+    def _with_dataset(self, model: Model, dataset: Dataset, *, is_new: bool) -> Model:
+        """
+        Upload what the model lacks of the dataset, unless it is being trained.
+
+        :param is_new: the model was just created: if it holds the dataset as sent, it need not be read again.
+        """
+        if model.status == "training":
+            return model
+        client = self.hook.client
+        image_ids = attach(client, model, dataset, preset=self.preset, threads=self.threads, log=self.log)
+        filled = model_after_upload(model, dataset, image_ids) if is_new else None
+        return filled or client.get_model(model.id)
+
+    def conclude(self, context: Context, result: TrainingResult, **options: Any) -> dict[str, Any]:
+        """Also replace the marker by the author's description; with ``once_per_dataset`` the markers stay behind it."""
+        returned = super().conclude(context, result, **options)
+        if self.once_per_dataset:
+            return returned
+        try:
+            replace_marker(
+                *(self.hook.client, context, returned["model_id"], self.short_description), on_clear=self.on_clear
+            )
+        except ScenarioError as error:
+            self.log.warning("The model is trained, but its marker cannot be replaced by the description: %s", error)
+        return returned
+
+    def ends_in_triggerer(self, context: Context) -> bool:
+        """A worker is needed to replace the marker by the author's description."""
+        keeps_marker = self.once_per_dataset or marker_is_needed(context, self.on_clear)
+        return (keeps_marker or not self.short_description) and super().ends_in_triggerer(context)
 
     def _checked_input(self) -> tuple[Dataset, dict[str, Any]]:
         """Refuse what Scenario would refuse, before anything is created; warnings are logged before the payment."""
@@ -336,7 +354,7 @@ class ScenarioTrainLoraOperator(TrainingOperator):
 
     def _check(self, *, only_known: bool = False) -> list[str]:
         final, warnings = self._final(only_known), super()._check(only_known=only_known)
-        for field in _CREATABLE:
+        for field in _LORA_MODEL_FIELDS:
             value = getattr(self, field)
             given = value is not None and (value != "" or field not in _OPTIONAL_TEXTS)
             if (given or field in ("name", "type")) and final(field):

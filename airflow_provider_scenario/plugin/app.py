@@ -21,16 +21,17 @@ from airflow_provider_scenario.airflow_compat.web import AUDITED, LOGGED_IN, MAY
 from airflow_provider_scenario.plugin import access, actions, pictures, trainings
 from airflow_provider_scenario.plugin.headers import StrictHeaders
 from airflow_provider_scenario.plugin.lookup import Lookups
+from airflow_provider_scenario.plugin.page_cache import PageCache
 from airflow_provider_scenario.plugin.pages import Pages
 from airflow_provider_scenario.plugin.proof import CANNOT_ACT
-from airflow_provider_scenario.plugin.sharing import Shared
-from airflow_provider_scenario.plugin.slots import Slots, not_now
 from airflow_provider_scenario.plugin.status import STATES, Batch, TrainingStatus
+from airflow_provider_scenario.plugin.threads import Threads, not_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from airflow_provider_scenario.plugin.lookup import ScenarioLookup, Trouble
+    from airflow_provider_scenario.plugin.lookup import ScenarioLookup
+    from airflow_provider_scenario.plugin.page_requests import Trouble
     from airflow_provider_scenario.plugin.trainings import Training
 
 NO_TRAINING = "This task trains nothing, or nothing yet."
@@ -54,9 +55,9 @@ def create_app() -> FastAPI:
     """Make the application; its state, what Scenario has said, is its own."""
     app = FastAPI(title="Scenario trainings", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.lines = Lookups(calls=conf().getboolean("scenario", "page_calls_scenario", fallback=True))
-    app.state.picture_slots = pictures.slots()
-    app.state.action_slots = Slots(each=8, altogether=32)  # none waits: who presses a button hears at once
-    app.state.runs = Shared[Batch]()
+    app.state.picture_threads = pictures.picture_threads()
+    app.state.action_threads = Threads(each=8, altogether=32)  # none waits: a button is answered at once
+    app.state.runs = PageCache[Batch]()
     app.include_router(routes)
     app.add_middleware(StrictHeaders)
     app.add_exception_handler(AnyHTTPError, _refuse)
@@ -142,7 +143,7 @@ def list_page(
         are_all=are_all,
         shown=Batch(rest[:PAGE_SIZE]),
         troubles=_troubles(request, [*counted, *rest]),
-        asking=_lines(request).asking,
+        asking=_lines(request).is_polling,
         calls=_lines(request).calls,
         window=WINDOW,
         previous=urlencode({**filters, "page": page - 1}) if page > 1 else None,
@@ -155,7 +156,7 @@ def run_page(
     request: Request, dag_id: Text, run_id: RunId, page: Annotated[int, Query(ge=1, le=1000)] = 1
 ) -> HTMLResponse:
     """The batch of one DAG run: all of it summed up, some of it in rows."""
-    runs: Shared[Batch] = request.app.state.runs
+    runs: PageCache[Batch] = request.app.state.runs
     batch = runs.get((dag_id, run_id), lambda: Batch(_standings(request, _read(trainings.of_run, dag_id, run_id))))
     lines, troubles = _lines(request), _troubles(request, batch.standings)
     end, address = page * RUN_PAGE_SIZE, {"dag_id": dag_id, "run_id": run_id}
@@ -167,7 +168,7 @@ def run_page(
         following=urlencode({**address, "page": page + 1}, quote_via=quote) if len(batch.standings) > end else None,
         run_id=run_id,
         troubles=troubles,
-        asking=lines.asking,
+        asking=lines.is_polling,
         calls=lines.calls,
     )
 
@@ -193,9 +194,9 @@ def training_page(
         standing,
         details,
         iterations=iterations,
-        more_to_come=not lines.has_told_all(training),
+        more_to_come=lines.more_to_come(training),
         troubles=_troubles(request, [standing]),
-        asking=lines.asking,
+        asking=lines.is_polling,
         calls=lines.calls,
         may_edit=may_edit and lines.calls and training.may_act,
         token=access.form_token(request),
@@ -205,16 +206,16 @@ def training_page(
 @routes.get("/picture", dependencies=[MAY_SEE_DAG])
 async def picture(request: Request, key: Key, asset_id: Text) -> Response:
     """A training image or a sample of one training; a browser that has it asks again whether it may show it."""
-    if request.headers.get("if-none-match") == pictures.tag(asset_id):
-        return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=pictures.kept(asset_id))
+    if request.headers.get("if-none-match") == pictures.etag(asset_id):
+        return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=pictures.cache_headers(asset_id))
     stored = await run_in_threadpool(_stored, request, key)
 
     def load() -> Response:
         training = _proven(request, stored)
         return pictures.load(_line(request, training), training, asset_id)
 
-    slots: Slots = request.app.state.picture_slots
-    return await slots.run(stored.conn_id, load)
+    threads: Threads = request.app.state.picture_threads
+    return await threads.run(stored.conn_id, load)
 
 
 @routes.post("/cancel", dependencies=[MAY_EDIT_DAG, access.FROM_OWN_PAGE, AUDITED])
@@ -236,8 +237,8 @@ async def _act(request: Request, key: TaskKey, act: Callable[[ScenarioLookup, Tr
         training = _proven(request, stored, to_act=True)
         return pages.outcome(training, lambda: act(_line(request, training), training))
 
-    slots: Slots = request.app.state.action_slots
-    return await slots.run(stored.conn_id, act_on_own)
+    threads: Threads = request.app.state.action_threads
+    return await threads.run(stored.conn_id, act_on_own)
 
 
 @routes.get("/static/{name}", dependencies=[LOGGED_IN])
@@ -324,7 +325,7 @@ def _standings(request: Request, found: Iterable[Training]) -> list[TrainingStat
 
 def _stand(request: Request, found: Iterable[Training]) -> list[TrainingStatus]:
     found = list(found)
-    sights, now = _lines(request).sights(found), time.time()
+    sights, now = _lines(request).snapshots(found), time.time()
     standings = []
     for training in found:
         sight = sights.get((training.conn_id, training.model_id or ""))

@@ -18,7 +18,7 @@ from airflow_provider_scenario.client.errors import ScenarioError
 from airflow_provider_scenario.client.scenario.trainers import without_secrets
 from airflow_provider_scenario.plugin import values as safe
 from airflow_provider_scenario.plugin.actions import can_choose_epoch
-from airflow_provider_scenario.plugin.lookup import EVERY
+from airflow_provider_scenario.plugin.page_requests import POLL_INTERVAL
 from airflow_provider_scenario.plugin.status import TrainingStatus
 from airflow_provider_scenario.watch.cancelling import is_anothers
 
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_provider_scenario.client.scenario.schemas import DatasetScore, Model
-    from airflow_provider_scenario.plugin.lookup import Details
+    from airflow_provider_scenario.plugin.snapshots import Details
     from airflow_provider_scenario.plugin.trainings import Training
 
-REFRESH, SOON = EVERY + 1, 1.0
+REFRESH, SOON = POLL_INTERVAL + 1, 1.0
 """Seconds between two looks of an open page; while an answer is on its way."""
 
 MOST_SHOWN = 500

@@ -14,8 +14,8 @@ from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.provenance import Claim
 
 if TYPE_CHECKING:
-    from airflow_provider_scenario.plugin.lookup import ModelSnapshot
     from airflow_provider_scenario.plugin.trainings import Training
+    from airflow_provider_scenario.watch.decision import Snapshot
 
 CANNOT_ACT = (
     "Airflow has no proof that this task made the model {model_id} or started its training, so nothing was changed. "
@@ -49,7 +49,7 @@ def by_airflow(training: Training, secret: str | None) -> Training:
     return training
 
 
-def by_marker(training: Training, sight: ModelSnapshot | None) -> Training:
+def by_marker(training: Training, sight: Snapshot | None) -> Training:
     """
     The same, where the model says at Scenario which task has made it; else with the reason why there is no model.
 

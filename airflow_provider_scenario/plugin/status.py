@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 from airflow_provider_scenario.watch.decision import CAPTCHA_STAGES
 
 if TYPE_CHECKING:
-    from airflow_provider_scenario.plugin.lookup import ModelSnapshot
     from airflow_provider_scenario.plugin.trainings import Training
+    from airflow_provider_scenario.watch.decision import Snapshot
 
 State = Literal[
     "waiting", "preparing", "queued", "training", "trained", "failed", "cancelled", "never started", "unknown"
@@ -50,7 +50,7 @@ class TrainingStatus:
     """
 
     training: Training
-    sight: ModelSnapshot | None
+    sight: Snapshot | None
     now: float
 
     @cached_property

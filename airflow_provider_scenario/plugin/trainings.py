@@ -6,31 +6,34 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 from airflow_provider_scenario.airflow_compat.tables import PushedKeys, TaskKey, tables
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.scenario.trainers import without_secrets
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
-from airflow_provider_scenario.links import ScenarioModelLink
+from airflow_provider_scenario.operators.training import ScenarioTrainLoraOperator, ScenarioTrainModelOperator
 from airflow_provider_scenario.plugin.publications import Publication, read_publications
 from airflow_provider_scenario.plugin.values import SHORT, amount, cannot_show, text
 from airflow_provider_scenario.provenance import SEALED, Place
+from airflow_provider_scenario.sensors.training import ScenarioTrainingSensor
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from airflow_provider_scenario.airflow_compat.tables import TaskRow
 
-TRAINING_OPERATORS = ("ScenarioTrainModelOperator", "ScenarioTrainLoraOperator")
-SENSOR = "ScenarioTrainingSensor"
+TRAINING_OPERATORS = tuple(
+    operator.custom_operator_name for operator in (ScenarioTrainModelOperator, ScenarioTrainLoraOperator)
+)
+"""Airflow stores this attribute with every task instance, also before it runs; rows from older versions have it too."""
+
 ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 """States of a task that does nothing any more."""
 
-_LINK = ScenarioModelLink().xcom_key
+_OPERATORS = (*TRAINING_OPERATORS, ScenarioTrainingSensor.custom_operator_name)
 _TOTAL = "creative_units_total"
-_KEYS = PushedKeys(model=_LINK, job="job_id", others=("creative_units_cost", _TOTAL, "return_value", SEALED))
+_KEYS = PushedKeys(model="model_id", trains=(SEALED, "job_id"), others=("creative_units_cost", _TOTAL, "return_value"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +109,7 @@ class Training:
     @property
     def is_ours(self) -> bool:
         """Whether it is of one of our operators, or of a subclass: they alone have our fields or a proven model."""
-        return self.has_our_field or self.model_id is not None or self.operator in (*TRAINING_OPERATORS, SENSOR)
+        return self.has_our_field or self.model_id is not None or self.operator in _OPERATORS
 
     @property
     def place(self) -> Place:
@@ -180,7 +183,7 @@ def _read(row: TaskRow) -> Training:
         started_at=row.start_date,
         ended_at=row.end_date,
         conn_id=text(fields.get("scenario_conn_id"), SHORT) or ScenarioHook.default_conn_name,
-        pushed_model_id=_id(_model_of(xcoms.get(_LINK))),
+        pushed_model_id=_id(xcoms.get("model_id")),
         pushed_job_id=_id(xcoms.get("job_id")) or _id(result.get("job_id")),
         given_model_id=_id(fields.get("model_id")),
         given_job_id=_id(fields.get("job_id")),
@@ -194,10 +197,6 @@ def _read(row: TaskRow) -> Training:
         status="trained" if result.get("status") == "trained" else None,
         parameters=without_secrets(parameters) if isinstance(parameters, dict) else {},
     )
-
-
-def _model_of(link: Any) -> str | None:
-    return unquote(link.rpartition("/")[2][: 9 * SHORT]) if isinstance(link, str) else None
 
 
 def _id(value: Any) -> str | None:

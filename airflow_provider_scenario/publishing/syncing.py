@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic.alias_generators import to_snake
 
+from airflow_provider_scenario.client.defaults import LONGEST_RETRY_AFTER
 from airflow_provider_scenario.client.errors import (
     AuthenticationError,
     InvalidInputError,
@@ -17,8 +18,8 @@ from airflow_provider_scenario.client.errors import (
     ServiceError,
     ThrottledError,
 )
+from airflow_provider_scenario.client.retrying import backoff
 from airflow_provider_scenario.client.texts import plain as safe_to_show
-from airflow_provider_scenario.client.transport import FIRST_PAUSE, LONGEST_PAUSE, LONGEST_WAIT
 from airflow_provider_scenario.client.workshop.schemas import read_session
 from airflow_provider_scenario.publishing.trees import addresses, model_id_of, plain, signed_tree
 
@@ -158,8 +159,8 @@ def _pause_after(error: ScenarioError, tried: int) -> float | None:
         return None
     asked = error.retry_after if isinstance(error, ThrottledError) else None
     if asked is not None:
-        return asked if asked <= LONGEST_WAIT else None
-    return float(min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (tried - 1)))
+        return asked if asked <= LONGEST_RETRY_AFTER else None
+    return backoff(tried)
 
 
 def _repeated(trees: Sequence[Any]) -> dict[int, int]:

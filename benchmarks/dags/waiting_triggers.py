@@ -100,14 +100,14 @@ class Alone(ScenarioTrainingTrigger):
 
 class _SteadyPoller:
     def __init__(self, shared: SharedPoller, interval: float) -> None:
-        self.poller, self._look, self._interval = shared.poller, shared.look, interval
+        self.poller, self._poll, self._interval = shared.poller, shared.poll, interval
 
-    async def look(
-        self, *ids: str | None, after: float, again: Callable[[PollAnswer], float | None], **options: Any
+    async def poll(
+        self, *ids: str | None, after: float, on_answer: Callable[[PollAnswer], float | None], **options: Any
     ) -> PollAnswer | None:
-        return await self._look(
+        return await self._poll(
             *ids,
             after=self._interval if after else 0.0,
-            again=lambda seen: None if again(seen) is None else self._interval,
+            on_answer=lambda answer: None if on_answer(answer) is None else self._interval,
             **options,
         )

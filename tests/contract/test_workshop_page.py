@@ -138,10 +138,10 @@ def check_parameter(element: Element, service: Service) -> None:
         return check_token(service)
     for place in PLACES:
         for send in service.senders():
-            assert service.arrived(send, whole_tree(), SESSION, place=place)["beside"][element.path] == element.value
+            assert service.arrived(send, whole_tree(), SESSION, place=place)["session"][element.path] == element.value
             fewer = {name: value for name, value in SESSION.items() if name != element.path}
             for absent in (fewer, {**fewer, element.path: None}, {**fewer, element.path: ""}):
-                assert service.arrived(send, whole_tree(), absent, place=place)["beside"] == fewer
+                assert service.arrived(send, whole_tree(), absent, place=place)["session"] == fewer
     assert_named(element)
     return None
 
@@ -180,8 +180,8 @@ def check_field(element: Element, service: Service) -> None:
 def check_value(element: Element, service: Service) -> None:
     if element.path == "sessionMode":
         for place in PLACES:
-            beside = service.arrived(service.client, whole_tree(), {element.path: element.value}, place=place)["beside"]
-            assert beside == {element.path: element.value}
+            sent = service.arrived(service.client, whole_tree(), {element.path: element.value}, place=place)["session"]
+            assert sent == {element.path: element.value}
         return
     tree = with_value(element.path, element.value)
     assert service.takes(tree)

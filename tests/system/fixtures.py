@@ -14,9 +14,9 @@ import pytest
 from packaging.version import Version
 
 import airflow_provider_scenario
-from airflow_provider_scenario.demo.local_airflow import LocalAirflow
 from airflow_provider_scenario.emulator.server import running_emulator
 from tests.airflow_versions import AIRFLOW
+from tests.harness.airflow import AirflowUnderTest
 from tests.system.pages import PATIENCE
 from tests.system.statsd_listener import Statistics
 from tests.witness import Witness
@@ -63,7 +63,7 @@ def database(request: pytest.FixtureRequest) -> Iterator[str | None]:
     """
     with contextlib.ExitStack() as stack:
         if any(item.get_closest_marker("full") for item in request.session.items):
-            from airflow_provider_scenario.demo.postgres import own_database
+            from tests.harness.postgres import own_database
 
             yield stack.enter_context(own_database())
         else:
@@ -97,11 +97,11 @@ def airflow(
     database: str | None,
     statistics: Statistics,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[LocalAirflow]:
+) -> Iterator[AirflowUnderTest]:
     folder = tmp_path_factory.mktemp("airflow")
     shutil.copytree(ROOT / "example_dags", folder / "dags")
     shutil.copytree(ROOT / "tests" / "system" / "dags", folder / "dags", dirs_exist_ok=True)
-    with LocalAirflow(
+    with AirflowUnderTest(
         folder / "home",
         folder / "dags",
         sql_alchemy_conn=database,

@@ -5,14 +5,14 @@ from __future__ import annotations
 import itertools
 import json
 import re
-import time
 from collections import Counter
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import requests
+
+from tests.harness.waiting import eventually
 
 CANCELED = {"training-canceled": 1}
 GOES_ON = {"training": 1}
@@ -26,6 +26,7 @@ PIXEL = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42"
     "mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
+
 TOLD_TO_STOP, GONE = "the task shouldn't be running anymore. Terminating process", "Task killed!"
 WATCHED, LOSES_ITS_WORKER = "queued-for-train", "The worker stops, the task is not ended by anybody"
 FATE_IS_SAID = ("was cancelled", "could not be cancelled", "Nothing to cancel", "cannot tell why")
@@ -174,10 +175,3 @@ def told(fate: dict[str, int]) -> str:
 
 def moment(line: str) -> float:
     return datetime.fromisoformat(line.split()[0]).timestamp()
-
-
-def eventually(true: Callable[[], Any], what: str, seconds: float = 90, pause: float = 0.5) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"never came true: {what}"
-        time.sleep(pause)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 from urllib.parse import quote
+
+from tests.harness.waiting import eventually
 
 
 class Loop:
@@ -72,10 +73,3 @@ class Loop:
         where = f"/dags/{self.dag}/dagRuns/{quote(self.run)}/taskInstances/{task['task_id']}{path}"
         place = {"region_id": task["region_id"], "region_index": task["region_index"]}
         return self.airflow.call(method, where, json=json, params={**place, **params})
-
-
-def eventually(true: Any, seconds: float = 180) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.3)

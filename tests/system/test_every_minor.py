@@ -15,7 +15,8 @@ from packaging.version import Version
 
 from airflow_provider_scenario.demo.rest import AirflowError
 from tests.airflow_versions import AIRFLOW, KEEP_TASK_STATE
-from tests.system.loops import Loop, eventually
+from tests.harness.waiting import eventually
+from tests.system.loops import Loop
 
 pytestmark = pytest.mark.every_minor
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_scenario.demo.rest import AirflowError
+from tests.harness.waiting import eventually
 from tests.system.kill_cells import (
     BEFORE,
     CREATE,
@@ -31,7 +32,6 @@ from tests.system.kill_cells import (
     show,
     table,
 )
-from tests.system.loops import eventually
 
 pytestmark = [pytest.mark.full, pytest.mark.alone]
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import psutil
 import pytest
 
+from tests.harness.waiting import eventually
 from tests.system.leak_cases import (
     AGAIN,
     CANCELED,
@@ -28,12 +29,11 @@ from tests.system.leak_cases import (
     Result,
     conclude,
     drawn,
-    eventually,
 )
 
 pytestmark = [pytest.mark.full, pytest.mark.alone]
 
-# LocalAirflow runs four tasks at once; one place stays free for those that only come to defer.
+# AirflowUnderTest runs four tasks at once; one place stays free for those that only come to defer.
 BLOCKING_AT_ONCE, DEFERRED_AT_ONCE = 3, 4
 
 

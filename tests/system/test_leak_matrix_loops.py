@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.system.leak_cases import EVERY, Case, Result, conclude, drawn, eventually
+from tests.harness.waiting import eventually
+from tests.system.leak_cases import EVERY, Case, Result, conclude, drawn
 from tests.system.loops import Loop
 
 pytestmark = [pytest.mark.full, pytest.mark.alone, pytest.mark.every_minor, pytest.mark.since("3.4")]
@@ -52,7 +53,7 @@ ITERATIONS = [
 def test_what_ends_an_iteration_ends_its_own_training(airflow, emulator, capsys):
     cells = [(each, column) for each in ITERATIONS for column in each.columns.split(", ")]
     deferred = [cell for cell in cells if "deferred" in cell[1]]
-    blocking = [cell for cell in cells if "blocking" in cell[1]]  # LocalAirflow runs four tasks at once
+    blocking = [cell for cell in cells if "blocking" in cell[1]]  # AirflowUnderTest runs four tasks at once
     groups = [deferred, *(blocking[first : first + 4] for first in range(0, len(blocking), 4))]
     results = [result for group in groups for result in iterations_ended(airflow, emulator, group)]
     with capsys.disabled():

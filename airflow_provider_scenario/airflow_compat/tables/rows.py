@@ -58,12 +58,12 @@ class PushedKeys(NamedTuple):
     Keys of XComs.
 
     :param model: pushed as soon as the model is known.
-    :param job: pushed as soon as the training has started.
+    :param trains: a task that has pushed all of these trains a model, whatever its operator is called.
     :param others: to be read too.
     """
 
     model: str
-    job: str
+    trains: tuple[str, ...]
     others: tuple[str, ...]
 
 
@@ -73,6 +73,7 @@ class TaskRow:
     A task instance, with what it has pushed and been given.
 
     :param label: its rendered map index.
+    :param operator: the operator's ``custom_operator_name``, which subclasses inherit.
     :param iteration: of the loop that it is in (3.4).
     :param xcoms: key → value, as they were pushed. Anybody may have: it is any JSON, and proves nothing.
     :param rendered: rendered fields: texts, and ``parameters`` as JSON.
@@ -92,7 +93,7 @@ class TaskRow:
 
 TASK_COLUMNS = (
     *("dag_id", "run_id", "task_id", "map_index", "_rendered_map_index"),
-    *("operator", "state", "try_number", "start_date", "end_date"),
+    *("custom_operator_name", "state", "try_number", "start_date", "end_date"),
 )
 """What every adapter reads of a task instance. There is no public name for the rendered map index."""
 
@@ -139,7 +140,7 @@ class Tables(ABC):
         found = session.execute(statement).all()
         if not found:
             return []
-        wanted = {keys.model, keys.job, *keys.others}
+        wanted = {keys.model, *keys.trains, *keys.others}
         xcoms: dict[Any, dict[str, Any]] = {}
         for owner, key, value in self._xcoms(session, found, wanted):
             xcoms.setdefault(owner, {})[key] = _decoded(value)
@@ -179,9 +180,9 @@ class Tables(ABC):
         )
 
     def _trains(self, operators: Collection[str], keys: PushedKeys) -> ColumnElement[bool]:
-        """A subclass of our operators has another name, but pushes the same of its model and its job."""
-        pushed = and_(self._has_pushed(keys.model), self._has_pushed(keys.job))
-        return or_(self._ti.operator.in_(operators), pushed)
+        """The second half finds subclasses with a ``custom_operator_name`` of their own, once they have started."""
+        pushed = and_(*(self._has_pushed(key) for key in keys.trains))
+        return or_(self._ti.custom_operator_name.in_(operators), pushed)
 
     def _fields(self) -> tuple[Any, ...]:
         ti = self._ti
@@ -191,7 +192,7 @@ class Tables(ABC):
             ti.run_id,
             ti.task_id,
             label,
-            ti.operator,
+            ti.custom_operator_name.label("operator"),
             ti.state,
             ti.try_number,
             ti.start_date,

@@ -7,11 +7,14 @@ where the call is made; all about the wire is in :mod:`.transport`, what travels
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
-from airflow_provider_scenario.client.refusals import BASE_URL
+from airflow_provider_scenario.client.defaults import SCENARIO_URL, TIMEOUT, TRIES
+from airflow_provider_scenario.client.scenario.dialect import ScenarioDialect
 from airflow_provider_scenario.client.scenario.downloads import Downloads
 from airflow_provider_scenario.client.scenario.models import UNSET
+from airflow_provider_scenario.client.scenario.refusals import CREDENTIALS
 from airflow_provider_scenario.client.scenario.schemas import Project
 from airflow_provider_scenario.client.scenario.training import Trainings
 from airflow_provider_scenario.client.scenario.training_images import Datasets
@@ -25,9 +28,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_scenario.client.budget import Budget
 
-__all__ = ["DEFAULT_BASE_URL", "UNSET", "ScenarioClient"]
-
-DEFAULT_BASE_URL = BASE_URL
+__all__ = ["UNSET", "ScenarioClient"]
 
 
 class ScenarioClient(Trainings, Datasets, Uploads, Downloads):
@@ -43,21 +44,28 @@ class ScenarioClient(Trainings, Datasets, Uploads, Downloads):
         *,
         api_key: str,
         api_secret: str,
-        base_url: str = DEFAULT_BASE_URL,
+        base_url: str = SCENARIO_URL,
         project_id: str | None = None,
-        timeout: tuple[float, float] | float = 60.0,
+        timeout: tuple[float, float] | float = TIMEOUT,
         verify: bool | str = True,
         pool_size: int = 10,
-        max_tries: int = 4,
+        max_tries: int = TRIES,
         session: requests.Session | None = None,
         budget: Budget | None = None,
+        credentials: str = CREDENTIALS,
     ) -> Self:
-        """Make a client with a transport of its own; the parameters are those of :class:`.Transport`."""
+        """
+        Make a client with a transport of its own. What is not listed is as for :class:`.Transport`.
+
+        :param credentials: where key and secret come from, for the message that they are wrong, such as ``login and
+            password of connection 'scenario_default'``.
+        """
         return cls(
             Transport(
                 base_url,
                 api_key,
                 api_secret,
+                dialect=partial(ScenarioDialect, credentials=credentials),
                 project_id=project_id,
                 timeout=timeout,
                 verify=verify,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_scenario.client.endpoints import Endpoints, given
 from airflow_provider_scenario.client.errors import ServiceError
+from airflow_provider_scenario.client.scenario.endpoints import Endpoints, given
 from airflow_provider_scenario.client.scenario.schemas import Download
 from airflow_provider_scenario.client.transport import path
 

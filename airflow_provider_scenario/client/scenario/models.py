@@ -5,10 +5,11 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, Unpack
 
-from airflow_provider_scenario.client.endpoints import Endpoints, filters_of, flag, given, many
 from airflow_provider_scenario.client.messages import shown
+from airflow_provider_scenario.client.scenario.endpoints import Endpoints, filters_of, flag, given, many
 from airflow_provider_scenario.client.scenario.model_fields import checked_fields
-from airflow_provider_scenario.client.scenario.schemas import Description, Model, TagChange, tell_once
+from airflow_provider_scenario.client.scenario.schemas import Description, Model, TagChange
+from airflow_provider_scenario.client.schema import warn_once
 from airflow_provider_scenario.client.transport import path
 
 if TYPE_CHECKING:
@@ -206,7 +207,7 @@ class Models(Endpoints):
         query = filters_of(ModelFilters, filters)
         if status not in (None, "new", "training", "trained", "failed", "deleted"):
             message = f"Scenario ignores the status filter {shown(status)} and lists everything."
-            tell_once("status filter", status, message)
+            warn_once("status filter", status, message)
         return self._pages(Model, path("models"), "models", query=query, action="list models")
 
     def get_models(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
-from airflow_provider_scenario.client.endpoints import filters_of, flag
+from airflow_provider_scenario.client.consequences import NOTHING_STARTED
 from airflow_provider_scenario.client.errors import InvalidInputError, RequestRefusedError, ServiceError
 from airflow_provider_scenario.client.messages import shown
+from airflow_provider_scenario.client.scenario.endpoints import filters_of, flag
 from airflow_provider_scenario.client.scenario.models import Models
 from airflow_provider_scenario.client.scenario.schemas import Job, Model, Quote, StartedTraining, job_id_in
 from airflow_provider_scenario.client.scenario.trainers import (
@@ -98,7 +99,7 @@ class Trainings(Models):
         price = _price(answer.json)
         if price is None:
             raise ServiceError(
-                f"Asked Scenario to {action}; its answer names no price. Nothing was started or billed.",
+                f"Scenario was requested to {action}; its answer names no price. {NOTHING_STARTED}",
                 maybe_done=False,
                 **answer.origin,
             )
@@ -212,8 +213,8 @@ def _price(answer: Mapping[str, Any]) -> float | None:
 def _started_by_a_quote(answer: Answer, action: str) -> ServiceError:
     job_id = answer.scrub(str(job_id_in(answer.json)))
     error = ServiceError(
-        f"Asked Scenario to {action}, and it has started job {job_id} instead, which is billed. Cancel the "
-        "training or wait for it, and tell Scenario's support.",
+        f"Scenario was requested to {action}, but it has started job {job_id}, which is billed. Cancel the "
+        "training or wait for it, and report this to Scenario's support.",
         maybe_done=True,
         **answer.origin,
     )
@@ -232,11 +233,11 @@ def _not_launched(answer: Answer, action: str) -> RequestRefusedError | ServiceE
             **answer.origin,
         )
     if answer.status == DRY_RUN:
-        fate = "Nothing was started or billed."
+        consequence = NOTHING_STARTED
     else:
-        fate = "Most likely nothing was started: read the model before starting it again."
+        consequence = "Most likely nothing was started: read the model before starting it again."
     return ServiceError(
-        f"Asked Scenario to {action}; it answered {answer.status} without a job. {fate}",
+        f"Scenario was requested to {action}; it answered {answer.status} without a job. {consequence}",
         maybe_done=answer.status != DRY_RUN,
         **answer.origin,
     )

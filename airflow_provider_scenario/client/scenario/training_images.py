@@ -6,10 +6,10 @@ import base64
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_scenario.client.endpoints import Endpoints, flag, given, many
 from airflow_provider_scenario.client.errors import AlreadyTrainingImageError, InvalidInputError
 from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.messages import quoted, shown
+from airflow_provider_scenario.client.scenario.endpoints import Endpoints, flag, given, many
 from airflow_provider_scenario.client.scenario.image_files import content_type_of
 from airflow_provider_scenario.client.scenario.pairs import checked_pairs
 from airflow_provider_scenario.client.scenario.schemas import Asset, DatasetScore, TrainingImage, TrainingImagePair

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from airflow_provider_scenario.client.endpoints import Endpoints
 from airflow_provider_scenario.client.errors import ServiceError
 from airflow_provider_scenario.client.messages import quoted
+from airflow_provider_scenario.client.scenario.endpoints import Endpoints
 from airflow_provider_scenario.client.scenario.schemas import Asset, Upload
 from airflow_provider_scenario.client.transport import path
 

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 from pydantic import ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from airflow_provider_scenario.client.endpoints import Client
+from airflow_provider_scenario.client.base import Client
+from airflow_provider_scenario.client.defaults import TIMEOUT, WORKSHOP_URL
 from airflow_provider_scenario.client.errors import InvalidInputError, ServiceError
 from airflow_provider_scenario.client.messages import shown
-from airflow_provider_scenario.client.scenario.schemas import Moment, Schema, Seconds, ServiceText
+from airflow_provider_scenario.client.schema import Moment, Schema, Seconds, ServiceText
 from airflow_provider_scenario.client.texts import plain
 from airflow_provider_scenario.client.transport import Answer, Transport, path
 from airflow_provider_scenario.client.workshop.dialect import Envelope, WorkshopDialect
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.client.budget import RequestBudget
 
 log = logging.getLogger("airflow_provider_scenario.client")
-
-DEFAULT_WORKSHOP_URL = "https://openai.edu-aliyun.com"
 
 TokenPlace = Literal["body", "query"]
 State = Literal["not-listed", "in-progress", "listed", "failed", "unknown"]
@@ -115,8 +114,8 @@ class WorkshopClient(Client):
         app_secret: str,
         api_token: str,
         api_token_in: TokenPlace = "body",  # noqa: S107
-        base_url: str = DEFAULT_WORKSHOP_URL,
-        timeout: tuple[float, float] | float = 60.0,
+        base_url: str = WORKSHOP_URL,
+        timeout: tuple[float, float] | float = TIMEOUT,
         verify: bool | str = True,
         pool_size: int = 10,
         max_tries: int = 3,
@@ -226,8 +225,8 @@ def _read(schema: type[D], data: Any, answer: Answer, action: str) -> D:
     except ValidationError as problem:
         wrong = ", ".join(sorted({".".join(map(str, error["loc"])) or "data" for error in problem.errors()}))
     raise ServiceError(
-        f"Asked AI Creation Workshop to {action}; its answer is unreadable (missing or of another shape: "
-        f"{plain(wrong)[:200]}). Asking again is safe.",
+        f"AI Creation Workshop was requested to {action}; its answer is unreadable (missing or of another shape: "
+        f"{plain(wrong)[:200]}). Sending it again is safe.",
         maybe_done=False,
         **answer.origin,
     )

@@ -10,7 +10,8 @@ from airflow.sdk.execution_time.timeout import timeout as task_timeout
 
 from airflow_provider_scenario.airflow_compat.attempt import Attempt
 from airflow_provider_scenario.airflow_compat.exceptions import AirflowFailException, AirflowTaskTimeout
-from airflow_provider_scenario.attempts.record import EarlierAttempts
+from airflow_provider_scenario.attempts import conclude, training_attempt
+from airflow_provider_scenario.attempts.earlier import EarlierAttempts
 from airflow_provider_scenario.client.errors import ServiceError
 from airflow_provider_scenario.client.scenario.client import ScenarioClient
 from airflow_provider_scenario.exceptions import (
@@ -22,7 +23,6 @@ from airflow_provider_scenario.exceptions import (
     TrainingTimeoutForGoodError,
 )
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
-from airflow_provider_scenario.operators import _train_and_wait as train_and_wait
 from airflow_provider_scenario.operators.model import ScenarioAddTrainingImagesOperator
 from airflow_provider_scenario.operators.training import ScenarioTrainLoraOperator, ScenarioTrainModelOperator
 from airflow_provider_scenario.watch import cancelling
@@ -47,8 +47,8 @@ def train(either_operator):
 
 @pytest.fixture(autouse=True)
 def airflow_3_3(monkeypatch):
-    """Which keeps what was recorded when a task is cleared; of later ones see ``test_memory_3_4``."""
-    monkeypatch.setattr("airflow_provider_scenario.attempts.record.clear_discards_task_state", lambda: False)
+    """Which keeps what was recorded when a task is cleared; of later ones see ``test_record_3_4``."""
+    monkeypatch.setattr("airflow_provider_scenario.attempts.earlier.clear_discards_task_state", lambda: False)
 
 
 class TestClear:
@@ -89,7 +89,7 @@ class TestRetry:
 
     def test_a_failed_training_fails_the_task_for_good(self, emulator, context, train):
         emulator.outcome(fail_at=0.1, times=1)
-        with pytest.raises(TrainingFailedForGoodError, match=r"failed: .* Airflow does not retry it"):
+        with pytest.raises(TrainingFailedForGoodError, match=r"failed: .* Airflow does not retry the task"):
             train().execute(context)
         assert emulator.counts()["trainings"] == 1
 
@@ -150,7 +150,7 @@ class TestRetry:
     def test_a_timeout_whose_cancelling_got_no_answer_pays_no_second_time(
         self, emulator, context, train, monkeypatch, either_way, was_cancelled
     ):
-        monkeypatch.setattr(train_and_wait, "IN_TIMEOUT", CancelTiming(timeout=(10.0, 10.0), patience=0.0))
+        monkeypatch.setattr(conclude, "IN_TIMEOUT", CancelTiming(timeout=(10.0, 10.0), patience=0.0))
         emulator.set(training_seconds=600)
         when = "after" if was_cancelled else "before"
         emulator.fault(kind="close", method="POST", route="/models/*/train/action", when=when)
@@ -171,7 +171,9 @@ class TestRetry:
     ):
         emulator.set(training_seconds=600)
         with monkeypatch.context() as dying:
-            dying.setattr(train_and_wait, "record_end", lambda *_, **__: (_ for _ in ()).throw(ConnectionError("died")))
+            dying.setattr(
+                conclude, "record_final_cost", lambda *_, **__: (_ for _ in ()).throw(ConnectionError("died"))
+            )
             with pytest.raises(ConnectionError):
                 train(timeout=0.2).execute(context)
         emulator.set(training_seconds=0.3)
@@ -237,11 +239,14 @@ class TestRetry:
         waiting(train(deferrable=True, parameters={"nb_epochs": 2}), context)
         changed = train(parameters={"nb_epochs": 3})
         if either_way == "task state" or isinstance(changed, ScenarioTrainLoraOperator):
-            with pytest.raises(ChangedInputError, match=r"asks for something else .* goes on, and so does its cost"):
+            with pytest.raises(
+                ChangedInputError,
+                match=r"has changed since an earlier attempt .*A running training continues and is billed",
+            ):
                 changed.execute(retry(context))
         else:
             changed.execute(retry(context))
-            assert "nbEpochs=2; this task asks for 3" in capsys.readouterr().out
+            assert "nbEpochs=2; this task has 3" in capsys.readouterr().out
         assert emulator.counts()["trainings"] == 1
 
     def test_a_rotated_wandb_key_is_no_other_input(self, emulator, context, train):
@@ -410,7 +415,7 @@ class TestKill:
 
         From Airflow 3.2 on, what is called after a refused deferral does it: ``tests/system/test_leak_matrix.py``.
         """
-        monkeypatch.setattr(train_and_wait, "is_called_after_refused_deferral", lambda: False)
+        monkeypatch.setattr(training_attempt, "is_called_after_refused_deferral", lambda: False)
         emulator.set(training_seconds=600)
         operator = train(deferrable=True, cancel_on_kill=cancel_on_kill)
         start = ScenarioClient.train
@@ -439,7 +444,7 @@ class TestKill:
 
         def killed_meanwhile(*arguments, **options):
             answer = start(*arguments, **options)
-            operator._kill_guard._killed = True
+            operator.kill_guard._killed = True
             return answer
 
         monkeypatch.setattr(ScenarioClient, "train", killed_meanwhile)
@@ -525,12 +530,12 @@ def test_a_training_of_the_model_that_a_task_has_made_is_its_own_however_old(emu
     """The marker in the model says so where nothing is recorded."""
     client = ScenarioHook().client
     job_id = client.train(model_id, {}).job.job_id
-    memory = EarlierAttempts(retry(context), "train", {}, retries=1)
+    earlier = EarlierAttempts(retry(context), "train", {}, retries=1)
     context["dag_run"].start_date = context["dag_run"].start_date.replace(year=2100)
     model = client.get_model(model_id)
-    assert not memory.may_have_started(client, model, job_id)
-    made_by_this_task = model.model_copy(update={"short_description": f"ink {memory.marker}"})
-    assert memory.may_have_started(client, made_by_this_task, job_id) == (either_way == "no task state")
+    assert not earlier.earlier_attempt_started(client, model, job_id)
+    made_by_this_task = model.model_copy(update={"short_description": f"ink {earlier.marker}"})
+    assert earlier.earlier_attempt_started(client, made_by_this_task, job_id) == (either_way == "no task state")
 
 
 def test_a_lost_answer_belongs_to_the_try_that_asked(emulator, context, model_id):

@@ -6,7 +6,6 @@ from collections import UserList
 import pytest
 from hypothesis import given as examples
 from hypothesis import strategies as st
-from tests.unit.client.test_workshop_schemas import LONG, anything, odd
 
 from airflow_provider_scenario.airflow_compat.exceptions import AirflowFailException
 from airflow_provider_scenario.client.errors import InvalidInputError, ServiceError
@@ -16,6 +15,7 @@ from airflow_provider_scenario.operators.model_sync import AICreationWorkshopSyn
 from airflow_provider_scenario.sensors.model_sync import AICreationWorkshopModelListingSensor
 from airflow_provider_scenario.storage import StorageError
 from tests.stopwatch import stopwatch
+from tests.unit.client.workshop.test_schemas import LONG, anything, odd
 from tests.unit.conftest import workshop_connection
 from tests.unit.publishing.conftest import tree, with_file
 

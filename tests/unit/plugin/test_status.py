@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_scenario.plugin import values
-from airflow_provider_scenario.plugin.lookup import ModelSnapshot
 from airflow_provider_scenario.plugin.status import Batch, TrainingStatus
 from airflow_provider_scenario.plugin.trainings import Training
+from airflow_provider_scenario.watch.decision import Snapshot
 
 
 def standing(sight=None, now=100.0, **fields):
@@ -14,7 +14,7 @@ def standing(sight=None, now=100.0, **fields):
 
 
 def seen(status="training", at=100.0, **fields):
-    return ModelSnapshot(at=at, status=status, **fields)
+    return Snapshot(at=at, status=status, **fields)
 
 
 @pytest.mark.parametrize(

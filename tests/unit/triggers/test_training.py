@@ -123,13 +123,13 @@ async def test_it_fires_one_event_with_all_that_the_result_needs(emulator, train
 
 async def test_a_poll_is_one_request(emulator, training, monkeypatch):
     polls = []
-    see = TrainingWatch.see
+    after = TrainingWatch.after
 
-    def counted(watch, *seen):
-        polls.append(seen)
-        return see(watch, *seen) if len(polls) < 4 else "timed-out"
+    def counted(watch, *answer):
+        polls.append(answer)
+        return after(watch, *answer) if len(polls) < 4 else "timed-out"
 
-    monkeypatch.setattr(TrainingWatch, "see", counted)
+    monkeypatch.setattr(TrainingWatch, "after", counted)
     before = emulator.requests()
     await event_of(trigger(training, poke_interval=0.02))
     assert emulator.requests() - before == len(polls) + 1  # at the end once the job (cost and reason)

@@ -27,8 +27,8 @@ from airflow_provider_scenario.client.scenario.trainers import (
     check_ready,
     check_type,
 )
-from airflow_provider_scenario.client.transport import Transport
 from airflow_provider_scenario.client.values import snake_case
+from tests.unit.client.conftest import ScenarioTransport
 
 FLUX, FLUX_EDIT, MUSUBI, MUSUBI_EDIT = "flux.1-lora", "flux.1-kontext-lora", "flux.2-dev-lora", "qwen-image-edit-lora"
 VOICE, COMPOSITION, SD, UNKNOWN = "elevenlabs-voice", "flux.1-composition", "sd-xl-lora", "flux.9-lora"
@@ -888,7 +888,7 @@ def test_keys_keep_their_order_and_values():
             "characters; most likely its end is meant, 'model_1'. Nothing was sent.",
         ),
         (
-            lambda: Transport("https://scenario.test", "key", "secret", verify="no"),
+            lambda: ScenarioTransport("https://scenario.test", "key", "secret", verify="no"),
             "verify is 'no', and there is no such file or folder; give true, false or the path of a CA bundle.",
         ),
         (

@@ -10,8 +10,8 @@ import pytest
 import requests
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.client.test_workshop_schemas import NAMES, PAGE, anything
 
+from airflow_provider_scenario.client.defaults import WORKSHOP_URL
 from airflow_provider_scenario.client.errors import (
     AuthenticationError,
     InvalidInputError,
@@ -21,10 +21,11 @@ from airflow_provider_scenario.client.errors import (
     ThrottledError,
     WorkshopRefusalError,
 )
-from airflow_provider_scenario.client.workshop.client import DEFAULT_WORKSHOP_URL, ListingStatus, WorkshopClient
+from airflow_provider_scenario.client.workshop.client import ListingStatus, WorkshopClient
 from airflow_provider_scenario.client.workshop.schemas import SessionParameters, read_tree
 from airflow_provider_scenario.client.workshop.signing import string_to_sign
 from tests.unit.client.conftest import ScriptedService
+from tests.unit.client.workshop.test_schemas import NAMES, PAGE, anything
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -231,7 +232,7 @@ def test_a_field_that_is_not_listed_arrives_and_is_warned_of_once_a_call(connect
     if place == "body":
         assert beside.items() <= arrived["tree"].items()
     else:
-        assert arrived["beside"] == {"region": '["cn", "ü&"]', "roleIds": '{"a": true}', "dry": "false"}
+        assert arrived["session"] == {"region": '["cn", "ü&"]', "roleIds": '{"a": true}', "dry": "false"}
     told = [record.message for record in caplog.records if "lists no such field" in record.message]
     assert [line.partition(":")[0] for line in told] == ["Model 'xxxxx'"] * 2
     assert "region" in told[0]
@@ -312,8 +313,8 @@ def test_a_netrc_does_not_replace_the_signature(scripted, service, monkeypatch, 
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"app_key": ""}, "key or the secret is missing"),
-        ({"app_secret": ""}, "key or the secret is missing"),
+        ({"app_key": ""}, "key is missing"),
+        ({"app_secret": ""}, "secret is missing"),
         ({"api_token": ""}, "token of the end user is missing"),
         ({"api_token_in": "header"}, "api_token_in must be 'body' or 'query', not 'header'"),
         ({"app_key": "key\n"}, "The AppKey of the connection holds white space"),
@@ -328,7 +329,7 @@ def test_what_cannot_work_is_refused_before_anything_is_sent(scripted, wrong, me
 
 def test_the_client_shows_neither_key_nor_token(scripted):
     client = scripted()
-    assert repr(client) == f"WorkshopClient(Transport({DEFAULT_WORKSHOP_URL!r}, project_id=None))"
+    assert repr(client) == f"WorkshopClient(Transport({WORKSHOP_URL!r}, project_id=None))"
     with client as same:
         assert same is client
 
@@ -367,8 +368,8 @@ def test_of_a_list_the_least_advanced_speaks(scripted, service, statuses):
 def test_data_that_cannot_be_read_is_no_success(scripted, service, data):
     service.answers(envelope(data))
     text = said(lambda: scripted().sync_model(PAGE))
-    assert text.startswith("Asked AI Creation Workshop to sync model 'xxxxx'; its answer is unreadable")
-    assert text.endswith("Asking again is safe. [POST /scc/spSdModelSync, 200, trace i_42]")
+    assert text.startswith("AI Creation Workshop was requested to sync model 'xxxxx'; its answer is unreadable")
+    assert text.endswith("Sending it again is safe. [POST /scc/spSdModelSync, 200, trace i_42]")
 
 
 @pytest.mark.parametrize(
@@ -415,13 +416,13 @@ def header(message: str, **more: str) -> dict[str, str]:
         ),
         ((400, envelope(errCode="E", errMessage="Bad name")), RequestRefusedError, "Bad name (errCode E)"),
         ((400, b"", header("Timestamp Expired")), AuthenticationError, "look for a proxy that holds it"),
-        ((400, b"", header("Nonce Used")), ServiceError, "Nonce Used. Asking again is safe"),
+        ((400, b"", header("Nonce Used")), ServiceError, "Nonce Used. Sending it again is safe"),
         (
             (500, envelope(errMessage="x", subErrMessage="Out of order")),
             ServiceError,
-            "status 500, Out of order. Asking",
+            "status 500, Out of order. Sending",
         ),
-        ((503, b""), ServiceError, "failed to sync model 'xxxxx': status 503. Asking again is safe"),
+        ((503, b""), ServiceError, "failed to sync model 'xxxxx': status 503. Sending it again is safe"),
         (
             (302, b"", {"Location": "https://elsewhere.test/x?y"}),
             ServiceError,

@@ -1,11 +1,12 @@
-"""What all clients share, and what all of Scenario's endpoints do: typed objects and whole lists out of answers."""
+"""What all of Scenario's endpoints do: typed objects and whole lists out of answers, options in the API's spelling."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
+from airflow_provider_scenario.client.base import Client
 from airflow_provider_scenario.client.errors import InvalidInputError, ServiceError
 from airflow_provider_scenario.client.messages import shown
 from airflow_provider_scenario.client.sendable import query_text
@@ -14,35 +15,11 @@ from airflow_provider_scenario.client.values import camel_keys
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from airflow_provider_scenario.client.scenario.schemas import S
-    from airflow_provider_scenario.client.transport import Answer, Transport
+    from airflow_provider_scenario.client.schema import S
+    from airflow_provider_scenario.client.transport import Answer
 
 _LONGEST_TOKEN = 8_000
 """Characters of a pagination token: it becomes part of an address, and servers refuse longer ones."""
-
-
-class Client:
-    """
-    Base of the clients: an open way to a service, closed when it is left.
-
-    :param transport: the way to the service.
-    """
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._transport!r})"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._transport.close()
 
 
 class Endpoints(Client):
@@ -67,7 +44,7 @@ class Endpoints(Client):
         rows = answer.json.get(name)
         if not isinstance(rows, list):
             raise ServiceError(
-                f"Asked Scenario to {action}; its answer is unreadable: it has no list of {name}.",
+                f"Scenario was requested to {action}; its answer is unreadable: it has no list of {name}.",
                 maybe_done=False,
                 **answer.origin,
             )
@@ -112,13 +89,14 @@ class Endpoints(Client):
                 return
             if not isinstance(token, str) or len(token) > _LONGEST_TOKEN or not token.isprintable():
                 raise ServiceError(
-                    f"Asked Scenario to {action}; page {number} does not say where the next one is.",
+                    f"Scenario was requested to {action}; page {number} does not say where the next one is.",
                     maybe_done=False,
                     **answer.origin,
                 )
             if token in seen:
                 raise ServiceError(
-                    f"Asked Scenario to {action}; page {number} leads back to an earlier one, so the list has no end.",
+                    f"Scenario was requested to {action}; page {number} leads back to an earlier one, so the list "
+                    "has no end.",
                     maybe_done=False,
                     **answer.origin,
                 )
