@@ -21,17 +21,17 @@ from airflow_provider_scenario.client.scenario.model_fields import check_field
 from airflow_provider_scenario.client.scenario.trainers import check_parameters, check_ready, without_secrets
 from airflow_provider_scenario.client.values import Spelling
 from airflow_provider_scenario.datasets import (
-    as_filled,
     attach,
     check_kind,
     check_pairs,
     check_preset,
     list_images,
+    log_review,
+    model_after_upload,
     read_dataset,
     resolve_pairs,
-    review,
 )
-from airflow_provider_scenario.datasets.settings import merged_parameters, told_overruled
+from airflow_provider_scenario.datasets.settings import merged_parameters, overruled_message
 from airflow_provider_scenario.datasets.upload import check_threads
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
 from airflow_provider_scenario.operators._training_base import TrainingOperator
@@ -274,7 +274,7 @@ class ScenarioTrainLoraOperator(TrainingOperator):
         """Check everything, create or find the model, upload what it lacks, train it."""
         with permanent_errors_do_not_retry():
             dataset, merged, parameters = self._checked_input()
-            logged = review(self.name, dataset, self.log)
+            logged = log_review(self.name, dataset, self.log)
             earlier = self.earlier_attempts(context, self._inputs(dataset, merged))
             found = find_created_model(self.hook.client, earlier)
             self.cancel_training_before_clear(earlier)
@@ -317,7 +317,7 @@ class ScenarioTrainLoraOperator(TrainingOperator):
             return model
         client = self.hook.client
         image_ids = attach(client, model, dataset, preset=self.preset, threads=self.threads, log=self.log)
-        filled = as_filled(model, dataset, image_ids) if is_new else None
+        filled = model_after_upload(model, dataset, image_ids) if is_new else None
         return filled or client.get_model(model.id)
 
     def conclude(self, context: Context, result: TrainingResult, **options: Any) -> TaskResult:
@@ -354,7 +354,7 @@ class ScenarioTrainLoraOperator(TrainingOperator):
             resolve_pairs(dataset.pairs, {image.name: image.asset_id or image.name for image in dataset.images})
         merged, overruled = merged_parameters(dataset.parameters, self.parameters)
         if overruled:
-            self.log.info("%s", told_overruled(self.name, overruled))
+            self.log.info("%s", overruled_message(self.name, overruled))
         parameters = check_parameters(merged, self.type, spelling=Spelling(self.parameters or ()))
         check_ready(
             model_id=repr(self.name), model_type=self.type, images=len(dataset.images), pairs=len(dataset.pairs or [])

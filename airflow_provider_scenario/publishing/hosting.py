@@ -73,7 +73,7 @@ class Hosting:
         :raises StorageError: the storage cannot sign.
         """
         if self._public_url is None:
-            self._folder.inside("any").signed(60)
+            self._folder.child("any").sign(60)
 
     def host(self, name: str, fetch: Callable[[], Iterable[bytes]]) -> HostedFile:
         """
@@ -88,7 +88,7 @@ class Hosting:
         """
         for part in name.split("/"):
             path_part("name", part, LONGEST_NAME)
-        file, note = self._folder.inside(name), self._folder.inside(f"{name}.json")
+        file, note = self._folder.child(name), self._folder.child(f"{name}.json")
         for place in (file, note):
             self._check_below(place)
         known = _read_note(file, note)
@@ -152,7 +152,7 @@ def address_to_send(address: str, seconds: int) -> str:
     :param seconds: how long a signed one is good.
     :raises StorageError: the storage cannot sign.
     """
-    return Location.of(address).signed(seconds) if in_storage(address) else address
+    return Location.of(address).sign(seconds) if in_storage(address) else address
 
 
 def in_storage(address: str) -> bool:
@@ -190,7 +190,7 @@ def _read_note(file: Location, note: Location) -> dict[str, Any] | None:
     try:
         noted = json.loads(note.read_text())
         known = {"sha256": str(noted["sha256"]), "size": int(noted["size"])}
-        return known if file.measured().size == known["size"] else None
+        return known if file.with_size().size == known["size"] else None
     except StorageError:
         raise
     except (InvalidInputError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
