@@ -1,1 +1,1 @@
-"""What earlier attempts of a task have created and paid, so that a retry does neither again."""
+"""One attempt of a task: what earlier attempts have recorded, and how it creates, trains and pays only once."""

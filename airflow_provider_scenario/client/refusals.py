@@ -1,60 +1,31 @@
 """
-What an answer that is no success means: one typed error for every shape in which the service says no.
+What both services share about an answer that is not a success: what was requested, and what the answer says.
 
-The service, the gateway before it and whatever stands between answer in a dozen shapes. All of them end here, so that
-nobody else reads an error body. Knows no HTTP library: status, headers and bytes come in, an error goes out.
+Each service's own refusals become errors in :mod:`.scenario.refusals` and :mod:`.workshop.dialect`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import re
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from pydantic_core import from_json
-
-from airflow_provider_scenario.client.errors import (
-    AlreadyTrainingError,
-    AlreadyTrainingImageError,
-    AuthenticationError,
-    ConflictError,
-    NotFoundError,
-    PlanCeilingError,
-    RequestRefusedError,
-    ScenarioError,
-    ServiceError,
-    ThrottledError,
-)
+from airflow_provider_scenario.client.decoding import LONGEST_PAGE
 from airflow_provider_scenario.client.texts import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-DEEPEST_ANSWER = 200
-"""Objects and lists within each other in an answer. Scenario's own are below 10."""
-
-LONGEST_WHOLE_NUMBER = 400
-"""Digits of a whole number in an answer: more than any float has."""
-
-LONGEST_WAIT_ASKED = 24 * 3600.0
+LONGEST_WAIT = 24 * 3600.0
 """Seconds that the service may ask to wait: a daily quota is free again by then. More counts as this."""
-
-_PAGE = 20_000
-"""Characters of an answer that is not JSON which are kept: a proxy's page says what is wrong at its beginning."""
 
 _DEEPEST_REASON = 8
 """Objects within each other that are searched for the service's own words."""
 
-BASE_URL = "https://api.cloud.scenario.com/v1"
-"""Of the public service."""
-
-NOTHING_HAPPENED = "Nothing was started or billed."
-LOOK_FIRST = "It may have been carried out, and billed where it costs anything: look before asking again."
+CHECK_FIRST = "It may have been carried out, and billed if it costs anything: check before you send it again."
 
 _TITLE, _TITLE_END = (re.compile(tag, re.IGNORECASE) for tag in ("<title", "</title"))
 
@@ -62,263 +33,46 @@ _TITLE, _TITLE_END = (re.compile(tag, re.IGNORECASE) for tag in ("<title", "</ti
 @dataclass(frozen=True, slots=True)
 class Call:
     """
-    What was asked of the service, in the words that errors use.
+    A request, in the words that errors use.
 
     :param phrase: for people, an infinitive without 'to', such as ``train model model_8Xk``.
     :param request: method and path, such as ``PUT /models/model_8Xk/train``.
     :param repeatable: whether sending it twice has the effect of sending it once.
-    :param reads: whether it changes nothing at all.
+    :param reads: whether it only reads.
     :param if_lost: what may have happened, and what to do, when the answer to a call that is not repeatable is lost.
-    :param base_url: where it was asked; without credentials.
+    :param base_url: where it was sent; without credentials.
     """
 
     phrase: str
     request: str
     repeatable: bool
     reads: bool = False
-    if_lost: str = LOOK_FIRST
+    if_lost: str = CHECK_FIRST
     base_url: str = ""
 
     @property
     def maybe_done(self) -> bool:
-        """What a lost answer means. Of a repeatable call, nothing: it is sent again."""
+        """Whether a lost answer leaves open what happened. A repeatable call is simply sent again."""
         return not self.repeatable
 
-    def fate(self) -> str:
-        """What became of it, and of the money, when no answer came back that can be read."""
+    @property
+    def consequence(self) -> str:
+        """What it means that no readable answer came, also for the cost, and what to do."""
         if self.reads:
             return "Reading changes nothing and costs nothing. Try again later."
-        return "Asking again is safe. Try again later." if self.repeatable else self.if_lost
-
-
-def no_effect(call: Call) -> str:
-    """
-    Say that a call had no effect.
-
-    Only of a call that starts or creates something does it say so of the money: the training that another one reads or
-    cancels may be running, and billed.
-    """
-    return "The request changed nothing." if call.repeatable else NOTHING_HAPPENED
-
-
-def decode(content: bytes) -> Any:
-    """
-    The JSON in ``content``; text that is no JSON comes back as text, nothing as None.
-
-    Whatever comes back can be written as JSON again, as UTF-8 and into a database: numbers are finite except a float
-    like ``1e999``, texts have no lone surrogates and no NUL, and nothing is nested deeper than :data:`DEEPEST_ANSWER`.
-    """
-    if b"\\u0000" not in content:
-        try:
-            return from_json(content, allow_inf_nan=False)  # faster, and it refuses what json takes
-        except ValueError:
-            pass
-    try:
-        return _repaired(json.loads(content, parse_constant=lambda _: None, parse_int=_whole_number), 0)
-    except (ValueError, RecursionError):
-        return content[:_PAGE].decode("utf-8", "replace").strip() or None
-
-
-def _repaired(value: Any, depth: int) -> Any:
-    """One odd text or number must not make the rest of an answer unreadable."""
-    if depth > DEEPEST_ANSWER:
-        raise RecursionError
-    match value:
-        case str():
-            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")
-        case list():
-            return [_repaired(item, depth + 1) for item in value]
-        case dict():
-            return {_repaired(name, depth + 1): _repaired(item, depth + 1) for name, item in value.items()}
-    return value
-
-
-def _whole_number(digits: str) -> int | None:
-    return int(digits) if len(digits) <= LONGEST_WHOLE_NUMBER else None
+        return "Sending it again is safe. Try again later." if self.repeatable else self.if_lost
 
 
 def should_retry(headers: Mapping[str, str]) -> bool | None:
-    """What the service says of sending the same again, in a header that the vendor's client obeys; None: nothing."""
+    """Read the header ``x-should-retry``, which the vendor's client obeys. None: the answer has no such header."""
     return {"true": True, "false": False}.get(headers.get("x-should-retry", "").strip().lower())
 
 
-def is_certain(error: ScenarioError) -> bool:
-    """Whether the service has named a fact that no further try changes, whatever its ``x-should-retry`` says."""
-    return isinstance(error, PlanCeilingError | AlreadyTrainingError | AlreadyTrainingImageError)
-
-
-def refusal(call: Call, status: int, headers: Mapping[str, str], body: Any, *, now: float) -> ScenarioError:
-    """
-    Translate an answer that is no success into the error that says it.
-
-    :param call: what was asked.
-    :param status: the HTTP status, anything but 2xx.
-    :param headers: of the answer; looked up in any case if the mapping does so.
-    :param body: as :func:`decode` gave it, without secrets the service may have repeated.
-    :param now: Unix time in seconds, for a ``Retry-After`` that is a date.
-    """
-    error = _refusal(call, status, headers, body, now=now)
-    if should_retry(headers) and not is_certain(error):
-        error.permanent = False
-    return error
-
-
-def _refusal(call: Call, status: int, headers: Mapping[str, str], body: Any, *, now: float) -> ScenarioError:
-    said = plain(said_by(body))
-    details = _details(body)
-    origin: dict[str, Any] = {
-        "request": call.request,
-        "status": status,
-        "trace_id": trace_id(headers, body),
-        "body": body,
-    }
-    refused = f"Scenario refused to {call.phrase}"
-    because = f": {said.rstrip('.')}." if said else f" with status {status} and no reason."
-
-    if is_page(headers, body) and 400 <= status < 500 and status not in _ALSO_AS_PAGES:
-        kind = {401: AuthenticationError, 403: AuthenticationError, 404: NotFoundError}.get(status, RequestRefusedError)
-        page = f"Could not {call.phrase}: the answer is a web page ({said or 'without a title'}), not JSON."
-        return kind(f"{page} {no_effect(call)} {page_advice(call.base_url, BASE_URL)}", **origin)
-    if status in (401, 403):
-        return _not_allowed(f"{refused}{because} {no_effect(call)}", call.base_url, headers, body, details, origin)
-    if status == 404:
-        return NotFoundError(
-            f"{refused}{because} {no_effect(call)} Check the id, and that it belongs to the project of the "
-            f"connection: what another project owns is not found.{_path_advice(call, origin)}",
-            **origin,
-        )
-    if status == 429:
-        return _too_many(call, refused, said, retry_after(headers, body, now=now), body, details, origin)
-    if status == 413:
-        return RequestRefusedError(
-            f"{refused}: the request is too large{f' ({said})' if said else ''}. {NOTHING_HAPPENED} The service takes "
-            "about 6 MB in one request: send a smaller file, or upload it as an asset and give its id.",
-            **origin,
-        )
-    if 400 <= status < 500 and status != 408:
-        return _refused(call, f"{refused}{because}", said, origin, may_pass=bool(should_retry(headers)))
-    return ServiceError(
-        f"Scenario failed to {call.phrase}: status {status}{f', {said}' if said else ''}. {call.fate()}",
-        maybe_done=call.maybe_done,
-        **origin,
-    )
-
-
-def _refused(call: Call, text: str, said: str, origin: dict[str, Any], *, may_pass: bool) -> RequestRefusedError:
-    lower = said.lower()
-    if "already training" in lower:
-        return AlreadyTrainingError(
-            f"{text} This request has started and billed nothing; what is running was started before it. Wait for "
-            "that training, or cancel it.",
-            **origin,
-        )
-    if "already a training image" in lower:
-        return AlreadyTrainingImageError(f"{text} {NOTHING_HAPPENED} The image is in the dataset.", **origin)
-    if origin["status"] == 409:
-        return ConflictError(
-            f"{text} {no_effect(call)} Something else works on the same thing: try again later.", **origin
-        )
-    advice = "Change what is asked: the same again cannot succeed."
-    if origin["status"] == 402:
-        advice = "Buy creative units, then clear the task."
-    if may_pass:
-        advice = "Scenario says that the same request may succeed later: try again."
-    return RequestRefusedError(f"{text} {no_effect(call)} {advice}", **origin)
-
-
-def _path_advice(call: Call, origin: Mapping[str, Any]) -> str:
-    """Scenario's gateway gives each of its answers a trace: one without it may come from a wrong address."""
-    path = urlsplit(call.base_url).path
-    if not call.base_url or origin["trace_id"] or path.endswith("/v1"):
-        return ""
-    has = f"ends in {plain(path)!r}" if path else "has no path"
-    return f" The base URL {plain(call.base_url)!r} {has}; Scenario's ends in /v1."
-
-
-def _not_allowed(
-    text: str, base_url: str, headers: Mapping[str, str], body: Any, details: Mapping[str, Any], origin: dict[str, Any]
-) -> AuthenticationError:
-    gateway = headers.get("x-amzn-errortype", "").partition(":")[0]
-    if isinstance(body, dict) and body.get("name") == "ModelAccessRestrictedError":
-        advice = (
-            f"The model needs the plan {plain(str(details.get('requiredPlan', '?')))}, the team has "
-            f"{plain(str(details.get('currentPlan', '?')))}. Raise the plan or take another model."
-        )
-    elif gateway == "MissingAuthenticationTokenException":
-        asked_at = f" {plain(base_url)!r}" if base_url else ""
-        advice = f"There is no such route: check the base URL{asked_at} of the connection; Scenario's is {BASE_URL}."
-    elif gateway or origin["status"] == 401:
-        advice = "The API key or the secret is wrong: check login and password of the connection."
-    else:
-        advice = (
-            "Most often the project is wrong: check project_id and the key of the connection; otherwise the key's "
-            "role does not allow it, or no API key may do this."
-        )
-    return AuthenticationError(f"{text} {advice}", **origin)
-
-
-def _too_many(
-    call: Call,
-    refused: str,
-    said: str,
-    wait: float | None,
-    body: Any,
-    details: Mapping[str, Any],
-    origin: dict[str, Any],
-) -> PlanCeilingError | ThrottledError:
-    """Tell the three kinds of 429 apart: the plan's ceiling, the cool-down after launches, and throttling."""
-    ceiling = isinstance(body, dict) and body.get("name") == "PlanLimitReachedError"
-    cooling = _number(details.get("remainingSeconds")) is not None
-    if ceiling or (not cooling and "actionName" in details):
-        return _plan_ceiling(refused, said, details, origin)
-    kind = "cool-down between launches" if cooling else "too many requests"
-    when = f"in {wait:.0f} s" if wait is not None else "later"
-    return ThrottledError(
-        f"{refused}: {kind}{f' ({said})' if said else ''}. {no_effect(call)} Try again {when}.",
-        retry_after=wait,
-        **origin,
-    )
-
-
-def _plan_ceiling(refused: str, said: str, details: Mapping[str, Any], origin: dict[str, Any]) -> PlanCeilingError:
-    action = plain(str(details["actionName"])) if details.get("actionName") else None
-    limit, used = _number(details.get("actionLimit")), _number(details.get("actionValue"))
-    unit = " creative units" if action == "train-model" else ""
-    numbers = ", ".join(
-        part
-        for part in (
-            f"{limit:.12g}{unit}" if limit is not None and unit else f"limit {limit:.12g}" if limit is not None else "",
-            f"{used:.12g} used" if used is not None else "",
-        )
-        if part
-    )
-    ceiling = f"plan ceiling {action!r}" if action else "plan ceiling"
-    what = f"{ceiling}{f' ({numbers})' if numbers else ''}{f': {said}' if said and not action else ''}"
-    match action:
-        case "train-model":
-            advice = "The price of this run counts already: raise the plan, or train with fewer images or epochs."
-        case "parallel-training" if limit:
-            advice = "A slot is free again when another training of the team ends."
-        case "parallel-training":
-            advice = "The plan does not include training: raise it."
-        case "add-training-image":
-            advice = "The plan allows no more images in this dataset: use fewer, or raise it."
-        case _:
-            advice = "Raise the plan; waiting does not help."
-    return PlanCeilingError(
-        f"{refused}: {what}. {NOTHING_HAPPENED} {advice}", action=action, limit=limit, used=used, **origin
-    )
-
-
-# Statuses whose meaning a proxy's page does not change: a time-out, a conflict, too large, too many requests.
-_ALSO_AS_PAGES = (408, 409, 413, 429)
-
-
-def is_page(headers: Mapping[str, str], body: Any) -> bool:
+def is_page(headers: Mapping[str, str], body: object) -> bool:
     """
     Whether an answer is HTML.
 
-    :param body: as :func:`decode` gave it.
+    :param body: as :func:`.decode` gave it.
     """
     if not isinstance(body, str):
         return False
@@ -329,19 +83,19 @@ def is_page(headers: Mapping[str, str], body: Any) -> bool:
 
 def page_advice(base_url: str, example: str) -> str:
     """
-    Say what a web page in the place of an answer most likely means.
+    Explain a web page that came instead of JSON.
 
     :param example: the base URL of the public service.
     """
     return (
-        f"Is the base URL {plain(base_url)!r} the address of an app, such as app.scenario.com, instead of the API, "
-        f"such as {example}? Or did a proxy answer?"
+        f"Most likely the base URL {plain(base_url)!r} is the address of a web app instead of the API, such as "
+        f"{example}, or a proxy has answered."
     )
 
 
-def said_by(body: Any, depth: int = 0) -> str:
+def said_by(body: object, depth: int = 0) -> str:
     """
-    The service's own words, from any shape of error body.
+    Find the service's own words in an error body of any shape.
 
     ``reason``, ``message``, ``Message`` and ``error`` in this order; nested objects and lists are searched, a page of
     HTML gives its title.
@@ -350,7 +104,7 @@ def said_by(body: Any, depth: int = 0) -> str:
         return ""
     match body:
         case str():
-            page = body[:_PAGE]
+            page = body[:LONGEST_PAGE]
             return _title(page) or _without_tags(page)
         case list():
             return "; ".join(filter(None, (said_by(item, depth + 1) for item in body[:5])))
@@ -373,9 +127,9 @@ def _title(page: str) -> str:
 
 def _without_tags(page: str) -> str:
     """
-    A page's text: without tags, scripts and styles.
+    The text of a page, without tags, scripts and styles.
 
-    Not with a regular expression: ``<[^>]*>`` takes quadratic time on a text of nothing but ``<``.
+    A regular expression such as ``<[^>]*>`` would take quadratic time on a text of nothing but ``<``.
     """
     first, *pieces = page.split("<")
     texts, skipped = [first], ""
@@ -390,40 +144,35 @@ def _without_tags(page: str) -> str:
     return " ".join(texts)
 
 
-def trace_id(headers: Mapping[str, str], body: Any) -> str | None:
-    """The service's own id of the request, from the body or the gateway's headers."""
-    found = body.get("trace_id") if isinstance(body, dict) else None
-    found = found or headers.get("x-amzn-requestid") or headers.get("x-amzn-trace-id")
-    return plain(found)[:120] if isinstance(found, str) else None
-
-
-def retry_after(headers: Mapping[str, str], body: Any, *, now: float) -> float | None:
+def retry_after(headers: Mapping[str, str], body: object, *, now: float) -> float | None:
     """
-    Seconds the service asks to wait; None where it does not say so, or says it in a way nobody understands.
+    Seconds that the service asks to wait; None where it does not say so, or in an unknown format.
 
     Understands ``retry-after-ms``, ``Retry-After`` in seconds or as an HTTP date, and ``details.remainingSeconds`` of a
     cool-down. The longest wins.
     """
     header = headers.get("retry-after", "").strip()
-    milliseconds = _number(headers.get("retry-after-ms"))
-    call = [
+    milliseconds = number_of(headers.get("retry-after-ms"))
+    found = [
         milliseconds / 1000 if milliseconds is not None else None,
-        _number(header),
-        _number(_details(body).get("remainingSeconds")),
+        number_of(header),
+        number_of(details_of(body).get("remainingSeconds")),
     ]
-    if header and call[1] is None:
+    if header and found[1] is None:
         with contextlib.suppress(ValueError, TypeError, OverflowError):
-            call.append(max(0.0, parsedate_to_datetime(header).timestamp() - now))
-    waits = [min(seconds, LONGEST_WAIT_ASKED) for seconds in call if seconds is not None and seconds >= 0]
+            found.append(max(0.0, parsedate_to_datetime(header).timestamp() - now))
+    waits = [min(seconds, LONGEST_WAIT) for seconds in found if seconds is not None and seconds >= 0]
     return max(waits, default=None)
 
 
-def _details(body: Any) -> Mapping[str, Any]:
+def details_of(body: object) -> Mapping[str, Any]:
+    """The ``details`` of an error body; empty if there are none."""
     details = body.get("details") if isinstance(body, dict) else None
     return details if isinstance(details, dict) else {}
 
 
-def _number(value: Any) -> float | None:
+def number_of(value: object) -> float | None:
+    """A finite number, also one that is text; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:

@@ -1,8 +1,8 @@
 """
-One way to the service: authentication, timeouts, what may be sent again, and nothing that a log must not hold.
+Sends requests to a service: authentication, timeouts, retries, and errors that hold nothing that a log must not hold.
 
-A call is either *repeatable*, sending it twice has the effect of sending it once, or it is not. Only the first kind is
-sent again after its answer was lost: a training whose answer got lost may be running and billed.
+A call is either *repeatable*, sending it twice has the effect of sending it once, or it is not. Only a repeatable call
+is sent again after its answer was lost: a training whose answer was lost may be running and billed.
 """
 
 from __future__ import annotations
@@ -10,87 +10,68 @@ from __future__ import annotations
 import itertools
 import logging
 import random
-import ssl
 import time
-import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from http.cookiejar import DefaultCookiePolicy
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
-import requests
 import urllib3.exceptions
 
 from airflow_provider_scenario import __version__
 from airflow_provider_scenario.client.budget import WaitNotice
-from airflow_provider_scenario.client.dialect import Dialect, ScenarioDialect
+from airflow_provider_scenario.client.decoding import decode
+from airflow_provider_scenario.client.defaults import CONNECT_TIMEOUT, TIMEOUT, TRIES
+from airflow_provider_scenario.client.encoding import encoded, query_text
 from airflow_provider_scenario.client.errors import (
     ConflictError,
-    InvalidInputError,
+    Origin,
     ScenarioError,
     ServiceError,
     ThrottledError,
 )
 from airflow_provider_scenario.client.http_session import (
-    AnswerLimitError,
-    BrokenAnswerError,
+    LARGEST_REFUSAL,
+    LONGEST_ANSWER,
     Limits,
+    beginning_of_body,
     limited,
     new_session,
-    too_large,
+    whole_body,
 )
 from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.messages import shortened
+from airflow_provider_scenario.client.no_answer import NoAnswer, why_no_answer
 from airflow_provider_scenario.client.refusals import (
-    LOOK_FIRST,
+    CHECK_FIRST,
     Call,
-    decode,
-    is_certain,
     is_page,
     page_advice,
     retry_after,
     said_by,
     should_retry,
 )
-from airflow_provider_scenario.client.sendable import encoded, is_utf8, query_text
-from airflow_provider_scenario.client.texts import Scrubber, is_http, plain
+from airflow_provider_scenario.client.retrying import Retrying
+from airflow_provider_scenario.client.settings import (
+    check_credentials,
+    check_verify,
+    checked_base_url,
+    checked_timeout,
+)
+from airflow_provider_scenario.client.signed import LARGEST_FILE, SignedAddresses
+from airflow_provider_scenario.client.texts import Scrubber, plain
 
 if TYPE_CHECKING:
+    import requests
+
     from airflow_provider_scenario.client.budget import Budget
+    from airflow_provider_scenario.client.dialect import Dialect
 
 log = logging.getLogger("airflow_provider_scenario.client")
 
-CONNECT_TIMEOUT = 5.0
-"""Seconds, where one number is given for all timeouts; the vendor's client uses the same."""
-
-LONGEST_WAIT = 60.0
-"""Seconds to wait at most because the service asked for it; the vendor's client has the same bound."""
-
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
-"""Seconds of back-off: the first, and where doubling ends (the vendor's numbers)."""
-
-BLOCK = 1024 * 1024
-"""Bytes of a file that are in memory at once."""
-
 LARGEST_ANSWER = 32 * 1024 * 1024
 """Bytes of an answer in JSON, unpacked. The largest that we ask for, 50 models with 50 images each, has 3 MB."""
-
-LARGEST_REFUSAL = 64 * 1024
-"""Bytes that are read of an answer that is no success: its reason comes first."""
-
-LARGEST_FILE = 100 * 1000**3
-"""Bytes of a file that is fetched. A LoRA has up to a few GB, a whole model with all its epochs up to some 50."""
-
-LONGEST_ANSWER = 5
-"""How many times the timeout for one read a whole answer may take: with the default of 60 s, 5 minutes."""
-
-SLOWEST_FILE = 20_000.0
-"""Bytes a second below which a file that is fetched takes too long, once the time for an answer is over."""
-
-_LONGEST_HOST = 255
 
 _FIELDS = {
     "models": "model_id",
@@ -125,8 +106,8 @@ class Answer:
     scrub: Scrubber = field(default=plain, repr=False, compare=False)
 
     @property
-    def origin(self) -> dict[str, Any]:
-        """Where an error that is found in this answer comes from, as arguments of the error."""
+    def origin(self) -> Origin:
+        """Where an error comes from that is found in this answer."""
         return {"request": self.request, "status": self.status, "trace_id": self.trace_id, "body": self.json}
 
 
@@ -145,11 +126,12 @@ def path(*segments: str) -> str:
 
 class Transport:
     """
-    A pooled connection to one service with one key. Safe to use from several threads.
+    Sends requests to one service with one key, over pooled connections. Safe to use from several threads.
 
     :param base_url: such as ``https://api.cloud.scenario.com/v1``; http or https, without credentials or query.
-    :param api_key: says who asks.
-    :param api_secret: proves it. Neither appears in a message, a repr or a chained exception.
+    :param api_key: names the caller.
+    :param api_secret: authenticates the caller. Neither appears in a message, a repr or a chained exception.
+    :param dialect: makes of key and secret what differs between the services.
     :param project_id: sent as ``projectId`` with every call; default: the project of the key.
     :param timeout: seconds to wait for (connection, answer); one number is the second. Default: 5 and 60, as the
         vendor's client.
@@ -157,8 +139,7 @@ class Transport:
     :param user_agent: how the client names itself.
     :param pool_size: connections that are kept open. Default: 10.
     :param max_tries: how often a call is sent at most. Default: 4.
-    :param dialect: makes of key and secret what differs between services. Default: Scenario's.
-    :param session: to use instead of an own one; closing it stays with whoever gave it.
+    :param session: used instead of a new one; the caller closes it.
     :param budget: counts the requests, and says how long to wait after a throttled one. Default: none.
     :param sleep: waits some seconds between tries.
     :param clock: Unix time in seconds, to read a ``Retry-After`` that is a date.
@@ -172,48 +153,48 @@ class Transport:
         api_key: str,
         api_secret: str,
         *,
+        dialect: Callable[[str, str], Dialect],
         project_id: str | None = None,
-        timeout: tuple[float, float] | float = (CONNECT_TIMEOUT, 60.0),
+        timeout: tuple[float, float] | float = (CONNECT_TIMEOUT, TIMEOUT),
         verify: bool | str = True,
         user_agent: str = f"airflow-provider-scenario/{__version__}",
         pool_size: int = 10,
-        max_tries: int = 4,
-        dialect: Callable[[str, str], Dialect] = ScenarioDialect,
+        max_tries: int = TRIES,
         session: requests.Session | None = None,
         budget: Budget | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.time,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        if not api_key or not api_secret:
-            raise InvalidInputError(
-                "The API key or the secret is missing: they are login and password of the connection."
-            )
-        if not is_utf8(api_key) or not is_utf8(api_secret):
-            raise InvalidInputError("The API key or the secret is not valid Unicode: see login and password.")
+        check_credentials(api_key, api_secret)
+        check_verify(verify)
         self._dialect = dialect(api_key, api_secret)
-        self.base_url = _checked_base_url(base_url, self._dialect.example)
+        self.base_url = checked_base_url(base_url, self._dialect.example)
         self.host = urlsplit(self.base_url).netloc
         self.project_id = project_id or None
-        self.timeout = _checked_timeout(timeout)
-        if isinstance(verify, str) and not Path(verify).exists():
-            raise InvalidInputError(
-                f"verify is {verify!r}, and there is no such file or folder; give true, false or the path of a CA "
-                "bundle."
-            )
+        self.timeout = checked_timeout(timeout)
         self._verify = verify
-        self._max_tries = max(1, max_tries)
         self._budget = budget
-        self._sleep, self._clock, self._jitter = sleep, clock, jitter
+        self._clock = clock
+        self._notice = WaitNotice(log.info)
+        self._until_answered = Retrying(
+            tries=max_tries, turn=self._turn_after, on_retry=self._log_retry, sleep=sleep, jitter=jitter
+        )
         self._scrub = Scrubber(self._dialect.secrets)
         # Not what requests adds by itself: gzip alone is unpacked here, within a limit.
         self._headers = {"User-Agent": user_agent, "Accept": self._dialect.media_type, "Accept-Encoding": "gzip"}
-        longest = self.timeout[1] * LONGEST_ANSWER
-        self._answer_limits = Limits(seconds=longest, size=2 * LARGEST_ANSWER)  # twice: framing takes up some
-        self._file_limits = Limits(seconds=longest, size=2 * LARGEST_FILE, slowest=SLOWEST_FILE)
-        self._line = WaitNotice(log.info)
+        # Twice the size: framing takes up some.
+        self._limits = Limits(seconds=self.timeout[1] * LONGEST_ANSWER, size=2 * LARGEST_ANSWER)
         self._owns_session = session is None
-        self._session = session or _new_session(pool_size)
+        self._session = session or new_session(pool_size)
+        self._signed = SignedAddresses(
+            session=self._session,
+            timeout=self.timeout,
+            verify=verify,
+            largest=LARGEST_FILE,
+            user_agent=user_agent,
+            scrub=self._scrub,
+        )
 
     def __repr__(self) -> str:
         return f"Transport({self.base_url!r}, project_id={self.project_id!r})"
@@ -261,71 +242,33 @@ class Transport:
         """
         # An id or a name in them may be text of any length.
         phrase, request = shortened(action, 300), shortened(f"{method} {path}", 300)
-        fate = if_lost or LOOK_FIRST
-        call = Call(phrase, request, repeatable, reads=method == "GET", if_lost=fate, base_url=self.base_url)
+        call = Call(
+            phrase,
+            request,
+            repeatable,
+            reads=method == "GET",
+            if_lost=if_lost or CHECK_FIRST,
+            base_url=self.base_url,
+        )
         address = self._address(path, query, in_project=in_project)
         content = encoded(json) if json is not None else content
         return self._until_answered(lambda: self._send(call, method, address, content, accept))
 
     def put_signed(self, address: str, content: bytes, *, action: str) -> None:
-        """
-        Send a file to an address that is signed itself: without the key, which is none of the storage's business.
-
-        :param address: as the service gave it; neither it nor its signature appears in a message.
-        :param action: as for :meth:`request`.
-        :raises ServiceError: the storage refuses it, cannot be reached, or does not answer.
-        """
-        call = Call(action, "PUT to a signed address", repeatable=True)
-
-        def send() -> Answer | _Failure:
-            response = self._at_signed(call, "PUT", address, content)
-            if isinstance(response, _Failure):
-                return response
-            return Answer(response.status_code, {}, call.request)
-
-        self._until_answered(send)
+        """Send a file to a signed address, again where that may help: see :meth:`.SignedAddresses.put`."""
+        self._until_answered(lambda: self._signed.put(address, content, action=action))
 
     def get_signed(self, address: str, *, action: str) -> Iterator[bytes]:
-        """
-        Fetch a file of any size, block by block, from an address that is signed itself. Each call is one try.
+        """Fetch a file from a signed address. Each call is one try: see :meth:`.SignedAddresses.get`."""
+        return self._signed.get(address, action=action)
 
-        :param address: as for :meth:`put_signed`.
-        :param action: as for :meth:`request`.
-        :raises ServiceError: the storage refuses it or cannot be reached, or the file breaks off, after some blocks.
-        """
-        call = Call(action, "GET from a signed address", repeatable=True, reads=True)
-        response = self._at_signed(call, "GET", address)
-        if isinstance(response, _Failure):
-            raise response.error
-        with response:
-            try:
-                yield from _unpacked(response, LARGEST_FILE, BLOCK)
-            except (OSError, urllib3.exceptions.HTTPError) as problem:
-                trouble = _understand(problem, self.timeout)
-            else:
-                return
-        raise self._storage_failed(call, address, trouble.text).error
+    def _log_retry(self, error: ScenarioError, seconds: float) -> None:
+        reason = "takes no more requests now (429)" if isinstance(error, ThrottledError) else "has failed"
+        self._notice(seconds, f"{self._dialect.service} {reason}; the request is sent again then")
 
-    def _until_answered(self, send: Callable[[], Answer | _Failure]) -> Answer:
-        for tried in itertools.count(1):
-            outcome = send()
-            if isinstance(outcome, Answer):
-                return outcome
-            pause = outcome.pause_after(tried, self._jitter())
-            turn = self._turn_after(outcome)
-            if tried >= self._max_tries or pause is None:
-                raise outcome.error
-            seconds = max(pause, turn)
-            self._line(seconds, f"{self._dialect.service} {outcome.reason}; the request is sent again then")
-            self._sleep(seconds)
-        raise AssertionError("unreachable")
-
-    def _turn_after(self, failure: _Failure) -> float:
-        """After throttling, the others of this machine hear of it, and a next try waits for its turn among them."""
-        if self._budget is None or not isinstance(failure.error, ThrottledError):
-            return 0.0
-        self._budget.throttled(failure.wait)
-        return self._budget.turn()
+    def _turn_after(self, error: ScenarioError) -> float:
+        """Seconds to wait for a place in the request budget: after throttling, all tasks of this machine share it."""
+        return self._budget.turn() if self._budget and isinstance(error, ThrottledError) else 0.0
 
     def _address(self, path: str, query: Query | None, *, in_project: bool) -> str:
         pairs = {name: query_text(name, value) for name, value in (query or {}).items()}
@@ -334,15 +277,13 @@ class Transport:
         text = urlencode({name: value for name, value in pairs.items() if value})
         return f"{self.base_url}{path}" + (f"?{text}" if text else "")
 
-    def _send(
-        self, call: Call, method: str, address: str, content: bytes | None, accept: Collection[int]
-    ) -> Answer | _Failure:
+    def _send(self, call: Call, method: str, address: str, content: bytes | None, accept: Collection[int]) -> Answer:
         """Send it once. Requests' own errors end here: they hold the request with its Authorization header."""
         if self._budget:
             self._budget.spend()
         try:
             with (
-                limited(self._answer_limits),
+                limited(self._limits),
                 self._session.request(
                     method,
                     address,
@@ -356,298 +297,86 @@ class Transport:
                 ) as response,
             ):
                 is_answer = 200 <= response.status_code < 300 or response.status_code in accept
-                body = _whole(response, LARGEST_ANSWER) if is_answer else _beginning(response, LARGEST_REFUSAL)
+                body = (
+                    whole_body(response, LARGEST_ANSWER) if is_answer else beginning_of_body(response, LARGEST_REFUSAL)
+                )
         except (OSError, urllib3.exceptions.HTTPError) as problem:
-            trouble = _understand(problem, self.timeout)
+            why = why_no_answer(problem, self.timeout)
         else:
             return self._read(call, response, body, accept)
-        return self._unanswered(call, trouble)
+        raise self._unanswered(call, why)
 
-    def _at_signed(
-        self, call: Call, method: str, address: str, content: bytes | None = None
-    ) -> requests.Response | _Failure:
-        """Ask once. The error of requests ends here: it holds the address with its signature."""
-        if not is_http(address):
-            return self._storage_failed(call, address, "Scenario gave an address that is not an http(s) one")
-        said = b""
-        try:
-            with limited(self._file_limits):
-                response = self._session.request(
-                    method,
-                    address,
-                    data=content,
-                    headers={"User-Agent": self._headers["User-Agent"], "Accept-Encoding": "identity"},
-                    auth=_without_key,
-                    timeout=self.timeout,
-                    verify=self._verify,
-                    allow_redirects=False,
-                    stream=True,
-                )
-            if method == "PUT" or not 200 <= response.status_code < 300:
-                with response:
-                    said = _beginning(response, LARGEST_REFUSAL)
-        except (OSError, urllib3.exceptions.HTTPError) as problem:
-            trouble = _understand(problem, self.timeout)
+    def _unanswered(self, call: Call, why: NoAnswer) -> ServiceError:
+        text = self._scrub(why.text)
+        if why.nothing_sent:
+            message = f"Could not {call.phrase}: {text} at {self.host}. {self._dialect.no_effect(call)} {why.advice}"
         else:
-            status = response.status_code
-            if 200 <= status < 300:
-                return response
-            words = said_by(decode(said))
-            text, may_repeat = f"the storage answered {status} ({words})", status in (408, 429) or status >= 500
-            return self._storage_failed(call, address, text, status=status, may_repeat=may_repeat)
-        return self._storage_failed(call, address, trouble.text, may_repeat=not trouble.hopeless)
+            message = f"{self._requested(call)}, but {text} from {self.host}. {call.consequence}"
+        error = ServiceError(message, maybe_done=call.maybe_done and not why.nothing_sent, request=call.request)
+        error.resendable = not why.hopeless and (call.repeatable or why.nothing_sent)
+        return error
 
-    def _storage_failed(
-        self, call: Call, address: str, text: str, *, status: int | None = None, may_repeat: bool = False
-    ) -> _Failure:
-        where = f" at {urlsplit(address).netloc.rpartition('@')[2][:_LONGEST_HOST]}" if is_http(address) else ""
-        message = f"Could not {call.phrase}: {self._scrub(text)}{where}. {call.fate()}"
-        return _Failure(ServiceError(message, maybe_done=False, request=call.request, status=status), may_repeat)
-
-    def _unanswered(self, call: Call, trouble: _Trouble) -> _Failure:
-        text = self._scrub(trouble.text)
-        if trouble.nothing_sent:
-            nothing = self._dialect.no_effect(call)
-            message = f"Could not {call.phrase}: {text} at {self.host}. {nothing} {trouble.advice}"
-        else:
-            message = f"Asked {self._dialect.service} to {call.phrase}, but {text} from {self.host}. {call.fate()}"
-        error = ServiceError(
-            message, maybe_done=call.maybe_done and not trouble.nothing_sent, request=call.request, status=None
-        )
-        return _Failure(error, may_repeat=not trouble.hopeless and (call.repeatable or trouble.nothing_sent))
-
-    def _read(
-        self, call: Call, response: requests.Response, content: bytes, accept: Collection[int]
-    ) -> Answer | _Failure:
-        status = response.status_code
-        if not 200 <= status < 300:
+    def _read(self, call: Call, response: requests.Response, content: bytes, accept: Collection[int]) -> Answer:
+        status, headers = response.status_code, response.headers
+        is_success = 200 <= status < 300
+        if not is_success:
             content = self._scrub.masked(content.decode("utf-8", "replace")).encode()
-            for name, value in response.headers.items():
-                response.headers[name] = self._scrub.masked(value)
-        headers = response.headers
+            for name, value in headers.items():
+                headers[name] = self._scrub.masked(value)
         body = {} if status == 204 else decode(content)
-        trace = self._dialect.trace_id(headers, body)
-        origin: dict[str, Any] = {"request": call.request, "status": status, "trace_id": trace, "body": body}
-        if (200 <= status < 300 or status in accept) and isinstance(body, dict):
-            refused = self._dialect.refusal_in_success(call, body, origin)
-            return _Failure(refused) if refused else Answer(status, body, call.request, trace, self._scrub)
-        if 200 <= status < 300:
-            page = is_page(headers, body)
-            what = (
-                f"is a web page ({self._scrub(said_by(body)) or 'without a title'}), not JSON"
-                if page
-                else ("cannot be read: it is not a JSON object")
-            )
-            advice = f" {page_advice(self.base_url, self._dialect.example)}" if page else ""
-            return _Failure(
-                ServiceError(
-                    f"Asked {self._dialect.service} to {call.phrase}; the answer {what}. {call.fate()}{advice}",
-                    maybe_done=call.maybe_done,
-                    **origin,
-                ),
-                # Truncated JSON is retried; a proxy's HTML would only come back.
-                may_repeat=call.repeatable and content.startswith(b"{"),
-            )
+        origin = Origin(request=call.request, status=status, trace_id=self._dialect.trace_id(headers, body), body=body)
+        if (is_success or status in accept) and isinstance(body, dict):
+            if refused := self._dialect.refusal_in_success(call, body, origin):
+                raise refused
+            return Answer(status, body, call.request, origin["trace_id"], self._scrub)
+        if is_success:
+            raise self._unreadable(call, content, origin, is_page=is_page(headers, body))
         if 300 <= status < 400:
-            target = self._scrub(headers.get("location", "")) or "somewhere else"
-            return _Failure(
-                ServiceError(
-                    f"Could not {call.phrase}: {self.host} redirects to {target}, and the key is not sent after it. "
-                    f"{self._dialect.no_effect(call)} Check the base URL of the connection.",
-                    maybe_done=False,
-                    **origin,
-                )
-            )
-        error = self._dialect.refusal(call, response, body, now=self._clock())
-        may_repeat = _may_repeat(call, status, should_retry(headers), error)
-        return _Failure(error, may_repeat, wait=retry_after(headers, body, now=self._clock()))
+            raise self._redirected(call, headers.get("location", ""), origin)
+        raise self._refused(call, response, body)
+
+    def _unreadable(self, call: Call, content: bytes, origin: Origin, *, is_page: bool) -> ServiceError:
+        what, advice = "cannot be read: it is not a JSON object", ""
+        if is_page:
+            what = f"is a web page ({self._scrub(said_by(origin['body'])) or 'without a title'}), not JSON"
+            advice = f" {page_advice(self.base_url, self._dialect.example)}"
+        message = f"{self._requested(call)}; the answer {what}. {call.consequence}{advice}"
+        error = ServiceError(message, maybe_done=call.maybe_done, **origin)
+        # Truncated JSON is retried; a proxy's HTML would only come back.
+        error.resendable = call.repeatable and content.startswith(b"{")
+        return error
+
+    def _redirected(self, call: Call, target: str, origin: Origin) -> ServiceError:
+        return ServiceError(
+            f"Could not {call.phrase}: {self.host} redirects to {self._scrub(target) or 'another address'}, and the "
+            f"key is not sent there. {self._dialect.no_effect(call)} Check the base URL.",
+            maybe_done=False,
+            **origin,
+        )
+
+    def _refused(self, call: Call, response: requests.Response, body: object) -> ScenarioError:
+        now = self._clock()
+        error = self._dialect.refusal(call, response, body, now=now)
+        error.resendable = _is_resendable(call, response.status_code, should_retry(response.headers), error)
+        error.retry_after = retry_after(response.headers, body, now=now)
+        if self._budget and isinstance(error, ThrottledError):
+            self._budget.throttled(error.retry_after)
+        return error
+
+    def _requested(self, call: Call) -> str:
+        return f"{self._dialect.service} was requested to {call.phrase}"
 
 
-def _may_repeat(call: Call, status: int, asked_to: bool | None, error: ScenarioError) -> bool:
+def _is_resendable(call: Call, status: int, should_retry: bool | None, error: ScenarioError) -> bool:
     """
-    Whether to send it again after an answer that is no success.
+    Whether the request may be sent again after an answer that is not a success.
 
-    :param asked_to: as :func:`.refusals.should_retry`. It decides, as in the vendor's client, with two exceptions: it
-        never makes us send a call again that is not repeatable, or one that is refused for certain (a plan ceiling).
+    :param should_retry: what the answer's ``x-should-retry`` says. It decides, as in the vendor's client, with two
+        exceptions: a call that is not repeatable and a refusal that is certain (a plan ceiling) are never sent again.
     """
-    if asked_to is False or is_certain(error):
+    if should_retry is False or error.is_certain:
         return False
     if isinstance(error, ThrottledError):
         return True  # refused before anything was done
     failed = isinstance(error, ServiceError) and (status == 408 or status >= 500)
-    return call.repeatable and (asked_to is True or failed or isinstance(error, ConflictError))
-
-
-@dataclass(frozen=True, slots=True)
-class _Failure:
-    """One try that failed: the error, whether the call may be sent again, and the wait the service asks for."""
-
-    error: ScenarioError
-    may_repeat: bool = False
-    wait: float | None = None
-
-    @property
-    def reason(self) -> str:
-        """Why it is sent again, for the log."""
-        return "takes no more requests now (429)" if isinstance(self.error, ThrottledError) else "has failed"
-
-    def pause_after(self, tried: int, jitter: float) -> float | None:
-        """Seconds to wait before the next try; None where there must be none."""
-        if not self.may_repeat or (self.wait is not None and self.wait > LONGEST_WAIT):
-            return None
-        if self.wait is not None:
-            return self.wait + FIRST_PAUSE * jitter
-        pause: float = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (tried - 1))
-        return pause * (1 - jitter / 4)
-
-
-@dataclass(frozen=True, slots=True)
-class _Trouble:
-    """Why there is no answer. ``hopeless``: it will be the same the next time."""
-
-    text: str
-    nothing_sent: bool = False
-    hopeless: bool = False
-    advice: str = "Try again later, or check the base URL of the connection."
-
-
-def _understand(problem: Exception, timeout: tuple[float, float]) -> _Trouble:
-    causes = list(_causes(problem))
-
-    def find(*kinds: type[BaseException]) -> BaseException | None:
-        return next((cause for cause in causes if isinstance(cause, kinds)), None)
-
-    if beyond := find(AnswerLimitError):
-        return _Trouble(str(beyond), hopeless=True)
-    if find(BrokenAnswerError, urllib3.exceptions.IncompleteRead, urllib3.exceptions.InvalidChunkLength):
-        return _Trouble("the answer broke off")
-    if find(urllib3.exceptions.InvalidHeader):
-        # Of the answer. Requests raises its ValueError for it, which otherwise says that nothing was sent.
-        return _Trouble("an answer that is not HTTP came")
-    if find(ssl.SSLCertVerificationError):
-        return _Trouble(
-            "the certificate is not trusted",
-            nothing_sent=True,
-            hopeless=True,
-            advice="Check the base URL, or name the trusted certificates in 'verify' of the connection.",
-        )
-    if any(isinstance(cause, ssl.SSLError) and cause.reason == "WRONG_VERSION_NUMBER" for cause in causes):
-        # The first bytes of the answer to the TLS handshake are not TLS.
-        return _Trouble(
-            "no connection (the base URL begins with https://, and the server does not speak TLS)",
-            nothing_sent=True,
-            hopeless=True,
-            advice="Check the base URL of the connection: a local emulator's begins with http://.",
-        )
-    if refused := find(urllib3.exceptions.NewConnectionError):
-        return _Trouble(f"no connection ({str(refused).rpartition(': ')[2]})", nothing_sent=True)
-    if find(urllib3.exceptions.ConnectTimeoutError, requests.exceptions.ConnectTimeout):
-        return _Trouble(f"no connection within {timeout[0]:g} s", nothing_sent=True)
-    if find(requests.exceptions.Timeout, urllib3.exceptions.TimeoutError):
-        return _Trouble(f"no answer came within {timeout[1]:g} s")
-    if isinstance(problem, ValueError) or not isinstance(
-        problem, requests.exceptions.RequestException | urllib3.exceptions.HTTPError
-    ):
-        # Raised before anything is sent: a bad address or header, a bundle of certificates that is not there.
-        return _Trouble(f"no connection ({problem})", nothing_sent=True, hopeless=True)
-    return _Trouble("the connection broke before an answer came")
-
-
-def _causes(problem: BaseException) -> Iterator[BaseException]:
-    """The exception and what it wraps, in the many places where requests and urllib3 keep it."""
-    pending, seen = [problem], set[int]()
-    while pending:
-        cause = pending.pop(0)
-        if id(cause) in seen:
-            continue
-        seen.add(id(cause))
-        yield cause
-        inside = (
-            *cause.args,
-            getattr(cause, "reason", None),
-            getattr(cause, "original_error", None),
-            cause.__context__,
-        )
-        pending.extend(wrapped for wrapped in inside if isinstance(wrapped, BaseException))
-
-
-def _without_key(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Not None: then requests would look into a ``.netrc`` for another."""
-    return request
-
-
-def _new_session(pool_size: int) -> requests.Session:
-    session = new_session(pool_size)
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    return session
-
-
-def _unpacked(response: requests.Response, limit: int, block: int = 64 * 1024) -> Iterator[bytes]:
-    """
-    The body, block by block.
-
-    Not as requests and urllib3 unpack it: for them a small block may become any number of bytes, and a body may be
-    packed many times over. What is packed otherwise than with gzip, which was not asked for, comes as it is.
-
-    :raises AnswerLimitError: it is larger than the limit.
-    :raises BrokenAnswerError: it is not packed as it says.
-    """
-    packed = response.headers.get("content-encoding", "").strip().lower() in ("gzip", "x-gzip")
-    pieces: Iterator[bytes] = response.raw.stream(block, decode_content=False)
-    size = 0
-    for content in _gunzipped(pieces, block) if packed else pieces:
-        size += len(content)
-        if size > limit:
-            raise AnswerLimitError(too_large(limit))
-        yield content
-
-
-def _gunzipped(pieces: Iterator[bytes], block: int) -> Iterator[bytes]:
-    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
-    try:
-        for piece in pieces:
-            waiting = piece
-            while waiting:
-                yield unpacker.decompress(waiting, block)
-                waiting = unpacker.unconsumed_tail
-    except zlib.error as problem:
-        raise BrokenAnswerError("not packed with gzip") from problem
-    if not unpacker.eof:
-        raise BrokenAnswerError("ends too early")
-
-
-def _whole(response: requests.Response, limit: int) -> bytes:
-    return b"".join(_unpacked(response, limit))
-
-
-def _beginning(response: requests.Response, limit: int) -> bytes:
-    """At most so many bytes; the connection is not used again if there are more."""
-    parts, size = list[bytes](), 0
-    for part in _unpacked(response, limit + 64 * 1024, block=16 * 1024):
-        parts.append(part)
-        size += len(part)
-        if size >= limit:
-            break
-    return b"".join(parts)[:limit]
-
-
-def _checked_base_url(base_url: str, example: str) -> str:
-    base_url = base_url.strip()
-    if not is_http(base_url):
-        shown = "" if "@" in base_url else f" {plain(base_url)!r}"
-        if shown and ":/" not in base_url and "//" not in base_url and is_http(f"https://{base_url}"):
-            raise InvalidInputError(
-                f"The base URL{shown} has no scheme: give 'https://{plain(base_url)}'. Nothing was sent."
-            )
-        raise InvalidInputError(f"The base URL{shown} must be an http(s) address, such as {example}.")
-    parts = urlsplit(base_url)
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise InvalidInputError("The base URL must hold no credentials, query or fragment: use login and password.")
-    return base_url.rstrip("/")
-
-
-def _checked_timeout(timeout: tuple[float, float] | float) -> tuple[float, float]:
-    connect, read = timeout if isinstance(timeout, tuple) else (CONNECT_TIMEOUT, timeout)
-    if not (connect > 0 and read > 0):
-        raise InvalidInputError(f"timeout must be above 0 seconds, not {timeout!r}.")
-    return float(connect), float(read)
+    return call.repeatable and (should_retry is True or failed or isinstance(error, ConflictError))

@@ -1,15 +1,15 @@
 """
-Run one command so that nothing of it outlives whoever asked for it.
+Run one command, and end it with everything it has started as soon as the process that wants it is gone.
 
     python guard.py LOGFILE GRACE command ...
 
-Started by :class:`~airflow_provider_scenario.demo.processes.Guarded` and never by hand. The guard reads its standard
-input, whose other end only the asker holds: the kernel closes that end however the asker dies, ``kill -9`` included.
-Then, or on SIGTERM, or when the command has ended, the guard ends the command and everything the command has started,
-and nothing else. On SIGQUIT it does so as a machine does that loses its power: nobody is asked first.
+Only :class:`~airflow_provider_scenario.demo.processes.Guarded` starts it. The guard reads its standard input, whose
+other end its parent holds: the kernel closes that end however the parent dies, ``kill -9`` included. Then, or on
+SIGTERM, or when the command has ended, the guard ends the command and everything the command has started, and nothing
+else.
 
-On Linux it is the subreaper of its command, so that a process that moved to a group or a session of its own (Airflow's
-tasks do) is still found. It runs without site-packages and imports little: there is one guard for every part.
+On Linux the guard is the subreaper of its command: it finds processes that moved to a session of their own, as
+Airflow's tasks do. It runs without site-packages and imports little, because each process of the demo has a guard.
 """
 
 from __future__ import annotations
@@ -36,18 +36,17 @@ class Guard:
     """The command, and everything that descends from it."""
 
     def __init__(self, log: str, command: list[str]) -> None:
-        self._code: int | None = None
-        self._asked_to_end = self._at_once = False
+        self._exit_code: int | None = None
+        self._stopping = False
         self._woken, self._waker = os.pipe()
         os.set_blocking(self._waker, False)
         signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
-        signal.signal(signal.SIGTERM, self._end)
-        signal.signal(signal.SIGQUIT, self._end_at_once)
+        signal.signal(signal.SIGTERM, self._stop)
         for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, _note)
+            signal.signal(number, _wake)
         _prctl(PR_SET_CHILD_SUBREAPER, 1)
         with Path(log).open("ab") as output:
-            self.pid = subprocess.Popen(  # noqa: S603 - running what it was given is what a guard is for
+            self.pid = subprocess.Popen(  # noqa: S603 - the command that the guard is started for
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -57,75 +56,72 @@ class Guard:
             ).pid
 
     def wait(self, grace: float) -> int:
-        """Watch until it has ended by itself or has to; the exit code, negative for a signal."""
-        while self._ended() is None and not self._asked_to_end:
+        """Wait until the command has ended or must end; return its exit code, negative for a signal."""
+        while self._reap() is None and not self._stopping:
             ready, _, _ = select.select([0, self._woken], [], [])
             if self._woken in ready:
                 os.read(self._woken, 4096)
             if 0 in ready and not os.read(0, 4096):
-                self._asked_to_end = True
-        if self._ended() is None and not self._at_once:
+                self._stopping = True
+        if self._reap() is None:
             self._signal([self.pid], signal.SIGTERM)
-            self._wait_until(lambda: self._ended() is not None, grace)
-        self._sweep()
-        return self._code if self._code is not None else -signal.SIGKILL
+            self._wait_until(lambda: self._reap() is not None, grace)
+        self._end_descendants()
+        return self._exit_code if self._exit_code is not None else -signal.SIGKILL
 
-    def _sweep(self) -> None:
-        """End what is left, first asking, where there is time for that, and then not."""
+    def _end_descendants(self) -> None:
+        """End what still runs: first with SIGTERM, then with SIGKILL."""
         if not LINUX:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
             return
-        if not self._at_once:
-            self._signal(_descendants(), signal.SIGTERM)
-            self._wait_until(lambda: not _descendants(), 0.7)
-        while left := _descendants():
+        me = os.getpid()
+        self._signal(descendants(me), signal.SIGTERM)
+        self._wait_until(lambda: not descendants(me), 0.7)
+        while left := descendants(me):
             self._signal(left, signal.SIGKILL)
-            self._wait_until(lambda: not _descendants(), 0.5)
+            self._wait_until(lambda: not descendants(me), 0.5)
 
-    def _wait_until(self, true: Callable[[], bool], seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            self._ended()
-            if true():
+    def _wait_until(self, condition: Callable[[], bool], seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self._reap()
+            if condition():
                 return
             time.sleep(0.02)
 
-    def _ended(self) -> int | None:
-        """Bury the dead, adopted ones included; the command's exit code once it is among them."""
+    def _reap(self) -> int | None:
+        """Collect the exit codes of ended processes, adopted ones included; return the command's, once it has ended."""
         with contextlib.suppress(ChildProcessError):
-            while (dead := os.waitpid(-1, os.WNOHANG))[0]:
-                if dead[0] == self.pid:
-                    self._code = os.waitstatus_to_exitcode(dead[1])
-        return self._code
+            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                if ended[0] == self.pid:
+                    self._exit_code = os.waitstatus_to_exitcode(ended[1])
+        return self._exit_code
 
     def _signal(self, pids: list[int], number: int) -> None:
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
 
-    def _end(self, *_: object) -> None:
-        self._asked_to_end = True
-
-    def _end_at_once(self, *_: object) -> None:
-        self._asked_to_end = self._at_once = True
+    def _stop(self, *_: object) -> None:
+        self._stopping = True
 
 
-def _note(*_: object) -> None:
-    """A handler that only wakes the guard; unlike an ignored signal it is not handed on to the command."""
+def _wake(*_: object) -> None:
+    """A handler that only wakes the guard; unlike an ignored signal, the command does not inherit it."""
 
 
-def _descendants() -> list[int]:
+def descendants(pid: int) -> list[int]:
     """All processes below this one, nearest first, from ``/proc``."""
     children: dict[int, list[int]] = {}
-    for entry in os.listdir("/proc"):  # noqa: PTH208 - called often, and names are all that is wanted
+    for entry in os.listdir("/proc"):  # noqa: PTH208 - called often, and only the names are needed
         if entry.isdigit():
             with contextlib.suppress(OSError, IndexError):
                 parent = int(Path("/proc", entry, "stat").read_bytes().rpartition(b")")[2].split()[1])
                 children.setdefault(parent, []).append(int(entry))
-    found = list(children.get(os.getpid(), []))
-    for pid in found:
-        found.extend(children.get(pid, []))
+    found = list(children.get(pid, []))
+    for each in found:
+        found.extend(children.get(each, []))
     return found
 
 

@@ -1,9 +1,7 @@
-"""Child processes that cannot be left behind."""
+"""Child processes that end with their parent, however it ends."""
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -16,22 +14,23 @@ if TYPE_CHECKING:
 
 
 ONLY_OWNER = 0o077
-"""File mode creation mask: what processes write (configuration, keys, logs, database) only their user may read."""
+"""File mode creation mask: only their user may read what processes write (configuration, keys, logs, database)."""
 
 
 class ProcessDiedError(RuntimeError):
-    """A process ended that was expected to stay; carries the end of what it had printed."""
+    """A process has ended that should still run. The message has the end of its output."""
 
 
 class Guarded:
     """
-    A process under a guard: it ends with :meth:`stop`, and it ends when this process ends, in whatever way.
+    A process under a guard: it ends with :meth:`stop`, and it ends when this process ends, however that happens.
 
-    What it started ends with it, as in a container. Both run in sessions of their own, so Ctrl-C does not reach them.
+    What it has started ends with it, as in a container. Both run in sessions of their own, so Ctrl-C does not reach
+    them.
 
     :param log: file that its output is appended to.
-    :param grace: seconds it gets between SIGTERM and SIGKILL.
-    :param keep_open: descriptors that the guard keeps open, and thereby a lock that lasts until all is gone.
+    :param grace: seconds between SIGTERM and SIGKILL.
+    :param keep_open: descriptors that the guard keeps open, such as a lock that must last until all has ended.
     """
 
     def __init__(
@@ -57,7 +56,7 @@ class Guarded:
             umask=ONLY_OWNER,
             pass_fds=tuple(keep_open),
         )
-        assert self._guard.stdout is not None  # noqa: S101 - for the type checker: a pipe was asked for
+        assert self._guard.stdout is not None  # noqa: S101 - for the type checker: stdout is a pipe
         self.pid = int(self._guard.stdout.readline() or 0)
 
     @property
@@ -66,7 +65,7 @@ class Guarded:
         return self._guard.poll()
 
     def check(self) -> None:
-        """:raises ProcessDiedError: it does not run any more."""
+        """:raises ProcessDiedError: the process has ended."""
         if self.exit_code is not None:
             raise ProcessDiedError(
                 f"{self.name} ended with exit code {self.exit_code}. The end of {self.log}:\n{self.tail()}"
@@ -75,36 +74,26 @@ class Guarded:
     def wait(self, timeout: float | None = None) -> int:
         return self._guard.wait(timeout)
 
-    def kill(self, number: int = signal.SIGKILL) -> None:
-        """Send a signal to the process itself, for tests of what happens then."""
-        if self.exit_code is None:
-            os.kill(self.pid, number)
-
-    def crash(self) -> None:
-        """Kill it and all it has started at the same moment, as when its machine loses its power."""
-        self._guard.send_signal(signal.SIGQUIT)
-        self.wait()
-        self.stop()
-
-    def ask_to_stop(self) -> None:
+    def begin_to_stop(self) -> None:
         """Begin to stop it and return at once; :meth:`wait` for it afterwards."""
         if self._guard.stdin is not None and not self._guard.stdin.closed:
             self._guard.stdin.close()
 
     def stop(self) -> None:
-        self.ask_to_stop()
+        self.begin_to_stop()
         self.wait()
         if self._guard.stdout is not None:
             self._guard.stdout.close()
 
     def tail(self, lines: int = 30) -> str:
+        """The last lines of its output."""
         return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
 
 
 def stop_all(processes: Iterable[Guarded]) -> None:
-    """Stop them at the same time: it takes as long as the slowest."""
+    """Stop all at the same time: this takes only as long as the slowest."""
     each = list(processes)
     for process in each:
-        process.ask_to_stop()
+        process.begin_to_stop()
     for process in each:
         process.stop()

@@ -1,8 +1,8 @@
 """
-A local Scenario and AI Creation Workshop: a test double that is never kinder than the services, and a place to try a
-DAG for nothing.
+A local Scenario and AI Creation Workshop, for tests and to try a DAG without costs. It is at least as strict as the
+services.
 
-Shares no code with the rest of the package, so that a mistake on one side shows against the other.
+It shares no code with the rest of the package, so that a mistake in one makes tests of the other fail.
 Start it with ``python -m airflow_provider_scenario.emulator``, or inside a test with
 :func:`airflow_provider_scenario.emulator.server.running_emulator`.
 """

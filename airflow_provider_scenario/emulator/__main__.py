@@ -15,10 +15,10 @@ from airflow_provider_scenario.emulator.settings import Settings
 from airflow_provider_scenario.emulator.state import State
 
 FILES = Path("~/.cache/scenario-emulator-files")
-"""Below the home folder: a known name in ``/tmp`` could be taken by another user of this machine."""
+"""Below the home folder, because another user of this machine could create a known name in ``/tmp`` first."""
 
 DEFAULT = "demo"
-"""Key, secret and token, unless others are given."""
+"""Default key, secret and token."""
 
 
 def main() -> None:
@@ -29,9 +29,9 @@ def main() -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="a further name under which it is called, such as that of its container; may be repeated",
+        help="a further host name that clients use for it, such as that of its container; may be repeated",
     )
-    parser.add_argument("--port", type=int, default=8321, help="0 takes a free one (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=8321, help="0: any free port (default: %(default)s)")
     parser.add_argument("--training-seconds", type=float, default=5.0, help="how long a training lasts (default: 5)")
     parser.add_argument("--api-key", **_from_environment("API_KEY"))
     parser.add_argument("--api-secret", **_from_environment("API_SECRET"))
@@ -40,19 +40,19 @@ def main() -> None:
         "--files",
         type=Path,
         default=FILES,
-        help="folder that is served to everybody under /files, for the workshop to fetch from (default: %(default)s)",
+        help="folder to serve without credentials under /files, for the workshop to fetch from (default: %(default)s)",
     )
     options = parser.parse_args()
     settings = Settings(training_seconds=options.training_seconds, api_token=options.api_token)
     state = State(settings, options.api_key, options.api_secret, options.files.expanduser())
 
     def announce(emulator: RunningEmulator) -> None:
-        # The line ends up in logs: a secret is shown only if everybody knows it.
+        # This line ends up in logs, so it shows the secret only if that is the public default.
         secret = DEFAULT if state.api_secret == DEFAULT else "as given"
         sys.stdout.write(f"Scenario emulator listening on {emulator.url} (key {state.api_key}, secret {secret})\n")
         sys.stdout.flush()
 
-    # uvicorn raises the signal that stopped it once more when it is done; being stopped is no failure.
+    # uvicorn raises the signal that stopped it again at its end; without handlers the exit code would be a failure.
     for stop in (signal.SIGTERM, signal.SIGINT):
         signal.signal(stop, lambda *_: sys.exit(0))
     try:
@@ -63,7 +63,7 @@ def main() -> None:
     if not hosts.only_this_machine:
         sys.stderr.write(
             f"Warning: the emulator listens on {options.host}, so every machine that reaches this one can use it. "
-            "Its switches and the folder of --files need no key.\n"
+            "Its switches and the folder of --files need no API key.\n"
         )
     try:
         serve(state, bound, hosts, announce)
@@ -72,9 +72,12 @@ def main() -> None:
 
 
 def _from_environment(name: str, what: str = "") -> dict[str, Any]:
-    """An option whose value can come from the environment: other users of this machine see a command line."""
+    """An option whose value can come from the environment: other users of this machine can read command lines."""
     variable = f"SCENARIO_EMULATOR_{name}"
-    return {"default": os.environ.get(variable, DEFAULT), "help": f"{what}better in {variable} (default: demo)"}
+    return {
+        "default": os.environ.get(variable, DEFAULT),
+        "help": f"{what}safer in {variable} (default: demo)",
+    }
 
 
 if __name__ == "__main__":

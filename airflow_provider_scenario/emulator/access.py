@@ -1,4 +1,4 @@
-"""Who may pass into ``/v1``."""
+"""Check credentials, request rate and project of a request to ``/v1``."""
 
 from __future__ import annotations
 

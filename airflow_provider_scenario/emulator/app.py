@@ -1,4 +1,4 @@
-"""The app: Scenario under ``/v1``, AI Creation Workshop under ``/scc``, files, the switches."""
+"""The ASGI app: Scenario under ``/v1``, AI Creation Workshop under ``/scc``, files, and the switches."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from airflow_provider_scenario.emulator.workshop_gateway import WorkshopGateway,
 if TYPE_CHECKING:
     from airflow_provider_scenario.emulator.state import State
 
-# What the AWS gateway lets through, and what its storage takes in one part.
+# The most that the AWS gateway accepts in one request, and its storage in one part.
 LARGEST_BODY = 6 * 1024 * 1024
 LARGEST_PART = 512 * 1024 * 1024
 
@@ -45,9 +45,10 @@ def create_app(state: State, hosts: Hosts | None = None) -> FastAPI:
     """
     Make the ASGI app.
 
-    :param hosts: the names under which it is called. Default: those of this machine's loopback interface.
+    :param hosts: the names that clients may use for it. Default: those of this machine's loopback interface.
     """
-    app = FastAPI(title="Scenario emulator", docs_url="/emulator/docs", openapi_url="/emulator/openapi.json")
+    # FastAPI's own documentation pages load scripts from a CDN; the switches have a page of their own.
+    app = FastAPI(title="Scenario emulator", docs_url=None, redoc_url=None, openapi_url="/emulator/openapi.json")
     app.include_router(switches(state))
     app.mount("/v1", Gateway(state, "/v1", SCENARIO, check_access, LARGEST_BODY))
     app.mount("/scc", WorkshopGateway(state, "/scc", workshop.routes, check_signature, LARGEST_BODY))

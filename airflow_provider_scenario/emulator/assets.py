@@ -1,4 +1,4 @@
-"""Assets: pictures and what else was uploaded or generated."""
+"""Assets: uploaded and generated pictures and other files."""
 
 from __future__ import annotations
 
@@ -104,11 +104,11 @@ def delete(call: Call) -> Answer:
         if asset_id not in call.state.assets:
             raise Refusal(404, f"Asset {asset_id} not found", "AssetNotFoundError")
     for asset_id in dict.fromkeys(ids):
-        _forget(call.state, asset_id)
+        _delete_asset(call.state, asset_id)
     return Answer({})
 
 
-def _forget(state: State, asset_id: str) -> None:
+def _delete_asset(state: State, asset_id: str) -> None:
     del state.assets[asset_id]
     for model in state.models.values():
         model.training_images.pop(asset_id, None)

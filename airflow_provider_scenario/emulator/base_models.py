@@ -1,4 +1,4 @@
-"""What the vendor's own models show beside what a trained one does: how to call them, and how well they do."""
+"""The fields that only the vendor's own models have: their inputs, performance and UI configuration."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.emulator.records import Model
 
 ACCESS = {"gpt-image-1": 50}
-"""From which plan on: 0 free, 25 creator, 50 pro, 75 team, 100 enterprise."""
+"""The lowest plan that may use it: 0 free, 25 creator, 50 pro, 75 team, 100 enterprise."""
 
 
 def usage(model: Model) -> dict[str, Any]:

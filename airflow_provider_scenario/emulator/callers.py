@@ -1,8 +1,8 @@
 """
-Who may call the emulator. Its switches and files need no credentials, so web pages must not reach it.
+Refuse requests that come from web pages: the emulator's switches and files need no credentials.
 
-A page reaches a server of this machine in two ways: it sends requests from a foreign origin, or it lets its own name
-resolve to 127.0.0.1 (DNS rebinding). The first shows in ``Origin`` and ``Sec-Fetch-Site``, the second in ``Host``.
+A web page can reach a server on this machine in two ways: it sends requests from its own origin, or it lets its own
+name resolve to 127.0.0.1 (DNS rebinding). ``Origin`` and ``Sec-Fetch-Site`` show the first, ``Host`` the second.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SWITCHES = "/emulator"
 LARGEST_SWITCH = 1024 * 1024
-"""Bytes of a request to a switch. Settings, faults and outcomes have a few hundred."""
+"""The most bytes of a request to a switch. Settings, faults and outcomes need a few hundred."""
 
 _HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:/?#@\s]+))(?::\d{1,5})?")
 
@@ -32,7 +32,7 @@ class Hosts:
     The names that ``Host`` may have.
 
     :param address: IP address that the emulator listens on.
-    :param names: further names that lead to it.
+    :param names: further names of it.
     """
 
     def __init__(self, address: str = "127.0.0.1", names: Iterable[str] = ()) -> None:
@@ -61,14 +61,14 @@ class Hosts:
 
 
 class CheckedCallers:
-    """An ASGI app that passes on to another what no web page of a foreign origin has sent."""
+    """An ASGI app that refuses requests of web pages from other origins and passes the others on."""
 
     def __init__(self, app: ASGIApp, hosts: Hosts) -> None:
         self._app, self._hosts = app, hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_switch = scope["path"].startswith(SWITCHES)
-        # A served or uploaded file may be a page with a script: in a sandbox it has another origin than the switches.
+        # A served or uploaded file may be a page with a script: the sandbox gives it another origin than the switches.
         policy = b"frame-ancestors 'none'" if is_switch else b"sandbox"
 
         async def send_as_data(message: Message) -> None:
@@ -93,10 +93,13 @@ class CheckedCallers:
         if any(origin.lower().partition("://")[2] != hosts[0].lower() for origin in origins):
             return 403, f"Origin is {', '.join(origins)[:100]!r}: the emulator serves no pages of other origins."
         if is_switch and not set(_values(scope, b"sec-fetch-site")) <= {"same-origin", "none"}:
-            # To follow a link to the list of switches is harmless: the page that has the link cannot read it.
+            # Following a link to the list of switches is harmless: the page with the link cannot read the list.
             if scope["method"] == "GET" and _values(scope, b"sec-fetch-dest") == ["document"]:
                 return None
-            return 403, "Sec-Fetch-Site says that a page of another origin sent this: no such page may turn a switch."
+            return (
+                403,
+                "Sec-Fetch-Site shows a page of another origin: such pages may not use the switches.",
+            )
         return None
 
 

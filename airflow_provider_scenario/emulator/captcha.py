@@ -1,9 +1,9 @@
 """
-The captcha of a professional voice clone: the owner of the voice reads a text aloud before it may be trained.
+The captcha of a professional voice clone: the owner of the voice must read a text aloud before the training.
 
-The order of the stages follows the fields' texts in the vendor's SDK: ``ready-for-captcha``, once somebody asks for it
-``pending-captcha`` with a picture of the text, then the queue; after a refused reading back to ``ready-for-captcha``.
-People do that in the vendor's app. Which calls the app makes is not published, so here it is a switch.
+The order of the stages follows the vendor's SDK: ``ready-for-captcha``; after a request for the captcha
+``pending-captcha``, with a picture of the text; then the queue. A rejected reading leads back to ``ready-for-captcha``.
+Users do this in the vendor's web app, whose calls are not published, so the emulator has a switch for it.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 PENDING, READY = "pending-captcha", "ready-for-captcha"
 MOST_FAILURES = 3
-"""There is such a number, by the SDK; which one it does not say."""
+"""A guess: the SDK mentions a limit without a number."""
 
 
 @dataclass(slots=True)
 class Captcha:
     """
-    :param stage: of the training, while it waits for it.
+    :param stage: of the training while it waits.
     :param since: when that stage began.
-    :param solved_at: ``inf`` while nobody has.
-    :param failed_at: when it was refused once too often; ``inf``: it was not.
+    :param solved_at: ``inf``: not solved yet.
+    :param failed_at: when the last allowed reading was rejected; ``inf``: that has not happened.
     """
 
     stage: str
@@ -48,7 +48,7 @@ def needs_captcha(model_type: str, parameters: dict[str, object]) -> bool:
 
 
 def new_captcha(state: State, model: Model, since: float) -> Captcha:
-    """:param since: when the training has got as far as that."""
+    """:param since: when the training begins to wait for it."""
     captcha = Captcha(READY, since)
     if state.settings.captcha_shown:
         show(state, model, captcha, since)
@@ -58,7 +58,7 @@ def new_captcha(state: State, model: Model, since: float) -> Captcha:
 
 
 def show(state: State, model: Model, captcha: Captcha, now: float) -> None:
-    """Give it another picture."""
+    """Make a new picture of the text."""
     content, mime_type = pictures.captcha(f"My voice may be cloned. {captcha.failures + 1}")
     asset_id = state.new_id("asset_")
     state.assets[asset_id] = Asset(
@@ -77,7 +77,7 @@ def reject(captcha: Captcha, error: str, now: float) -> None:
 
 def waiting(state: State, glob: str, now: float) -> list[tuple[Model, Captcha]]:
     """
-    What waits for a person now.
+    Models whose training waits for a captcha now.
 
     :param glob: on the name or id of the model.
     """

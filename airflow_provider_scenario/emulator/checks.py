@@ -1,4 +1,4 @@
-"""Validation of request fields, refused in the words the service uses."""
+"""Validation of request fields, with the service's own messages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def invalid(field: str, complaint: str) -> Refusal:
 def text(
     body: Mapping[str, Any], field: str, *, longest: int | None = None, nullable: bool = False, label: str = ""
 ) -> str | None:
-    """The field's text; None if it is absent (or null, where that is allowed)."""
+    """The field's text; None if it is absent, or null where that is allowed."""
     value = body.get(field)
     if value is None and (nullable or field not in body):
         return None
@@ -60,7 +60,7 @@ def number(
 ) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise invalid(label, "must be a number")
-    # JSON knows no larger number than a double; Python's integers go on, and would overflow where we reckon with them.
+    # A Python integer can be larger than any double and would overflow in later arithmetic.
     if not -LARGEST_NUMBER <= value <= LARGEST_NUMBER:
         raise invalid(label, "must be a safe number")
     if whole and value != int(value):

@@ -20,7 +20,7 @@ RANK = 4
 
 @routes.serve("POST", "/models/{modelId}/download")
 def download(call: Call) -> Answer:
-    """Start packing; ``GET /assets/download/{jobId}`` has the link when the job is done."""
+    """Start a download job; ``GET /assets/download/{jobId}`` has the link when the job is done."""
     model, body = find_model(call, own=True), call.body()
     if model.status != "trained":
         raise Refusal(400, "Only trained models can be downloaded")

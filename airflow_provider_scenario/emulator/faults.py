@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
 
 class Faults:
-    """The faults that are set, in the order they were set; the first that matches a request happens to it."""
+    """All faults, in the order they were added; the first that matches a request is applied to it."""
 
     def __init__(self) -> None:
         self._faults: dict[str, Fault] = {}
         self._hits: dict[str, int] = {}
-        self._seen: dict[str, int] = {}
+        self._matches: dict[str, int] = {}
         self._dice: dict[str, random.Random] = {}
         self._ids = itertools.count(1)
 
     def add(self, fault: Fault) -> str:
         fault_id = f"fault_{next(self._ids)}"
         self._faults[fault_id] = fault
-        self._hits[fault_id] = self._seen[fault_id] = 0
+        self._hits[fault_id] = self._matches[fault_id] = 0
         self._dice[fault_id] = random.Random(fault.seed)  # noqa: S311
         return fault_id
 
@@ -39,15 +39,15 @@ class Faults:
         self._faults.clear()
 
     def report(self) -> list[dict[str, Any]]:
-        """Those that are set, spent ones included, with how often each has happened."""
+        """All faults, used-up ones included, each with how often it was applied."""
         return [{"id": key, "hits": self._hits[key], **fault.model_dump()} for key, fault in self._faults.items()]
 
     def pick(self, method: str, paths: Iterable[str], subjects: Callable[[], Iterable[str]]) -> Fault | None:
         """
-        The fault that happens to a request, which counts as one of its times.
+        The fault to apply to a request; this counts as one of its ``times``.
 
-        :param paths: the ways to spell the request's route.
-        :param subjects: gives the names and ids of the models it is about; asked only if a fault wants to know.
+        :param paths: all spellings of the request's route.
+        :param subjects: returns names and ids of the request's models; called only if a fault filters by model.
         """
         for key, fault in self._faults.items():
             if not fnmatchcase(method, fault.method.upper()) or not any(_glob(fault.route)(path) for path in paths):
@@ -56,8 +56,8 @@ class Faults:
                 continue
             if fault.times is not None and self._hits[key] >= fault.times:
                 continue
-            self._seen[key] += 1
-            if self._seen[key] <= fault.skip or self._dice[key].random() >= fault.probability:
+            self._matches[key] += 1
+            if self._matches[key] <= fault.skip or self._dice[key].random() >= fault.probability:
                 continue
             self._hits[key] += 1
             return fault

@@ -1,4 +1,4 @@
-"""Files behind signed URLs: no credentials, and nothing without a signature."""
+"""Files behind signed URLs, which need a signature instead of credentials."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ routes = Routes()
 
 
 class StorageRefusal(Refusal):
-    """Storage answers in XML, as a client that parses JSON everywhere will find out."""
+    """Storage refuses in XML: a client must not parse every response as JSON."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(status, message, code)
@@ -26,7 +26,7 @@ def denied() -> StorageRefusal:
 
 
 def check_signature(call: Call) -> None:
-    if not call.state.signer.holds(call.path, call.query, call.now):
+    if not call.state.signer.is_valid(call.path, call.query, call.now):
         raise denied()
     if call.method == "PUT" and "authorization" in call.headers:
         raise StorageRefusal(400, "InvalidArgument", "Only one auth mechanism allowed")

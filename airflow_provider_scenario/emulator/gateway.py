@@ -1,4 +1,4 @@
-"""What stands in front of every route: the request's way in, faults, refusals and the way out."""
+"""The gateway in front of every route: it reads the request, applies faults, and sends the answer or refusal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Guard = Callable[[Call], None]
+Check = Callable[[Call], None]
 
 UNKNOWN_FIELD = "emulatorUnknownField"
 GARBAGE = {
@@ -35,15 +35,15 @@ class Gateway:
     """
     An ASGI app that serves routes under a prefix.
 
-    :param guard: refuses a call that may not pass.
-    :param largest_body: bytes; a bigger request gets the AWS gateway's 413.
+    :param check: raises a refusal for a request without access.
+    :param largest_body: bytes; a larger request gets the AWS gateway's 413.
     """
 
-    def __init__(self, state: State, prefix: str, routes: Routes, guard: Guard, largest_body: int) -> None:
+    def __init__(self, state: State, prefix: str, routes: Routes, check: Check, largest_body: int) -> None:
         self._state = state
         self._prefix = prefix
         self._routes = routes
-        self._guard = guard
+        self._check = check
         self._largest_body = largest_body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,10 +53,10 @@ class Gateway:
         fault = self._state.faults.pick(call.method, self._spellings(call), lambda: subjects(call))
         if fault is None:
             return await self._reply(send, await self._answer(call, route, raw))
-        return await self._go_wrong(fault, call, route, raw, scope, send)
+        return await self._apply_fault(fault, call, route, raw, scope, send)
 
     def _route(self, scope: Scope, raw: bytes | None) -> tuple[Call, Route | None]:
-        # The path as it was sent: an encoded slash belongs to its segment and must not lead to another route.
+        # The undecoded path: an encoded slash belongs to its segment and must not lead to another route.
         path = scope["raw_path"].decode("latin-1")
         segments = [unquote(segment) for segment in path.removeprefix(self._prefix).split("/")[1:]]
         inside = path.startswith(f"{self._prefix}/")
@@ -88,7 +88,7 @@ class Gateway:
             if route is None:
                 raise self.no_route()
             call.now = self._state.now()
-            self._guard(call)
+            self._check(call)
             settle(self._state, call.now)
             answer = route.handler(call)
             return self._finished(answer if isinstance(answer, Answer) else await answer)
@@ -100,7 +100,7 @@ class Gateway:
             answer.payload = with_unknown_fields(answer.payload)
         return answer
 
-    async def _go_wrong(
+    async def _apply_fault(
         self, fault: Fault, call: Call, route: Route | None, raw: bytes | None, scope: Scope, send: Send
     ) -> None:
         if fault.kind == "slow" and fault.when == "before":
@@ -132,19 +132,19 @@ class Gateway:
         return GatewayRefusal(413, "Request Too Long", "RequestTooLargeException")
 
     def no_route(self) -> Refusal:
-        # Also what the service answers to GET /models/{id}/training-images, which is no route of it.
+        # The service answers so to GET /models/{id}/training-images too, a route that it does not have.
         return GatewayRefusal(403, "Missing Authentication Token", "MissingAuthenticationTokenException")
 
     def own_headers(self) -> dict[str, str]:
-        """What this gateway adds to every answer."""
+        """Headers that this gateway adds to every answer."""
         return {"x-amzn-requestid": request_id().decode()}
 
     def clock(self) -> float:
-        """Unix time, as the answers' ``Date`` has it."""
+        """Unix time for the ``Date`` header."""
         return time.time()
 
     async def _read(self, receive: Receive) -> bytes | None:
-        """The body, or None if it is too big; that is read to its end too, or the client never sees the answer."""
+        """The body, or None if it is too large; read to its end even then, or the client never gets the answer."""
         message = await receive()
         chunks = [message.get("body", b"")]
         size = len(chunks[0])
@@ -174,16 +174,16 @@ def request_id() -> bytes:
 
 
 async def hang_up(scope: Scope) -> None:
-    """Drop the connection without a word."""
+    """Drop the connection without an answer."""
     drop = scope.get("extensions", {}).get("emulator.hang_up")
     if drop is None:
-        raise ConnectionResetError("The emulator was told to drop this connection")
+        raise ConnectionResetError("A fault of the emulator drops this connection")
     drop()
     await asyncio.sleep(0.01)
 
 
 def with_unknown_fields(value: Any) -> Any:
-    """A field more in every object; a number in those that hold nothing but numbers, such as a price by action."""
+    """Add a field to every object; a number where all values are numbers, such as prices by action."""
     if isinstance(value, list):
         return [with_unknown_fields(item) for item in value]
     if not isinstance(value, dict):
@@ -194,7 +194,7 @@ def with_unknown_fields(value: Any) -> Any:
 
 
 def subjects(call: Call) -> list[str]:
-    """The ids and names of the models a call is about."""
+    """The ids and names of the models in a request."""
     ids = [call.params["modelId"]] if "modelId" in call.params else []
     job = call.state.jobs.get(call.params.get("jobId", ""))
     if job is not None and job.model_id is not None:

@@ -1,4 +1,4 @@
-"""Jobs: one, many, and the action that trainings do not obey."""
+"""Jobs: retrieve one, list many, and an action that refuses trainings."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def retrieve(call: Call) -> Answer:
 
 @routes.serve("POST", "/jobs/{jobId}/action")
 def act(call: Call) -> Answer:
-    """Only inference jobs can be cancelled here, and the emulator runs none."""
+    """Refuse: the service cancels only inference jobs here, and the emulator has none."""
     find_job(call)
     raise Refusal(400, "Cannot cancel this type of job. Action not permitted.")
 
 
 @routes.serve("GET", "/jobs")
 def list_jobs(call: Call) -> Answer:
-    """A filter by status, type or workflow switches the order to the time of the last update."""
+    """Newest first; with a filter by status, type or workflow, last updated first."""
     query, now = call.query, call.now
     size = checks.page_size(query, default=DEFAULT_PAGE, most=LARGEST_PAGE)
     by_update = any(name in query for name in ("status", "type", "types", "workflowId"))
@@ -59,7 +59,7 @@ def list_jobs(call: Call) -> Answer:
     def order(job: Job) -> tuple[float, str]:
         return job_updated_at(job, now) if by_update else job.timeline.started, job.id
 
-    jobs = [job for job in call.state.jobs.values() if _kept(job, query, now) and order(job)[0] > after]
+    jobs = [job for job in call.state.jobs.values() if _matches_filters(job, query, now) and order(job)[0] > after]
     jobs.sort(key=order, reverse=True)
     page, token = take_page(call.state, jobs, size, query.get("paginationToken"), order, descending=True)
     answer: dict[str, object] = {"jobs": [job_view(call.state, job, now) for job in page]}
@@ -68,7 +68,7 @@ def list_jobs(call: Call) -> Answer:
     return Answer(answer)
 
 
-def _kept(job: Job, query: dict[str, str], now: float) -> bool:
+def _matches_filters(job: Job, query: dict[str, str], now: float) -> bool:
     types = query.get("types") or query.get("type")
     return (
         (not types or job.type in types.split(","))

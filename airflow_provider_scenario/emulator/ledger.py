@@ -1,4 +1,4 @@
-"""The witness: what was created, started and billed, how often each route was called, and what was answered."""
+"""What was created, started and billed, how often each route was called, and which statuses were answered."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Ledger:
 
     @property
     def creative_units(self) -> float:
-        """Billed at the start of a training and never given back: nobody promises that a refund comes."""
+        """Billed when a training starts. Never refunded: the service does not promise refunds."""
         return sum(training.creative_units for training in self.trainings)
 
     def training(self, job_id: str) -> StartedTraining:

@@ -1,4 +1,4 @@
-"""What becomes of a model when its training is over."""
+"""What changes in a model when its training ends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MODEL_STATUS = {"success": "trained", "failure": "failed", "canceled": "training
 
 
 def settle(state: State, now: float) -> None:
-    """Bring the models up to date whose trainings or copies have ended since the last look."""
+    """Update the models whose trainings or copies have ended since the last call."""
     for ended_at, model, status in state.ended_copies(now):
         model.status, model.updated_at = status, ended_at
     for job in state.ended_jobs(now):
@@ -27,10 +27,10 @@ def cancel_training(state: State, model: Model, job: Job, now: float) -> None:
 
 def _end_training(state: State, model: Model, job: Job) -> None:
     ended_at = job.timeline.ends_at
-    model.status = MODEL_STATUS[job.timeline.ending]
+    model.status = MODEL_STATUS[job.timeline.final_job_status]
     model.updated_at = ended_at
     if model.status == "failed":
-        error, hint = job.timeline.complaint
+        error, hint = job.timeline.failure
         job.metadata |= {"error": error, **({"hint": hint} if hint else {})}
     if model.status == "trained":
         _publish_epochs(state, model, ended_at)
@@ -40,11 +40,11 @@ def _end_training(state: State, model: Model, job: Job) -> None:
 
 
 def _publish_epochs(state: State, model: Model, now: float) -> None:
-    """One checkpoint an epoch, but only where sample prompts were given; otherwise a single one without pictures."""
+    """With sample prompts, list every epoch with its samples; without, only the last epoch."""
     last = int(model.parameters.get("nbEpochs", DEFAULT_EPOCHS))
     prompts: list[str] = model.parameters.get("samplePrompts") or []
     if model.type in COMPOSITIONS:
-        # A composition has no epochs of its own: one result, shown by at least one picture of its concepts together.
+        # A composition has one epoch, with at least one picture of its concepts together.
         last, prompts = 1, prompts or [model.name or "composition"]
     first = 1 if prompts else last
     model.epochs = [
@@ -64,7 +64,7 @@ def _publish_epochs(state: State, model: Model, now: float) -> None:
 
 
 def _sample(state: State, model: Model, prompt: str, index: int, learned: float, now: float) -> str:
-    """An asset that is painted when somebody looks at it."""
+    """An asset that is painted when it is first downloaded."""
     sources = tuple(model.training_images)
     if model.type in COMPOSITIONS:
         sources = tuple(

@@ -1,4 +1,4 @@
-"""Limits on which the sources disagree: what the service really refuses, nobody has published."""
+"""Limits on which the vendor's sources disagree. What the service really refuses is not published."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class Limits(BaseModel):
         description="conceptPrompt up to 20 characters on all types that Musubi trains; lenient: on flux.2-dev-lora "
         "only, where it was seen live.",
     )
-    unknown_parameters: Level = Field("lenient", description="strict: refuse training parameters that nobody knows.")
+    unknown_parameters: Level = Field("lenient", description="strict: refuse training parameters that no source lists.")
     images: Level = Field("lenient", description="strict: refuse to train more than 50 images (guide).")
     kontext_pairs: Level = Field(
-        "strict", description="flux.1-kontext-lora wants two complete pairs, as the other edit types always do."
+        "strict", description="flux.1-kontext-lora needs two complete pairs, as the other edit types always do."
     )
     types: Level = Field("strict", description="The 31 model types of the SDK; lenient: the 37 of the pages.")
     base_types: Level = Field("strict", description="Base types such as flux.1 cannot be trained; lenient: they can.")

@@ -1,4 +1,4 @@
-"""``GET /models`` with its filters, and the ones it ignores without a word."""
+"""``GET /models`` with its filters, some of which it ignores silently."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _sort_key(query: dict[str, str], *, public: bool) -> Callable[[Model], float
 
 
 def _private_filter(call: Call) -> Callable[[Model], bool]:
-    """By status and collection; ``type``, ``types`` and ``tags`` are for public lists and ignored in this one."""
+    """Filter by status and collection. ``type``, ``types`` and ``tags`` are ignored: they filter public models only."""
     status, collection = call.query.get("status"), call.query.get("collectionId")
 
     def kept(model: Model) -> bool:
@@ -71,7 +71,7 @@ def _private_filter(call: Call) -> Callable[[Model], bool]:
             return model.deleted_at is not None and call.now - model.deleted_at <= RECENTLY
         if status in STATUSES:
             return model.deleted_at is None and model.status == status
-        # A status it does not know lifts the filter altogether: deleted models come back too.
+        # An unknown status switches the filter off: deleted models are listed too.
         return status is not None or model.deleted_at is None
 
     return kept
@@ -88,7 +88,7 @@ def _public_filter(call: Call) -> Callable[[Model], bool]:
 
 
 def _dates(query: dict[str, str]) -> Callable[[Model], bool]:
-    """Creation or update strictly between the given dates, each of which wants its own sorting."""
+    """Filter by creation or update strictly between the given dates; each date needs its own ``sortBy``."""
     bounds = {
         name: checks.moment(query, name) for name in ("createdAfter", "createdBefore", "updatedAfter", "updatedBefore")
     }
@@ -96,7 +96,7 @@ def _dates(query: dict[str, str]) -> Callable[[Model], bool]:
         needed = "createdAt" if name.startswith("created") else "updatedAt"
         if bound is not None and query.get("sortBy") != needed:
             raise Refusal(400, f'"{name}" requires the parameter "sortBy" to be "{needed}"')
-    # Dates travel in milliseconds, so that is what is compared: a model is not 'after' its own createdAt.
+    # Compare milliseconds, as the JSON has them: a model must not be 'after' its own createdAt.
     return lambda model: (
         _after(model.created_at, bounds["createdAfter"])
         and _before(model.created_at, bounds["createdBefore"])
@@ -123,10 +123,10 @@ def take_page(
     descending: bool,
 ) -> tuple[Sequence[Item], str | None]:
     """
-    One page and the token of the next, or None at the end.
+    One page, and the token of the next one or None.
 
-    The token holds the place in the order that was reached, so items that come and go between two calls neither repeat
-    nor hide others.
+    The token holds the last item's place in the order: items that appear or vanish between two calls make no other
+    item repeat or get lost.
     """
     number, reached = _read_token(token)
     if reached is not None:

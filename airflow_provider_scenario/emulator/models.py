@@ -1,4 +1,4 @@
-"""Models, but for their list, their training images and their training."""
+"""Models; their list, training images and training have modules of their own."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def find_model(call: Call, *, own: bool = False) -> Model:
     """
     The model of the path; a deleted one is not found.
 
-    :param own: refuse a public model, which only its owner may change.
+    :param own: refuse a public model: only its owner may change it.
     """
     model = call.state.models.get(call.params["modelId"])
     if model is None or model.deleted_at is not None:
@@ -44,8 +44,8 @@ def model_answer(call: Call, model: Model) -> Answer:
 @routes.serve("POST", "/models")
 def create(call: Call) -> Answer:
     body = call.body()
-    checks.text(body, "baseModelId")  # says nothing that the type does not
-    model_type = body.get("type", "custom")  # unknown which type the service takes; this one cannot be trained
+    checks.text(body, "baseModelId")  # unused: the type determines the base model
+    model_type = body.get("type", "custom")  # the service's default is not known; this one cannot be trained
     checks.one_of(model_type, "type", model_types(call.state.settings.limits))
     model = Model(
         call.state.new_id("model_"),
@@ -65,7 +65,7 @@ def create(call: Call) -> Answer:
 
 @routes.serve("GET", "/models/{modelId}")
 def retrieve(call: Call) -> Answer:
-    """Alone shows the inputs that models to generate with have."""
+    """The only route that returns the ``inputs`` of a base model."""
     model = find_model(call)
     answer = model_answer(call, model)
     if model.type in BASE_TYPES:
@@ -84,7 +84,7 @@ def update(call: Call) -> Answer:
 
 
 def _changes(call: Call, model: Model, body: dict[str, Any]) -> dict[str, Any]:
-    """Everything is checked before anything is changed."""
+    """The changed attributes, all checked before any is set."""
     changes: dict[str, Any] = {}
     for field, attribute, longest in (
         ("name", "name", LONGEST_NAME),
@@ -131,7 +131,7 @@ def _chosen_epoch(model: Model, epoch: str | None) -> str | None:
 
 
 def concepts(call: Call, body: dict[str, Any]) -> list[dict[str, Any]]:
-    """The concepts of a composition: models that exist; whether they are trained is asked when it is trained."""
+    """The concepts of a composition, which must exist. Only a training checks that they are trained."""
     given = body.get("concepts", [])
     if not isinstance(given, list):
         raise invalid("concepts", "must be an array")
@@ -179,7 +179,7 @@ def _bulk_row(call: Call, model: Model, body: dict[str, Any]) -> dict[str, Any]:
 
 @routes.serve("DELETE", "/models/{modelId}")
 def delete(call: Call) -> Answer:
-    """Soft: the list shows it under ``deleted`` and it can be restored for 30 days. A running training is stopped."""
+    """Delete softly: it is listed as ``deleted`` and can be restored for 30 days. Cancels a running training."""
     model = find_model(call, own=True)
     if model.status == "training" and model.job is not None:
         cancel_training(call.state, model, model.job, call.now)
@@ -205,7 +205,7 @@ def restore(call: Call) -> Answer:
 
 @routes.serve("POST", "/models/{modelId}/copy")
 def copy(call: Call) -> Answer:
-    """A shell with the same images, or with ``copyAsTrained`` the trained model itself."""
+    """An untrained model with the same images, or with ``copyAsTrained`` a copy of the trained model."""
     model, body = find_model(call), call.body()
     as_trained = body.get("copyAsTrained") is True
     if as_trained and model.status != "trained":
@@ -226,7 +226,7 @@ def copy(call: Call) -> Answer:
     if not body.get("copyExamples"):
         twin.example_asset_ids = []
     call.state.models[twin.id] = twin
-    call.state.watch_copy(twin, "trained" if as_trained else "new", call.now + call.state.settings.copy_seconds)
+    call.state.schedule_copy(twin, "trained" if as_trained else "new", call.now + call.state.settings.copy_seconds)
     settle(call.state, call.now)
     call.state.ledger.models.append(CreatedModel(twin.id, twin.name, twin.type, iso(call.now)))
     return model_answer(call, twin)

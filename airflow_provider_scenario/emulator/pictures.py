@@ -1,8 +1,8 @@
 """
-Samples of an epoch, painted when somebody looks at them.
+Samples of an epoch, painted when they are first downloaded.
 
-An early epoch is blurred, pale and grainy, the last one crisp, so that a gallery of them shows a model learning.
-Without Pillow (the extra ``demo``) a sample is the first training image, unchanged.
+An early epoch is blurred, pale and grainy, the last one sharp, so that a page of samples shows the progress.
+Without Pillow (the extra ``demo``) a sample is an unchanged training image.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.emulator.state import State
 
 SIDE = 512
-# The smallest picture there is, for a training whose images have all been deleted since.
+# One pixel, for a training whose images have all been deleted.
 EMPTY_GIF = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,"
 EMPTY_GIF += b"\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
 
@@ -38,7 +38,7 @@ def sample_mime_type(state: State, sources: tuple[str, ...]) -> str:
 
 
 async def content_of(state: State, asset: Asset) -> bytes:
-    """The asset's bytes. Painting takes a moment, so it is done beside the event loop, and once."""
+    """The asset's bytes. A sample is painted once, in a thread: painting would block the event loop."""
     if asset.content is None and asset.recipe is not None:
         sources = [
             await content_of(state, state.assets[source]) for source in asset.recipe.sources if source in state.assets
@@ -64,7 +64,7 @@ def captcha(text: str) -> tuple[bytes, str]:
 
 
 def paint(recipe: Recipe, sources: list[bytes]) -> bytes:
-    """A JPEG of what the model could make of the prompt by then."""
+    """A JPEG for the prompt, as good as the model is at that epoch."""
     pictures = [picture for source in sources if (picture := _open(source)) is not None]
     seed = zlib.crc32(recipe.prompt.encode())
     if not pictures:
@@ -93,7 +93,7 @@ def _plain(seed: int) -> Image:
 
 
 def _vary(picture: Image, seed: int) -> Image:
-    """Another picture of the same thing: mirrored, turned a little, closer or further, in slightly other colours."""
+    """A similar picture: mirrored, rotated, cropped, with slightly different colours."""
     from PIL import Image, ImageEnhance, ImageOps
 
     if seed % 2:
@@ -108,7 +108,7 @@ def _vary(picture: Image, seed: int) -> Image:
 
 
 def _blend(pictures: list[Image]) -> Image:
-    """All concepts in one picture: each takes over from the one before along a soft diagonal."""
+    """All concepts in one picture, side by side with soft diagonal edges."""
     from PIL import Image, ImageChops, ImageFilter
 
     whole = pictures[0]

@@ -1,4 +1,4 @@
-"""The project a key belongs to, and what a key may not see."""
+"""The project of the API key, and routes that refuse API keys."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def retrieve(call: Call) -> Answer:
 
 @routes.serve("GET", "/me")
 def me(_: Call) -> Answer:
-    """For people; an API key is none."""
+    """For users only, so an API key is refused."""
     raise GatewayRefusal(403, "User is not authorized to access this resource", "AccessDeniedException")
 
 
 @routes.serve("GET", "/teams/{teamId}/limits")
 def limits(_: Call) -> Answer:
-    """For team admins; the limits of a plan cannot be known in advance."""
+    """For team admins only: an API key cannot read the limits of its plan."""
     raise Refusal(403, "You don't have the rights to access this resource", "ForbiddenError")
 
 

@@ -1,4 +1,4 @@
-"""What the emulated service remembers."""
+"""The emulated service's records."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """
-    How to paint a sample of an epoch, should anybody want to see it.
+    How to paint a sample of an epoch when it is first downloaded.
 
     :param sources: ids of the assets it is painted from: training images, or samples of a composition's concepts.
-    :param learned: how much of the training was over, above 0 up to 1.
+    :param learned: the share of the training that had passed, above 0 up to 1.
     """
 
     sources: tuple[str, ...]

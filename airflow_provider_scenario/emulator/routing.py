@@ -1,4 +1,4 @@
-"""A request, an answer, a refusal, and which function serves which route."""
+"""Requests, answers, refusals, and the table of routes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Call:
-    """One request, routed."""
+    """One request, and the route that it matches."""
 
     state: State
     method: str
@@ -35,7 +35,7 @@ class Call:
         return read_json(self.raw)
 
     def body(self) -> dict[str, Any]:
-        """The body as an object. Fields nobody asks for are dropped without a word, as the service does."""
+        """The body as an object. Unknown fields are ignored silently, as by the service."""
         body = self.json()
         if not isinstance(body, dict):
             raise Refusal(400, '"value" must be of type object')
@@ -47,7 +47,7 @@ class Call:
 
 @dataclass(slots=True)
 class Answer:
-    """What is sent back: JSON, or bytes that go as they are under their ``content_type``."""
+    """What is sent back: JSON, or bytes that are sent unchanged with their ``content_type``."""
 
     payload: Any
     status: int = 200
@@ -60,7 +60,7 @@ class Answer:
         return json.dumps(self.payload, separators=(",", ":")).encode()
 
 
-class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not an error of the emulator
+class Refusal(Exception):  # noqa: N818 - not an error of the emulator
     """An error of the application: ``{reason, name?, details?}``."""
 
     def __init__(self, status: int, reason: str, name: str | None = None, details: dict[str, Any] | None = None):
@@ -90,13 +90,13 @@ class GatewayRefusal(Refusal):
 
 def read_json(raw: bytes) -> Any:
     """
-    A body; an empty one is an empty object.
+    Parse a body; an empty one is an empty object.
 
-    Refused are also NaN and half an emoji, which Python's own parser takes, numbers that are infinite to a double, and
-    what is nested 200 deep: the sources say nothing of those, and no client should send them.
+    Also refuses what no client should send and no source describes: NaN, half a surrogate pair (Python's own parser
+    accepts both), numbers too large for a double, and nesting of 200 levels.
     """
     try:
-        body = from_json(raw or b"{}", allow_inf_nan=False)  # quick: an image is 4 MB of text
+        body = from_json(raw or b"{}", allow_inf_nan=False)  # fast: an image is 4 MB of text
     except ValueError:
         body = inf
     if not _is_finite(body):
@@ -105,7 +105,7 @@ def read_json(raw: bytes) -> Any:
 
 
 def _is_finite(value: Any) -> bool:
-    """Whether no number of a body is too large for a double: ``1e400`` is JSON, and read as infinite."""
+    """Whether all numbers fit into a double: ``1e400`` is valid JSON, and the parser makes it infinite."""
     if isinstance(value, dict):
         return all(map(_is_finite, value.values()))
     if isinstance(value, list):
@@ -124,7 +124,7 @@ class Route:
     handler: Handler
 
     def match(self, segments: list[str]) -> dict[str, str] | None:
-        """The values of the template's parameters, or None. An empty segment is no value."""
+        """The values of the template's parameters, or None if it does not match. A parameter cannot be empty."""
         params = {}
         for expected, given in zip(self.segments, segments, strict=True):
             if expected[0] == "{":
@@ -137,7 +137,7 @@ class Route:
 
 
 class Routes:
-    """Routes by method and number of segments; of several that match, the one added first."""
+    """Routes by method and number of segments; if several match, the first added is used."""
 
     def __init__(self, *parts: Routes) -> None:
         self._routes: dict[tuple[str, int], list[Route]] = {}

@@ -1,4 +1,4 @@
-"""What the service thinks of a dataset before it is trained."""
+"""The service's score of a dataset before it is trained."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ FEWEST_IMAGES = 5
 
 @routes.serve("GET", "/models/{modelId}/scores/training-dataset")
 def training_dataset(call: Call) -> Answer:
-    """The share of images that nothing is said against. What the vendor computes from embeddings is left at 0."""
+    """The share of images without a warning. Values that the vendor computes from embeddings are 0."""
     model = find_model(call, own=True)
     images = [call.state.assets[image_id] for image_id in model.training_images]
-    warnings = [{"assetId": image.id, "message": found} for image in images if (found := _complaints(image))]
+    warnings = [{"assetId": image.id, "message": found} for image in images if (found := _image_warnings(image))]
     couples = [
         {"couple": [one.id, other.id], "message": found}
         for one, other in combinations(images, 2)
-        if (found := _likenesses(one, other))
+        if (found := _pair_warnings(one, other))
     ]
     flawed = {str(warning["assetId"]) for warning in warnings} | {
         image_id for pair in couples for image_id in pair["couple"]
@@ -37,14 +37,14 @@ def training_dataset(call: Call) -> Answer:
             "score": round(1 - len(flawed) / len(images), 4) if images else 0,
             "status": "unknown" if not images else "complete" if len(images) >= FEWEST_IMAGES else "incomplete",
             "details": _details(),
-            # There only if there is something to say.
+            # The service leaves these out if they are empty.
             **({"assetsWarnings": warnings} if warnings else {}),
             **({"assetCouplesWarnings": couples} if couples else {}),
         }
     )
 
 
-def _complaints(image: Asset) -> list[str]:
+def _image_warnings(image: Asset) -> list[str]:
     found = []
     if image.width and image.height and min(image.width, image.height) < RECOMMENDED_SIDE:
         found.append("Width and height must be larger than 1024")
@@ -53,7 +53,7 @@ def _complaints(image: Asset) -> list[str]:
     return found
 
 
-def _likenesses(one: Asset, other: Asset) -> list[str]:
+def _pair_warnings(one: Asset, other: Asset) -> list[str]:
     found = []
     if one.content is not None and other.content is not None and _digest(one) == _digest(other):
         found.append("Same asset")

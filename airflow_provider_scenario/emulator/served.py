@@ -1,4 +1,4 @@
-"""A folder of this machine under ``/files``: the web server that a studio would have in front of its storage."""
+"""A folder of this machine under ``/files``, in place of the web server in front of a studio's storage."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 def served_folder(folder: Path | None) -> ASGIApp:
     """
-    Serve regular files below a folder, and nothing that a link in it leads to outside.
+    Serve regular files below a folder; links that lead outside are not followed.
 
-    :param folder: made if it is not there; only its owner may look into it then. None: nothing is served.
+    :param folder: created if missing, readable for its owner only. None: nothing is served.
     """
     if folder is None:
         return PlainTextResponse("The emulator was started without a folder of files.\n", 404)

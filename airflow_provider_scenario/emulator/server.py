@@ -1,4 +1,4 @@
-"""Serve the emulator: in this process until a signal comes, or in a thread beside a test."""
+"""Serve the emulator: in this process until a signal comes, or in a thread during a test."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RunningEmulator:
-    """An emulator that listens, the Scenario API at ``url`` and the switches under ``{address}/emulator``."""
+    """A running emulator, with the Scenario API at ``url`` and the switches under ``{address}/emulator``."""
 
     address: str
     state: State
@@ -37,14 +37,14 @@ class RunningEmulator:
 
     def ledger(self) -> dict[str, Any]:
         """What was created, started and billed so far."""
-        ledger: dict[str, Any] = self._ask("GET", "ledger")
+        ledger: dict[str, Any] = self._request("GET", "ledger")
         return ledger
 
     def switch(self, name: str, **payload: Any) -> Any:
-        """Turn a switch: ``emulator.switch("settings", training_seconds=60)``, ``emulator.switch("reset")``."""
-        return self._ask("POST", name, payload)
+        """Use a switch: ``emulator.switch("settings", training_seconds=60)``, ``emulator.switch("reset")``."""
+        return self._request("POST", name, payload)
 
-    def _ask(self, method: str, name: str, payload: dict[str, Any] | None = None) -> Any:
+    def _request(self, method: str, name: str, payload: dict[str, Any] | None = None) -> Any:
         content = None if payload is None else json.dumps(payload).encode()
         headers = {"content-type": "application/json"}
         request = Request(f"{self.address}/emulator/{name}", content, headers, method=method)  # noqa: S310
@@ -53,7 +53,7 @@ class RunningEmulator:
 
 
 class _Server(uvicorn.Server):
-    """Says when it listens."""
+    """Calls ``listening`` once it accepts connections."""
 
     def __init__(self, config: uvicorn.Config, listening: Callable[[], None]) -> None:
         super().__init__(config)
@@ -87,7 +87,7 @@ def running_emulator(
     """
     An emulator in a thread of this process.
 
-    :param files_folder: served to everybody under ``/files``. Default: nothing is.
+    :param files_folder: served without credentials under ``/files``. Default: nothing is served.
     :param settings: those of :class:`.settings.Settings`, e.g. ``training_seconds=1``.
     """
     state = State(Settings(**settings), api_key, api_secret, files_folder)
@@ -106,7 +106,7 @@ def running_emulator(
 
 
 def _server(state: State, hosts: Hosts, listening: Callable[[], None]) -> _Server:
-    app = _with_a_plug_to_pull(create_app(state, hosts))
+    app = _with_hang_up(create_app(state, hosts))
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -126,7 +126,7 @@ def bind(host: str, port: int) -> socket.socket:
     """
     Take an address to listen on.
 
-    :param port: 0 takes a free one.
+    :param port: 0: any free one.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family)
@@ -141,8 +141,8 @@ def _address(bound: socket.socket) -> str:
     return f"http://{shown}:{port}"
 
 
-def _with_a_plug_to_pull(app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> Any:
-    """ASGI has no way to drop a connection without an answer; uvicorn's transport has."""
+def _with_hang_up(app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> Any:
+    """Let the app drop a connection without an answer, through uvicorn's transport: ASGI has no way to do it."""
 
     async def served(scope: Scope, receive: Receive, send: Send) -> None:
         transport = getattr(getattr(send, "__self__", None), "transport", None)

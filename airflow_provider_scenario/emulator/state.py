@@ -1,4 +1,4 @@
-"""Everything the emulator remembers, and the clock it lives by."""
+"""The emulator's data and its clock."""
 
 from __future__ import annotations
 
@@ -26,16 +26,17 @@ PROJECT_ID = "proj_emulator"
 TEAM_ID = "team_emulator"
 AUTHOR_ID = "api_emulator"
 EPOCH_START = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
-BASE_MODELS = (("flux.1-dev", "flux.1"), ("flux.1-kontext-dev", "flux.1-kontext-dev"), ("gpt-image-1", "gpt-image-1"))
+PUBLIC_MODELS = (("flux.1-dev", "flux.1"), ("flux.1-kontext-dev", "flux.1-kontext-dev"), ("gpt-image-1", "gpt-image-1"))
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 
 class State:
     """
-    One emulated project. Only ever changed between two awaits of the server's event loop, so it needs no lock.
+    One emulated project. It needs no lock: it changes only between two awaits of the server's event loop.
 
-    :param settings: what it starts with, and returns to on a reset.
-    :param files_folder: served to everybody under ``/files``. No switch changes it: switches need no credentials.
+    :param settings: at the start and after a reset.
+    :param files_folder: served without credentials under ``/files``. No switch changes it, because switches need no
+        credentials either.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class State:
         self.clock_offset = 0.0
         self._ends: list[tuple[float, int, Job]] = []
         self._tie_breaker = itertools.count()
-        for model_id, model_type in BASE_MODELS:
+        for model_id, model_type in PUBLIC_MODELS:
             self.models[model_id] = Model(
                 model_id, model_type, EPOCH_START, EPOCH_START, model_id, status="trained", privacy="public"
             )
@@ -84,40 +85,40 @@ class State:
     def asset_url(self, base: str, asset_id: str, now: float) -> str:
         return self.signer.url(base, f"/cdn/assets/{asset_id}", now, self.settings.url_seconds)
 
-    def watch_end(self, job: Job) -> None:
+    def schedule_end(self, job: Job) -> None:
         heapq.heappush(self._ends, (job.timeline.ends_at, next(self._tie_breaker), job))
 
     def ended_jobs(self, now: float) -> list[Job]:
-        """Jobs that have ended since the last call. Costs nothing while none has."""
+        """Jobs that have ended since the last call; fast while none has."""
         ended = []
         while self._ends and self._ends[0][0] <= now:
             ended.append(heapq.heappop(self._ends)[2])
         return ended
 
-    def watch_copy(self, model: Model, status: str, ends_at: float) -> None:
-        """:param status: what the model has once it is copied."""
+    def schedule_copy(self, model: Model, status: str, ends_at: float) -> None:
+        """:param status: of the model after ``ends_at``."""
         self._copies.append((ends_at, model, status))
 
     def ended_copies(self, now: float) -> list[tuple[float, Model, str]]:
-        """Copies that have ended since the last call, each with when it did and its model's status."""
+        """Copies that have ended since the last call: time of the end, model, the model's new status."""
         ended = [copy for copy in self._copies if copy[0] <= now]
         if ended:
             self._copies = [copy for copy in self._copies if copy[0] > now]
         return ended
 
     def models_named(self, glob: str) -> list[Model]:
-        """Those whose name or id matches, deleted ones not among them."""
-        return [model for model in self.models.values() if model.deleted_at is None and names(model, glob)]
+        """Models whose name or id matches, without deleted ones."""
+        return [model for model in self.models.values() if model.deleted_at is None and matches(model, glob)]
 
     def training_seconds(self, model: Model) -> float:
         for glob, seconds in self.settings.training_seconds_by_model.items():
-            if names(model, glob):
+            if matches(model, glob):
                 return seconds
         return self.settings.training_seconds
 
     def take_outcome(self, model: Model | SyncedModel, of: Literal["training", "listing"] = "training") -> Outcome:
         for outcome_id, outcome in self.outcomes.items():
-            if outcome.of == of and names(model, outcome.model):
+            if outcome.of == of and matches(model, outcome.model):
                 if outcome.times is not None:
                     outcome.times -= 1
                     if outcome.times == 0:
@@ -126,11 +127,11 @@ class State:
         return Outcome()
 
 
-def names(model: Model | SyncedModel, glob: str) -> bool:
+def matches(model: Model | SyncedModel, glob: str) -> bool:
     return fnmatchcase(model.id, glob) or fnmatchcase(model.name or "", glob)
 
 
 @lru_cache(maxsize=65536)
 def iso(moment: float) -> str:
-    """The API's spelling of a time."""
+    """A time in the API's format."""
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

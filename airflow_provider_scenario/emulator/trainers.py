@@ -1,7 +1,7 @@
 """
-What each model type's trainer accepts. Where the sources disagree, :class:`~.limits.Limits` says whom to believe.
+What each model type's trainer accepts. Where the vendor's sources disagree, :class:`~.limits.Limits` decides.
 
-What a page says of a parameter in prose only, such as 'Only available for Flux LoRA training', refuses nothing.
+Limits that a page states in prose only, such as 'Only available for Flux LoRA training', are not checked.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ COMPOSITIONS = {
     "sd-1_5-composition": ("sd-1_5", "sd-1_5-lora"),
     "sd-xl-composition": ("sd-xl", "sd-xl-lora"),
 }
-"""Each with the types of the models that it is made of: a LoRA is tied to its family."""
+"""Composition → types of the LoRAs that it may consist of."""
 TRAINABLE = frozenset((*FLUX_LORA, *MUSUBI, "flux.1-composition", VOICE))
 BASE_TYPES = (
     *("custom", "flux.1", "flux.1-kontext-dev", "flux.1-krea-dev", "flux.1-pro", "flux.1.1-pro-ultra", "flux1.1-pro"),
     "gpt-image-1",
 )
 RETIRED = ("sd-1_5", "sd-1_5-composition", "sd-1_5-lora", "sd-xl", "sd-xl-composition", "sd-xl-lora")
-"""In the pages, and no longer in the SDK; trained by what is gone with them."""
+"""Types that the vendor's pages still list and the SDK does not."""
 
 DEFAULT_EPOCHS, DEFAULT_REPEATS = 10, 20
-CREATIVE_UNITS_PER_IMAGE = 60  # for the default epochs and repeats; billed so on the live service
+CREATIVE_UNITS_PER_IMAGE = 60  # with the default epochs and repeats, as the live service bills
 LONGEST_SEED = 9007199254740991
 
 _TEXTS = ("conceptPrompt", "age", "gender", "language", "voiceDescription", "classPrompt", "validationPrompt")
@@ -88,17 +88,17 @@ def is_trainable(model_type: str, limits: Limits) -> bool:
 
 
 def needs_pairs(model_type: str, limits: Limits) -> bool:
-    """Whether it is trained with complete pairs only. For Kontext no source says so."""
+    """Whether a training needs complete pairs. For Kontext no source says so."""
     return is_edit(model_type) and (model_type != "flux.1-kontext-lora" or limits.kontext_pairs == "strict")
 
 
 def is_edit(model_type: str) -> bool:
-    """Whether the type learns from pairs."""
+    """Whether the type is trained on pairs."""
     return "-edit-" in model_type or model_type == "flux.1-kontext-lora"
 
 
 def job_type(model_type: str) -> str:
-    # The voice trainer's job type is not known; it is not Musubi's, which trains pictures.
+    # The voice trainer's job type is not known. It cannot be Musubi's, which trains pictures.
     if model_type.startswith("flux.1"):
         return "flux-model-training"
     return "musubi-model-training" if model_type in MUSUBI else "model-training"
@@ -114,9 +114,9 @@ def checked_parameters(
     model_type: str, given: object, limits: Limits, kept: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """
-    The training parameters that a trainer knows; the others are dropped without a word.
+    The training parameters that a trainer knows; others are dropped silently.
 
-    :param kept: parameters that the model has already; those that are given take their place.
+    :param kept: parameters that the model already has; ``given`` replaces them one by one.
     """
     if given is None:
         given = {}

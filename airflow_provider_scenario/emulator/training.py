@@ -38,8 +38,8 @@ def train(call: Call) -> Answer:
     """
     Bill and start a training, or quote it with ``dryRun`` in the query.
 
-    In the body ``dryRun`` is ignored and the training runs; so is a value in the query other than true and api.
-    A ``trained``, ``failed`` or ``training-canceled`` model may be trained again in place. Whether the service allows
+    ``dryRun`` in the body is ignored, and so is a value in the query other than ``true`` and ``api``: the training
+    starts. A ``trained``, ``failed`` or ``training-canceled`` model may be trained again. Whether the service allows
     that is not known.
     """
     model, body = find_model(call), call.body()
@@ -50,7 +50,7 @@ def train(call: Call) -> Answer:
     if not quoting and model.status == "training":
         raise Refusal(400, "Model is already training")
     if not quoting and model.status == "copying":
-        raise Refusal(400, "Model is being copied")  # the words are ours
+        raise Refusal(400, "Model is being copied")  # the message is ours
     parameters = checked_parameters(model.type, body.get("parameters"), limits, model.parameters)
     cost = creative_units(_images(call, model, quoting=quoting), parameters)
     price = {"creativeUnitsCost": cost, "creativeUnitsDiscount": 0, "costDetails": {"train-model": cost}}
@@ -71,8 +71,8 @@ def train(call: Call) -> Answer:
 
 
 @routes.serve("POST", "/models/{modelId}/train/action")
-def act(call: Call) -> Answer:
-    """Cancel, the only action there is. Answers the model alone; what was billed stays billed."""
+def cancel(call: Call) -> Answer:
+    """Cancel, the only action. The response has the model only; what was billed stays billed."""
     model, body = find_model(call), call.body()
     if "action" not in body:
         raise invalid("action", "is required")
@@ -84,14 +84,14 @@ def act(call: Call) -> Answer:
 
 
 def _images(call: Call, model: Model, *, quoting: bool) -> int:
-    """How many images the training learns from, checked; a quote may suppose some where there are none yet."""
+    """The number of images to train on, after checks; for a model without images, a quote may give a number."""
     if model.type in COMPOSITIONS:
         _check_concepts(call, model)
         return 0
     limits = call.state.settings.limits
-    supposed = call.query.get("trainingImagesCount", "")
-    if quoting and not model.training_images and re.fullmatch("[1-9][0-9]{0,5}", supposed):
-        return int(supposed)
+    given = call.query.get("trainingImagesCount", "")
+    if quoting and not model.training_images and re.fullmatch("[1-9][0-9]{0,5}", given):
+        return int(given)
     if not model.training_images:
         raise Refusal(400, '"trainingImages" must contain at least 1 items')
     complete = [pair for pair in model.pairs if "sourceId" in pair and "targetId" in pair]
@@ -106,13 +106,13 @@ def _check_concepts(call: Call, model: Model) -> None:
     if not model.concepts:
         raise Refusal(400, '"concepts" must contain at least 1 items')
     for concept in model.concepts:
-        known = call.state.models.get(concept["modelId"])
-        if known is None or known.deleted_at is not None:
+        model_of_concept = call.state.models.get(concept["modelId"])
+        if model_of_concept is None or model_of_concept.deleted_at is not None:
             raise Refusal(404, f"Model {concept['modelId']} not found", "ModelNotFoundError")
-        # A LoRA is tied to its family.
-        if known.status != "trained" or known.type not in COMPOSITIONS[model.type]:
+        # A composition takes LoRAs of its own family only.
+        if model_of_concept.status != "trained" or model_of_concept.type not in COMPOSITIONS[model.type]:
             raise Refusal(400, f"Model {concept['modelId']} is not a trained LoRA that a {model.type} is made of")
-        if "modelEpoch" in concept and concept["modelEpoch"] not in dict(known.epochs):
+        if "modelEpoch" in concept and concept["modelEpoch"] not in dict(model_of_concept.epochs):
             raise Refusal(400, f"Epoch {concept['modelEpoch']} not found in model {concept['modelId']}")
 
 
@@ -121,7 +121,7 @@ def _check_ceilings(call: Call, cost: float) -> None:
     running = sum(model.status == "training" for model in call.state.models.values())
     if settings.parallel_training is not None and running >= settings.parallel_training:
         raise _ceiling("parallel-training", settings.parallel_training, running)
-    # Refused before the allowance is used up: this training's own cost counts.
+    # This training's own cost counts too.
     if settings.train_model is not None and ledger.creative_units + cost > settings.train_model:
         raise _ceiling("train-model", settings.train_model, ledger.creative_units)
 
@@ -148,11 +148,11 @@ def _start(call: Call, model: Model, cost: float) -> Job:
     timeline.queued_at = call.now + state.settings.pending_seconds
     if needs_captcha(model.type, model.parameters):
         timeline.captcha = new_captcha(state, model, timeline.queued_at)
-    # metadata.input stays empty: nobody has seen it name the model, so nobody may rely on it.
+    # metadata.input stays empty: the service is not known to put the model there, so clients must not rely on it.
     metadata: dict[str, Any] = {"input": {}, **({"outputModelId": model.id} if model.type == VOICE else {})}
     job = Job(state.new_id("job_"), job_type(model.type), timeline, model.id, metadata, cost)
     state.jobs[job.id] = job
-    state.watch_end(job)
+    state.schedule_end(job)
     state.launched_at = call.now
     model.job = job
     model.status = "training"

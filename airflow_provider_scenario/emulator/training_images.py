@@ -1,4 +1,4 @@
-"""Training images of a model, and the pairs an edit model learns from."""
+"""Training images of a model, and the pairs of an edit model."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ PRESETS = ("default", "style", "subject")
 
 @routes.serve("POST", "/models/{modelId}/training-images")
 def add(call: Call) -> Answer:
-    """From a data URL, one asset or up to ten. All or none are added. A ``caption`` is dropped without a word."""
+    """Add a data URL, or one to ten assets: all of them or none. A ``caption`` is ignored silently."""
     model, body = find_model(call, own=True), call.body()
-    wanted = _wanted(call, model, body)
-    _check_ceiling(call, model, len(wanted) or 1)
-    assets = wanted or [_upload(call, model, body)]
+    named = _named_assets(call, model, body)
+    _check_ceiling(call, model, len(named) or 1)
+    assets = named or [_upload(call, model, body)]
     for asset in assets:
         _attach(call, model, asset)
-    # The description knows one trainingImage even where ten were added; what a batch really answers nobody has said.
+    # The documentation has one trainingImage even for ten assets; what the service really returns is not known.
     return Answer({"trainingImage": training_image_view(call.state, assets[0].id, call.base, call.now)})
 
 
 @routes.serve("PUT", "/models/{modelId}/training-images/pairs")
 def replace_pairs(call: Call) -> Answer:
-    """The whole set at once, as a bare array."""
+    """Replace all pairs; the body is an array."""
     model, body = find_model(call, own=True), call.json()
     if not isinstance(body, list):
         raise invalid("value", "must be an array")
@@ -52,12 +52,12 @@ def replace_pairs(call: Call) -> Answer:
 def replace(call: Call) -> Answer:
     model, body = find_model(call, own=True), call.body()
     replaced = _attached(call, model)
-    wanted = _wanted(call, model, body)
-    if len(wanted) > 1:
+    named = _named_assets(call, model, body)
+    if len(named) > 1:
         raise invalid("assetIds", "must contain less than or equal to 1 items")
-    asset = wanted[0] if wanted else _upload(call, model, body)
+    asset = named[0] if named else _upload(call, model, body)
     _detach(model, replaced, instead=asset.id, now=call.now)
-    _note(call, model, asset)
+    _register(call, model, asset)
     return Answer({"trainingImage": training_image_view(call.state, asset.id, call.base, call.now)})
 
 
@@ -68,8 +68,8 @@ def delete(call: Call) -> Answer:
     return Answer({})
 
 
-def _wanted(call: Call, model: Model, body: dict[str, Any]) -> list[Asset]:
-    """The assets named by id; none if the body brings a picture of its own."""
+def _named_assets(call: Call, model: Model, body: dict[str, Any]) -> list[Asset]:
+    """The assets that the body names by id; empty if it has a picture of its own."""
     if "preset" in body:
         checks.one_of(body["preset"], "preset", PRESETS)
     asset_id, asset_ids = checks.text(body, "assetId"), checks.texts(body, "assetIds")
@@ -121,11 +121,11 @@ def _check_ceiling(call: Call, model: Model, more: int) -> None:
 def _attach(call: Call, model: Model, asset: Asset) -> None:
     model.training_images[asset.id] = call.now
     model.updated_at = call.now
-    _note(call, model, asset)
+    _register(call, model, asset)
 
 
-def _note(call: Call, model: Model, asset: Asset) -> None:
-    """Caption it, unless somebody has already, and enter it into the ledger."""
+def _register(call: Call, model: Model, asset: Asset) -> None:
+    """Caption an image that has no caption yet, and enter it into the ledger."""
     asset.training_image = True
     asset.automatic_captioning = f"A picture that could be named {PurePath(asset.name).stem}, seen from the front."
     if asset.description is None:
@@ -141,7 +141,7 @@ def _attached(call: Call, model: Model) -> str:
 
 
 def _detach(model: Model, image_id: str, instead: str | None, now: float) -> None:
-    """Take an image out, or put another in its place. Its pairs fall away: their members must be training images."""
+    """Remove an image, or replace it. Its pairs are removed: their members must be training images."""
     images = {(instead or "") if known == image_id else known: since for known, since in model.training_images.items()}
     images.pop("", None)
     model.training_images = images

@@ -1,4 +1,4 @@
-"""Files too big for one request, sent in parts."""
+"""Uploads in parts, for files too large for one request."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KINDS = ("3d", "asset", "audio", "avatar", "image", "model", "text", "video")
 MOST_PARTS = 10_000
 SMALLEST_PART = 5 * 1024 * 1024
 PART_URL_SECONDS = 3600.0
-# How long after its completion an upload takes each step.
+# Seconds after its completion until an upload has each status.
 STEPS = ((0.0, "validating"), (0.1, "validated"), (0.2, "imported"))
 
 
@@ -27,7 +27,7 @@ STEPS = ((0.0, "validating"), (0.1, "validated"), (0.2, "imported"))
 def create(call: Call) -> Answer:
     body = call.body()
     if any(field in body for field in ("url", "huggingFaceModelName", "civitaiModelUrl")):
-        raise Refusal(400, "The emulator imports nothing from elsewhere; send the file in parts")
+        raise Refusal(400, "The emulator does not import from URLs; send the file in parts")
     name, content_type = checks.required_text(body, "fileName"), checks.required_text(body, "contentType")
     checks.one_of(body.get("kind"), "kind", KINDS)
     if body["kind"] == "model":
@@ -71,7 +71,7 @@ def complete(call: Call) -> Answer:
     if missing:
         raise Refusal(400, f"Parts {missing[:10]} have not been uploaded")
     upload.completed_at = call.now
-    upload.error = _complaint(upload)
+    upload.error = _validation_error(upload)
     started = upload.job.timeline.started
     outcome = Outcome(fail_at=1.0) if upload.error else Outcome()
     upload.job.timeline = Timeline(started, call.now + STEPS[-1][0] - started, outcome)
@@ -80,8 +80,8 @@ def complete(call: Call) -> Answer:
     return Answer({"upload": _view(call, upload)})
 
 
-def _complaint(upload: Upload) -> str | None:
-    """What is wrong with the file, seen only once it is validated."""
+def _validation_error(upload: Upload) -> str | None:
+    """Why the file is refused; the service shows it after validation."""
     sizes = [len(upload.parts[number]) for number in sorted(upload.parts)]
     if any(size < SMALLEST_PART for size in sizes[:-1]):
         return "Your proposed upload is smaller than the minimum allowed size"

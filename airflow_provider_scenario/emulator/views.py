@@ -1,23 +1,23 @@
-"""How records look on the wire."""
+"""The JSON of models, jobs and assets."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_scenario.emulator import base_models
-from airflow_provider_scenario.emulator.state import AUTHOR_ID, PROJECT_ID, State, iso, names
+from airflow_provider_scenario.emulator.state import AUTHOR_ID, PROJECT_ID, State, iso, matches
 from airflow_provider_scenario.emulator.trainers import FLUX_LORA, RETIRED, TRAINABLE, VOICE
 
 if TYPE_CHECKING:
     from airflow_provider_scenario.emulator.records import Asset, Job, Model
 
-# The service adds fields that no description mentions; so does every object here.
+# The service adds fields that its documentation does not list; every object here has some too.
 COMPLIANCE = {"ipIndemnification": False, "dataRetention": "standard"}
 PREVIEWED_IMAGES = 3
 
 
 def model_view(state: State, model: Model, base: str, now: float, images: int | None = None) -> dict[str, Any]:
-    """A model as its owner sees it, with at most so many training ``images``; None shows all."""
+    """A model as its owner sees it, with at most ``images`` training images; None: all of them."""
     view: dict[str, Any] = {
         "id": model.id,
         "status": model.status,
@@ -96,13 +96,13 @@ def _class(slug: str) -> dict[str, Any]:
 
 def _overridden(state: State, of: Literal["model", "job"], model: Model | None, view: dict[str, Any]) -> dict[str, Any]:
     for override in state.overrides.values():
-        if override.of == of and model is not None and names(model, override.model):
+        if override.of == of and model is not None and matches(model, override.model):
             view = _merged(view, override.fields)
     return view
 
 
 def _merged(view: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
-    """Objects are merged, all else is replaced."""
+    """``view`` with other ``fields``: objects are merged, other values are replaced."""
     merged = dict(view)
     for name, value in fields.items():
         old = view.get(name)
@@ -185,7 +185,7 @@ def job_view(state: State, job: Job, now: float) -> dict[str, Any]:
 
 
 def job_updated_at(job: Job, now: float) -> float:
-    """When it last moved on, rounded to whole polls of the trainer: a job that stalls stands still here too."""
+    """When its status or progress last changed: a job that stalls keeps its old time."""
     return max(job.timeline.job_history(now)[-1][1], job.timeline.at(now).updated_at)
 
 

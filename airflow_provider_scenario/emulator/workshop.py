@@ -1,7 +1,7 @@
 """
-AI Creation Workshop: the sync of a model, and the question about a token.
+AI Creation Workshop: sync a model, query a token.
 
-Its own error codes are not published: those here begin with ``EMULATOR`` and mean nothing to the service.
+The service's own error codes are not published: those here begin with ``EMULATOR``, and the service does not have them.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ TOKEN_ENDS = int((EPOCH_START + 10 * 365 * 24 * 3600) * 1000)
 
 
 EXTRA = {"emulatorExtra": {"listedBy": ["no", "page"]}}
-"""What an answer may hold beside all that is documented."""
+"""An undocumented field."""
 
 
 def envelope(settings: Settings, data: Any, **changes: Any) -> dict[str, Any]:
-    nothing = dict.fromkeys(("errCode", "errMessage", "subErrCode", "subErrMessage", "startTime", "endTime"))
-    whole = {"status": SUCCESS, "apiInvokeId": invoke_id(), **nothing, "data": data, **changes}
+    empty = dict.fromkeys(("errCode", "errMessage", "subErrCode", "subErrMessage", "startTime", "endTime"))
+    whole = {"status": SUCCESS, "apiInvokeId": invoke_id(), **empty, "data": data, **changes}
     if settings.workshop_extra_in_answers:
         whole = {**whole, **EXTRA, "data": _with_extra(data)}
     return {**whole, **settings.workshop_envelope}
@@ -54,7 +54,7 @@ def _with_extra(data: Any) -> Any:
 
 
 def in_envelope(handler: Callable[[Call], Any]) -> Callable[[Call], Answer]:
-    """What the handler gives is ``data``; what it refuses is a failure inside an answer of the told status."""
+    """Put the handler's result into ``data``, and a refusal into an envelope with ``workshop_refusal_status``."""
 
     @wraps(handler)
     def answer(call: Call) -> Answer:
@@ -88,7 +88,7 @@ def query_token(call: Call) -> dict[str, Any]:
 @routes.serve("POST", "/spSdModelSync")
 @in_envelope
 def sync_model(call: Call) -> Any:
-    """Take over a tree, and say how far the listing of its files is."""
+    """Store a tree, and return the status of its files' listing."""
     tree, state = _body(call), call.state
     session = _session(call, tree)
     _check_token(state, session.get("apiToken"))
@@ -99,8 +99,8 @@ def sync_model(call: Call) -> Any:
         taken = other.version_ids & {version["modelVersionId"] for version in tree.get("versions", ())}
         if other.id != tree["modelId"] and taken:
             raise Refusal(400, f'"modelVersionId" {taken.pop()} belongs to another model', "EMULATOR_VERSION_TAKEN")
-    rows = _rows(call, *_take_over(state, tree, call.now))
-    state.workshop.models[tree["modelId"]].beside = {name: session[name] for name in session if name != "apiToken"}
+    rows = _listing_data(call, *_store_tree(state, tree, call.now))
+    state.workshop.models[tree["modelId"]].session = {name: session[name] for name in session if name != "apiToken"}
     return rows
 
 
@@ -111,7 +111,7 @@ def _body(call: Call) -> dict[str, Any]:
 
 
 def _session(call: Call, body: dict[str, Any]) -> dict[str, Any]:
-    """The token and what is listed beside it, from where the settings allow it."""
+    """The token and the other session fields, from the places that ``api_token_in`` allows."""
     place = call.state.settings.api_token_in
     query: dict[str, Any] = dict(first_values(call))
     if call.state.settings.workshop_unknown_fields == "refuse":
@@ -147,36 +147,36 @@ def _check_session(session: dict[str, Any]) -> None:
             raise Refusal(400, f'"{field}" has a value that is not allowed')
 
 
-def _take_over(state: State, tree: dict[str, Any], now: float) -> tuple[list[ListedFile], bool]:
-    """The files of the tree, and whether any of them has only now begun."""
+def _store_tree(state: State, tree: dict[str, Any], now: float) -> tuple[list[ListedFile], bool]:
+    """The files of the tree, and whether the listing of any of them starts now."""
     models = state.workshop.models
     model = models.setdefault(tree["modelId"], SyncedModel(tree["modelId"], tree["name"], {}))
     model.syncs += 1
     model.changes += model.tree != tree
     model.tree, model.name = tree, tree["name"]
-    found, begun = [], False
+    found, started = [], False
     for version in tree.get("versions", ()):
         model.version_ids.add(version["modelVersionId"])
         for given in version.get("files", ()):
             file = model.files.get((version["modelVersionId"], given["name"]))
-            if file is None or _is_another(file, given, now):
-                file, begun = start_listing(state, model, version["modelVersionId"], given, now), True
+            if file is None or _must_list_again(file, given, now):
+                file, started = start_listing(state, model, version["modelVersionId"], given, now), True
             file.primary = given.get("isPrimary") is True
             found.append(file)
-    return found, begun
+    return found, started
 
 
-def _is_another(file: ListedFile, given: dict[str, Any], now: float) -> bool:
-    """Another hash, or another try from another address at what has failed; the second is a guess of ours."""
+def _must_list_again(file: ListedFile, given: dict[str, Any], now: float) -> bool:
+    """Whether the hash has changed, or a failed file has a new address (a guess of ours)."""
     return file.hash != given["hash"] or (file.status(now) == FAILED and file.url != given["downloadUrl"])
 
 
-def _rows(call: Call, files: list[ListedFile], begun: bool) -> Any:
-    """One object for all files, which is what the page has; the least advanced speaks for them. Or one for each."""
+def _listing_data(call: Call, files: list[ListedFile], started: bool) -> Any:
+    """One object with the lowest status of all files, as on the vendor's page; or a list with one per file."""
     settings, tree = call.state.settings, call.body()
 
     def row(file: ListedFile, status: int) -> dict[str, Any]:
-        if begun and status == IN_PROGRESS:
+        if started and status == IN_PROGRESS:
             status = settings.first_listing_status
         if settings.listing_status is not None:
             status = settings.listing_status

@@ -1,8 +1,8 @@
 """
-Alibaba Cloud's API Gateway in front of ``/scc``: digest signatures, and refusals that stand in a header.
+Alibaba Cloud's API Gateway in front of ``/scc``: digest signatures, and refusals in a header.
 
-What it answers to what is that of the gateway's public error table. It takes no part in the emulator's fast-forward: a
-timestamp is compared with the real time, or nobody could let a listing pass and ask for it afterwards.
+Its errors follow the gateway's public error table. ``POST /emulator/advance`` does not change its clock: otherwise a
+client's timestamp would be refused after a test has advanced the time to the end of a listing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ UNSIGNED = frozenset({"x-ca-signature", "x-ca-signature-headers", "accept", "con
 
 
 class HeaderRefusal(Refusal):
-    """It stands in ``X-Ca-Error-Message``; of a body nothing is documented, so there is none."""
+    """A refusal in ``X-Ca-Error-Message``. It has no body, because none is documented."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(status, message)
@@ -49,7 +49,7 @@ class WorkshopGateway(Gateway):
 
 
 def check_signature(call: Call) -> None:
-    """Refuse what is not signed with the AppSecret, comes at another time, or has come before."""
+    """Refuse a request with a wrong signature, a timestamp too far off, or a used nonce."""
     state, headers = call.state, call.headers
     now = time.time() + state.settings.gateway_clock_skew
     if not hmac.compare_digest(headers.get("x-ca-key", "").encode(), state.api_key.encode()):
@@ -63,7 +63,7 @@ def check_signature(call: Call) -> None:
     secret = state.settings.api_secret or state.api_secret
     expected = base64.b64encode(hmac.digest(secret.encode(), signed.encode(), "sha256"))
     if not hmac.compare_digest(headers["x-ca-signature"].encode(), expected):
-        # A header holds no line breaks; the gateway leaves them out.
+        # A header cannot contain line breaks; the gateway leaves them out.
         shown = "".join(filter(str.isprintable, signed))
         raise HeaderRefusal(400, f"Invalid Signature, Server StringToSign:`{shown}`")
     _check_nonce(call, now)
@@ -71,7 +71,7 @@ def check_signature(call: Call) -> None:
 
 
 def string_to_sign(call: Call) -> str:
-    """As the gateway's documents have it; a header that is not there leaves its line empty."""
+    """The string to sign, as the gateway's documents define it; the line of a missing header is empty."""
     names = [name.strip() for name in call.headers.get("x-ca-signature-headers", "").split(",")]
     signed = sorted(name for name in names if name and name.lower() not in UNSIGNED)
     parameters = "&".join(f"{name}={value}" if value else name for name, value in sorted(first_values(call).items()))
@@ -82,7 +82,7 @@ def string_to_sign(call: Call) -> str:
 
 
 def first_values(call: Call) -> dict[str, str]:
-    """The query. Of a repeated name the gateway's documents sign the first value, so that is the one that counts."""
+    """The query; of a repeated name the first value, which is the one that the gateway signs."""
     pairs = parse_qsl(call.query_string, keep_blank_values=True)
     return dict(reversed(pairs))
 

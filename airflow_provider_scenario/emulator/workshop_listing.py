@@ -1,10 +1,10 @@
 """
-How a synced file gets listed: fetched from its address, and made known when that is over.
+List a synced file: fetch it from its address, and send an event at the end.
 
-The service says only that it does so. That it compares the hash, and what its event looks like, are guesses of ours.
+That the service compares the hash, and the form of its event, are guesses of ours.
 
-Whoever has the AppSecret makes this process fetch any http(s) address that it reaches, and learns the SHA-256 of what
-is there. That is how the service works. No other protocol is followed, redirects included.
+A client with the AppSecret can make this process fetch any http(s) address that it reaches, and learns the SHA-256 of
+that content. The service works like that too. Other protocols are refused, also in redirects.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.emulator.state import State
 
 EVENT = "emulatorModelListing"
-"""The ``bizType`` of a listing is not published; this one says where it comes from."""
+"""The real ``bizType`` of a listing event is not published."""
 
 TIMEOUT = 10.0
 CHUNK = 1 << 20
 SPARE_KB = 1
-"""What sizeKb and the size of the file may differ by: the vendor does not say how it is rounded."""
+"""Allowed difference between sizeKb and the file's size: the vendor does not say how it is rounded."""
 
 _SHA_256 = re.compile(r"[0-9a-fA-F]{64}")
 _pending: set[asyncio.Task[None]] = set()
 
 
 def _http_only() -> OpenerDirector:
-    """``urlopen`` without its handlers for ftp, file and data addresses, to which a redirect could lead."""
+    """``urlopen`` without its handlers for ftp, file and data: a redirect could lead to such addresses."""
     opener = OpenerDirector()
     for handler in (
         *(ProxyHandler(), HTTPHandler(), HTTPSHandler(), UnknownHandler()),
@@ -60,7 +60,7 @@ def _http_only() -> OpenerDirector:
 
 
 def start_listing(state: State, model: SyncedModel, version_id: str, given: dict[str, Any], now: float) -> ListedFile:
-    """Begin to list a file of a tree. One that is there already keeps its id, whatever its hash is now."""
+    """Start to list a file of a tree. A known file keeps its id, even with a new hash."""
     key = version_id, given["name"]
     file = ListedFile(
         id=model.files[key].id if key in model.files else state.new_id("mf_"),
@@ -77,7 +77,7 @@ def start_listing(state: State, model: SyncedModel, version_id: str, given: dict
     )
     model.files[key] = file
     if file.fetching:
-        _beside(lambda: _fetch(file))
+        _in_thread(lambda: _fetch(file))
     if state.settings.callback_url:
         task = asyncio.get_running_loop().create_task(_announce(state, model, file, state.settings.callback_url))
         _pending.add(task)
@@ -99,7 +99,7 @@ def _compare(file: ListedFile) -> str | None:
         while chunk := response.read(CHUNK):
             digest.update(chunk)
             size += len(chunk)
-            if size / 1024 > file.size_kb + SPARE_KB:  # an endless answer would keep the thread for ever
+            if size / 1024 > file.size_kb + SPARE_KB:  # an endless response would block the thread for ever
                 return f"sizeKb is {file.size_kb:g}, but the file has more"
     if _SHA_256.fullmatch(file.hash) and file.hash.lower() != digest.hexdigest():
         return f"hash is not that of the file, whose SHA-256 is {digest.hexdigest()}"
@@ -113,7 +113,7 @@ async def _announce(state: State, model: SyncedModel, file: ListedFile, address:
     while state.now() < file.ends_at or file.fetching:
         await asyncio.sleep(0.05)
     now = state.now()
-    # How the service signs an event and encrypts the token is not published either.
+    # How the service signs an event and encrypts the token is not published.
     query = {
         "apiId": "spSdModelSync",
         "bizType": EVENT,
@@ -131,7 +131,7 @@ async def _announce(state: State, model: SyncedModel, file: ListedFile, address:
     }
     sent: dict[str, object] = {"query": query, "body": body, "answer": None}
     workshop.callbacks.append(sent)
-    _beside(lambda: sent.update(answer=_post(f"{address}{'&' if '?' in address else '?'}{urlencode(query)}", body)))
+    _in_thread(lambda: sent.update(answer=_post(f"{address}{'&' if '?' in address else '?'}{urlencode(query)}", body)))
 
 
 def _post(address: str, body: dict[str, Any]) -> int | str:
@@ -144,8 +144,8 @@ def _post(address: str, body: dict[str, Any]) -> int | str:
         return str(error)
 
 
-def _beside(work: Callable[[], object]) -> None:
-    """In a thread that nobody waits for when the emulator ends. Each sets what only it sets."""
+def _in_thread(work: Callable[[], object]) -> None:
+    """Run in a thread that does not keep the emulator from ending."""
     threading.Thread(target=work, daemon=True).start()
 
 

@@ -1,4 +1,4 @@
-"""What the emulated AI Creation Workshop remembers."""
+"""The records of the emulated AI Creation Workshop."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ NOT_LISTED, IN_PROGRESS, LISTED, FAILED = 0, 5, 10, -10
 @dataclass(slots=True)
 class ListedFile:
     """
-    A file on its way into the service.
+    A file and its listing.
 
-    :param started: when its listing began, on the emulator's clock.
-    :param seconds: how long it takes at least; fetching the file may take longer.
-    :param fetching: whether the file is being fetched. Another thread sets it, last of all.
-    :param fetch_error: why it could not be.
+    :param started: when the listing began, on the emulator's clock.
+    :param seconds: the listing's minimum duration; fetching the file may take longer.
+    :param fetching: whether the file is being fetched. The fetching thread clears it last.
+    :param fetch_error: why fetching failed.
     """
 
     id: str
@@ -39,7 +39,7 @@ class ListedFile:
 
     @property
     def ends_at(self) -> float:
-        """The earliest moment it can be listed or have failed; ``inf`` where it was told to stall."""
+        """The earliest time at which the listing can end; ``inf`` for an outcome that stalls."""
         if self.outcome.stall_at is not None:
             return inf
         return self.started + self.seconds * (1.0 if self.outcome.fail_at is None else self.outcome.fail_at)
@@ -50,22 +50,22 @@ class ListedFile:
         return FAILED if self.error(now) else LISTED
 
     def error(self, now: float) -> str | None:
-        """Why it has failed. The ledger tells it, the service's answer has no place for it."""
+        """Why the listing has failed. Only the ledger shows it: the service's answer has no field for it."""
         if now < self.ends_at or self.fetching:
             return None
         if self.outcome.fail_at is not None:
-            return self.outcome.error if "error" in self.outcome.model_fields_set else "It was told to fail"
+            return self.outcome.error if "error" in self.outcome.model_fields_set else "An outcome of the emulator"
         return self.fetch_error
 
 
 @dataclass(slots=True)
 class SyncedModel:
     """
-    :param tree: as it was synced last, with fields that nobody knows.
-    :param beside: what was sent with it and is not of the tree; without the token.
+    :param tree: of the latest sync, with unknown fields.
+    :param session: the other fields of that sync except the token.
     :param files: by the id of their version and their name.
-    :param syncs: how often it was synced, however little has changed.
-    :param changes: how often a sync has brought something new.
+    :param syncs: number of syncs.
+    :param changes: number of syncs with a changed tree.
     """
 
     id: str
@@ -75,14 +75,14 @@ class SyncedModel:
     version_ids: set[str] = field(default_factory=set)
     syncs: int = 0
     changes: int = 0
-    beside: dict[str, object] = field(default_factory=dict)
+    session: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class Workshop:
     """
-    :param nonces: those of the last minutes, with the moment they were used.
-    :param callbacks: what was sent to ``callback_url``, and what came back.
+    :param nonces: nonces of the last minutes, with the time of their use.
+    :param callbacks: what was sent to ``callback_url``, and the response.
     """
 
     models: dict[str, SyncedModel] = field(default_factory=dict)

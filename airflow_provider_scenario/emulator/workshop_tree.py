@@ -1,4 +1,4 @@
-"""A model's tree as the vendor's page has it, checked field by field and refused in words of our own."""
+"""Check a model's tree against the vendor's page, field by field. The messages are ours."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.emulator.settings import Settings
 
 LARGEST = 10**300
-"""Beyond it a whole number is none that a float can hold."""
+"""A larger whole number does not fit into a float."""
 
 MODEL_TYPES = ("checkpoint", "lora", "textualinversion", "vae")
 SOURCE_TYPES = ("liblib", "civitia", "hugging_face", "internal")
-BASE_MODELS = (
+BASE_MODEL_VALUES = (
     *("v1.4", "v1.5", "v2.0", "v2.1", "vxl_0.9", "vxl_1.0"),
     *("vxl_distilled", "v1.5_lcm", "vxl_1.0_lcm", "vxl_turbo"),
 )
@@ -35,9 +35,9 @@ FILE = ("name", "aliasName", "downloadUrl", "hash", "sizeKb", "isPrimary")
 
 def check_tree(tree: dict[str, Any], settings: Settings) -> None:
     """
-    Refuse a tree that the page does not allow. Whether fields it does not name are kept is one of the settings.
+    Refuse a tree that the vendor's page does not allow.
 
-    :param settings: what of the page counts.
+    :param settings: ``any_base_model``, ``any_model_or_source_type`` and ``workshop_unknown_fields`` change that.
     """
     for field in ("modelId", "name"):
         _text(tree, field, "")
@@ -83,7 +83,7 @@ def _check_version(version: dict[str, Any], where: str, *, any_base_model: bool)
     for field in ("modelVersionId", "name", "baseModel"):
         _text(version, field, where)
     if not any_base_model:
-        one_of(version["baseModel"], f"{where}baseModel", BASE_MODELS)
+        one_of(version["baseModel"], f"{where}baseModel", BASE_MODEL_VALUES)
     _text(version, "versionDesc", where, optional=True)
     _flag(version, "isAutoCollection", where)
     words = version.get("triggerWords")
@@ -96,7 +96,7 @@ def _check_version(version: dict[str, Any], where: str, *, any_base_model: bool)
         _check_file(file, f"{where}files[{at}].")
     names = [file["name"] for file in files]
     if len(set(names)) < len(names):
-        raise invalid(f"{where}files", "must have names of their own")  # stricter than the page, which is silent
+        raise invalid(f"{where}files", "must have names of their own")  # a guess: the page has no such rule
     if sum(file.get("isPrimary") is True for file in files) > 1:
         raise invalid(f"{where}files", "must have only one primary model file")
 

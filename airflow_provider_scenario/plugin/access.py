@@ -1,4 +1,4 @@
-"""Who may see and do what: Airflow's own authorisation on every route, and forms that only our pages can send."""
+"""Rights of a viewer: Airflow's own authorisation on every route, and forms that only our pages can send."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ MayEdit = Annotated[bool, Depends(may_edit)]
 MaySeeXComs = Annotated[bool, Depends(may_see_xcoms)]
 
 FORM = "application/x-www-form-urlencoded"
-"""The only type of what our pages send. Airflow's audit log believes JSON that names another task."""
+"""Content type of our forms. JSON is refused: Airflow's audit log would take the task's name from its body."""
 
 
 def form_token(request: Request) -> str:
     """
-    What a form must carry so that only our own pages can send it.
+    Return the token that a form must carry, so that only our own pages can send it.
 
-    Bound to the login: a keyed hash of its cookie, which no other site can read or make.
+    A keyed hash of the login cookie: another site can neither read nor compute it.
     """
     key = conf().get_mandatory_value("api", "secret_key")
     return hmac.new(key.encode(), f"scenario form {login_cookie(request)}".encode(), hashlib.sha256).hexdigest()
@@ -40,11 +40,10 @@ def form_token(request: Request) -> str:
 
 def from_own_page(request: Request, token: Annotated[str, Form()] = "") -> None:
     """
-    Refuse what another site makes a logged-in browser send.
+    Refuse a request that another site makes a logged-in browser send (cross-site request forgery).
 
-    Airflow's cookie is ``SameSite=Lax`` already; where that is not enough (an old browser, a sibling subdomain), the
-    browser's own word on where the request comes from (``Sec-Fetch-Site``, in old browsers ``Origin``) and the form's
-    token each are.
+    Airflow's cookie is ``SameSite=Lax``, which an old browser ignores and a sibling subdomain passes. So the browser's
+    header (``Sec-Fetch-Site``, in old browsers ``Origin``) and the form's token are both checked.
 
     :raises HTTPException: 403.
     """
@@ -57,7 +56,8 @@ def from_own_page(request: Request, token: Annotated[str, Form()] = "") -> None:
     foreign = foreign or request.headers.get("content-type") != FORM
     if foreign or not hmac.compare_digest(token.encode(), form_token(request).encode()):
         raise HTTPException(
-            status.HTTP_403_FORBIDDEN, "This did not come from the page itself, or you have logged in anew. Reload it."
+            status.HTTP_403_FORBIDDEN,
+            "This request did not come from the page itself, or you have logged in again since. Reload the page.",
         )
 
 

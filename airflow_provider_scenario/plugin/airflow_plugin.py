@@ -1,4 +1,4 @@
-"""What Airflow is told of the page. Every Airflow process imports this, so it is cheap: only a web server builds it."""
+"""The Airflow plugin. Every Airflow process imports this module, so it imports nothing heavy; see :class:`Pages`."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
 PREFIX = "scenario"
-"""Of all addresses; none of Airflow's own begins with it."""
+"""First part of every address of the page; no address of Airflow begins with it."""
 
 OUR_FIELDS = ("scenario_conn_id", "ai_creation_workshop_conn_id")
 """
-Template fields of which each of our operators, and so its subclasses, has one.
+Each of our operators has one of these template fields, and so have their subclasses.
 
-Their link to a model would fit better, but Airflow 3.4.0b2 tells the UI of no task's ``extra_links``.
+``extra_links`` would say it better, but Airflow 3.4.0b2 does not give them to the UI.
 """
 
 _TASK = "dag_id={DAG_ID}&run_id={RUN_ID}&task_id={TASK_ID}&map_index={MAP_INDEX}"
 
 
 class Pages:
-    """The ASGI application, built when it is first asked for."""
+    """The ASGI application, built at the first request: only an API server gets one."""
 
     def __init__(self) -> None:
         self._app: Any = None
@@ -38,7 +38,7 @@ class Pages:
         send: Callable[[Any], Awaitable[None]],
     ) -> None:
         if self._app is None:
-            await asyncio.to_thread(self._build)  # it takes most of a second, which is not the event loop's
+            await asyncio.to_thread(self._build)  # takes most of a second: would block the event loop
         await self._app(scope, receive, send)
 
     def _build(self) -> None:
@@ -49,7 +49,7 @@ class Pages:
 
 
 def _view(destination: str, url_route: str, page: str) -> dict[str, Any]:
-    # Without a leading slash an address also holds where Airflow is served below a path of its own.
+    # Without a leading slash, so that the address is also right where Airflow is served below a path.
     return {
         "name": "Trainings" if destination != "task_instance" else "Training",
         "href": f"{PREFIX}/{page}",
@@ -62,9 +62,10 @@ def _view(destination: str, url_route: str, page: str) -> dict[str, Any]:
 
 class ScenarioPlugin(AirflowPlugin):
     """
-    A page in three places.
+    The Trainings page: in the menu, as a tab of a run and as a tab of a task.
 
-    The tab of a task is on tasks of our operators. Only Airflow 3.4 knows ``applies_to``: before, it is on every task.
+    The tab of a task is on tasks of our operators only. Before Airflow 3.4, which has ``applies_to``, it is on every
+    task.
     """
 
     name = "scenario"

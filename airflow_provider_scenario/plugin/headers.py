@@ -1,4 +1,4 @@
-"""What a browser may do with our pages: show them inside Airflow, load from us alone, run nothing but our scripts."""
+"""Security headers: a browser shows our pages inside Airflow only, loads from us alone and runs only our scripts."""
 
 from __future__ import annotations
 

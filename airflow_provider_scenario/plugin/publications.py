@@ -1,4 +1,4 @@
-"""What a task has published to AI Creation Workshop, read from its XCom ``return_value``. No request is sent."""
+"""Publications to AI Creation Workshop, read from a task's XCom ``return_value``. No request is sent."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow_provider_scenario.plugin.values import SHORT, amount, number, text
 from airflow_provider_scenario.publishing.hosting import unsigned
 
 MOST_SHOWN = 500
-"""Publications of a task, versions of one and files of each."""
+"""Publications of a task, versions of a publication, files of a version."""
 
 _WORDS = {"in-progress": "being listed", "not-listed": "not listed"}
 
@@ -21,8 +21,7 @@ class File:
     """
     A file of a version.
 
-    :param address: where it lies, without signature and credentials.
-    :param kilobytes: its size.
+    :param address: where the file is, without signature and credentials.
     """
 
     address: str
@@ -33,7 +32,7 @@ class File:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
-    """A version of a published model, as its tree has it."""
+    """A version of a published model, from the tree that the task has returned."""
 
     id: str | None = None
     name: str | None = None
@@ -49,8 +48,8 @@ class Publication:
     One model in the workshop.
 
     :param state: of its listing, in the words of the page.
-    :param versions: where the task has returned the tree.
-    :param files: of all versions, where it has not.
+    :param versions: known where the task has returned the tree.
+    :param files: of all versions, where the tree is not known.
     """
 
     model_id: str
@@ -64,23 +63,20 @@ class Publication:
     files: tuple[File, ...] = ()
 
 
-def read_publications(result: Any) -> tuple[Publication, ...]:
-    """
-    What the operator or the sensor has returned; empty where it is something else.
-
-    Whoever may write XComs chooses it.
-    """
+def read_publications(result: object) -> tuple[Publication, ...]:
+    """Read what the operator or the sensor has returned. Anything else, which anyone may have written, is left out."""
     return tuple(islice(_publications(result), MOST_SHOWN))
 
 
-def _publications(result: Any) -> Iterator[Publication]:
-    for each in result if isinstance(result, list) else [result]:
-        model_id = _short(_dict(each).get("model_id"))
+def _publications(result: object) -> Iterator[Publication]:
+    for each in map(_dict, result if isinstance(result, list) else [result]):
+        model_id = _short(each.get("model_id"))
         if model_id is None:
             continue
         tree, state, status = _dict(each.get("model")), _short(each.get("state")), number(each.get("status"))
         versions = tuple(_version(version) for version in _rows(tree, "versions"))
-        addresses = each.get("files") if isinstance(each.get("files"), list) else []
+        files = each.get("files")
+        addresses = files if isinstance(files, list) else []
         yield Publication(
             model_id=model_id,
             version_id=_short(each.get("model_version_id")),
@@ -117,7 +113,7 @@ def _version(version: dict[str, Any]) -> Version:
     )
 
 
-def _dict(value: Any) -> dict[str, Any]:
+def _dict(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
@@ -126,10 +122,10 @@ def _rows(part: dict[str, Any], name: str) -> list[dict[str, Any]]:
     return [row for row in rows[:MOST_SHOWN] if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
-def _short(value: Any) -> str | None:
+def _short(value: object) -> str | None:
     return text(value, SHORT)
 
 
-def _address(value: Any) -> str | None:
+def _address(value: object) -> str | None:
     known = text(value, 4 * SHORT)
     return unsigned(known) if known else None

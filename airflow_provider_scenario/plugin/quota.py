@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_provider_scenario.client.budget import DEFAULT_REQUESTS_PER_MINUTE
+from airflow_provider_scenario.client.defaults import SCENARIO_REQUESTS_PER_MINUTE
 from airflow_provider_scenario.client.errors import ScenarioError
 
 if TYPE_CHECKING:
@@ -55,11 +55,11 @@ class Quota:
         self._lock = threading.Lock()
         self._sent: deque[float] = deque()
         self._paused_until = 0.0
-        self.per_minute = DEFAULT_REQUESTS_PER_MINUTE
+        self.per_minute = SCENARIO_REQUESTS_PER_MINUTE
 
     def allow(self, requests_per_minute: float) -> None:
         """Take over what the connection allows to all who use it."""
-        self.per_minute = min(requests_per_minute, DEFAULT_REQUESTS_PER_MINUTE)
+        self.per_minute = min(requests_per_minute, SCENARIO_REQUESTS_PER_MINUTE)
 
     @property
     def seconds_between_reads(self) -> float:

@@ -1,92 +1,61 @@
 """
 Waiting until AI Creation Workshop has listed a model: what one answer means, and one connection for all that wait.
 
-No call reads how far a listing is. The documents leave only the same sync again, at long intervals.
+The service has no call that reads the status of a listing: a poll sends the same sync again, at long intervals.
 """
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from asyncio import AbstractEventLoop
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, get_args
-from weakref import WeakKeyDictionary
 
 from airflow_provider_scenario.airflow_compat.exceptions import AirflowFailException, AirflowSensorTimeout
 from airflow_provider_scenario.airflow_compat.threads import in_thread
-from airflow_provider_scenario.client.errors import (
-    AuthenticationError,
-    RequestRefusedError,
-    ScenarioError,
-    ThrottledError,
-)
+from airflow_provider_scenario.client.errors import RequestRefusedError, ScenarioError
 from airflow_provider_scenario.exceptions import ListingFailedError
 from airflow_provider_scenario.hooks.ai_creation_workshop import AICreationWorkshopHook
+from airflow_provider_scenario.hooks.sharing import CurrentClients, SharedByConnection
+from airflow_provider_scenario.pacing import Watch
 
 if TYPE_CHECKING:
     from airflow_provider_scenario.client.workshop.client import WorkshopClient
     from airflow_provider_scenario.publishing.trees import SignedTree
 
 Outcome = Literal["listed", "failed", "timed-out", "refused"]
-"""``timed-out``: not over at the deadline; ``refused``: the service no longer answers to us."""
+"""``timed-out`` and ``refused``: see :data:`~..pacing.EarlyOutcome`."""
 
-SyncAnswer = dict[str, Any] | ScenarioError
-"""What a sync returns, see :func:`..publishing.syncing.outcome`, or why it could not be had."""
+Listing = Mapping[str, Any]
+"""What a sync returns, see :func:`..publishing.syncing.SyncResult`."""
+
+SyncAnswer = Listing | ScenarioError
+"""What one poll returns: a listing, or why there is none."""
 
 
-class ListingWatch:
+class ListingWatch(Watch[Listing, Outcome]):
     """
-    Decides, answer by answer, whether to go on waiting. Knows no clock, no HTTP and no Airflow.
+    Decides, poll by poll, whether to keep waiting for a listing.
 
-    After each :meth:`see`, ``news`` holds the line to log (None: nothing worth a line has changed) and ``pause`` the
-    seconds until the next look.
-
-    :param what: how log lines name the model.
-    :param deadline: when to give up, as a Unix time in seconds.
-    :param poke_interval: seconds between two looks.
-    :param answered: whether the service has answered before. Its refusals have no published meaning: one that comes
-        later may pass, one that comes first is about what it was asked.
+    :param answered: whether the service has answered before. Its refusals have no published meaning: a later one may
+        be temporary, a first one means that the request itself is wrong.
     """
 
-    def __init__(self, *, what: str, deadline: float, poke_interval: float, answered: bool = False) -> None:
-        self.what = what
-        self.deadline = deadline
-        self.poke_interval = self.pause = poke_interval
-        self.news: str | None = None
-        self._shown: int | None = None
-        self._failures = 0
+    subject = "Listing of model"
+
+    def __init__(self, *, label: str, deadline: float, poke_interval: float, answered: bool = False) -> None:
+        super().__init__(label=label, deadline=deadline, poke_interval=poke_interval)
+        self._logged: int | None = None
         self._answered = answered
 
-    def see(self, seen: SyncAnswer, now: float) -> Outcome | None:
-        """The outcome, or None to keep waiting."""
-        self.news = None
-        outcome = self._after_error(seen) if isinstance(seen, ScenarioError) else self._after_answer(seen)
-        if outcome is None and now >= self.deadline:
-            outcome = "timed-out"
-        self.pause = max(0.0, min(self.pause, self.deadline - now))
-        return outcome
+    def _after_answer(self, answer: Listing) -> Outcome | None:
+        if answer["status"] != self._logged or self._pacing.failures:
+            self.log_line = f"Listing of model {self.label}: {answer['state']} (status {answer['status']})."
+        self.pause = self._pacing.after_answer()
+        self._logged, self._answered = answer["status"], True
+        state: Outcome = answer["state"]
+        return state if state in ("listed", "failed") else None
 
-    def _after_answer(self, seen: Mapping[str, Any]) -> Outcome | None:
-        if seen["status"] != self._shown or self._failures:
-            self.news = f"Listing of model {self.what}: {seen['state']} (status {seen['status']})."
-        self._shown, self._failures, self.pause = seen["status"], 0, self.poke_interval
-        self._answered = True
-        return seen["state"] if seen["state"] in ("listed", "failed") else None
-
-    def _after_error(self, error: ScenarioError) -> Outcome | None:
-        if error.permanent or (isinstance(error, RequestRefusedError) and not self._answered):
-            return "refused"
-        self._failures += 1
-        asked = error.retry_after if isinstance(error, ThrottledError) and error.retry_after else 0.0
-        self.pause = max(self.poke_interval, asked)
-        if self._failures & (self._failures - 1) == 0:
-            self.news = (
-                f"Listing of model {self.what}: no usable answer ({self._failures} in a row): {error} "
-                f"The listing is not affected; asking again in {self.pause:.0f} s."
-            )
-        return None
+    def _is_refusal(self, error: ScenarioError) -> bool:
+        return error.permanent or (isinstance(error, RequestRefusedError) and not self._answered)
 
 
 def end_event(outcome: Outcome, seen: SyncAnswer) -> dict[str, Any]:
@@ -138,83 +107,39 @@ def listing_failed(seen: Mapping[str, Any], what: str) -> str:
 
 class Workshop:
     """
-    The service, for all that wait in one process: with the connection's credentials of today, and at its rate.
+    Polls listings with the credentials that the connection has today, at the rate of its request budget.
 
-    :param hook: looked up once, and again each time the service refuses the credentials.
+    :param hook: the connection is read once, and again each time that the service refuses the credentials.
     """
 
     def __init__(self, hook: AICreationWorkshopHook) -> None:
-        self.users = 0
         self._hook = hook
-        self._client: WorkshopClient | None = None
-        self._lock = threading.Lock()
+        # One try a poll: the next poll makes up for a failed one.
+        self._clients: CurrentClients[WorkshopClient] = CurrentClients(hook, poll=lambda: hook.connect(max_tries=1))
 
     def turn(self) -> float:
-        """Seconds to wait before :meth:`look`."""
+        """Take the next turn to poll; returns the seconds to wait for it."""
         return self._hook.budget.turn()
 
-    def look(self, tree: SignedTree, session: Any) -> SyncAnswer:
-        """One request. Trouble is an answer too."""
-        try:
-            client = self._connected()
-            try:
-                return _sync(client, tree, session)
-            except AuthenticationError:
-                if not self._renewed_since(client):
-                    raise
-            return _sync(self._connected(), tree, session)
-        except ScenarioError as error:
-            return error
-
-    def _renewed_since(self, used: WorkshopClient) -> bool:
-        """Whether the connection has changed since this client was made; others may have found out first."""
-        with self._lock:
-            if self._client is not used:
-                return True
-            if not self._hook.renew():
-                return False
-            self._client = None
-        used.close()
-        return True
+    def poll(self, tree: SignedTree, session: Any) -> SyncAnswer:
+        """Send the tree once; an error is an answer too."""
+        return self._clients.send("poll", lambda client: _sync(client, tree, session))
 
     def close(self) -> None:
-        """Close the connections; the next look opens others."""
-        with self._lock:
-            client, self._client = self._client, None
-        if client:
-            client.close()
-
-    def _connected(self) -> WorkshopClient:
-        """One try a look: who waits goes on asking."""
-        with self._lock:
-            if self._client is None:
-                self._client = self._hook.connect(max_tries=1)
-            return self._client
+        """Close the connections; the next poll opens others."""
+        self._clients.close()
 
 
-def _sync(client: WorkshopClient, tree: SignedTree, session: Any) -> dict[str, Any]:
-    from airflow_provider_scenario.publishing.syncing import outcome
+def _sync(client: WorkshopClient, tree: SignedTree, session: Any) -> Listing:
+    from airflow_provider_scenario.publishing.syncing import sync_result
 
-    return outcome(client.sync_model(tree.body(), session=session), tree.unsigned)
-
-
-_workshops: WeakKeyDictionary[AbstractEventLoop, dict[str, Workshop]] = WeakKeyDictionary()
+    return sync_result(client.sync_model(tree.body(), session=session), tree.unsigned)
 
 
-@asynccontextmanager
-async def shared_workshop(conn_id: str) -> AsyncIterator[Workshop]:
-    """
-    The one of this event loop and connection; who leaves last closes its connections.
+async def _close(workshop: Workshop) -> None:
+    await in_thread(workshop.close)
 
-    :param conn_id: connection of type ``ai_creation_workshop``; it is looked up once for all.
-    """
-    workshops = _workshops.setdefault(asyncio.get_running_loop(), {})
-    workshop = workshops.setdefault(conn_id, Workshop(AICreationWorkshopHook(conn_id)))
-    workshop.users += 1
-    try:
-        yield workshop
-    finally:
-        workshop.users -= 1
-        if not workshop.users:
-            del workshops[conn_id]
-            await in_thread(workshop.close)
+
+_workshops = SharedByConnection(lambda conn_id: Workshop(AICreationWorkshopHook(conn_id)), _close)
+shared_workshop = _workshops.use
+"""The workshop of this event loop and of a connection of type ``ai_creation_workshop``."""

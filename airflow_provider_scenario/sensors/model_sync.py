@@ -14,7 +14,7 @@ from airflow_provider_scenario.arguments import DEFAULT_TIMEOUT, GRACE, CheckedO
 from airflow_provider_scenario.deferral import ends_in_triggerer, warn_without_triggerer
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
 from airflow_provider_scenario.hooks.ai_creation_workshop import AICreationWorkshopHook
-from airflow_provider_scenario.publishing.trees import WEEK, model_id_of, plain
+from airflow_provider_scenario.publishing.trees import WEEK, as_dict, model_id_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -69,8 +69,8 @@ class AICreationWorkshopModelListingSensor(CheckedOperator, BaseSensorOperator):
         super().__init__(**kwargs)
         self.poke_interval = in_seconds(poke_interval)
         self.timeout = in_seconds(timeout)
-        self.model = plain(model)
-        self.session = plain(session)
+        self.model = as_dict(model)
+        self.session = as_dict(session)
         self.deferrable = deferrable
         self.url_expires_in = in_seconds(url_expires_in)
         self.ai_creation_workshop_conn_id = ai_creation_workshop_conn_id
@@ -93,7 +93,7 @@ class AICreationWorkshopModelListingSensor(CheckedOperator, BaseSensorOperator):
         from airflow_provider_scenario.publishing.listing import ListingWatch
 
         deadline = time.time() + self.timeout
-        return ListingWatch(what=self._what, deadline=deadline, poke_interval=float(self.poke_interval))
+        return ListingWatch(label=self._what, deadline=deadline, poke_interval=float(self.poke_interval))
 
     @property
     def _what(self) -> str:
@@ -122,14 +122,14 @@ class AICreationWorkshopModelListingSensor(CheckedOperator, BaseSensorOperator):
         from airflow_provider_scenario.publishing.listing import end_event
 
         time.sleep(self._workshop.turn())
-        seen = self._workshop.look(self._tree, self.session)
-        outcome = self._watch.see(seen, time.time())
-        if self._watch.news:
-            self.log.info("%s", self._watch.news)
+        answer = self._workshop.poll(self._tree, self.session)
+        outcome = self._watch.after(answer, time.time())
+        if self._watch.log_line:
+            self.log.info("%s", self._watch.log_line)
         if outcome in (None, "timed-out"):
             # Time is up for Airflow's own sensor loop to say.
             return None
-        return end_event(outcome, seen)
+        return end_event(outcome, answer)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
         """Go on after the trigger has seen the end."""

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_scenario.watch.polling import Poller
+    from airflow_provider_scenario.watch.start import TaskResult
 
 
 class ScenarioTrainingSensor(CheckedOperator, BaseSensorOperator):
@@ -62,6 +63,7 @@ class ScenarioTrainingSensor(CheckedOperator, BaseSensorOperator):
     :raises AirflowSensorTimeout: it was not over in time.
     """
 
+    custom_operator_name = "ScenarioTrainingSensor"  # the Trainings page finds tasks by it, also of subclasses
     template_fields: Sequence[str] = ("model_id", "job_id", "scenario_conn_id")
     operator_extra_links = (ScenarioModelLink(),)
     ui_color = "#e8e4ff"
@@ -100,13 +102,13 @@ class ScenarioTrainingSensor(CheckedOperator, BaseSensorOperator):
         return Poller(self.hook)
 
     @cached_property
-    def _line(self) -> WaitNotice:
+    def _wait_notice(self) -> WaitNotice:
         return WaitNotice(self.log.info)
 
     @cached_property
     def _watch(self) -> TrainingWatch:
         return TrainingWatch(
-            what=self.model_id or self.job_id or "",
+            label=self.model_id or self.job_id or "",
             deadline=time.time() + self.timeout,
             poke_interval=float(self.poke_interval),
         )
@@ -131,21 +133,21 @@ class ScenarioTrainingSensor(CheckedOperator, BaseSensorOperator):
         return PokeReturnValue(is_done=bool(end), xcom_value=_result(end) if end else None)
 
     def _look(self) -> TrainingResult | None:
-        patience = self._watch.deadline - time.time()
-        seen = self._poller.poll(self.model_id, self.job_id, patience=patience, line=self._line)
-        if seen is None:
+        max_wait = self._watch.deadline - time.time()
+        answer = self._poller.poll(self.model_id, self.job_id, max_wait=max_wait, wait_notice=self._wait_notice)
+        if answer is None:
             return None  # as below
-        outcome = self._watch.see(self._poller.sighting(seen), time.time())
-        if self._watch.news:
-            self.log.info("%s", self._watch.news)
+        outcome = self._watch.after(self._poller.snapshot_of(answer), time.time())
+        if self._watch.log_line:
+            self.log.info("%s", self._watch.log_line)
         if self._watch.warning and not self.deferrable:  # the trigger is going to say it
             self.log.warning("%s", self._watch.warning)
         if outcome in (None, "timed-out"):
             # Time is up for Airflow's own sensor loop to say.
             return None
-        return self._poller.fetch_result(outcome, seen, self.model_id, self.job_id)
+        return self._poller.fetch_result(outcome, answer, self.model_id, self.job_id)
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> TaskResult:  # noqa: ARG002
         """Go on after the trigger has seen the end."""
         return _result(TrainingResult.from_event(event))
 
@@ -183,9 +185,9 @@ class ScenarioTrainingSensor(CheckedOperator, BaseSensorOperator):
         return super()._check(only_known=only_known)
 
 
-def _result(end: TrainingResult) -> dict[str, Any]:
+def _result(end: TrainingResult) -> TaskResult:
     try:
-        return end.result()
+        return end.value_or_raise()
     except TrainingFailedError as error:
         # Looking again cannot help: unlike the operator, the sensor starts nothing on a retry.
         raise AirflowFailException(str(error)) from error

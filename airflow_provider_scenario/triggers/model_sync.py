@@ -66,23 +66,23 @@ class AICreationWorkshopListingTrigger(FinishingTrigger):
 
         tree = SignedTree(self.model, self.url_expires_in)
         watch = ListingWatch(
-            what=model_id_of(self.model),
+            label=model_id_of(self.model),
             deadline=float("inf") if self.deadline is None else self.deadline,
             poke_interval=self.poke_interval,
             answered=True,
         )
         async with shared_workshop(self.ai_creation_workshop_conn_id) as workshop:
             while True:
-                # Whoever has deferred has just looked.
+                # First the pause: the sensor has polled just before it deferred.
                 await asyncio.sleep(max(0.0, min(watch.pause, watch.deadline - time.time())))
                 await asyncio.sleep(await in_thread(workshop.turn))
-                seen = await in_thread(workshop.look, tree, self.session)
-                outcome = watch.see(seen, time.time())
-                if watch.news:
-                    self.log.info("%s", watch.news)
+                answer = await in_thread(workshop.poll, tree, self.session)
+                outcome = watch.after(answer, time.time())
+                if watch.log_line:
+                    self.log.info("%s", watch.log_line)
                 if outcome:
                     break
-        end = end_event(outcome, seen)
+        end = end_event(outcome, answer)
         ended_well = outcome == "listed"
-        xcoms = {"return_value": result(end, watch.what)} if ended_well and self.do_xcom_push else {}
+        xcoms = {"return_value": result(end, watch.label)} if ended_well and self.do_xcom_push else {}
         yield await self.last_event(end, ended_well=ended_well, xcoms=xcoms)

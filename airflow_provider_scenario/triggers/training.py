@@ -15,6 +15,7 @@ from airflow_provider_scenario.airflow_compat.attempt import Attempt
 from airflow_provider_scenario.airflow_compat.threads import in_thread
 from airflow_provider_scenario.airflow_compat.triggers import has_on_kill, on_kill_is_certain
 from airflow_provider_scenario.client.budget import WaitNotice
+from airflow_provider_scenario.client.consequences import TRAINING_CONTINUES
 from airflow_provider_scenario.client.errors import PlanCeilingError, ScenarioError
 from airflow_provider_scenario.client.secret_text import revealed
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.watch.polling import PollAnswer
 
 
-FIRST_LOOK = 1 / 3
-"""Part of ``poke_interval`` after which a training that has just been started is looked at first."""
+FIRST_POLL = 1 / 3
+"""Part of ``poke_interval`` after which a training that has just been started is polled first."""
 
 _OVER = ("trained", "failed", "canceled", "not-started", "secret-changed")
 """Outcomes after which there is nothing to cancel."""
@@ -119,7 +120,7 @@ class ScenarioTrainingTrigger(FinishingTrigger):
         if end.creative_units_cost is None:
             end = replace(end, creative_units_cost=self.pushed_xcoms.get("creative_units_cost"))
         total = None if self.paid_before is None else self.paid_before + (end.creative_units_cost or 0) * self.is_ours
-        result = end.result(creative_units_total=total)
+        result: dict[str, object] = {**end.value_or_raise(creative_units_total=total)}
         xcoms = {key: result[key] for key, pushed in self.pushed_xcoms.items() if result[key] not in (None, pushed)}
         if total not in (None, end.creative_units_cost):
             xcoms["creative_units_total"] = total
@@ -128,39 +129,45 @@ class ScenarioTrainingTrigger(FinishingTrigger):
         return xcoms
 
     async def _end(self, shared: SharedPoller) -> TrainingResult:
-        return await self._wait_for_end(shared, seen_at=self.deferred_at)
+        return await self._wait_for_end(shared, started_at=self.deferred_at)
 
-    async def _wait_for_end(self, shared: SharedPoller, *, seen_at: float | None) -> TrainingResult:
+    async def _wait_for_end(self, shared: SharedPoller, *, started_at: float | None) -> TrainingResult:
         """
-        Look until it has ended.
+        Poll until the training has ended.
 
-        :param seen_at: when the training was known to run, as a Unix time in seconds. None: it is looked at at once.
+        :param started_at: when the training was known to run, as a Unix time in seconds. None: the first poll is now.
         """
         watch = TrainingWatch(
-            what=self.model_id or self.job_id or "",
+            label=self.model_id or self.job_id or "",
             deadline=float("inf") if self.deadline is None else self.deadline,
             poke_interval=self.poke_interval,
         )
-        now, line = time.time(), WaitNotice(self.log.info)
-        # The first look of a batch's tasks is shared by those that come within this time of each other.
-        soon = self.poke_interval * FIRST_LOOK
-        pause = 0.0 if seen_at is None else max(0.0, min(seen_at + soon - now, soon, watch.deadline - now))
+        now, wait_notice = time.time(), WaitNotice(self.log.info)
+        # The tasks of a batch that defer within this time of each other share the request of their first poll.
+        soon = self.poke_interval * FIRST_POLL
+        pause = 0.0 if started_at is None else max(0.0, min(started_at + soon - now, soon, watch.deadline - now))
         outcome: Outcome | None = None
 
-        def again(seen: PollAnswer) -> float | None:
+        def on_answer(answer: PollAnswer) -> float | None:
             nonlocal outcome
-            outcome = watch.see(shared.poller.sighting(seen), time.time())
-            if watch.news:
-                self.log.info("%s", watch.news)
+            outcome = watch.after(shared.poller.snapshot_of(answer), time.time())
+            if watch.log_line:
+                self.log.info("%s", watch.log_line)
             if watch.warning:
                 self.log.warning("%s", watch.warning)
             return None if outcome else watch.pause
 
-        patience = watch.deadline - time.time()
-        seen = await shared.look(self.model_id, self.job_id, after=pause, patience=patience, line=line, again=again)
-        if seen is None or outcome is None:
+        answer = await shared.poll(
+            self.model_id,
+            self.job_id,
+            after=pause,
+            max_wait=watch.deadline - time.time(),
+            wait_notice=wait_notice,
+            on_answer=on_answer,
+        )
+        if answer is None or outcome is None:
             return TrainingResult(outcome="timed-out", model_id=self.model_id, job_id=self.job_id)
-        return await in_thread(shared.poller.fetch_result, outcome, seen, self.model_id, self.job_id, line)
+        return await in_thread(shared.poller.fetch_result, outcome, answer, self.model_id, self.job_id, wait_notice)
 
     async def on_kill(self) -> None:
         """
@@ -191,15 +198,16 @@ class ScenarioTrainingTrigger(FinishingTrigger):
                 state = await in_thread(Attempt.of_trigger(self).state)
             except Exception as error:
                 self.log.warning(
-                    "Cannot tell whether the task was killed (%s): the training of %s goes on, and its cost.",
+                    "The task's state cannot be read (%s): the training of %s is not cancelled. %s",
                     type(error).__name__,
                     self.model_id,
+                    TRAINING_CONTINUES,
                 )
                 return
             if state == "deferred":
                 self.log.info(
                     "The task is deferred: this trigger has moved to another triggerer, or the task was cleared and "
-                    "has deferred again. Nothing is cancelled from here; the task goes on with %s, or cancels it.",
+                    "has deferred again. Nothing is cancelled here; the task continues with %s, or cancels it.",
                     self.model_id,
                 )
                 return
@@ -269,7 +277,7 @@ class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
         self.log.info("%s", started)
         if not self.wait_for_completion:
             return TrainingResult(outcome="started", model_id=self.model_id, job_id=self.job_id, status="training")
-        end = await self._wait_for_end(shared, seen_at=time.time())
+        end = await self._wait_for_end(shared, started_at=time.time())
         return (
             end
             if end.creative_units_cost is not None

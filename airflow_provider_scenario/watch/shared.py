@@ -1,8 +1,8 @@
 """
-Many waiting triggers, few requests: those of one event loop and one connection look through one poller.
+Many waiting triggers, few requests: those of one event loop and one connection poll together.
 
-Each waiter asks for one look by a certain time, and gets its own answer. The poller asks for all whose time has come
-with one request for each 50 models, and fills a request up with those whose turn comes next, which costs nothing.
+Each waiter has a time by which its training is to be polled, and gets its own answer. The poller requests all that are
+due together, 50 models with one request, and fills a request up with those that are due next, which costs nothing.
 """
 
 from __future__ import annotations
@@ -11,59 +11,25 @@ import asyncio
 import contextvars
 import itertools
 import time
-from asyncio import AbstractEventLoop, Future
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from asyncio import Future
+from collections.abc import Callable
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import TypeVar
-from weakref import WeakKeyDictionary
 
 from airflow_provider_scenario import metrics
 from airflow_provider_scenario.airflow_compat.threads import in_thread
-from airflow_provider_scenario.client.budget import WORTH_A_LINE, WaitNotice
+from airflow_provider_scenario.client.budget import SHORTEST_LOGGED, WaitNotice
 from airflow_provider_scenario.client.errors import ServiceError
 from airflow_provider_scenario.client.scenario.models import BULK
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
-from airflow_provider_scenario.watch.polling import LAST_LOOK, PollAnswer, Poller
+from airflow_provider_scenario.hooks.sharing import SharedByConnection
+from airflow_provider_scenario.watch.polling import LAST_POLL_GRACE, PollAnswer, Poller
 
-T = TypeVar("T")
-
-GATHER = 0.1
-"""Part of its own pause that a waiter waits at most for others, so that they share a request."""
-
-_pollers: WeakKeyDictionary[AbstractEventLoop, dict[str, SharedPoller]] = WeakKeyDictionary()
+MAX_DELAY = 0.1
+"""By how much of its own pause a poll may be late, so that it shares a request with others."""
 
 
-@asynccontextmanager
-async def shared_poller(scenario_conn_id: str) -> AsyncIterator[SharedPoller]:
-    """
-    The poller of this event loop and connection; who leaves last ends it and closes its connections.
-
-    :param scenario_conn_id: connection of type ``scenario``; it is looked up once for all.
-    """
-    pollers = _pollers.setdefault(asyncio.get_running_loop(), {})
-    poller = pollers.get(scenario_conn_id)
-    if poller is None:
-        poller = pollers[scenario_conn_id] = SharedPoller(Poller(ScenarioHook(scenario_conn_id)))
-    poller.users += 1
-    _count_waiting(pollers)
-    try:
-        yield poller
-    finally:
-        poller.users -= 1
-        _count_waiting(pollers)
-        if not poller.users:
-            # Out of the registry first: who comes now gets a new one instead of joining one that ends.
-            del pollers[scenario_conn_id]
-            await poller.close()
-
-
-def _count_waiting(pollers: dict[str, SharedPoller]) -> None:
-    metrics.waiting(sum(poller.users for poller in pollers.values()))
-
-
-def _only_once(_: PollAnswer) -> float | None:
+def _poll_once(_: PollAnswer) -> float | None:
     return None
 
 
@@ -72,97 +38,99 @@ class _Waiter:
     model_id: str | None
     job_id: str | None
     deadline: float
-    answer: Future[PollAnswer]
-    again: Callable[[PollAnswer], float | None]
-    line: WaitNotice | None
+    last_answer: Future[PollAnswer]
+    on_answer: Callable[[PollAnswer], float | None]
+    wait_notice: WaitNotice | None
     context: contextvars.Context
     due: float = 0.0
     latest: float = 0.0
-    is_asked: bool = False
+    is_requested: bool = False
 
-    def wait(self, now: float, after: float) -> None:
-        """Be due again after so many seconds."""
-        self.due = now + after
-        self.latest = now + min(after * (1 + GATHER), max(after, self.deadline - now))
-        self.is_asked = False
+    def wait(self, now: float, seconds: float) -> None:
+        """Be due again after this many seconds."""
+        self.due = now + seconds
+        self.latest = now + min(seconds * (1 + MAX_DELAY), max(seconds, self.deadline - now))
+        self.is_requested = False
 
 
 class SharedPoller:
     """
-    :param poller: makes the requests.
+    Polls for many waiters.
+
+    :param poller: sends the requests.
     :param clock: a monotonic time in seconds.
     """
 
     def __init__(self, poller: Poller, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self.users = 0
         self.poller = poller
         self._clock = clock
         self._waiters: set[_Waiter] = set()
-        self._news = asyncio.Event()
-        self._turn = float("-inf")
+        self._has_new_waiter = asyncio.Event()
+        self._next_turn = float("-inf")
         self._task: asyncio.Task[None] | None = None
 
-    async def look(
+    async def poll(
         self,
         model_id: str | None,
         job_id: str | None,
         *,
         after: float,
-        patience: float = float("inf"),
-        line: WaitNotice | None = None,
-        again: Callable[[PollAnswer], float | None] = _only_once,
+        max_wait: float = float("inf"),
+        wait_notice: WaitNotice | None = None,
+        on_answer: Callable[[PollAnswer], float | None] = _poll_once,
     ) -> PollAnswer | None:
         """
-        Look at a training, together with others where that saves a request.
+        Poll a training, together with others where that saves a request, until ``on_answer`` returns None.
 
-        With ``again``, one call makes many looks. A call for each look would make new objects that live until the next
-        one; those of thousands of waiters trigger full garbage collections, which stop the event loop for up to 0.3 s.
+        One call makes all polls of a waiter. A call for each poll would make new objects that live until the next one;
+        those of thousands of waiters trigger full garbage collections, which stop the event loop for up to 0.3 s.
 
-        :param after: seconds from now until it is due; it may come sooner, where it costs nothing.
-        :param patience: seconds from now for which it is worth waiting for its turn.
-        :param line: says so in the log of its own task where the turn is not near.
-        :param again: called with each answer, in the caller's context; returns the seconds until the next look, or None
-            if that answer is the last. Default: there is one look.
-        :return: the last answer; None where a turn did not come in time.
+        :param after: seconds from now until the first poll is due; it may come sooner, where it costs nothing.
+        :param max_wait: seconds from now after which a turn comes too late.
+        :param wait_notice: logs that the turn is far away, in the log of the waiter's own task.
+        :param on_answer: called with each answer, in the caller's context; returns the seconds until the next poll, or
+            None if that answer is the last. Default: there is one poll.
+        :return: the last answer; None if a turn did not come in time.
         """
         now = self._clock()
         waiter = _Waiter(
             model_id,
             job_id,
-            deadline=now + max(0.0, patience),
-            answer=asyncio.get_running_loop().create_future(),
-            again=again,
-            line=line,
+            deadline=now + max(0.0, max_wait),
+            last_answer=asyncio.get_running_loop().create_future(),
+            on_answer=on_answer,
+            wait_notice=wait_notice,
             context=contextvars.copy_context(),
         )
         waiter.wait(now, after)
         self._waiters.add(waiter)
-        self._say_that_it_waits(waiter)
-        self._news.set()
+        self._notify_of_wait(waiter)
+        self._has_new_waiter.set()
         self._keep_running()
         try:
-            return await self._answer(waiter)
+            return await self._last_answer(waiter)
         finally:
             self._waiters.discard(waiter)
 
     def _keep_running(self) -> None:
         if self._task is None or self._task.done():
-            # A context of its own: else all its log lines would be the first waiter's.
+            # A context of its own: in the first waiter's context all log lines would go to that waiter's log.
             self._task = asyncio.create_task(self._run(), context=contextvars.Context())
-            self._task.add_done_callback(self._tell_all)
+            self._task.add_done_callback(self._on_crash)
 
-    async def _answer(self, waiter: _Waiter) -> PollAnswer | None:
+    async def _last_answer(self, waiter: _Waiter) -> PollAnswer | None:
         deadline = waiter.deadline
-        while not waiter.answer.done():
+        while not waiter.last_answer.done():
             now = self._clock()
-            if now >= deadline and not waiter.is_asked and max(now, self._turn) > deadline + LAST_LOOK:
+            is_too_late = now >= deadline and max(now, self._next_turn) > deadline + LAST_POLL_GRACE
+            if is_too_late and not waiter.is_requested:
                 return None
-            left = deadline - now if now < deadline else LAST_LOOK / 10
-            await asyncio.wait([waiter.answer], timeout=None if left == float("inf") else left)
-        return waiter.answer.result()
+            left = deadline - now if now < deadline else LAST_POLL_GRACE / 10
+            await asyncio.wait([waiter.last_answer], timeout=None if left == float("inf") else left)
+        return waiter.last_answer.result()
 
     async def close(self) -> None:
-        """End it; nobody waits any more."""
+        """Stop polling and close the connections; call it when the last waiter has left."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -170,73 +138,81 @@ class SharedPoller:
 
     async def _run(self) -> None:
         while self._waiters:
-            self._news.clear()
+            self._has_new_waiter.clear()
             start = min(waiter.latest for waiter in self._waiters)
             if (pause := start - self._clock()) > 0:
                 try:
-                    await asyncio.wait_for(self._news.wait(), pause)
+                    await asyncio.wait_for(self._has_new_waiter.wait(), pause)
                 except TimeoutError:
                     pass
                 else:
-                    continue  # somebody has come who may have less patience
+                    continue  # the new waiter may be due before the others
             if self._waiters:
                 await self._wait_for_turn()
             if self._waiters:
-                await self._ask(self._next_batch())
+                await self._request(self._next_batch())
 
     async def _wait_for_turn(self) -> None:
         seconds = await in_thread(self.poller.turn)
-        self._turn = self._clock() + seconds
-        if seconds >= WORTH_A_LINE:
+        self._next_turn = self._clock() + seconds
+        if seconds >= SHORTEST_LOGGED:
             for number, waiter in enumerate(list(self._waiters), start=1):
-                # Where its own task logs, not where this one runs.
-                waiter.context.run(self._say_that_it_waits, waiter)
+                # In the waiter's context, so that the line goes to the log of its own task.
+                waiter.context.run(self._notify_of_wait, waiter)
                 if number % BULK == 0:
                     await asyncio.sleep(0)  # the lines of thousands at once would stall the event loop
         await asyncio.sleep(seconds)
 
-    def _say_that_it_waits(self, waiter: _Waiter) -> None:
-        # Before the first turn the reason is not known: each of thousands would ask Airflow for the connection.
-        if waiter.line and (seconds := self._turn - waiter.due) >= WORTH_A_LINE:
-            waiter.line(seconds, self.poller.why_wait)
+    def _notify_of_wait(self, waiter: _Waiter) -> None:
+        # Not before the first turn: until then `why_wait` reads the connection, which asks Airflow, once for each of
+        # thousands of waiters.
+        if waiter.wait_notice and (seconds := self._next_turn - waiter.due) >= SHORTEST_LOGGED:
+            waiter.wait_notice(seconds, self.poller.why_wait)
 
     def _next_batch(self) -> list[_Waiter]:
-        """Who has waited longest, with as many others as one request has room for, those next whose turn comes next."""
-        turn = sorted(self._waiters, key=attrgetter("due"))
-        if not turn[0].model_id:
-            return turn[:1]
-        models = dict.fromkeys(waiter.model_id for waiter in turn if waiter.model_id)
+        """Return those that are due first, as many as one request has room for."""
+        by_due = sorted(self._waiters, key=attrgetter("due"))
+        if not by_due[0].model_id:
+            return by_due[:1]
+        models = dict.fromkeys(waiter.model_id for waiter in by_due if waiter.model_id)
         chosen = set(itertools.islice(models, BULK))
-        return [waiter for waiter in turn if waiter.model_id in chosen]
+        return [waiter for waiter in by_due if waiter.model_id in chosen]
 
-    async def _ask(self, batch: list[_Waiter]) -> None:
+    async def _request(self, batch: list[_Waiter]) -> None:
         for waiter in batch:
-            waiter.is_asked = True
-        answers = await in_thread(self.poller.poll_all, [(waiter.model_id, waiter.job_id) for waiter in batch])
-        for waiter, seen in zip(batch, answers, strict=True):
-            self._tell(waiter, seen)
+            waiter.is_requested = True
+        answers = await in_thread(self.poller.poll_many, [(waiter.model_id, waiter.job_id) for waiter in batch])
+        for waiter, answer in zip(batch, answers, strict=True):
+            self._deliver(waiter, answer)
 
-    def _tell(self, waiter: _Waiter, seen: PollAnswer) -> None:
-        if waiter.answer.done():
+    def _deliver(self, waiter: _Waiter, answer: PollAnswer) -> None:
+        if waiter.last_answer.done():
             return
         try:
-            # Where its own task logs, not where this one runs.
-            pause = waiter.context.run(waiter.again, seen)
+            # In the waiter's context, so that log lines go to the log of its own task.
+            pause = waiter.context.run(waiter.on_answer, answer)
         except Exception as problem:
-            waiter.answer.set_exception(problem)
+            waiter.last_answer.set_exception(problem)
         else:
             if pause is not None:
                 waiter.wait(self._clock(), pause)
                 return
-            waiter.answer.set_result(seen)
+            waiter.last_answer.set_result(answer)
         self._waiters.discard(waiter)
 
-    def _tell_all(self, task: asyncio.Task[None]) -> None:
-        """If the poller crashes, waiters get a `ServiceError`, and those that go on waiting start a new one."""
+    def _on_crash(self, task: asyncio.Task[None]) -> None:
+        """If the poller crashes, waiters get a `ServiceError`, and those that keep waiting start a new one."""
         if task.cancelled() or (problem := task.exception()) is None:
             return
         error = ServiceError(f"The shared poller stopped: {type(problem).__name__}: {problem}.", maybe_done=False)
         for waiter in list(self._waiters):
-            self._tell(waiter, error)
+            self._deliver(waiter, error)
         if self._waiters:
             self._keep_running()
+
+
+_pollers = SharedByConnection(
+    lambda conn_id: SharedPoller(Poller(ScenarioHook(conn_id))), SharedPoller.close, on_users=metrics.waiting
+)
+shared_poller = _pollers.use
+"""The poller of this event loop and of a connection of type ``scenario``."""

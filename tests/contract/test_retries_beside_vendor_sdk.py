@@ -10,15 +10,14 @@ import requests
 from scenario_sdk import Scenario
 
 from airflow_provider_scenario.client.errors import ScenarioError
-from airflow_provider_scenario.client.transport import Transport
-from tests.unit.client.conftest import KEY, SECRET, ScriptedService
+from tests.unit.client.conftest import KEY, SECRET, ScenarioTransport, ScriptedService
 
 
 def is_sent_again_by_us(status: int, headers: dict[str, str], *, repeatable: bool) -> bool:
     service, session = ScriptedService(), requests.Session()
     session.mount("https://", service)
     service.answers((status, {}, headers))
-    transport = Transport("https://scenario.test/v1", KEY, SECRET, session=session, sleep=lambda _: None)
+    transport = ScenarioTransport("https://scenario.test/v1", KEY, SECRET, session=session, sleep=lambda _: None)
     with pytest.raises(ScenarioError):
         transport.request("PUT", "/things", action="do a thing", repeatable=repeatable)
     return len(service.sent) > 1

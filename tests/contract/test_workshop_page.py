@@ -138,10 +138,10 @@ def check_parameter(element: Element, service: Service) -> None:
         return check_token(service)
     for place in PLACES:
         for send in service.senders():
-            assert service.arrived(send, whole_tree(), SESSION, place=place)["beside"][element.path] == element.value
+            assert service.arrived(send, whole_tree(), SESSION, place=place)["session"][element.path] == element.value
             fewer = {name: value for name, value in SESSION.items() if name != element.path}
             for absent in (fewer, {**fewer, element.path: None}, {**fewer, element.path: ""}):
-                assert service.arrived(send, whole_tree(), absent, place=place)["beside"] == fewer
+                assert service.arrived(send, whole_tree(), absent, place=place)["session"] == fewer
     assert_named(element)
     return None
 
@@ -180,15 +180,15 @@ def check_field(element: Element, service: Service) -> None:
 def check_value(element: Element, service: Service) -> None:
     if element.path == "sessionMode":
         for place in PLACES:
-            beside = service.arrived(service.client, whole_tree(), {element.path: element.value}, place=place)["beside"]
-            assert beside == {element.path: element.value}
+            sent = service.arrived(service.client, whole_tree(), {element.path: element.value}, place=place)["session"]
+            assert sent == {element.path: element.value}
         return
     tree = with_value(element.path, element.value)
     assert service.takes(tree)
     for send in service.senders():
         assert at(service.arrived(send, tree)["tree"], element.path) == element.value
-    concerns = workshop_schemas.read_tree(tree).concerns()
-    assert [concern for concern in concerns if "does not list" in concern] == []
+    warnings = workshop_schemas.read_tree(tree).warnings()
+    assert [warning for warning in warnings if "does not list" in warning] == []
     assert_named(element)
 
 
@@ -218,7 +218,7 @@ def check_status(element: Element, service: Service) -> None:
         service.reset()
         prepare()
         listing = service.client(whole_tree())
-        assert (listing.status, listing.state) == (element.value, element.ours)
+        assert (listing.status, listing.status_name) == (element.value, element.ours)
         service.reset()
         prepare()
         if element.ours == "failed":

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import scenario_sdk
 
-from airflow_provider_scenario.client.scenario.schemas import Schema
+from airflow_provider_scenario.client.schema import Schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -10,6 +10,8 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.harness.waiting import eventually
+
 PICTURES = Path(__file__).parents[2] / "example_dags" / "datasets" / "isometric-props"
 WORKER_STARTS = "DAG bundles loaded"
 
@@ -225,10 +227,3 @@ def is_published(airflow, models) -> bool:
                 states[task["rendered_map_index"]].add(task["state"])
     assert not any("failed" in found or "upstream_failed" in found for found in states.values())
     return all(found == {"success"} for found in states.values())
-
-
-def eventually(true, seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.3)

@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from airflow_provider_scenario.demo.local_airflow import LocalAirflow
-from airflow_provider_scenario.demo.postgres import own_database
+from tests.harness.airflow import AirflowUnderTest
+from tests.harness.postgres import own_database
+from tests.harness.waiting import eventually
 
 pytestmark = [pytest.mark.full, pytest.mark.alone]
 
@@ -105,7 +106,7 @@ def datasets(tmp_path) -> Path:
 
 
 @pytest.fixture
-def airflow(emulator, tmp_path) -> Iterator[LocalAirflow]:
+def airflow(emulator, tmp_path) -> Iterator[AirflowUnderTest]:
     """Two workers and two triggerers, with a database and queues of their own."""
     dags = tmp_path / "dags"
     dags.mkdir()
@@ -121,7 +122,7 @@ def airflow(emulator, tmp_path) -> Iterator[LocalAirflow]:
     with (
         own_database() as database,
         own_queues() as queues,
-        LocalAirflow(
+        AirflowUnderTest(
             tmp_path / "home",
             dags,
             connections={"scenario_default": connection},
@@ -176,10 +177,3 @@ def show(capsys, row: dict[str, Any]) -> None:
     cells = "  ".join(str(row[name]).rjust(width) for name, width in widths.items())
     with capsys.disabled():
         print(f"\n{heads}\n{cells}")  # noqa: T201 - worth seeing
-
-
-def eventually(true, seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.5)

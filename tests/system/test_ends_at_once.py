@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_scenario.demo.local_airflow import LocalAirflow
-from airflow_provider_scenario.demo.postgres import own_database
+from tests.harness.airflow import AirflowUnderTest
+from tests.harness.postgres import own_database
 
 pytestmark = [pytest.mark.full, pytest.mark.alone]
 
@@ -25,7 +25,7 @@ def unhurried(tmp_path, connection):
     shutil.copy(DAGS / "minors.py", dags)
     with (
         own_database() as database,
-        LocalAirflow(
+        AirflowUnderTest(
             tmp_path / "home", dags, sql_alchemy_conn=database, connections={"scenario_default": connection}
         ) as airflow,
     ):

@@ -10,8 +10,8 @@ import fsspec
 import pytest
 from moto.server import ThreadedMotoServer
 
-from airflow_provider_scenario.demo.local_airflow import LocalAirflow
 from airflow_provider_scenario.emulator.server import running_emulator
+from tests.harness.airflow import AirflowUnderTest
 from tests.witness import Witness
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +60,7 @@ def airflow(storage, emulator, tmp_path_factory):
         # The tests do without Amazon's provider: of its connection they have the environment.
         (folder / "dags" / f"{dag_id}.py").write_text(code.replace("s3://aws_default@", "s3://"))
     extra: dict[str, Any] = {"project_id": "proj_emulator", "requests_per_minute": 1_000_000}
-    with LocalAirflow(
+    with AirflowUnderTest(
         folder / "home",
         folder / "dags",
         connections={

@@ -10,6 +10,8 @@ import pytest
 from airflow import __version__ as airflow_version
 from packaging.version import Version
 
+from tests.harness.waiting import eventually
+
 MODES = pytest.mark.parametrize("mode", ["deferred", "blocking"])
 WORKER_STARTS = "DAG bundles loaded"
 TO_RETURN = 1 if Version(airflow_version) >= Version("3.3") else 2  # before, a triggerer could not store a result
@@ -61,8 +63,8 @@ def test_retries_pay_again_only_where_the_author_says_so(airflow, emulator, mode
     assert emulator.counts() == {**ONE_TRAINING, "trainings": trainings, "canceled": canceled}
     assert airflow.task_instance(dag, run, "train")["try_number"] == trainings
     log = airflow.task_log(dag, run, "train")
-    assert ("failed: " if end == "failed" else "was not over within execution_timeout=0:00:08.") in log
-    assert ("Airflow does not retry it" in log) == (on_retry == "resume")
+    assert ("failed: " if end == "failed" else "did not end within execution_timeout=0:00:08.") in log
+    assert ("Airflow does not retry the task" in log) == (on_retry == "resume")
     key = "creative_units_total" if trainings > 1 else "creative_units_cost"
     assert airflow.xcom(dag, run, "train", key) == emulator.ledger()["totals"]["creative_units_billed"]
 
@@ -220,13 +222,6 @@ def end_once_deferred(airflow, emulator, dag, task):
 
 def links(airflow, dag, run):
     return airflow.call("GET", f"/dags/{dag}/dagRuns/{quote(run)}/taskInstances/train/links")["extra_links"]
-
-
-def eventually(true, seconds: float = 90) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.3)
 
 
 @pytest.mark.every_minor

@@ -83,8 +83,8 @@ def test_a_listener_needs_one(context):
 
 def test_a_description_that_a_marker_stands_in_for_needs_one(context):
     fields = {"task_id": "t", "name": "ink", "type": "flux.2-dev-lora", "images": "/data/ink"}
-    assert ScenarioTrainLoraOperator(**fields)._ends_in_triggerer(context)
-    assert not ScenarioTrainLoraOperator(**fields, short_description="Ink on paper")._ends_in_triggerer(context)
+    assert ScenarioTrainLoraOperator(**fields).ends_in_triggerer(context)
+    assert not ScenarioTrainLoraOperator(**fields, short_description="Ink on paper").ends_in_triggerer(context)
 
 
 class TestWithoutTriggerer:

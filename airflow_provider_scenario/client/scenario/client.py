@@ -1,17 +1,20 @@
 """
-Scenario's API: one method an endpoint, typed in and out.
+Scenario's API: one method for each endpoint, with typed arguments and results.
 
-Nothing here decides or waits. What a call costs, whether it may be sent twice and what a lost answer means is said
-where the call is made; all about the wire is in :mod:`.transport`, what travels is in :mod:`.schemas`.
+Nothing here decides or waits. Each method documents what a call costs, whether it may be sent twice and what a lost
+answer means. Requests are sent by :mod:`~airflow_provider_scenario.client.transport`; objects are in :mod:`.schemas`.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
-from airflow_provider_scenario.client.refusals import BASE_URL
+from airflow_provider_scenario.client.defaults import SCENARIO_URL, TIMEOUT, TRIES
+from airflow_provider_scenario.client.scenario.dialect import ScenarioDialect
 from airflow_provider_scenario.client.scenario.downloads import Downloads
 from airflow_provider_scenario.client.scenario.models import UNSET
+from airflow_provider_scenario.client.scenario.refusals import CREDENTIALS
 from airflow_provider_scenario.client.scenario.schemas import Project
 from airflow_provider_scenario.client.scenario.training import Trainings
 from airflow_provider_scenario.client.scenario.training_images import Datasets
@@ -25,16 +28,14 @@ if TYPE_CHECKING:
 
     from airflow_provider_scenario.client.budget import Budget
 
-__all__ = ["DEFAULT_BASE_URL", "UNSET", "ScenarioClient"]
-
-DEFAULT_BASE_URL = BASE_URL
+__all__ = ["UNSET", "ScenarioClient"]
 
 
 class ScenarioClient(Trainings, Datasets, Uploads, Downloads):
     """
     Scenario's API for one project. Safe to use from several threads.
 
-    :param transport: the way to the service.
+    :param transport: sends the requests.
     """
 
     @classmethod
@@ -43,21 +44,28 @@ class ScenarioClient(Trainings, Datasets, Uploads, Downloads):
         *,
         api_key: str,
         api_secret: str,
-        base_url: str = DEFAULT_BASE_URL,
+        base_url: str = SCENARIO_URL,
         project_id: str | None = None,
-        timeout: tuple[float, float] | float = 60.0,
+        timeout: tuple[float, float] | float = TIMEOUT,
         verify: bool | str = True,
         pool_size: int = 10,
-        max_tries: int = 4,
+        max_tries: int = TRIES,
         session: requests.Session | None = None,
         budget: Budget | None = None,
+        credentials: str = CREDENTIALS,
     ) -> Self:
-        """Make a client with a transport of its own; the parameters are those of :class:`.Transport`."""
+        """
+        Make a client with a transport of its own. What is not listed is as for :class:`.Transport`.
+
+        :param credentials: where key and secret come from, for the message that they are wrong, such as ``login and
+            password of connection 'scenario_default'``.
+        """
         return cls(
             Transport(
                 base_url,
                 api_key,
                 api_secret,
+                dialect=partial(ScenarioDialect, credentials=credentials),
                 project_id=project_id,
                 timeout=timeout,
                 verify=verify,
@@ -69,7 +77,7 @@ class ScenarioClient(Trainings, Datasets, Uploads, Downloads):
         )
 
     def list_projects(self) -> Iterator[Project]:
-        """List the projects the key can see."""
+        """List the projects that the key may read."""
         return self._pages(Project, path("projects"), "projects", action="list projects", in_project=False)
 
     def get_project(self, project_id: str) -> Project:

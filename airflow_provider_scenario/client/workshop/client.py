@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 from pydantic import ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from airflow_provider_scenario.client.endpoints import Client
+from airflow_provider_scenario.client.base import Client
+from airflow_provider_scenario.client.defaults import TIMEOUT, WORKSHOP_URL
 from airflow_provider_scenario.client.errors import InvalidInputError, ServiceError
 from airflow_provider_scenario.client.messages import shown
-from airflow_provider_scenario.client.scenario.schemas import Moment, Schema, Seconds, ServiceText
+from airflow_provider_scenario.client.schema import Moment, Schema, Seconds, ServiceText
 from airflow_provider_scenario.client.texts import plain
 from airflow_provider_scenario.client.transport import Answer, Transport, path
 from airflow_provider_scenario.client.workshop.dialect import Envelope, WorkshopDialect
@@ -32,15 +33,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("airflow_provider_scenario.client")
 
-DEFAULT_WORKSHOP_URL = "https://openai.edu-aliyun.com"
-
 TokenPlace = Literal["body", "query"]
-State = Literal["not-listed", "in-progress", "listed", "failed", "unknown"]
+StatusName = Literal["not-listed", "in-progress", "listed", "failed", "unknown"]
 
-STATES: Mapping[int, State] = {0: "not-listed", 5: "in-progress", 10: "listed", -10: "failed"}
+STATUS_NAMES: Mapping[int, StatusName] = {0: "not-listed", 5: "in-progress", 10: "listed", -10: "failed"}
 """What the service's numbers mean."""
 
-_FURTHEST: tuple[State, ...] = ("failed", "unknown", "not-listed", "in-progress", "listed")
+_LEAST_ADVANCED_FIRST: tuple[StatusName, ...] = ("failed", "unknown", "not-listed", "in-progress", "listed")
 
 
 class _Data(Schema):
@@ -74,8 +73,8 @@ class ListingStatus(_Data):
     parts: tuple[ListingStatus, ...] = ()
 
     @property
-    def state(self) -> State:
-        return STATES.get(self.status, "unknown")
+    def status_name(self) -> StatusName:
+        return STATUS_NAMES.get(self.status, "unknown")
 
 
 class Token(_Data):
@@ -115,8 +114,8 @@ class WorkshopClient(Client):
         app_secret: str,
         api_token: str,
         api_token_in: TokenPlace = "body",  # noqa: S107
-        base_url: str = DEFAULT_WORKSHOP_URL,
-        timeout: tuple[float, float] | float = 60.0,
+        base_url: str = WORKSHOP_URL,
+        timeout: tuple[float, float] | float = TIMEOUT,
         verify: bool | str = True,
         pool_size: int = 10,
         max_tries: int = 3,
@@ -174,8 +173,8 @@ class WorkshopClient(Client):
         """
         read, beside = read_tree(tree), read_session(session)
         if read is not tree:
-            for concern in (*beside.concerns(), *read.concerns()):
-                log.warning("Model %s: %s.", shown(read.model_id), concern)
+            for warning in (*beside.warnings(), *read.warnings()):
+                log.warning("Model %s: %s.", shown(read.model_id), warning)
         body = read.to_body()
         # Where the token goes, what the page lists beside it goes too.
         parameters = {"apiToken": self._api_token, **beside.to_body()}
@@ -194,7 +193,7 @@ class WorkshopClient(Client):
         rows = [
             _read(ListingStatus, row, answer, action) for row in (data if isinstance(data, list) and data else [data])
         ]
-        slowest = min(rows, key=lambda row: _FURTHEST.index(row.state))
+        slowest = min(rows, key=lambda row: _LEAST_ADVANCED_FIRST.index(row.status_name))
         parts = tuple(rows) if isinstance(data, list) else ()
         return slowest.model_copy(
             update={"invoke_id": Envelope.of(answer.json, answer.scrub).invoke_id, "parts": parts}
@@ -226,8 +225,8 @@ def _read(schema: type[D], data: Any, answer: Answer, action: str) -> D:
     except ValidationError as problem:
         wrong = ", ".join(sorted({".".join(map(str, error["loc"])) or "data" for error in problem.errors()}))
     raise ServiceError(
-        f"Asked AI Creation Workshop to {action}; its answer is unreadable (missing or of another shape: "
-        f"{plain(wrong)[:200]}). Asking again is safe.",
+        f"AI Creation Workshop was requested to {action}; its answer is unreadable (missing or of another shape: "
+        f"{plain(wrong)[:200]}). Sending it again is safe.",
         maybe_done=False,
         **answer.origin,
     )

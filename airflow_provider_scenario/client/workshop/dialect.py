@@ -15,9 +15,11 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, quote_plus
 
+from airflow_provider_scenario.client.defaults import WORKSHOP_URL
 from airflow_provider_scenario.client.errors import (
     AuthenticationError,
     InvalidInputError,
+    Origin,
     RequestRefusedError,
     ScenarioError,
     ServiceError,
@@ -102,7 +104,7 @@ class WorkshopDialect:
     """
 
     service = "AI Creation Workshop"
-    example = "https://openai.edu-aliyun.com"
+    example = WORKSHOP_URL
     media_type = "application/json; charset=utf-8"
 
     def __init__(self, app_key: str, app_secret: str, *, api_token: str) -> None:
@@ -118,11 +120,11 @@ class WorkshopDialect:
     def no_effect(self, call: Call) -> str:  # noqa: ARG002 - each of its calls is a sync
         return "Nothing was synced."
 
-    def trace_id(self, headers: Mapping[str, str], body: Any) -> str | None:
+    def trace_id(self, headers: Mapping[str, str], body: object) -> str | None:
         found = Envelope.of(body, self._shown).invoke_id or headers.get("x-ca-request-id")
         return self._shown(found)[:120] if found else None
 
-    def refusal(self, call: Call, response: requests.Response, body: Any, *, now: float) -> ScenarioError:
+    def refusal(self, call: Call, response: requests.Response, body: object, *, now: float) -> ScenarioError:
         status, headers = response.status_code, response.headers
         gateway = self.hidden(headers.get("x-ca-error-message", "")).strip()
         said = (
@@ -130,7 +132,7 @@ class WorkshopDialect:
             or Envelope.of(body, self._shown).said
             or self._shown(said_by(body))
         )
-        origin: dict[str, Any] = {
+        origin: Origin = {
             "request": call.request,
             "status": status,
             "trace_id": self.trace_id(headers, body),
@@ -143,8 +145,9 @@ class WorkshopDialect:
             when = f"in {wait:.0f} s" if wait is not None else "later"
             return ThrottledError(f"{text} Try again {when}.", retry_after=wait, **origin)
         if status == 408 or status >= 500 or gateway.startswith(_PASSING):
+            reason = f", {said}" if said else ""
             return ServiceError(
-                f"{self.service} failed to {call.phrase}: status {status}{f', {said}' if said else ''}. {call.fate()}",
+                f"{self.service} failed to {call.phrase}: status {status}{reason}. {call.consequence}",
                 maybe_done=call.maybe_done,
                 **origin,
             )
@@ -170,7 +173,7 @@ class WorkshopDialect:
             )
         return RequestRefusedError, "Change what is asked: the same again cannot succeed."
 
-    def refusal_in_success(self, call: Call, body: dict[str, Any], origin: dict[str, Any]) -> ScenarioError | None:
+    def refusal_in_success(self, call: Call, body: dict[str, Any], origin: Origin) -> ScenarioError | None:
         envelope = Envelope.of(body, self._shown)
         if not envelope.refuses:
             return None
@@ -182,7 +185,10 @@ class WorkshopDialect:
             f"{self.service} refused to {call.phrase}: {said}. {self.no_effect(call)} {advice}",
             err_code=envelope.err_code,
             sub_err_code=envelope.sub_err_code,
-            **{**origin, "body": self._kept(body)},
+            request=origin["request"],
+            status=origin["status"],
+            trace_id=origin["trace_id"],
+            body=self._kept(body),
         )
 
     def _shown(self, text: str) -> str:

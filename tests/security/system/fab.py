@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 import requests
 
-from airflow_provider_scenario.demo.local_airflow import LocalAirflow
-from airflow_provider_scenario.demo.postgres import own_database
+from tests.harness.airflow import AirflowUnderTest
+from tests.harness.postgres import own_database
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = ROOT / ".venv" / "fab"
@@ -30,12 +30,12 @@ PASSWORD = "password-of-the-tests"
 
 
 @contextlib.contextmanager
-def airflow_with_fab(home: Path, dags: Path, **options: Any) -> Iterator[LocalAirflow]:
+def airflow_with_fab(home: Path, dags: Path, **options: Any) -> Iterator[AirflowUnderTest]:
     """
     Start an Airflow, with a database of its own, in which only ``admin`` can log in.
 
     :param dags: folder of the DAG files.
-    :param options: of :class:`LocalAirflow`.
+    :param options: of :class:`AirflowUnderTest`.
     """
     if not PACKAGES.exists():
         raise FileNotFoundError(f"{PACKAGES} is made by `make .venv/fab`, of which `make test-full` takes care.")
@@ -47,7 +47,7 @@ def airflow_with_fab(home: Path, dags: Path, **options: Any) -> Iterator[LocalAi
     env = {"PYTHONPATH": str(PACKAGES)}
     with (
         own_database() as database,
-        LocalAirflow(home, dags, sql_alchemy_conn=database, config=config, env=env, **options) as airflow,
+        AirflowUnderTest(home, dags, sql_alchemy_conn=database, config=config, env=env, **options) as airflow,
     ):
         airflow.cli(*("users", "create", "--role", "Admin", "--username", airflow.username), *_names(airflow.password))
         yield airflow

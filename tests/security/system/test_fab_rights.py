@@ -18,6 +18,7 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from airflow_provider_scenario.emulator.server import running_emulator
+from tests.harness.waiting import eventually
 from tests.security.system.fab import Person, add_user, airflow_with_fab, copy_dags
 from tests.witness import Witness
 
@@ -543,10 +544,3 @@ def test_a_browser_runs_none_of_it(airflow, browser, people, mine):
         assert page.locator("img[src=x]").count() == 0
         assert page.title() != "hacked"
     context.close()
-
-
-def eventually(true, seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.3)

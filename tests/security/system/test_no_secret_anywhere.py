@@ -13,12 +13,12 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from airflow_provider_scenario.demo.local_airflow import LocalAirflow
-from airflow_provider_scenario.demo.postgres import own_database
 from airflow_provider_scenario.demo.rest import AirflowError
 from airflow_provider_scenario.emulator.server import running_emulator
+from tests.harness.airflow import AirflowUnderTest
+from tests.harness.postgres import own_database
+from tests.harness.waiting import eventually
 from tests.leaks import leaks
-from tests.system.loops import eventually
 from tests.witness import Witness
 
 ROOT = Path(__file__).parents[3]
@@ -74,7 +74,7 @@ def database():
 @pytest.fixture(scope="module")
 def airflow(emulator, scenario, folders, database):
     workshop = {"conn_type": "ai_creation_workshop", "login": KEY, "password": SECRET, "host": emulator.root}
-    with LocalAirflow(
+    with AirflowUnderTest(
         folders["airflow"] / "home",
         Path(__file__).parent / "dags",
         sql_alchemy_conn=database,

@@ -14,13 +14,14 @@ from functools import cache
 import pytest
 
 from airflow_provider_scenario.client import transport as transport_module
+from airflow_provider_scenario.client.decoding import DEEPEST_ANSWER, decode
 from airflow_provider_scenario.client.errors import ScenarioError, ServiceError
-from airflow_provider_scenario.client.refusals import DEEPEST_ANSWER, decode
 from airflow_provider_scenario.client.scenario.client import ScenarioClient
 from airflow_provider_scenario.client.scenario.schemas import Download
-from airflow_provider_scenario.client.transport import BLOCK, LARGEST_ANSWER, Transport
+from airflow_provider_scenario.client.signed import BLOCK
+from airflow_provider_scenario.client.transport import LARGEST_ANSWER
 from tests.security.hostile import hostile, http
-from tests.unit.client.conftest import READY
+from tests.unit.client.conftest import READY, ScenarioTransport
 
 MB = 1_000_000
 
@@ -40,7 +41,9 @@ def bomb(size: int, times: int = 1) -> bytes:
 
 def client_of(root: str, timeout: float = 30.0, **options) -> ScenarioClient:
     return ScenarioClient(
-        Transport(f"{root}/v1", "key-of-tests", "secret-of-tests", timeout=timeout, sleep=lambda _: None, **options)
+        ScenarioTransport(
+            f"{root}/v1", "key-of-tests", "secret-of-tests", timeout=timeout, sleep=lambda _: None, **options
+        )
     )
 
 
@@ -250,7 +253,7 @@ def test_an_odd_pagination_token_is_a_typed_error(token):
     with (
         hostile(lambda: [http(200, body)]) as server,
         client_of(server.root) as client,
-        pytest.raises(ServiceError, match="does not say where the next one is"),
+        pytest.raises(ServiceError, match="has an unreadable token of the next page"),
     ):
         list(client.list_models())
 

@@ -13,11 +13,11 @@ import pytest
 from airflow_provider_scenario.client.errors import ScenarioError
 from airflow_provider_scenario.client.scenario.client import ScenarioClient
 from airflow_provider_scenario.client.scenario.schemas import Download, Upload
-from airflow_provider_scenario.client.transport import Transport
 from airflow_provider_scenario.client.workshop.client import WorkshopClient
 from tests.security.hostile import hostile
 from tests.security.hostile import http as answer
 from tests.security.unit.test_client_texts import spellings
+from tests.unit.client.conftest import ScenarioTransport
 
 KEY, SECRET, TOKEN = "key-to-keep-1", "secret/to+keep=1", "token/of+the=user"
 QUERY = "?Policy='x'&Signature=signed-part%2F1&Key-Pair-Id=K"
@@ -68,7 +68,7 @@ def assert_nothing_in(text, *secrets):
 
 @contextlib.contextmanager
 def scenario(**options):
-    transport = Transport("http://127.0.0.1:9", KEY, SECRET, sleep=lambda _: None, **options)
+    transport = ScenarioTransport("http://127.0.0.1:9", KEY, SECRET, sleep=lambda _: None, **options)
     with ScenarioClient(transport) as client:
         yield client
 
@@ -152,6 +152,6 @@ def test_an_address_that_is_not_http_is_not_asked_and_not_shown(everything, addr
         download = Download.model_validate({"jobId": "job_1", "downloadUrl": address})
         everything.trying(lambda: list(client.fetch_download(download)))
     text = everything.text()
-    assert text.count("Scenario gave an address that is not an http(s) one") == 2
+    assert text.count("the service gave an address that is not an http(s) one") == 2
     assert "pass-word" not in text
     assert_nothing_in(text)

@@ -11,16 +11,16 @@ from urllib.parse import quote
 import pytest
 import requests
 
+from airflow_provider_scenario.client.decoding import decode
 from airflow_provider_scenario.client.errors import ScenarioError
-from airflow_provider_scenario.client.refusals import decode, said_by
+from airflow_provider_scenario.client.refusals import said_by
 from airflow_provider_scenario.client.scenario.client import ScenarioClient
 from airflow_provider_scenario.client.texts import MAX_SERVICE_TEXT, Scrubber, plain
-from airflow_provider_scenario.client.transport import Transport
 from airflow_provider_scenario.client.workshop.client import WorkshopClient
 from airflow_provider_scenario.exceptions import TrainingFailedError
 from airflow_provider_scenario.watch.decision import Snapshot, TrainingWatch
 from airflow_provider_scenario.watch.polling import fetch_result
-from tests.unit.client.conftest import ScriptedService
+from tests.unit.client.conftest import ScenarioTransport, ScriptedService
 
 KEY, SECRET, TOKEN = "api_key+of/the=tests", "secret&of/the+tests=1", "token%of+the/tests"
 SIGNED = "https://user:pass-word@cdn.test/a.png?Policy='x'&Signature=signed-part"
@@ -77,7 +77,7 @@ def service() -> ScriptedService:
 def client(service) -> ScenarioClient:
     session = requests.Session()
     session.mount("https://", service)
-    return ScenarioClient(Transport("https://scenario.test/v1", KEY, SECRET, session=session, max_tries=1))
+    return ScenarioClient(ScenarioTransport("https://scenario.test/v1", KEY, SECRET, session=session, max_tries=1))
 
 
 def model(**fields):
@@ -90,7 +90,7 @@ def test_the_reason_of_a_failed_training_shows_no_secret_and_no_signed_address(c
     service.answers(model(), {"job": {"jobId": "job_1", "metadata": {"error": said, "hint": said}}})
     end = fetch_result(client, "failed", client.get_model("model_1"), "model_1", "job_1")
     with pytest.raises(TrainingFailedError, match=r"cannot load .* now") as failed:
-        end.result()
+        end.value_or_raise()
     assert shows_nothing("".join(traceback.format_exception(failed.value)) + json.dumps(end.to_event()))
 
 
@@ -98,10 +98,10 @@ def test_the_reason_of_a_failed_training_shows_no_secret_and_no_signed_address(c
 def test_the_progress_of_a_training_shows_no_secret_and_no_signed_address(client, service, echo):
     progress = {"stage": "running-train", "progress": 0.5, "retryableError": f"cannot load {echo} now"}
     service.answers(model(status="training", trainingProgress=progress))
-    watch = TrainingWatch(what="it", deadline=float("inf"), poke_interval=30)
-    assert watch.see(Snapshot.of_model(client.get_model("model_1")), 0) is None
-    assert "cannot load" in str(watch.news)
-    assert shows_nothing(str(watch.news))
+    watch = TrainingWatch(label="it", deadline=float("inf"), poke_interval=30)
+    assert watch.after(Snapshot.of_model(client.get_model("model_1")), 0) is None
+    assert "cannot load" in str(watch.log_line)
+    assert shows_nothing(str(watch.log_line))
 
 
 @pytest.mark.parametrize("echo", [pytest.param(SIGNED, id="signed"), *ECHOES])

@@ -11,9 +11,9 @@ import pytest
 
 from airflow_provider_scenario.demo import emulator_process
 from airflow_provider_scenario.demo.emulator_process import EmulatorProcess
-from airflow_provider_scenario.demo.local_airflow import LocalAirflow
 from airflow_provider_scenario.demo.processes import Guarded
 from airflow_provider_scenario.demo.rest import AirflowError
+from tests.harness.airflow import AirflowUnderTest
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +30,7 @@ def mode(path):
 
 @pytest.fixture
 def airflow(tmp_path):
-    airflow = LocalAirflow(tmp_path / "home", tmp_path)
+    airflow = AirflowUnderTest(tmp_path / "home", tmp_path)
     yield airflow
     airflow.stop()
 
@@ -75,7 +75,7 @@ def test_what_a_process_of_the_demo_writes_is_its_owners(tmp_path):
 def test_a_command_of_airflow_writes_for_its_owner(airflow, monkeypatch, tmp_path):
     written = tmp_path / "written"
     command = [sys.executable, "-c", "import sys; open(sys.argv[1], 'w')"]
-    monkeypatch.setattr("airflow_provider_scenario.demo.local_airflow.AIRFLOW", command)
+    monkeypatch.setattr("tests.harness.airflow.AIRFLOW", command)
     airflow.cli(str(written))
     assert mode(written) == 0o600
 

@@ -12,10 +12,14 @@ from pydantic import BaseModel
 from pydantic.alias_generators import to_snake
 
 from airflow_provider_scenario.airflow_compat.exceptions import AirflowException, AirflowFailException
+from airflow_provider_scenario.client import schema
+from airflow_provider_scenario.client.decoding import decode
 from airflow_provider_scenario.client.errors import ScenarioError
-from airflow_provider_scenario.client.refusals import Call, decode, refusal, retry_after
+from airflow_provider_scenario.client.refusals import Call, retry_after
 from airflow_provider_scenario.client.scenario import schemas
-from airflow_provider_scenario.client.scenario.schemas import Job, Model, Schema
+from airflow_provider_scenario.client.scenario.refusals import refusal
+from airflow_provider_scenario.client.scenario.schemas import Job, Model
+from airflow_provider_scenario.client.schema import Schema
 from airflow_provider_scenario.client.transport import Answer
 from airflow_provider_scenario.client.workshop import client as workshop
 from airflow_provider_scenario.client.workshop.dialect import Envelope
@@ -144,7 +148,7 @@ def check_sane(value: object) -> None:
         case str():
             value.encode()
             assert "\0" not in value
-            assert len(value) <= schemas.LONGEST_TEXT
+            assert len(value) <= schema.LONGEST_TEXT
         case int() | float():
             assert abs(value) <= 1e15 or isinstance(value, int)
         case dict():
@@ -207,15 +211,15 @@ def test_no_progress_value_decides_how_a_training_ended(hostile, status):
     )
     if hostile == "nested too deep":
         return
-    watch = TrainingWatch(what="it", deadline=1e12, poke_interval=30)
+    watch = TrainingWatch(label="it", deadline=1e12, poke_interval=30)
     model = parsed(Model, content)
     for now in (0.0, 30.0):
-        outcome = watch.see(Snapshot.of_model(model), now)
+        outcome = watch.after(Snapshot.of_model(model), now)
         assert outcome == {"trained": "trained", "failed": "failed"}.get(status)
         assert 0 < watch.pause <= 300
-        assert len(watch.news or "") < 2000
-        (watch.news or "").encode()
-    assert "signed-part" not in str(watch.news)
+        assert len(watch.log_line or "") < 2000
+        (watch.log_line or "").encode()
+    assert "signed-part" not in str(watch.log_line)
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
@@ -233,10 +237,10 @@ def test_the_end_of_a_training_can_be_told_whatever_the_job_says(hostile):
         end = TrainingResult.of(outcome, model, job, model_id="model_1")
         event = json.loads(json.dumps(end.to_event(), allow_nan=False))
         if outcome == "trained":
-            json.dumps(TrainingResult.from_event(event).result(), allow_nan=False).encode()
+            json.dumps(TrainingResult.from_event(event).value_or_raise(), allow_nan=False).encode()
             continue
         with pytest.raises((AirflowException, AirflowFailException), match=r"^Training .*model_1") as told:
-            TrainingResult.from_event(event).result()
+            TrainingResult.from_event(event).value_or_raise()
         assert len(str(told.value)) < 1500
         str(told.value).encode()
         assert "signed-part" not in str(told.value)

@@ -7,7 +7,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from airflow_provider_scenario.plugin import app
-from airflow_provider_scenario.plugin.sharing import KEPT, REST, Shared
+from airflow_provider_scenario.plugin.page_cache import MOST_ENTRIES, REST, PageCache
 
 RUN = "run?dag_id=a_dag&run_id=a%2Brun"
 
@@ -35,7 +35,7 @@ class TestARun:
 
 
 class Time:
-    """A clock, and the effort that making something takes."""
+    """A clock, and the CPU that making something takes."""
 
     def __init__(self) -> None:
         self.now = self.spent = 0.0
@@ -44,35 +44,35 @@ class Time:
         self.spent += effort
         return object()
 
-    def shared(self) -> Shared:
-        return Shared(clock=lambda: self.now, effort=lambda: self.spent)
+    def cache(self) -> PageCache:
+        return PageCache(clock=lambda: self.now, cpu_clock=lambda: self.spent)
 
 
-class TestSharing:
+class TestCache:
     def test_what_is_cheap_is_made_anew(self):
         time = Time()
-        shared = time.shared()
-        assert shared.get("a", lambda: time.make(0.1)) is not shared.get("a", lambda: time.make(0.1))
+        cache = time.cache()
+        assert cache.get("a", lambda: time.make(0.1)) is not cache.get("a", lambda: time.make(0.1))
 
     def test_what_is_dear_is_kept_in_proportion(self):
         time = Time()
-        shared = time.shared()
-        first = shared.get("a", lambda: time.make(2.0))
+        cache = time.cache()
+        first = cache.get("a", lambda: time.make(2.0))
         time.now = REST * 2.0 - 0.1
-        assert shared.get("a", lambda: time.make(2.0)) is first
+        assert cache.get("a", lambda: time.make(2.0)) is first
         time.now = REST * 2.0
-        assert shared.get("a", lambda: time.make(2.0)) is not first
+        assert cache.get("a", lambda: time.make(2.0)) is not first
 
     def test_runs_are_not_mixed_up_and_few_are_kept(self):
         time = Time()
-        shared = time.shared()
-        made = [shared.get(number, lambda: time.make(1.0)) for number in range(KEPT + 1)]
-        assert shared.get(KEPT, lambda: time.make(1.0)) is made[KEPT]
-        assert shared.get(0, lambda: time.make(1.0)) is not made[0]
+        cache = time.cache()
+        made = [cache.get(number, lambda: time.make(1.0)) for number in range(MOST_ENTRIES + 1)]
+        assert cache.get(MOST_ENTRIES, lambda: time.make(1.0)) is made[MOST_ENTRIES]
+        assert cache.get(0, lambda: time.make(1.0)) is not made[0]
 
     def test_who_comes_meanwhile_waits_for_it(self):
         time, begun, go_on = Time(), threading.Event(), threading.Event()
-        shared, made = time.shared(), []
+        cache, made = time.cache(), []
 
         def make() -> object:
             begun.set()
@@ -81,18 +81,18 @@ class TestSharing:
             return made[-1]
 
         with ThreadPoolExecutor(8) as viewers:
-            first = viewers.submit(shared.get, "a", make)
+            first = viewers.submit(cache.get, "a", make)
             assert begun.wait(10)
-            others = [viewers.submit(shared.get, "a", make) for _ in range(7)]
+            others = [viewers.submit(cache.get, "a", make) for _ in range(7)]
             go_on.set()
             assert {id(each.result(10)) for each in (first, *others)} == {id(made[0])}
         assert len(made) == 1
 
     def test_what_fails_is_tried_again(self):
-        shared = Time().shared()
+        cache = Time().cache()
         for _ in range(2):
             try:
-                shared.get("a", lambda: 1 / 0)
+                cache.get("a", lambda: 1 / 0)
             except ZeroDivisionError:
                 continue
-        assert shared.get("a", lambda: "made") == "made"
+        assert cache.get("a", lambda: "made") == "made"

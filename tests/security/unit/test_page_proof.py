@@ -22,7 +22,6 @@ from airflow_provider_scenario.operators.training import ScenarioTrainLoraOperat
 from airflow_provider_scenario.plugin.access import form_token
 from airflow_provider_scenario.provenance import SEALED, Claim, Marker, Place
 from airflow_provider_scenario.sensors.training import ScenarioTrainingSensor
-from tests.unit.plugin.conftest import LINK
 
 VICTIM = {"dag_id": "theirs", "run_id": "a_run", "task_id": "train", "map_index": -1}
 MINE = {"dag_id": "mine", "run_id": "a_run", "task_id": "mine", "map_index": -1}
@@ -42,7 +41,7 @@ def forged(made):
     """All that a task pushes, as somebody else writes it."""
     result = {"status": "trained", "name": "x", **made}
     return {
-        "_link_ScenarioModelLink": LINK + made["model_id"],
+        "model_id": made["model_id"],
         "job_id": made["job_id"],
         "return_value": result,
         SEALED: {**made, "is_ours": True, "seal": "0" * 64},
@@ -120,7 +119,7 @@ class TestForgedXComs:
         for number, sealed in enumerate((mine["job_id"], None)):
             where = {**MINE, "map_index": number}
             claim = Claim(model_id=mine["model_id"], job_id=sealed, is_ours=True).sealed(Place(*where.values()), "demo")
-            forged_job = {"_link_ScenarioModelLink": LINK + mine["model_id"], "job_id": theirs["job_id"]}
+            forged_job = {"model_id": mine["model_id"], "job_id": theirs["job_id"]}
             database.task(*where.values(), **forged_job, **{SEALED: claim})
             page = shown(admin, where)
             assert "mine" in page
@@ -149,14 +148,14 @@ def marked(scenario, place, **fields):
 def test_where_the_secret_was_changed_the_marker_proves_it_too(admin, database, scenario, victim):
     model_id = marked(scenario, Place(*MINE.values()))
     sealed = Claim(model_id=model_id, is_ours=True).sealed(Place(*MINE.values()), "a secret of before")
-    database.task(*MINE.values(), _link_ScenarioModelLink=LINK + model_id, **{SEALED: sealed})
+    database.task(*MINE.values(), model_id=model_id, **{SEALED: sealed})
     assert "<bdi>ours</bdi></h1>" in shown(admin, MINE)
     assert "Nothing to cancel" in post(admin, "cancel", MINE).text
 
 
 def test_the_marker_of_another_task_proves_nothing(admin, database, scenario):
     model_id = marked(scenario, Place(*VICTIM.values()))
-    database.task(*MINE.values(), _link_ScenarioModelLink=LINK + model_id)
+    database.task(*MINE.values(), model_id=model_id, sealed=False)
     assert "no proof that this task made" in shown(admin, MINE)
     assert "<bdi>ours</bdi></h1>" not in shown(admin, MINE)
 
@@ -175,8 +174,7 @@ class TestWhatAWorkerSeals:
     """The operators themselves, and the page beside them."""
 
     def put(self, database, where, context, **values):
-        xcoms = {key: value for key, value in context["ti"].xcoms.items() if key != "model_id"}
-        database.task(*where.values(), **xcoms, **values)
+        database.task(*where.values(), sealed=False, **context["ti"].xcoms, **values)
 
     @pytest.mark.parametrize("description", [None, "The author's words."])
     def test_a_lora_can_be_seen_and_cancelled(self, admin, database, as_worker, datasets, emulator, description):

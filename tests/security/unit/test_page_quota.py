@@ -7,12 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from fastapi import HTTPException
 
-from airflow_provider_scenario.client.errors import ScenarioError
+from airflow_provider_scenario.client.errors import ScenarioError, ServiceError
 from airflow_provider_scenario.plugin import actions, pictures
-from airflow_provider_scenario.plugin.lookup import AFTER_TROUBLE, RENEW_EVERY, ScenarioLookup
+from airflow_provider_scenario.plugin.lookup import RENEW_EVERY, ScenarioLookup
+from airflow_provider_scenario.plugin.page_requests import AFTER_TROUBLE
 from airflow_provider_scenario.plugin.trainings import Training
+from tests.harness.waiting import SURELY
 
-SURELY = 60.0  # seconds to wait for an answer
 READS = 40  # a minute: half of the 80 that all users of a connection have
 WITH_ACTIONS = 50
 
@@ -137,7 +138,7 @@ class TestExpiredAddresses:
         found = []
         for _ in range(3):
             of = training(**train(images=3))
-            details = line.details(of.model_id, of.job_id, patience=SURELY)
+            details = line.details(of.model_id, of.job_id, max_wait=SURELY)
             found.append((of, sorted(pictures.addresses(details))))
         emulator.advance(200)
         return found
@@ -158,7 +159,7 @@ class TestExpiredAddresses:
         self, line, asked, expired, emulator, clock, monkeypatch
     ):
         def refuse(*_):
-            raise pictures.AddressRefusedError
+            raise ServiceError("refused", maybe_done=False, status=403)
 
         monkeypatch.setattr(pictures, "_fetch", refuse)
         of, ids = expired[0]
@@ -193,8 +194,8 @@ class TestEverythingTogether:
             for second in range(55):
                 clock.now += 1
                 of = trainings[second % 30]
-                line.sights({each.model_id: each.job_id for each in trainings}, patience=SURELY)
-                line.details(of.model_id, of.job_id, patience=SURELY)
+                line.snapshots({each.model_id: each.job_id for each in trainings}, max_wait=SURELY)
+                line.details(of.model_id, of.job_id, max_wait=SURELY)
                 status_of_picture(line, of, "asset_invented")
 
         assert READS - 3 <= asked(look) <= READS
@@ -208,7 +209,7 @@ class TestEverythingTogether:
 
     def test_a_person_can_cancel_where_lookers_have_used_up_their_share(self, line, asked, clock, emulator, train):
         wanted = training(**train(images=1))
-        asked(lambda: [line.details(f"model_{n}", None, patience=SURELY) for n in range(60)])
+        asked(lambda: [line.details(f"model_{n}", None, max_wait=SURELY) for n in range(60)])
         assert "was cancelled" in actions.cancel(line, wanted)
         assert emulator.counts()["canceled"] == 1
 
@@ -222,10 +223,10 @@ class TestEverythingTogether:
     def test_after_a_minute_it_goes_on(self, line, clock, asked, train):
         of = training(**train(images=1))
         for number in range(60):
-            line.details(f"model_{number}", None, patience=SURELY)
-        assert line.details(of.model_id, of.job_id, patience=SURELY) is None
+            line.details(f"model_{number}", None, max_wait=SURELY)
+        assert line.details(of.model_id, of.job_id, max_wait=SURELY) is None
         clock.now += 61
-        details = line.details(of.model_id, of.job_id, patience=SURELY)
+        details = line.details(of.model_id, of.job_id, max_wait=SURELY)
         assert details.complete
         assert details.job is not None
 
@@ -234,18 +235,18 @@ class TestEverythingTogether:
         of = training(**train(images=1))
         emulator.advance(200)
         for number in range(READS - 1):
-            line.details(f"model_{number}", None, patience=SURELY)
-        early = line.details(of.model_id, of.job_id, patience=SURELY)
+            line.details(f"model_{number}", None, max_wait=SURELY)
+        early = line.details(of.model_id, of.job_id, max_wait=SURELY)
         assert early.model.status == "failed"
         assert early.job is None
-        assert not line.has_told_all(of.model_id, of.job_id)
+        assert line.more_to_come(of.model_id, of.job_id)
         clock.now += 300
-        assert line.details(of.model_id, of.job_id, patience=SURELY).job is not None
-        assert line.has_told_all(of.model_id, of.job_id)
+        assert line.details(of.model_id, of.job_id, max_wait=SURELY).job is not None
+        assert not line.more_to_come(of.model_id, of.job_id)
 
     def test_a_clock_that_is_set_back_stops_nothing(self, line, clock, train):
         of = training(**train(images=1))
         for number in range(60):
-            line.details(f"model_{number}", None, patience=SURELY)
+            line.details(f"model_{number}", None, max_wait=SURELY)
         clock.now -= 100_000
-        assert line.details(of.model_id, of.job_id, patience=SURELY) is not None
+        assert line.details(of.model_id, of.job_id, max_wait=SURELY) is not None

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import urlencode, urlsplit
+from types import SimpleNamespace
+from urllib.parse import urlencode
 
 import anyio.to_thread
 import httpx
@@ -17,15 +19,18 @@ import pytest
 from fastapi import HTTPException
 from fastapi.responses import PlainTextResponse
 
+from airflow_provider_scenario.client import http_session, signed
+from airflow_provider_scenario.client.errors import ServiceError
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
-from airflow_provider_scenario.plugin import lookup, pictures
+from airflow_provider_scenario.plugin import connection as page_connection
+from airflow_provider_scenario.plugin import lookup, pictures, thread_share
 from airflow_provider_scenario.plugin.lookup import Lookups, ScenarioLookup
-from airflow_provider_scenario.plugin.slots import Slots
+from airflow_provider_scenario.plugin.threads import Threads
+from tests.harness.waiting import SURELY, eventually_async
 from tests.unit.conftest import connection
 from tests.unit.plugin.conftest import page_state
 from tests.unit.plugin.test_access import token_of
 
-SURELY = 60.0  # seconds after which something hangs for ever
 AT_ONCE = 8  # actions over one connection
 
 
@@ -41,12 +46,6 @@ async def browser_of(logged_in):
         transport=transport, base_url="http://testserver/scenario/", cookies=dict(logged_in.cookies), timeout=SURELY
     ) as browser:
         yield browser
-
-
-async def until(condition):
-    async with asyncio.timeout(SURELY):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 @pytest.fixture
@@ -79,7 +78,9 @@ def hanging_service(released, monkeypatch):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = connection(host=f"http://127.0.0.1:{server.server_port}/v1")
         monkeypatch.setenv("AIRFLOW_CONN_SCENARIO_DEFAULT", address)
-        monkeypatch.setattr(lookup, "TIMEOUT", (SURELY, SURELY))  # what is counted must not depend on the time it takes
+        monkeypatch.setattr(
+            page_connection, "TIMEOUT", (SURELY, SURELY)
+        )  # what is counted must not depend on the time it takes
         yield taken
         released.set()
         server.shutdown()
@@ -92,7 +93,7 @@ async def overwhelm(post, *, hanging, times):
     A few at a time: SQLite takes one entry of the audit log after another.
     """
     held = [asyncio.create_task(post()) for _ in range(AT_ONCE)]
-    await until(lambda: hanging() >= AT_ONCE)
+    await eventually_async(lambda: hanging() >= AT_ONCE)
     others = []
     async with asyncio.timeout(SURELY):
         while len(held) + len(others) < times:
@@ -137,14 +138,14 @@ class TestActions:
         monkeypatch.setenv("AIRFLOW_CONN_SLOW", connection(host="http://127.0.0.1:9/v1"))
         database.task(task_id="slow", model_id="model_x", fields={"scenario_conn_id": "slow"})
         database.task(**train())
-        slots = page_state(admin).action_slots
-        page_state(admin).lines["scenario_default"].client()  # as in TestLookUps
+        threads = page_state(admin).action_threads
+        page_state(admin).lookups["scenario_default"].client()  # as in TestLookUps
         hang_for("slow", released, monkeypatch)
         form = {"token": token_of(admin)}
         async with browser_of(admin) as browser:
             held, _ = await overwhelm(
                 lambda: browser.post(f"cancel?{where('slow')}", data=form),
-                hanging=lambda: slots.threads.borrowed_tokens,
+                hanging=lambda: threads.limiter.borrowed_tokens,
                 times=12,
             )
             answer = await browser.post(f"cancel?{where()}", data=form)
@@ -193,13 +194,13 @@ class TestLookUps:
         lines["scenario_default"].client()  # Python 3.11 computes cached properties of all hooks one after another
         hang_for("slow", released, monkeypatch)
         for number in range(40):
-            lines["slow"].details(f"model_{number}", None, patience=0.0)
+            lines["slow"].details(f"model_{number}", None, max_wait=0.0)
         made = train()
-        assert lines["scenario_default"].details(made["model_id"], made["job_id"], patience=SURELY) is not None
+        assert lines["scenario_default"].details(made["model_id"], made["job_id"], max_wait=SURELY) is not None
 
     def test_what_waits_for_a_thread_is_done_in_turn(self, released):
         with ThreadPoolExecutor(4) as pool:
-            share, at_once, most = lookup.Share(pool, 2), [], []
+            share, at_once, most = thread_share.ThreadShare(pool, 2), [], []
 
             def work(number):
                 at_once.append(number)
@@ -240,7 +241,7 @@ class TestSlowPictures:
                 asyncio.create_task(browser.get(f"picture?{where('slow', asset_id=f'asset_{number}')}"))
                 for number in range(40)
             ]
-            await until(lambda: len(begun) >= 6)
+            await eventually_async(lambda: len(begun) >= 6)
             async with asyncio.timeout(SURELY):
                 answer = await browser.get(f"picture?{where(asset_id='asset_1')}")
             assert answer.text == "scenario_default"
@@ -248,37 +249,37 @@ class TestSlowPictures:
             assert {each.status_code for each in await asyncio.gather(*slow)} == {200}
 
     async def test_more_than_may_wait_are_refused_at_once(self, released):
-        slots = Slots(each=2, altogether=4, waiting=3, patience=SURELY)
-        work = [asyncio.create_task(slots.run("a", lambda: released.wait(SURELY))) for _ in range(20)]
-        await until(lambda: sum(each.done() for each in work) == 15)
+        threads = Threads(each=2, altogether=4, waiting=3, max_wait=SURELY)
+        work = [asyncio.create_task(threads.run("a", lambda: released.wait(SURELY))) for _ in range(20)]
+        await eventually_async(lambda: sum(each.done() for each in work) == 15)
         assert {each.exception().status_code for each in work if each.done()} == {503}
         released.set()
         assert [each for each in await asyncio.gather(*work, return_exceptions=True) if each is True] == [True] * 5
 
     async def test_those_that_wait_give_up(self, released):
-        slots = Slots(each=1, altogether=4, waiting=3, patience=0.0)
-        first = asyncio.create_task(slots.run("a", lambda: released.wait(SURELY)))
-        await until(lambda: slots.threads.borrowed_tokens == 1)
+        threads = Threads(each=1, altogether=4, waiting=3, max_wait=0.0)
+        first = asyncio.create_task(threads.run("a", lambda: released.wait(SURELY)))
+        await eventually_async(lambda: threads.limiter.borrowed_tokens == 1)
         with pytest.raises(HTTPException) as refused:
-            await slots.run("a", lambda: None)
+            await threads.run("a", lambda: None)
         assert refused.value.status_code == 503
         released.set()
         await first
-        assert await slots.run("a", lambda: "as before") == "as before"
+        assert await threads.run("a", lambda: "as before") == "as before"
 
     async def test_a_viewer_who_leaves_frees_the_place_that_was_waited_for(self, released):
-        slots = Slots(each=1, altogether=4, waiting=1, patience=SURELY)
-        first = asyncio.create_task(slots.run("a", lambda: released.wait(SURELY)))
-        await until(lambda: slots.threads.borrowed_tokens == 1)
+        threads = Threads(each=1, altogether=4, waiting=1, max_wait=SURELY)
+        first = asyncio.create_task(threads.run("a", lambda: released.wait(SURELY)))
+        await eventually_async(lambda: threads.limiter.borrowed_tokens == 1)
         for _ in range(3):
-            leaves = asyncio.create_task(slots.run("a", lambda: None))
+            leaves = asyncio.create_task(threads.run("a", lambda: None))
             await asyncio.sleep(0)
             leaves.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await leaves
         released.set()
         await first
-        assert not slots._lanes
+        assert not threads._lanes
 
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 40
@@ -321,8 +322,9 @@ class TestDownload:
     def test_a_store_that_sends_byte_by_byte_is_left(self, line, monkeypatch, drips):
         head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(PNG)}\r\n\r\n".encode()
         server = Dripping(b"", head + PNG) if drips == "head" else Dripping(head, PNG)
-        monkeypatch.setattr(pictures, "monotonic", server.clock, raising=False)
-        with pytest.raises(OSError, match="takes too long"):
+        for module in (http_session, signed):
+            monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=server.clock))
+        with pytest.raises(ServiceError, match="no whole answer came within 10 s"):
             pictures._fetch(line, server.address)
         assert server.now <= pictures.TIMEOUT + 2
 
@@ -332,13 +334,27 @@ class TestDownload:
 
     def test_what_is_too_large_by_its_own_word_is_not_read(self, line):
         head = f"HTTP/1.1 200 OK\r\nContent-Length: {pictures.LARGEST + 1}\r\n\r\n".encode()
-        with pytest.raises(OSError, match="too large"):
+        with pytest.raises(ServiceError, match="larger than the limit"):
             pictures._fetch(line, Dripping(head, b"").address)
 
     def test_what_grows_too_large_is_not_read_on(self, line, monkeypatch):
         monkeypatch.setattr(pictures, "LARGEST", 100)
-        with pytest.raises(OSError, match="too large"):
+        with pytest.raises(ServiceError, match="larger than the limit"):
             pictures._fetch(line, Dripping(b"HTTP/1.1 200 OK\r\n\r\n" + PNG * 5, b"").address)
+
+    def test_a_redirect_is_not_followed(self, line):
+        target = Dripping(b"HTTP/1.1 200 OK\r\n\r\n" + PNG, b"").address
+        head = f"HTTP/1.1 302 Found\r\nLocation: {target}\r\nContent-Length: 0\r\n\r\n".encode()
+        with pytest.raises(ServiceError, match="answered 302"):
+            pictures._fetch(line, Dripping(head, b"").address)
+
+    def test_the_signed_address_is_in_no_log_and_no_error(self, line, caplog):
+        caplog.set_level(logging.DEBUG)
+        refused = Dripping(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", b"").address
+        with pytest.raises(ServiceError) as caught:
+            pictures._fetch(line, f"{refused}?Signature=secret-part")
+        assert caught.value.status == 403
+        assert "secret-part" not in f"{caught.value!r} {caplog.text}"
 
     @pytest.mark.parametrize(
         ("address", "http_host", "may_be"),
@@ -357,7 +373,8 @@ class TestDownload:
         ],
     )
     def test_only_https_is_fetched_and_http_from_the_connections_own_host(self, address, http_host, may_be):
-        assert pictures._may_be_fetched(urlsplit(address), http_host) is may_be
+        storage = pictures.storage(SimpleNamespace(http_host=http_host, verify=True))
+        assert (storage._wrong_with(address) is None) is may_be
 
     def test_a_service_behind_https_cannot_let_the_page_ask_inside_the_network(self, monkeypatch, emulator):
         host = json.loads(connection(host="https://api.cloud.scenario.com/v1"))
@@ -365,9 +382,9 @@ class TestDownload:
         line = ScenarioLookup("scenario_default", None)
         line.client()
         inside = Dripping(b"HTTP/1.1 200 OK\r\n\r\n" + PNG, b"")
-        with pytest.raises(OSError, match="not an address"):
+        with pytest.raises(ServiceError, match="not an https one"):
             pictures._fetch(line, inside.address)
 
     def test_an_address_that_is_none_is_no_error_of_the_server(self, line):
-        with pytest.raises(OSError, match="not an answer"):
+        with pytest.raises(ServiceError, match="not an http"):
             pictures._fetch(line, "http://[::1?a")

@@ -11,9 +11,9 @@ from urllib.parse import urlencode
 import pytest
 
 from airflow_provider_scenario.client.scenario import schemas
-from airflow_provider_scenario.plugin import values
-from airflow_provider_scenario.plugin.lookup import Details, ModelSnapshot
+from airflow_provider_scenario.plugin import lookup, values
 from airflow_provider_scenario.plugin.pages import Pages
+from airflow_provider_scenario.plugin.snapshots import Details, page_snapshot
 from airflow_provider_scenario.plugin.status import Batch, TrainingStatus
 from airflow_provider_scenario.plugin.trainings import Training
 
@@ -55,8 +55,9 @@ class TestXComsAndFields:
         {"creative_units_cost": deep(900)},
         {"return_value": {"status": "trained", "model_id": "m", "name": "\ud800", "type": "x" * 10_000_000}},
         {"return_value": {"status": "trained", "model_id": deep(400), "name": 7, "job_id": deep(400)}},
-        {"_link_ScenarioModelLink": "https://app.scenario.com/models/" + "x" * 1_000_000},
-        {"_link_ScenarioModelLink": "https://app.scenario.com/models/%ED%A0%80"},
+        {"model_id": "x" * 1_000_000},
+        {"model_id": "\ud800"},
+        {"model_id": deep(500)},
     )
     FIELDS = (
         *({"name": value, "type": value} for value in (*TEXTS, *NUMBERS)),
@@ -68,10 +69,10 @@ class TestXComsAndFields:
     )
 
     def check(self, admin, database, odd):
-        link = {"_link_ScenarioModelLink": "https://a/models/model_x"}
+        known = {"model_id": "model_x", "sealed": False}
         for number, each in enumerate(odd):
-            database.task(map_index=number, **{**link, **each})
-        database.task(task_id="other", fields={"name": "the other"}, creative_units_cost=120, **link)
+            database.task(map_index=number, **{**known, **each})
+        database.task(task_id="other", fields={"name": "the other"}, creative_units_cost=120, **known)
         others = [{**WHERE, "map_index": number} for number in range(len(odd))]
         for page in ("trainings", RUN, *(f"training?{urlencode(where)}" for where in others)):
             began = time.process_time()
@@ -158,10 +159,10 @@ PAGES = Pages()
 def pages_with(found: dict[str, Any]) -> str:
     """The page of a training and the page of its run, beside another training."""
     training = Training(**WHERE, model_id="model_x", job_id="job_x", state="deferred")
-    sight = ModelSnapshot.of(found["Model"], 1.0)
-    odd = TrainingStatus(training, sight, 2.0)
+    snapshot = page_snapshot(found["Model"], 1.0)
+    odd = TrainingStatus(training, snapshot, 2.0)
     details = Details(at=1.0, model=found["Model"], job=found["Job"], score=found["DatasetScore"])
-    common = {"troubles": [], "calls": True}
+    common = {"troubles": [], "calls_scenario": True}
     of_run = {"run_id": "a_run", "previous": None, "following": None}
     more = {**common, "iterations": [], "more_to_come": False, "may_edit": True, "token": "x"}
     other = TrainingStatus(Training(**{**WHERE, "map_index": 1}, name="the other", cost=120.0), None, 2.0)
@@ -213,26 +214,25 @@ def test_what_cannot_be_shown_is_left_out_of_the_page_of_the_training():
 
 
 def test_one_odd_model_keeps_no_other_away(emulator, admin, database, train, monkeypatch):
-    of = ModelSnapshot.of
     odd, other = train(name="odd"), train(name="the other")
 
     def fails(model, at):
         if model.id == odd["model_id"]:
             raise OverflowError("odd")
-        return of(model, at)
+        return page_snapshot(model, at)
 
-    monkeypatch.setattr(ModelSnapshot, "of", fails)
+    monkeypatch.setattr(lookup, "page_snapshot", fails)
     database.task(map_index=0, **odd)
     database.task(map_index=1, **other)
     assert "the other" in admin.get(RUN).text
-    assert "Scenario cannot be asked" not in admin.get(RUN).text
+    assert "No answer from Scenario" not in admin.get(RUN).text
 
 
 @pytest.mark.parametrize("when", DATES)
 def test_an_odd_date_of_a_task(when):
     training = Training(**WHERE, started_at=when, ended_at=when, state="success")
     batch, of_run = Batch([TrainingStatus(training, None, 1.0)]), {"run_id": "r", "previous": None, "following": None}
-    page = PAGES.render("run.html", batch=batch, shown=batch, troubles=[], calls=True, **of_run)
+    page = PAGES.render("run.html", batch=batch, shown=batch, troubles=[], calls_scenario=True, **of_run)
     assert page.status_code == 200
     assert "cannot be shown" not in page.body.decode()
 

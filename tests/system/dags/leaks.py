@@ -8,12 +8,12 @@ from pathlib import Path
 
 from airflow.sdk import DAG, Param, task_group
 
-from airflow_provider_scenario.operators import _train_and_wait as train_and_wait
+from airflow_provider_scenario.attempts import training_attempt
 from airflow_provider_scenario.operators.training import ScenarioTrainLoraOperator, ScenarioTrainModelOperator
 from airflow_provider_scenario.sensors.training import ScenarioTrainingSensor
 
 # Airflow's own deferral time-out comes ten minutes after ours: nobody waits for that in a test.
-train_and_wait.GRACE = timedelta(seconds=4)
+training_attempt.GRACE = timedelta(seconds=4)
 
 IMAGES = [str(path) for path in sorted((Path(__file__).parent / "datasets" / "ink-style").glob("*.jpg"))[:2]]
 MODEL = "{{ params.model_id }}"
@@ -30,7 +30,7 @@ class DefersLate(ScenarioTrainModelOperator):
     """Defers only after somebody has ended it, and after it has asked Airflow for the last time."""
 
     def defer(self, **arguments):
-        attempt = self._kill_guard.attempt
+        attempt = self.kill_handler.attempt
         self.log.info("Deferring")
         while attempt.state() == "running":
             time.sleep(0.2)

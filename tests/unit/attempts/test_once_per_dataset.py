@@ -25,7 +25,7 @@ TYPE = "flux.2-dev-lora"
 
 @pytest.fixture(autouse=True)
 def _short_pause(monkeypatch):
-    monkeypatch.setattr(once_per_dataset, "PAUSE", 0.05)
+    monkeypatch.setattr(once_per_dataset, "POLL_INTERVAL", 0.05)
 
 
 @pytest.fixture
@@ -243,7 +243,7 @@ class TestOnItsWay:
         emulator.fault(kind="status", method="POST", route="/models/*/training-images", status=422, skip=1)
         with pytest.raises(Exception, match="422"):
             train_lora(context)
-        monkeypatch.setattr(once_per_dataset, "PATIENCE", timedelta(0))
+        monkeypatch.setattr(once_per_dataset, "UPLOAD_LIMIT", timedelta(0))
         result = train_lora(another_run())
         assert result["model_id"] == context["ti"].xcoms["model_id"]
         assert train_lora(retry(context))["model_id"] == result["model_id"]
@@ -301,7 +301,7 @@ class TestSlot:
             train_lora(another_task(), images=str(datasets / "hero-character"), deferrable=True)  # takes the only slot
         with pytest.raises(TaskDeferred) as first:
             train_lora(context, deferrable=True)
-        monkeypatch.setattr(once_per_dataset, "PATIENCE", timedelta(0))
+        monkeypatch.setattr(once_per_dataset, "UPLOAD_LIMIT", timedelta(0))
         with pytest.raises(TaskDeferred) as second:
             train_lora(another_run(), deferrable=True)
         emulator.set(parallel_training=2)

@@ -10,7 +10,8 @@ from airflow.sdk.execution_time.timeout import timeout as task_timeout
 
 from airflow_provider_scenario.airflow_compat.attempt import Attempt
 from airflow_provider_scenario.airflow_compat.exceptions import AirflowFailException, AirflowTaskTimeout
-from airflow_provider_scenario.attempts.record import EarlierAttempts
+from airflow_provider_scenario.attempts import conclude, training_attempt
+from airflow_provider_scenario.attempts.earlier import EarlierAttempts
 from airflow_provider_scenario.client.errors import ServiceError
 from airflow_provider_scenario.client.scenario.client import ScenarioClient
 from airflow_provider_scenario.exceptions import (
@@ -22,11 +23,10 @@ from airflow_provider_scenario.exceptions import (
     TrainingTimeoutForGoodError,
 )
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
-from airflow_provider_scenario.operators import _train_and_wait as train_and_wait
 from airflow_provider_scenario.operators.model import ScenarioAddTrainingImagesOperator
 from airflow_provider_scenario.operators.training import ScenarioTrainLoraOperator, ScenarioTrainModelOperator
 from airflow_provider_scenario.watch import cancelling
-from airflow_provider_scenario.watch.cancelling import IN_WORKER, CancelTiming
+from airflow_provider_scenario.watch.cancelling import IN_WORKER, CancelLimits
 from airflow_provider_scenario.watch.result import TrainingResult
 from tests.airflow_versions import TaskDeferred
 from tests.unit.operators.attempts import clear, retry, seen_as, waiting
@@ -47,8 +47,8 @@ def train(either_operator):
 
 @pytest.fixture(autouse=True)
 def airflow_3_3(monkeypatch):
-    """Which keeps what was recorded when a task is cleared; of later ones see ``test_memory_3_4``."""
-    monkeypatch.setattr("airflow_provider_scenario.attempts.record.clear_discards_task_state", lambda: False)
+    """Which keeps what was recorded when a task is cleared; of later ones see ``test_record_3_4``."""
+    monkeypatch.setattr("airflow_provider_scenario.attempts.earlier.clear_discards_task_state", lambda: False)
 
 
 class TestClear:
@@ -89,7 +89,7 @@ class TestRetry:
 
     def test_a_failed_training_fails_the_task_for_good(self, emulator, context, train):
         emulator.outcome(fail_at=0.1, times=1)
-        with pytest.raises(TrainingFailedForGoodError, match=r"failed: .* Airflow does not retry it"):
+        with pytest.raises(TrainingFailedForGoodError, match=r"failed: .* Airflow does not retry the task"):
             train().execute(context)
         assert emulator.counts()["trainings"] == 1
 
@@ -131,7 +131,7 @@ class TestRetry:
         emulator.set(training_seconds=600)
         late = train(timeout=0.2, on_retry=on_retry)
         with pytest.raises(
-            TrainingTimeoutError, match=r"not over within timeout=0\.2 s\. .* was cancelled"
+            TrainingTimeoutError, match=r"did not end within timeout=0\.2 s\. .* was cancelled"
         ) as out_of_time:
             late.execute(context)
         assert isinstance(out_of_time.value, AirflowFailException) == (on_retry == "resume")
@@ -139,7 +139,7 @@ class TestRetry:
 
     def test_a_timeout_that_leaves_it_running_is_tried_again_and_goes_on_waiting(self, emulator, context, train):
         emulator.set(training_seconds=600)
-        with pytest.raises(TrainingTimeoutError, match="It goes on, and so does its cost") as out_of_time:
+        with pytest.raises(TrainingTimeoutError, match="The training continues and is billed") as out_of_time:
             train(timeout=0.2, cancel_on_kill=False).execute(context)
         assert not isinstance(out_of_time.value, AirflowFailException)
         emulator.advance(900)
@@ -150,11 +150,13 @@ class TestRetry:
     def test_a_timeout_whose_cancelling_got_no_answer_pays_no_second_time(
         self, emulator, context, train, monkeypatch, either_way, was_cancelled
     ):
-        monkeypatch.setattr(train_and_wait, "IN_TIMEOUT", CancelTiming(timeout=(10.0, 10.0), patience=0.0))
+        monkeypatch.setattr(conclude, "IN_TIMEOUT", CancelLimits(timeout=(10.0, 10.0), retry_for=0.0))
         emulator.set(training_seconds=600)
         when = "after" if was_cancelled else "before"
         emulator.fault(kind="close", method="POST", route="/models/*/train/action", when=when)
-        with pytest.raises(TrainingTimeoutError, match="could not be cancelled and may go on") as out_of_time:
+        with pytest.raises(
+            TrainingTimeoutError, match=r"could not be cancelled\. The training may continue"
+        ) as out_of_time:
             train(timeout=0.2).execute(context)
         assert not isinstance(out_of_time.value, AirflowFailException)
         emulator.advance(900)
@@ -171,7 +173,9 @@ class TestRetry:
     ):
         emulator.set(training_seconds=600)
         with monkeypatch.context() as dying:
-            dying.setattr(train_and_wait, "record_end", lambda *_, **__: (_ for _ in ()).throw(ConnectionError("died")))
+            dying.setattr(
+                conclude, "record_final_cost", lambda *_, **__: (_ for _ in ()).throw(ConnectionError("died"))
+            )
             with pytest.raises(ConnectionError):
                 train(timeout=0.2).execute(context)
         emulator.set(training_seconds=0.3)
@@ -198,7 +202,7 @@ class TestRetry:
         late.pre_execute(context)
         with (
             pytest.raises(
-                TrainingTimeoutForGoodError, match=r"not over within execution_timeout=0:00:05\. .* cancelled"
+                TrainingTimeoutForGoodError, match=r"did not end within execution_timeout=0:00:05\. .* cancelled"
             ),
             task_timeout(5),
         ):
@@ -237,11 +241,14 @@ class TestRetry:
         waiting(train(deferrable=True, parameters={"nb_epochs": 2}), context)
         changed = train(parameters={"nb_epochs": 3})
         if either_way == "task state" or isinstance(changed, ScenarioTrainLoraOperator):
-            with pytest.raises(ChangedInputError, match=r"asks for something else .* goes on, and so does its cost"):
+            with pytest.raises(
+                ChangedInputError,
+                match=r"has changed since an earlier attempt.*A running training continues and is billed",
+            ):
                 changed.execute(retry(context))
         else:
             changed.execute(retry(context))
-            assert "nbEpochs=2; this task asks for 3" in capsys.readouterr().out
+            assert "nbEpochs=2; this task has 3" in capsys.readouterr().out
         assert emulator.counts()["trainings"] == 1
 
     def test_a_rotated_wandb_key_is_no_other_input(self, emulator, context, train):
@@ -352,13 +359,13 @@ class TestKill:
         seen_as(monkeypatch, state)
         started.on_kill()
         assert emulator.counts()["canceled"] == 0
-        assert "goes on, and so does its cost" in capsys.readouterr().out
+        assert "continues and is billed" in capsys.readouterr().out
 
     def test_where_airflow_does_not_answer_nothing_is_cancelled(self, emulator, started, monkeypatch, capsys):
         seen_as(monkeypatch, ConnectionError("no"))
         started.on_kill()
         assert emulator.counts()["canceled"] == 0
-        assert "cannot tell why (ConnectionError)" in capsys.readouterr().out
+        assert "for an unknown reason (ConnectionError)" in capsys.readouterr().out
 
     def test_an_airflow_that_hangs_is_not_waited_for(self, emulator, started, monkeypatch):
         monkeypatch.setattr(Attempt, "state", lambda _: time.sleep(30))
@@ -376,7 +383,7 @@ class TestKill:
         started.on_kill()
         assert time.monotonic() - start < 20
         said = [line for line in capsys.readouterr().out.splitlines() if "could not be cancelled" in line]
-        assert "may go on, and so may its cost" in said[0]
+        assert "The training may continue and be billed" in said[0]
         assert "warning" in said[0]
 
     def test_the_time_limit_of_the_task_cancels_without_a_question(self, emulator, started, monkeypatch):
@@ -398,8 +405,8 @@ class TestKill:
         ("cancel_on_kill", "state", "said"),
         [
             (True, "failed", "was cancelled"),
-            (False, "failed", "goes on, and so does its cost"),
-            (True, "up_for_retry", "goes on, and so does its cost"),
+            (False, "failed", "continues and is billed"),
+            (True, "up_for_retry", "continues and is billed"),
         ],
     )
     def test_one_that_is_ended_as_it_starts_the_training_does_not_defer(
@@ -410,7 +417,7 @@ class TestKill:
 
         From Airflow 3.2 on, what is called after a refused deferral does it: ``tests/system/test_leak_matrix.py``.
         """
-        monkeypatch.setattr(train_and_wait, "is_called_after_refused_deferral", lambda: False)
+        monkeypatch.setattr(training_attempt, "is_called_after_refused_deferral", lambda: False)
         emulator.set(training_seconds=600)
         operator = train(deferrable=True, cancel_on_kill=cancel_on_kill)
         start = ScenarioClient.train
@@ -439,7 +446,7 @@ class TestKill:
 
         def killed_meanwhile(*arguments, **options):
             answer = start(*arguments, **options)
-            operator._kill_guard._killed = True
+            operator.kill_handler._killed = True
             return answer
 
         monkeypatch.setattr(ScenarioClient, "train", killed_meanwhile)
@@ -471,14 +478,14 @@ class TestAnothersTraining:
             train.execute(context)
         trigger = deferral.value.trigger
         assert (trigger.job_id, trigger.is_ours) == (anothers, False)
-        assert "Somebody else has started it" in capsys.readouterr().out
+        assert "killing the task does not cancel it" in capsys.readouterr().out
         seen_as(monkeypatch, "failed")
         train.on_kill()
         assert emulator.counts()["canceled"] == 0
         assert train.cancel_on_kill  # what the author wants stays as it is
 
     def test_a_timeout_leaves_it_alone(self, emulator, context, anothers, operator):
-        with pytest.raises(TrainingTimeoutError, match=r"Somebody else has started it\. It goes on"):
+        with pytest.raises(TrainingTimeoutError, match=r"This task did not start it\. The training continues"):
             operator(deferrable=False, poke_interval=0.05, timeout=0.2).execute(context)
         assert emulator.counts()["canceled"] == 0
 
@@ -487,7 +494,7 @@ class TestAnothersTraining:
             operator().execute(context)
         if either_way == "no task state":
             context["dag_run"].start_date = context["dag_run"].start_date.replace(year=2100)  # started long before
-        with pytest.raises(TrainingTimeoutError, match=r"Somebody else has started it\. It goes on"):
+        with pytest.raises(TrainingTimeoutError, match=r"This task did not start it\. The training continues"):
             operator().resume_execution("__fail__", {"error": "Trigger timeout"}, context)
         assert emulator.counts()["canceled"] == 0
 
@@ -525,12 +532,12 @@ def test_a_training_of_the_model_that_a_task_has_made_is_its_own_however_old(emu
     """The marker in the model says so where nothing is recorded."""
     client = ScenarioHook().client
     job_id = client.train(model_id, {}).job.job_id
-    memory = EarlierAttempts(retry(context), "train", {}, retries=1)
+    earlier = EarlierAttempts(retry(context), "train", {}, retries=1)
     context["dag_run"].start_date = context["dag_run"].start_date.replace(year=2100)
     model = client.get_model(model_id)
-    assert not memory.may_have_started(client, model, job_id)
-    made_by_this_task = model.model_copy(update={"short_description": f"ink {memory.marker}"})
-    assert memory.may_have_started(client, made_by_this_task, job_id) == (either_way == "no task state")
+    assert not earlier.earlier_attempt_started(client, model, job_id)
+    made_by_this_task = model.model_copy(update={"short_description": f"ink {earlier.marker}"})
+    assert earlier.earlier_attempt_started(client, made_by_this_task, job_id) == (either_way == "no task state")
 
 
 def test_a_lost_answer_belongs_to_the_try_that_asked(emulator, context, model_id):

@@ -28,7 +28,7 @@ def train(either_operator):
 
 @pytest.fixture(autouse=True)
 def airflow_3_4(monkeypatch):
-    monkeypatch.setattr("airflow_provider_scenario.attempts.record.clear_discards_task_state", lambda: True)
+    monkeypatch.setattr("airflow_provider_scenario.attempts.earlier.clear_discards_task_state", lambda: True)
 
 
 class TestDiscardedState:

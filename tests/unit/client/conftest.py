@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -15,8 +16,11 @@ from requests.structures import CaseInsensitiveDict
 from urllib3 import HTTPResponse
 
 from airflow_provider_scenario.client.scenario.client import ScenarioClient
+from airflow_provider_scenario.client.scenario.dialect import ScenarioDialect
 from airflow_provider_scenario.client.scenario.schemas import Model
 from airflow_provider_scenario.client.transport import Transport
+
+ScenarioTransport = partial(Transport, dialect=ScenarioDialect)
 
 NOW = 1_800_000_000.0
 READY = Model(id="model_1", status="new", type="flux.2-dev-lora", trainingImagesNumber=10)
@@ -91,7 +95,7 @@ def slept() -> list[float]:
 def transport(service: ScriptedService, slept: list[float]) -> Transport:
     session = requests.Session()
     session.mount("https://", service)
-    return Transport(
+    return ScenarioTransport(
         "https://scenario.test/v1",
         KEY,
         SECRET,

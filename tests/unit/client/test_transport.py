@@ -21,8 +21,8 @@ from airflow_provider_scenario.client.errors import (
     ThrottledError,
 )
 from airflow_provider_scenario.client.scenario.client import ScenarioClient
-from airflow_provider_scenario.client.transport import Transport, path
-from tests.unit.client.conftest import KEY, NOW, READY, SECRET
+from airflow_provider_scenario.client.transport import path
+from tests.unit.client.conftest import KEY, NOW, READY, SECRET, ScenarioTransport
 
 OVERLOADED = (503, {"message": "overloaded"})
 SAID_TRUE, SAID_FALSE = {"x-should-retry": "true"}, {"x-should-retry": "false"}
@@ -60,7 +60,7 @@ def test_a_request_carries_key_project_and_body_and_nothing_it_was_not_given(tra
     transport.request(
         "PUT",
         "/models/m/train",
-        asked="train",
+        action="train",
         repeatable=False,
         query={"dryRun": "true", "status": None, "types": ["a", "b"], "minimal": False, "empty": ""},
         json={"name": "Ährenfeld"},
@@ -82,7 +82,7 @@ def test_a_request_without_a_body_has_no_content_type(transport, service):
 def test_one_timeout_is_the_time_to_wait_for_an_answer(service, timeout, used):
     session = requests.Session()
     session.mount("https://", service)
-    ask(Transport("https://scenario.test", KEY, SECRET, session=session, timeout=timeout))
+    ask(ScenarioTransport("https://scenario.test", KEY, SECRET, session=session, timeout=timeout))
     assert service.sent[0].kwargs["timeout"] == used
 
 
@@ -90,7 +90,7 @@ def test_switching_off_the_certificate_check_is_not_undone_by_the_environment(se
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere")
     session = requests.Session()
     session.mount("https://", service)
-    ask(Transport("https://scenario.test", KEY, SECRET, session=session, verify=False))
+    ask(ScenarioTransport("https://scenario.test", KEY, SECRET, session=session, verify=False))
     assert service.sent[0].kwargs["verify"] is False
 
 
@@ -128,7 +128,7 @@ def test_a_netrc_file_does_not_replace_the_key(service, transport, monkeypatch, 
 def test_settings_that_cannot_work_are_refused_at_once(wrong):
     settings = {"base_url": "https://scenario.test", "api_key": KEY, "api_secret": SECRET, **wrong}
     with pytest.raises(InvalidInputError) as caught:
-        Transport(**settings)
+        ScenarioTransport(**settings)
     assert "secret-in-the-address" not in str(caught.value)
 
 
@@ -146,12 +146,12 @@ def test_settings_that_cannot_work_are_refused_at_once(wrong):
 )
 def test_a_base_url_without_a_scheme_is_told_with_one(base_url, said):
     with pytest.raises(InvalidInputError) as caught:
-        Transport(base_url, KEY, SECRET)
+        ScenarioTransport(base_url, KEY, SECRET)
     assert said in str(caught.value)
 
 
 def test_white_space_around_a_base_url_does_not_count():
-    assert Transport(" https://scenario.test/v1/\n", KEY, SECRET).base_url == "https://scenario.test/v1"
+    assert ScenarioTransport(" https://scenario.test/v1/\n", KEY, SECRET).base_url == "https://scenario.test/v1"
 
 
 @pytest.mark.parametrize("body", [{"scale": float("nan")}, {"when": object()}])
@@ -165,7 +165,7 @@ def test_a_project_that_cannot_be_sent_is_refused_by_its_name(service):
     session = requests.Session()
     session.mount("https://", service)
     with pytest.raises(InvalidInputError, match=r"^project_id is text that is not valid Unicode"):
-        ask(Transport("https://scenario.test", KEY, SECRET, project_id="\ud83d", session=session))
+        ask(ScenarioTransport("https://scenario.test", KEY, SECRET, project_id="\ud83d", session=session))
     assert service.sent == []
 
 
@@ -288,7 +288,7 @@ def test_the_pauses_double_up_to_eight_seconds(service, slept):
     session = requests.Session()
     session.mount("https://", service)
     service.answers(OVERLOADED)
-    long = Transport(
+    long = ScenarioTransport(
         "https://x.test", KEY, SECRET, session=session, sleep=slept.append, jitter=lambda: 0.0, max_tries=7
     )
     with pytest.raises(ServiceError):
@@ -300,7 +300,7 @@ def test_jitter_takes_up_to_a_quarter_off_a_pause_and_adds_half_a_second_to_a_wa
     session = requests.Session()
     session.mount("https://", service)
     service.answers(OVERLOADED, (429, {}, {"Retry-After": "3"}), {})
-    ask(Transport("https://x.test", KEY, SECRET, session=session, sleep=slept.append, jitter=lambda: 1.0))
+    ask(ScenarioTransport("https://x.test", KEY, SECRET, session=session, sleep=slept.append, jitter=lambda: 1.0))
     assert slept == [0.375, 3.5]
 
 
@@ -375,7 +375,7 @@ def test_one_try_means_one_try(service):
     session.mount("https://", service)
     service.answers(OVERLOADED)
     with pytest.raises(ServiceError):
-        ask(Transport("https://x.test", KEY, SECRET, session=session, max_tries=1))
+        ask(ScenarioTransport("https://x.test", KEY, SECRET, session=session, max_tries=1))
     assert len(service.sent) == 1
 
 
@@ -415,8 +415,8 @@ def test_the_message_of_a_lost_training_tells_the_fate_of_the_money(transport, s
     with pytest.raises(ServiceError) as caught:
         ScenarioClient(transport).train("model_8Xk", model=READY)
     assert str(caught.value) == (
-        "Asked Scenario to train model model_8Xk, but no answer came within 60 s from scenario.test. It may have been "
-        "started and billed: read the model before starting it again. [PUT /models/model_8Xk/train]"
+        "Scenario was requested to train model model_8Xk, but no answer came within 60 s from scenario.test. It may "
+        "have been started and billed: read the model before starting it again. [PUT /models/model_8Xk/train]"
     )
 
 
@@ -426,7 +426,7 @@ def test_the_message_without_a_connection_says_that_nothing_was_started(transpor
         ScenarioClient(transport).train("model_8Xk", model=READY)
     assert str(caught.value) == (
         "Could not train model model_8Xk: no connection ([Errno 111] Connection refused) at scenario.test. Nothing was "
-        "started or billed. Try again later, or check the base URL of the connection. [PUT /models/model_8Xk/train]"
+        "started or billed. Try again later, or check the base URL. [PUT /models/model_8Xk/train]"
     )
 
 
@@ -522,7 +522,7 @@ def local():
 
 
 def connected(local, **settings):
-    return Transport(local.url, KEY, SECRET, sleep=lambda _: None, **settings)
+    return ScenarioTransport(local.url, KEY, SECRET, sleep=lambda _: None, **settings)
 
 
 def test_the_key_does_not_follow_a_redirect(local):
@@ -563,14 +563,14 @@ def test_a_port_where_nobody_listens_is_no_lost_answer():
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     pauses: list[float] = []
-    transport = Transport(f"http://127.0.0.1:{port}", KEY, SECRET, sleep=pauses.append)
+    transport = ScenarioTransport(f"http://127.0.0.1:{port}", KEY, SECRET, sleep=pauses.append)
     with pytest.raises(ServiceError, match="no connection") as caught:
         ask(transport, repeatable=False, method="PUT")
     assert (caught.value.maybe_done, len(pauses)) == (False, 3)
 
 
 def test_a_host_without_an_address_is_no_lost_answer():
-    transport = Transport("http://scenario.invalid", KEY, SECRET, sleep=lambda _: None, max_tries=1)
+    transport = ScenarioTransport("http://scenario.invalid", KEY, SECRET, sleep=lambda _: None, max_tries=1)
     with pytest.raises(ServiceError, match="no connection") as caught:
         ask(transport, repeatable=False, method="PUT")
     assert caught.value.maybe_done is False
@@ -591,7 +591,7 @@ def test_a_connection_that_breaks_or_falls_silent_is_a_lost_answer(answer):
                 connection.close()
 
         threading.Thread(target=serve, daemon=True).start()
-        transport = Transport(f"http://127.0.0.1:{server.getsockname()[1]}", KEY, SECRET, timeout=0.3)
+        transport = ScenarioTransport(f"http://127.0.0.1:{server.getsockname()[1]}", KEY, SECRET, timeout=0.3)
         with pytest.raises(ServiceError) as caught:
             ask(transport, repeatable=False, method="PUT")
     assert caught.value.maybe_done is True
@@ -605,7 +605,7 @@ def test_a_certificate_that_is_not_trusted_is_not_asked_for_again(service, trans
         MaxRetryError(None, "/v1", ssl.SSLCertVerificationError(1, "certificate verify failed"))  # type: ignore[arg-type]
     )
     service.answers(problem)
-    with pytest.raises(ServiceError, match="'verify' of the connection") as caught:
+    with pytest.raises(ServiceError, match="name the trusted certificates in 'verify'") as caught:
         ask(transport, repeatable=False, method="PUT")
     assert (caught.value.maybe_done, len(service.sent), slept) == (False, 1, [])
 

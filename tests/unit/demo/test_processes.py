@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from airflow_provider_scenario.demo.processes import Guarded
+from tests.harness.processes import KillableProcess
 
 # A process, and its child in a session of its own, as Airflow's tasks are; each writes down that it was asked to end.
 # One write a line: print() makes several where Python does not buffer, and the two share a pipe.
@@ -27,7 +27,7 @@ while True:
 
 @pytest.fixture
 def family(tmp_path):
-    process = Guarded("family", [sys.executable, "-c", FAMILY], log=tmp_path / "family.log", grace=2)
+    process = KillableProcess("family", [sys.executable, "-c", FAMILY], log=tmp_path / "family.log", grace=2)
     yield process
     process.stop()
 

@@ -8,6 +8,7 @@ import pytest
 
 from airflow_provider_scenario.emulator.faults import Faults
 from airflow_provider_scenario.emulator.settings import Fault
+from tests.harness.waiting import eventually
 
 TRAIN = {"method": "PUT", "route": "/models/*/train"}
 
@@ -81,10 +82,7 @@ def test_a_slow_request_acts_before_or_after_the_wait(api, when, acted):
     api.emulator.switch("faults", kind="slow", seconds=60, method="POST", route="/models", when=when)
     with pytest.raises(httpx.ReadTimeout):
         api.http.post("/models", json={"type": "flux.1-lora"}, timeout=1)
-    deadline = time.monotonic() + 30
-    while api.totals()["models_created"] != acted and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert api.totals()["models_created"] == acted
+    eventually(lambda: api.totals()["models_created"] == acted, seconds=30, pause=0.05)
 
 
 def test_a_slow_request_does_not_hold_up_the_others(api):

@@ -21,7 +21,7 @@ from airflow_provider_scenario.emulator.timeline import Timeline
 )
 def test_a_training_ends_when_its_outcome_says(outcome, ends_at, ending):
     timeline = Timeline(100, 100, Outcome(**outcome))
-    assert (timeline.ends_at, timeline.ending) == (pytest.approx(ends_at), ending)
+    assert (timeline.ends_at, timeline.final_job_status) == (pytest.approx(ends_at), ending)
 
 
 def test_a_cancelled_training_ends_there_and_then():

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from tests.harness.waiting import eventually
 from tests.unit.emulator.workshop_api import CONTENT, TREE, WorkshopApi, changed
 
 if TYPE_CHECKING:
@@ -63,13 +64,6 @@ def elsewhere() -> Iterator[Elsewhere]:
     yield site
     server.shutdown()
     server.server_close()
-
-
-def until(condition, seconds=60.0):
-    end = time.monotonic() + seconds
-    while not (found := condition()) and time.monotonic() < end:
-        time.sleep(0.02)
-    return found
 
 
 def totals(api, *names):
@@ -197,7 +191,7 @@ def at(site: Elsewhere, **changes):
 
 def test_a_file_is_fetched_and_its_hash_and_size_compared(api, elsewhere):
     api.set(fetch_files=True, listing_seconds=0)
-    assert until(lambda: api.status(at(elsewhere)) == 10)
+    eventually(lambda: api.status(at(elsewhere)) == 10)
 
 
 @pytest.mark.parametrize(
@@ -209,19 +203,19 @@ def test_a_file_is_fetched_and_its_hash_and_size_compared(api, elsewhere):
 )
 def test_a_file_that_is_not_what_was_said_fails(api, elsewhere, changes, complaint):
     api.set(fetch_files=True, listing_seconds=0)
-    assert until(lambda: api.status(at(elsewhere, **changes)) == -10)
+    eventually(lambda: api.status(at(elsewhere, **changes)) == -10)
     assert api.ledger()["synced_models"][0]["files"][0]["error"] == complaint
 
 
 def test_a_hash_that_is_no_sha_256_is_believed(api, elsewhere):
     api.set(fetch_files=True, listing_seconds=0)
-    assert until(lambda: api.status(at(elsewhere, hash="a9f3")) == 10)
+    eventually(lambda: api.status(at(elsewhere, hash="a9f3")) == 10)
 
 
 def test_a_file_that_cannot_be_had_fails(api, elsewhere):
     api.set(fetch_files=True, listing_seconds=0)
     elsewhere.status = 403
-    assert until(lambda: api.status(at(elsewhere)) == -10)
+    eventually(lambda: api.status(at(elsewhere)) == -10)
     assert "403" in api.ledger()["synced_models"][0]["files"][0]["error"]
 
 
@@ -234,19 +228,19 @@ def test_the_end_of_a_listing_is_told_to_whom_it_may_concern(api, elsewhere, fai
     if fail_at is not None:
         api.emulator.switch("outcomes", of="listing", fail_at=fail_at)
     synced = api.sync().json()["data"]
-    assert until(lambda: elsewhere.events)
+    eventually(lambda: elsewhere.events)
     [(query, body)] = elsewhere.events
     assert body == {**synced, "status": status}
     assert (query["apiId"], query["tenant"]) == ("spSdModelSync", "us")
     assert {"bizType", "invokeId", "apiToken", "sign", "nonce", "timestamp"} <= set(query)
     assert "demo" not in query.values()
-    assert until(lambda: [sent["answer"] for sent in api.ledger()["callbacks"]] == [200])
+    eventually(lambda: [sent["answer"] for sent in api.ledger()["callbacks"]] == [200])
 
 
 def test_the_same_tree_again_sends_no_second_event(api, elsewhere):
     api.set(callback_url=elsewhere.url, listing_seconds=0)
     api.sync(), api.sync()
-    assert until(lambda: elsewhere.events)
+    eventually(lambda: elsewhere.events)
     api.sync()
     time.sleep(0.2)
     assert totals(api, "callbacks") == (1,)
@@ -365,7 +359,7 @@ OBJECTS = ["", "versions.0.", "versions.0.covers.0.", "versions.0.covers.0.cover
 def test_a_field_that_no_page_lists_is_kept_or_refused_in_every_object(api, where):
     tree = changed(f"{where}new", {"a": [1, None]})
     assert api.sync(tree).json()["status"] == 10
-    assert api.synced("hero") == {"tree": tree, "beside": {}}
+    assert api.synced("hero") == {"tree": tree, "session": {}}
     api.set(workshop_unknown_fields="refuse")
     assert api.refusal(tree) == ("EMULATOR_INVALID_PARAMETER", f'"{bracketed(f"{where}new")}" is not allowed')
     assert api.sync().json()["status"] == 10
@@ -374,7 +368,7 @@ def test_a_field_that_no_page_lists_is_kept_or_refused_in_every_object(api, wher
 def test_a_parameter_that_no_page_lists_is_kept_or_refused_in_the_query_too(api):
     query = "apiToken=demo&new=1&sessionMode=20"
     assert api.call("/scc/spSdModelSync", TREE, query=query).json()["status"] == 10
-    assert api.synced("hero")["beside"] == {"new": "1", "sessionMode": 20}
+    assert api.synced("hero")["session"] == {"new": "1", "sessionMode": 20}
     api.set(workshop_unknown_fields="refuse")
     answer = api.call("/scc/spSdModelSync", TREE, query=query)
     assert answer.json()["subErrMessage"] == '"new" is not allowed'

@@ -112,6 +112,7 @@ class Database:
         map_index: int = -1,
         *,
         operator: str = "ScenarioTrainModelOperator",
+        operator_name: str | None = None,
         state: str | None = "deferred",
         fields: dict[str, Any] | None = None,
         iteration: int | None = None,
@@ -122,6 +123,8 @@ class Database:
         """
         Put in a task instance with its rendered fields and XComs; returns what leads to it.
 
+        :param operator: the class.
+        :param operator_name: its attribute ``custom_operator_name``. Default: the class, as Airflow has it too.
         :param iteration: of a loop, on Airflow 3.4.
         :param sealed: whether a worker has sealed which model is the task's own.
         :param before_3_4: leave fields and XComs where an upgrade to 3.4 leaves those from before.
@@ -129,16 +132,17 @@ class Database:
         run, address = self._run(dag_id, run_id), {"dag_id": dag_id, "run_id": run_id, "task_id": task_id}
         address["map_index"] = map_index
         id_ = TaskInstance.__table__.c.id.type.python_type(str(uuid.uuid4()))  # text below Airflow 3.2
-        if "model_id" in xcoms:
-            if sealed:
+        if isinstance(xcoms.get("model_id"), str):
+            if sealed and SEALED not in xcoms:
                 claim = Claim(model_id=xcoms["model_id"], job_id=xcoms.get("job_id"), is_ours="Sensor" not in operator)
                 place = Place(dag_id, run_id, task_id, map_index, iteration)
                 xcoms[SEALED] = claim.sealed(place, "demo")
-            xcoms["_link_ScenarioModelLink"] = LINK + xcoms.pop("model_id")
+            xcoms["_link_ScenarioModelLink"] = LINK + xcoms["model_id"]
         self._put(
             TaskInstance,
             id=id_,
             operator=operator,
+            custom_operator_name=operator_name or operator,
             state=state,
             try_number=1,
             start_date=self.began if state else None,
@@ -251,7 +255,7 @@ def page_state(browser: TestClient) -> Any:
 @pytest.fixture
 def impatient(admin: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """The page has read its connection, and waits but a moment for Scenario."""
-    page_state(admin).lines["scenario_default"].client()
+    page_state(admin).lookups["scenario_default"].client()
     monkeypatch.setattr(lookup, "PATIENCE", 0.1)
 
 

@@ -10,9 +10,10 @@ import pytest
 from packaging.version import Version
 
 from airflow_provider_scenario.airflow_compat.version import airflow_version
+from airflow_provider_scenario.operators.training import ScenarioTrainLoraOperator
 from airflow_provider_scenario.plugin.access import form_token
 from tests.airflow_versions import AIRFLOW
-from tests.unit.plugin.conftest import LINK, page_state, statements
+from tests.unit.plugin.conftest import page_state, statements
 
 RUN = "run?dag_id=a_dag&run_id=a_run"
 
@@ -97,6 +98,14 @@ class TestList:
         assert "model_x" not in admin.get("trainings?text=nothing").text
         assert "train" in re.findall(r"<td><bdi>(\w+)</bdi></td>", admin.get("trainings").text)
 
+    def test_what_ran_before_an_upgrade_of_the_provider_is_in_it(self, admin, database, train):
+        """Versions before set no ``custom_operator_name``; Airflow stored the name of the class in its place."""
+        database.task(operator="ScenarioTrainModelOperator", map_index=0, **train(name="of old"))
+        database.task(operator="ScenarioTrainLoraOperator", map_index=1, **train(name="a lora of old"))
+        for page in ("trainings", RUN):
+            assert "of old" in admin.get(page).text
+            assert "a lora of old" in admin.get(page).text
+
 
 class TestRun:
     def test_it_sums_up_the_batch(self, admin, database, train, emulator):
@@ -132,6 +141,11 @@ class TestRun:
         shown = text_of(admin.get("trainings"))
         assert "1 training: 1 failed 324 creative units" in shown
         assert "324 last training: 108" in shown
+
+    def test_a_subclass_of_our_operators_counts_before_it_runs(self, admin, database):
+        inherited = type("OurOwnOperator", (ScenarioTrainLoraOperator,), {}).custom_operator_name
+        database.task(operator="OurOwnOperator", operator_name=inherited, state=None)
+        assert "1 waiting" in text_of(admin.get(RUN))
 
     def test_a_run_without_trainings_says_so(self, admin, database):
         database.task(operator="BashOperator", state="success")
@@ -169,7 +183,7 @@ class TestTraining:
         for image in scenario.get_model(made["model_id"]).training_images:
             scenario.caption_asset(image.id, "the same")
         database.task(**made)
-        shown = text_of(admin.get(training())).partition("holds against the dataset")[2]
+        shown = text_of(admin.get(training())).partition("warnings about the dataset")[2]
         warnings = scenario.get_dataset_score(made["model_id"]).asset_couples_warnings
         assert warnings
         assert warnings[0].message[0] in shown
@@ -260,7 +274,7 @@ class TestTraining:
         result = {"status": "trained", "model_id": made["model_id"], "job_id": "job_of_before"}
         database.task(state="success", model_id=made["model_id"], job_id="job_of_before", return_value=result)
         shown = text_of(admin.get(training()))
-        assert "trained anew since" in shown
+        assert "trained again since" in shown
         assert "100 %" in shown
         assert "Cancel the training" not in shown
 
@@ -305,10 +319,10 @@ class TestTraining:
                 '<script src="static/page.js" defer>',
             ]
 
-    @pytest.mark.parametrize("link", [LINK + "..", LINK + "a%2Fb", LINK, 7, {"a": 1}])
-    def test_what_is_no_model_id_goes_nowhere(self, admin, database, emulator, link):
+    @pytest.mark.parametrize("model_id", ["..", "a/b", "", 7, {"a": 1}])
+    def test_what_is_no_model_id_goes_nowhere(self, admin, database, emulator, model_id):
         before = emulator.requests()
-        database.task(_link_ScenarioModelLink=link)
+        database.task(model_id=model_id, sealed=False)
         assert admin.get(training()).status_code == 200
         assert emulator.requests() == before
 
@@ -319,17 +333,17 @@ class TestTrouble:
         database.task(**train(name="hero"))
         assert "hero" in text_of(browser.get(training()))
         emulator.fault(kind="status", status=503, times=None)
-        lines = page_state(browser).lines
-        lines["scenario_default"]._next.clear()
+        lookups = page_state(browser).lookups
+        lookups["scenario_default"]._requests._next_at.clear()
         shown = text_of(browser.get(training()))
-        assert "Scenario cannot be asked" in shown
+        assert "No answer from Scenario" in shown
         assert re.search(r"seen \d s ago", shown)
         assert "hero flux.1-lora" in text_of(browser.get("trainings"))
 
     def test_a_connection_that_is_not_there_is_told(self, admin, database):
         database.task(model_id="model_x", fields={"scenario_conn_id": "nowhere"})
         shown = text_of(admin.get(training()))
-        assert "Scenario cannot be asked" in shown
+        assert "No answer from Scenario" in shown
         assert "nowhere" in shown
 
     def test_no_error_tells_the_key(self, admin, database, emulator, train):
@@ -367,8 +381,8 @@ class TestCost:
         database.task(state="failed", **train())
         emulator.advance(200)
         browser.get(training())
-        lines = page_state(browser).lines
-        lines["scenario_default"]._next.clear()
+        lookups = page_state(browser).lookups
+        lookups["scenario_default"]._requests._next_at.clear()
         before = emulator.requests()
         assert "odd" in text_of(browser.get(training()))
         assert "failed" in text_of(browser.get(RUN))

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_scenario.client.scenario.schemas import Model
-from airflow_provider_scenario.plugin.lookup import ModelSnapshot
+from airflow_provider_scenario.plugin.snapshots import page_snapshot
+from airflow_provider_scenario.watch.polling import with_page
 from tests.contract.wire import Recorder, Reply, Sent, recorder
 from tests.unit.conftest import connection
 from tests.unit.plugin.test_app import RUN, text_of, training
@@ -54,7 +55,7 @@ def test_its_row_says_what_a_person_must_do_and_where(admin, database, page):
 def test_its_own_page_says_it_too(admin, database):
     database.task(model_id="model_voice", job_id="job_1")
     answer = admin.get(training())
-    assert "This training waits for a person. To clone a voice, Scenario wants a captcha to be read aloud" in (
+    assert "This training waits for a person. To clone a voice, Scenario requires a captcha to be read aloud" in (
         text_of(answer)
     )
     assert f'href="{PAGE}"' in answer.text
@@ -63,10 +64,10 @@ def test_its_own_page_says_it_too(admin, database):
 
 @pytest.mark.parametrize("app_url", ["javascript:alert(1)//", "", "https://app.scenario.com/?a=", "data:text/html,x"])
 def test_an_address_that_is_no_page_is_no_link(app_url):
-    sight = ModelSnapshot.of(Model.model_validate(model()), 1.0).with_page(app_url, "model_voice")
+    sight = with_page(page_snapshot(Model.model_validate(model()), 1.0), app_url)
     assert (sight.needs_person, sight.page) == (True, None)
 
 
 @pytest.mark.parametrize(("status", "stage"), [("trained", "pending-captcha"), ("training", "running-train")])
 def test_what_waits_for_nobody_says_nothing(status, stage):
-    assert not ModelSnapshot.of(Model.model_validate(model(status, stage)), 1.0).needs_person
+    assert not page_snapshot(Model.model_validate(model(status, stage)), 1.0).needs_person

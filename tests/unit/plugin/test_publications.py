@@ -7,7 +7,6 @@ import html
 import pytest
 
 from airflow_provider_scenario.plugin.publications import read_publications
-from tests.unit.plugin.conftest import LINK
 from tests.unit.plugin.test_app import RUN, text_of, training
 
 FIELDS = {"scenario_conn_id": "scenario_default", "ai_creation_workshop_conn_id": "ai_creation_workshop_default"}
@@ -37,7 +36,7 @@ TREE = {
 EVIL = "\"><script>alert('x')</script>"
 
 
-def publish(database, result, *, operator="AICreationWorkshopSyncModelOperator", state="success", **xcoms):
+def publish(database, result, *, operator="AICreationWorkshopPublishModelOperator", state="success", **xcoms):
     database.task(operator=operator, state=state, fields=FIELDS, return_value=result, **xcoms)
 
 
@@ -78,7 +77,7 @@ def test_the_sensor_shows_what_it_has_waited_for(admin, database):
     [("running", "shown here when the task has ended"), ("failed", "This task has published nothing")],
 )
 def test_without_a_result_it_says_so(admin, database, state, said):
-    database.task(operator="AICreationWorkshopSyncModelOperator", state=state, fields=FIELDS)
+    database.task(operator="AICreationWorkshopPublishModelOperator", state=state, fields=FIELDS)
     page = admin.get(training())
     assert said in text_of(page)
     assert ("data-refresh" in page.text) == (state == "running")
@@ -88,13 +87,13 @@ def test_without_a_result_it_says_so(admin, database, state, said):
 def test_scenario_is_not_asked_whatever_the_task_has_pushed(admin, database, train, emulator):
     made = train()
     before = emulator.requests()
-    publish(database, RESULT, _link_ScenarioModelLink=LINK + made["model_id"])
+    publish(database, RESULT, model_id=made["model_id"])
     admin.get(training())
     assert emulator.requests() == before
 
 
 def test_it_is_no_training_of_the_run(admin, database):
-    publish(database, RESULT, _link_ScenarioModelLink=LINK + "model_a")
+    publish(database, RESULT, model_id="model_a")
     assert "This run trains no model" in text_of(admin.get(RUN))
 
 

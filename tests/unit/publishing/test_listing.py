@@ -27,7 +27,7 @@ def seen(status, state):
 
 
 def watch(**changes):
-    return ListingWatch(**{"what": "hero", "deadline": 1000.0, "poke_interval": 300.0, **changes})
+    return ListingWatch(**{"label": "hero", "deadline": 1000.0, "poke_interval": 300.0, **changes})
 
 
 @pytest.mark.parametrize(
@@ -45,19 +45,19 @@ def watch(**changes):
     ],
 )
 def test_what_one_answer_means(answer, outcome):
-    assert watch().see(answer, 0) == outcome
+    assert watch().after(answer, 0) == outcome
 
 
 def test_a_refusal_after_an_answer_may_pass():
     watching = watch()
-    watching.see(seen(5, "in-progress"), 0)
-    assert watching.see(REFUSED, 0) is None
-    assert watch(answered=True).see(REFUSED, 0) is None
+    watching.after(seen(5, "in-progress"), 0)
+    assert watching.after(REFUSED, 0) is None
+    assert watch(answered=True).after(REFUSED, 0) is None
 
 
 @pytest.mark.parametrize(("answer", "outcome"), [(seen(10, "listed"), "listed"), (seen(5, "in-progress"), "timed-out")])
 def test_at_the_deadline_only_an_end_counts(answer, outcome):
-    assert watch().see(answer, 1000.0) == outcome
+    assert watch().after(answer, 1000.0) == outcome
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_at_the_deadline_only_an_end_counts(answer, outcome):
 )
 def test_pauses_are_long(answer, now, pause):
     watching = watch()
-    watching.see(answer, now)
+    watching.after(answer, now)
     assert watching.pause == pause
 
 
@@ -80,8 +80,8 @@ def test_only_what_has_changed_is_worth_a_line():
     watching = watch()
     lines = []
     for answer in [seen(0, "not-listed"), *[seen(5, "in-progress")] * 3, *[DOWN] * 5, seen(5, "in-progress")]:
-        watching.see(answer, 0)
-        lines.append(watching.news)
+        watching.after(answer, 0)
+        lines.append(watching.log_line)
     told = [line is not None for line in lines]
     assert told == [True, True, False, False, True, True, False, True, False, True]
     assert "in-progress (status 5)" in lines[1]
@@ -117,9 +117,9 @@ async def test_a_rotated_secret_is_picked_up_by_all_that_are_refused_at_once(emu
     workshop = Workshop(AICreationWorkshopHook())
     emulator.set(api_secret="a-new-secret")
     tree_to_send = SignedTree(tree(), 60)
-    assert isinstance(workshop.look(tree_to_send, None), AuthenticationError)
+    assert isinstance(workshop.poll(tree_to_send, None), AuthenticationError)
     renewed = workshop_connection(host=emulator.root, password="a-new-secret")
     monkeypatch.setenv("AIRFLOW_CONN_AI_CREATION_WORKSHOP_DEFAULT", renewed)
     emulator.fault(kind="slow", seconds=0.3, route="/scc/**", times=8)
-    looks = [asyncio.to_thread(workshop.look, tree_to_send, None) for _ in range(8)]
+    looks = [asyncio.to_thread(workshop.poll, tree_to_send, None) for _ in range(8)]
     assert [seen["state"] for seen in await asyncio.gather(*looks)] == ["listed"] * 8

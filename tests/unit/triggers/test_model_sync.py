@@ -12,6 +12,7 @@ from airflow.triggers.base import TaskSuccessEvent
 from airflow_provider_scenario.publishing import listing
 from airflow_provider_scenario.sensors.model_sync import AICreationWorkshopModelListingSensor
 from airflow_provider_scenario.triggers.model_sync import AICreationWorkshopListingTrigger
+from tests.harness.waiting import eventually_async
 from tests.stopwatch import stopwatch
 from tests.unit.conftest import workshop_connection
 from tests.unit.publishing.conftest import tree
@@ -40,13 +41,6 @@ def syncs(emulator):
     return sum(model["syncs"] for model in emulator.ledger()["synced_models"])
 
 
-async def until(condition, patience=60):
-    give_up = time.monotonic() + patience
-    while not await asyncio.to_thread(condition):
-        assert time.monotonic() < give_up
-        await asyncio.sleep(0.02)
-
-
 def test_it_is_the_same_after_a_journey_to_another_triggerer():
     before = trigger(
         deadline=12.5,
@@ -63,7 +57,7 @@ def test_it_is_the_same_after_a_journey_to_another_triggerer():
 
 async def test_it_asks_again_until_the_file_is_listed(emulator):
     waiting = asyncio.ensure_future(event_of(trigger()))
-    await until(lambda: syncs(emulator) >= 3)
+    await eventually_async(lambda: syncs(emulator) >= 3)
     assert not waiting.done()
     emulator.advance(600)
     event = await asyncio.wait_for(waiting, 60)
@@ -128,7 +122,7 @@ async def test_its_deadline_ends_it(emulator):
 
 async def test_a_rotated_secret_is_picked_up(emulator, monkeypatch):
     waiting = asyncio.ensure_future(event_of(trigger()))
-    await until(lambda: syncs(emulator) >= 1)
+    await eventually_async(lambda: syncs(emulator) >= 1)
     renewed = workshop_connection(host=emulator.root, password="a-new-secret")
     monkeypatch.setenv("AIRFLOW_CONN_AI_CREATION_WORKSHOP_DEFAULT", renewed)
     emulator.set(api_secret="a-new-secret")
@@ -175,4 +169,4 @@ async def test_all_that_wait_share_one_connection_and_its_rate(emulator, monkeyp
     assert {event["outcome"] for event in events} == {"listed"}
     assert seconds() >= 1.0
     assert len(looked_up) == 1
-    assert listing._workshops[asyncio.get_running_loop()] == {}
+    assert listing._workshops.by_loop[asyncio.get_running_loop()] == {}

@@ -14,6 +14,7 @@ from airflow_provider_scenario.operators.training import ScenarioTrainModelOpera
 from airflow_provider_scenario.triggers.training import ScenarioTrainingSlotTrigger, ScenarioTrainingTrigger
 from airflow_provider_scenario.watch import slots
 from tests.airflow_versions import TaskDeferred
+from tests.harness.waiting import eventually_async
 
 
 @pytest.fixture
@@ -48,12 +49,6 @@ async def event_of(trigger):
 
 def occupy(model_id, context):
     ScenarioTrainModelOperator(task_id="t", model_id=model_id, wait_for_completion=False).execute(context)
-
-
-async def until(true):
-    async with asyncio.timeout(60):
-        while not true():
-            await asyncio.sleep(0.02)
 
 
 def in_queue():
@@ -99,7 +94,7 @@ def test_a_start_whose_answer_was_lost_when_time_is_up_is_no_training_that_was_n
     emulator.fault(kind="close", method="PUT", route="/models/*/train", skip=1, times=None)
     train = ScenarioTrainModelOperator(task_id="t", model_id=second, deferrable=False, poke_interval=0.2, timeout=10)
     with pytest.raises(
-        TrainingTimeoutError, match=r"free within timeout=10 s\. The last request to start it may have been"
+        TrainingTimeoutError, match=r"free within timeout=10 s\. The last request may have started the training"
     ):
         train.execute(another_task())
 
@@ -119,7 +114,7 @@ async def test_it_trains_when_the_slot_is_free_and_tells_the_end(emulator, ready
     await asyncio.sleep(0.3)
     assert emulator.counts()["trainings"] == 1
     emulator.cancel(first)
-    await until(lambda: emulator.counts()["trainings"] == 2)
+    await eventually_async(lambda: emulator.counts()["trainings"] == 2)
     emulator.advance(900)
     event = await waiting
     assert (event["outcome"], event["model_id"]) == ("trained", second)
@@ -130,14 +125,14 @@ async def test_who_came_first_is_served_first(emulator, ready, another_task):
     first, second, third = ready(3)
     occupy(first, another_task())
     later = asyncio.create_task(event_of(slot(third, since=200.0)))
-    await until(lambda: in_queue() == 1)
+    await eventually_async(lambda: in_queue() == 1)
     earlier = asyncio.create_task(event_of(slot(second, since=100.0)))
-    await until(lambda: in_queue() == 2)
+    await eventually_async(lambda: in_queue() == 2)
     before = emulator.requests()
     # A look and a try may be under way for the one who was alone; all after that is by the one who came earlier.
-    await until(lambda: emulator.requests() >= before + 4)
+    await eventually_async(lambda: emulator.requests() >= before + 4)
     emulator.cancel(first)
-    await until(lambda: emulator.counts()["trainings"] == 2)
+    await eventually_async(lambda: emulator.counts()["trainings"] == 2)
     assert emulator.ledger()["trainings"][1]["model_id"] == second
     for task in (earlier, later):
         task.cancel()
@@ -148,7 +143,7 @@ async def test_only_the_first_in_the_queue_asks(emulator, ready, another_task):
     models = ready(5)
     occupy(models[0], another_task())
     waiting = [asyncio.create_task(event_of(slot(model_id))) for model_id in models[1:]]
-    await until(lambda: in_queue() == 4)
+    await eventually_async(lambda: in_queue() == 4)
     before, begun = emulator.requests(), time.monotonic()
     await asyncio.sleep(1)
     asked, seconds = emulator.requests() - before, time.monotonic() - begun
@@ -162,7 +157,7 @@ async def test_only_the_first_in_the_queue_asks(emulator, ready, another_task):
 async def test_a_triggerer_that_died_after_the_start_is_followed_by_one_that_adopts(emulator, ready):
     (model_id,) = ready(1)
     started = asyncio.create_task(event_of(slot(model_id)))
-    await until(lambda: emulator.counts()["trainings"] == 1)
+    await eventually_async(lambda: emulator.counts()["trainings"] == 1)
     started.cancel()
     await asyncio.gather(started, return_exceptions=True)
     emulator.advance(900)  # the training ends while nobody looks
@@ -174,7 +169,7 @@ async def test_a_lost_answer_is_not_followed_by_a_second_training(emulator, read
     (model_id,) = ready(1)
     emulator.fault(kind="close", method="PUT", route="/models/*/train", when="after")
     waiting = asyncio.create_task(event_of(slot(model_id)))
-    await until(lambda: emulator.counts()["trainings"] == 1)
+    await eventually_async(lambda: emulator.counts()["trainings"] == 1)
     await asyncio.sleep(0.3)
     emulator.advance(900)
     assert (await waiting)["outcome"] == "trained"
@@ -208,7 +203,7 @@ async def test_a_kill_in_the_middle_of_the_start_cancels_what_was_started(emulat
     trigger.task_instance = SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1)
     monkeypatch.setattr(Attempt, "state", lambda _: "failed")
     waiting = asyncio.create_task(event_of(trigger))
-    await until(emulator.fault_has_hit)
+    await eventually_async(emulator.fault_has_hit)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     await trigger.on_kill()

@@ -62,7 +62,7 @@ def warnings(capsys: pytest.CaptureFixture[str]) -> Callable[[], list[str]]:
 
 
 def waits_for_a_person(line: str) -> bool:
-    what, place = "waits for a person (pending-captcha) and cannot go on without", f"solve the captcha there: {PAGE}"
+    what, place = "waits for a person (pending-captcha) and cannot continue before", f"solve the captcha there: {PAGE}"
     return what in line and place in line
 
 
@@ -72,7 +72,7 @@ def test_the_worker_that_is_held_says_it():
     warnings: list[str] = []
     end = wait_for_training(
         ScenarioHook(),
-        TrainingWatch(what="model_voice", deadline=float("inf"), poke_interval=30),
+        TrainingWatch(label="model_voice", deadline=float("inf"), poke_interval=30),
         model_id="model_voice",
         job_id="job_1",
         log=news.append,

@@ -16,7 +16,7 @@ from airflow_provider_scenario.sensors.training import ScenarioTrainingSensor
 from airflow_provider_scenario.triggers.training import ScenarioTrainingTrigger
 from airflow_provider_scenario.watch.cancelling import StoppableTraining
 from airflow_provider_scenario.watch.decision import TrainingWatch
-from airflow_provider_scenario.watch.polling import Poller, poll, sighting, wait_for_training
+from airflow_provider_scenario.watch.polling import Poller, poll, snapshot_of, wait_for_training
 from tests.stopwatch import stopwatch
 from tests.unit.conftest import connection
 
@@ -36,7 +36,7 @@ class Clock:
 
 
 def wait(training, clock, log, *, deadline=float("inf")):
-    watch = TrainingWatch(what="ink", deadline=deadline, poke_interval=30)
+    watch = TrainingWatch(label="ink", deadline=deadline, poke_interval=30)
     hook = ScenarioHook()
     hook.budget = RequestBudget(1_000_000, str(id(clock)), clock=lambda: clock.now)
     return wait_for_training(hook, watch, **training, log=log.append, clock=lambda: clock.now, sleep=clock.sleep)
@@ -67,7 +67,7 @@ def test_an_outage_of_an_hour_does_not_end_the_waiting(emulator, training, outag
     assert 12 <= len(clock.paused) <= 30  # ever more slowly, up to one look in five minutes
     assert clock.paused[:4] == [60, 120, 240, 300]
     assert max(clock.paused) <= 300
-    assert "The training is not affected; asking again in 60 s." in log[0]
+    assert "The training is not affected; the next poll is in 60 s." in log[0]
     assert len(log) <= 8
 
 
@@ -75,7 +75,8 @@ def test_an_outage_until_the_tasks_own_time_is_up_says_what_became_of_the_traini
     emulator.fault(kind="status", status=503, route="/**", times=None)
     operator = ScenarioTrainModelOperator(task_id="t", model_id=training["model_id"])
     end = wait(training, Clock(), [], deadline=3000)
-    with pytest.raises(TrainingTimeoutError, match=r"could not be cancelled and may go on, and so may its cost: .*503"):
+    said = r"could not be cancelled\. The training may continue and be billed\. .*503"
+    with pytest.raises(TrainingTimeoutError, match=said):
         operator.conclude(context, end)
 
 
@@ -95,22 +96,22 @@ class OneModel:
 @pytest.mark.parametrize("dataset", [{"trainingImages": [{"id": None}]}, {"trainingImagePairs": "?"}])
 def test_a_dataset_that_cannot_be_read_does_not_end_the_watch_of_a_training(dataset):
     seen = poll(OneModel(status="trained", **dataset), "model_1", "job_1")
-    assert sighting(seen).status == "trained"
+    assert snapshot_of(seen).status == "trained"
 
 
 @pytest.mark.parametrize("status", [{}, {"status": None}, {"status": 7}, {"status": ["trained"]}])
 def test_where_the_model_tells_no_status_its_job_tells_the_end(status):
-    assert sighting(poll(OneModel(**status), "model_1", "job_1")).status == "trained"
-    assert sighting(poll(OneModel(**status), "model_1", None)).status == ""
+    assert snapshot_of(poll(OneModel(**status), "model_1", "job_1")).status == "trained"
+    assert snapshot_of(poll(OneModel(**status), "model_1", None)).status == ""
 
 
 def test_a_cancellation_that_meets_a_conflict_is_not_taken_for_one_that_is_not_needed(emulator, training):
     emulator.fault(kind="status", status=409, route="/models/*/train/action", times=None)
     with ScenarioHook().connect(max_tries=1) as client:
         stoppable = StoppableTraining(model_id=training["model_id"])
-        assert stoppable.cancel(client).state == "unknown"
+        assert stoppable.cancel(client).effect == "unknown"
         emulator.clear_faults()
-        assert stoppable.cancel(client).state == "cancelled"
+        assert stoppable.cancel(client).effect == "cancelled"
 
 
 @pytest.mark.parametrize("lost", [{"kind": "close"}, {"kind": "status", "status": 503}])
@@ -150,8 +151,8 @@ def test_a_key_that_only_the_service_has_exchanged_ends_it_at_once_and_says_that
     emulator, training, rotate
 ):
     end = wait(training, Clock(s60=lambda: rotate(in_airflow=False)), [])
-    with pytest.raises(WatchingRefusedError, match="it goes on, and so does its cost"):
-        end.result()
+    with pytest.raises(WatchingRefusedError, match=r"can no longer be polled: .* continues and is billed"):
+        end.value_or_raise()
 
 
 def test_the_connection_is_looked_up_once_as_long_as_its_key_is_good(emulator, training, monkeypatch):
@@ -199,7 +200,7 @@ def test_many_tasks_that_hold_a_worker_keep_to_one_budget_together(emulator, tra
         return emulator.ledger()["requests"]["GET /v1/models/{modelId}"]
 
     def task(_):
-        watch = TrainingWatch(what="ink", deadline=time.time() + 3, poke_interval=0.05)
+        watch = TrainingWatch(label="ink", deadline=time.time() + 3, poke_interval=0.05)
         return wait_for_training(ScenarioHook(), watch, **training, log=lambda _: None).outcome
 
     before, seconds = polls(), stopwatch()

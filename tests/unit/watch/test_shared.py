@@ -82,7 +82,7 @@ def ids(count):
 
 
 async def all_of(poller, models, after=0.0):
-    return await asyncio.gather(*(poller.look(model, None, after=after) for model in models))
+    return await asyncio.gather(*(poller.poll(model, None, after=after) for model in models))
 
 
 async def test_a_thousand_looks_are_twenty_requests_and_one_connection(hook, poller):
@@ -106,7 +106,7 @@ async def test_the_connection_is_not_looked_up_on_the_event_loop(hook, poller):
 
     poller.poller._hook = Watched()
     line = WaitNotice(lambda said: None)
-    await asyncio.gather(*(poller.look(model, None, after=0, line=line) for model in ids(100)))
+    await asyncio.gather(*(poller.poll(model, None, after=0, wait_notice=line) for model in ids(100)))
     assert on_loop == [False] * 2  # one turn a request
 
 
@@ -121,8 +121,8 @@ async def test_two_that_wait_for_one_model_share_one_look(hook, poller):
 
 
 async def test_room_in_a_request_is_given_to_those_whose_turn_comes_next(hook, poller):
-    early = asyncio.gather(*(poller.look(model, None, after=0.05) for model in ids(3)))
-    late = asyncio.gather(*(poller.look(f"late_{number:02}", None, after=3600 + number) for number in range(60)))
+    early = asyncio.gather(*(poller.poll(model, None, after=0.05) for model in ids(3)))
+    late = asyncio.gather(*(poller.poll(f"late_{number:02}", None, after=3600 + number) for number in range(60)))
     await early
     assert len(hook.client.bulks[0]) == 50
     assert hook.client.bulks[0] == [*ids(3), *(f"late_{number:02}" for number in range(47))]
@@ -136,9 +136,9 @@ async def test_a_look_does_not_come_before_it_is_due(hook, poller):
 
 
 async def test_who_comes_later_with_less_patience_is_not_kept_waiting(hook, poller):
-    patient = asyncio.ensure_future(poller.look("model_1", None, after=60))
+    patient = asyncio.ensure_future(poller.poll("model_1", None, after=60))
     await asyncio.sleep(0.05)
-    await asyncio.wait_for(poller.look("model_2", None, after=0.05), 30)
+    await asyncio.wait_for(poller.poll("model_2", None, after=0.05), 30)
     assert patient.done()  # it was given the room left
 
 
@@ -151,14 +151,14 @@ async def test_a_model_that_was_deleted_is_told_to_its_own_waiter_only(hook, pol
 
 
 async def test_a_model_that_another_job_trains_by_now_is_told_by_its_own_job(hook, poller):
-    looks = [poller.look("model_1", "job_before", after=0), poller.look("model_2", "job_of_model_2", after=0)]
+    looks = [poller.poll("model_1", "job_before", after=0), poller.poll("model_2", "job_of_model_2", after=0)]
     first, second = await asyncio.gather(*looks)
     assert (first.job_id, first.status) == ("job_before", "canceled")
     assert second.status == "training"
 
 
 async def test_who_knows_only_the_job_is_told_by_the_job(hook, poller):
-    seen = await asyncio.gather(poller.look(None, "job_1", after=0), poller.look("model_1", None, after=0))
+    seen = await asyncio.gather(poller.poll(None, "job_1", after=0), poller.poll("model_1", None, after=0))
     assert [type(each) for each in seen] == [Job, Model]
 
 
@@ -190,7 +190,7 @@ async def test_polls_wait_for_their_turn_in_the_budget(hook, poller):
 async def test_who_closes_a_poller_does_not_wait_for_its_turn(hook):
     hook.budget.throttled(60)
     poller = SharedPoller(Poller(hook))
-    look = asyncio.ensure_future(poller.look("model_1", None, after=0))
+    look = asyncio.ensure_future(poller.poll("model_1", None, after=0))
     await asyncio.sleep(0.1)
     look.cancel()
     before = threading.active_count()
@@ -212,7 +212,7 @@ async def test_the_pollers_own_death_is_told_to_all_and_the_next_look_makes_anot
 
 
 async def test_a_waiter_that_is_cancelled_disturbs_no_other(hook, poller):
-    looks = [asyncio.ensure_future(poller.look(model, None, after=0.1)) for model in ids(3)]
+    looks = [asyncio.ensure_future(poller.poll(model, None, after=0.1)) for model in ids(3)]
     await asyncio.sleep(0)
     looks[1].cancel()
     first, second, third = await asyncio.gather(*looks, return_exceptions=True)
@@ -241,7 +241,7 @@ class TestRegistry:
         for each in waiting:
             each.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
-        assert shared._pollers[asyncio.get_running_loop()] == {}
+        assert shared._pollers.by_loop[asyncio.get_running_loop()] == {}
         deadline = time.monotonic() + 60
         while set(asyncio.all_tasks()) - before:  # a request that was under way comes to its end
             assert time.monotonic() < deadline
@@ -255,7 +255,7 @@ class TestRegistry:
         asyncio.run(one())
         asyncio.run(one())
         gc.collect()
-        assert not [loop for loop in shared._pollers if loop.is_closed()]
+        assert not [loop for loop in shared._pollers.by_loop if loop.is_closed()]
 
 
 async def test_triggers_look_up_one_connection_and_log_each_for_itself(emulator, monkeypatch, caplog):
@@ -304,8 +304,8 @@ async def test_no_answer_is_kept_while_the_next_is_waited_for(hook, monkeypatch)
 
 async def test_who_looks_again_is_told_each_answer_and_returns_with_the_last(poller, hook):
     told = []
-    seen = await poller.look(
-        "model_1", None, after=0, again=lambda model: told.append(model) or (0.0 if len(told) < 3 else None)
+    seen = await poller.poll(
+        "model_1", None, after=0, on_answer=lambda model: told.append(model) or (0.0 if len(told) < 3 else None)
     )
     assert [model.id for model in told] == hook.client.singles == ["model_1"] * 3
     assert seen is told[-1]
@@ -315,7 +315,7 @@ async def test_an_error_while_one_is_told_is_the_error_of_that_one_alone(poller)
     def fail(_):
         raise ZeroDivisionError
 
-    looks = [poller.look("model_1", None, after=0, again=fail), poller.look("model_2", None, after=0)]
+    looks = [poller.poll("model_1", None, after=0, on_answer=fail), poller.poll("model_2", None, after=0)]
     failed, seen = await asyncio.gather(*looks, return_exceptions=True)
     assert (type(failed), seen.id) == (ZeroDivisionError, "model_2")
 
@@ -324,7 +324,7 @@ async def test_who_looks_again_hears_of_a_crash_of_the_poller_as_of_an_outage_an
     told = []
     hook.client.trouble = [ZeroDivisionError()]
     looks = [
-        poller.look(model, None, after=0, again=lambda seen: told.append(seen) or (0.0 if len(told) < 3 else None))
+        poller.poll(model, None, after=0, on_answer=lambda seen: told.append(seen) or (0.0 if len(told) < 3 else None))
         for model in ids(2)
     ]
     seen = await asyncio.wait_for(asyncio.gather(*looks), 60)

@@ -11,15 +11,15 @@ import pytest
 from airflow_provider_scenario.airflow_compat.exceptions import AirflowSensorTimeout
 from airflow_provider_scenario.client.budget import RequestBudget, WaitNotice
 from airflow_provider_scenario.client.scenario.client import ScenarioClient
-from airflow_provider_scenario.client.transport import Transport
 from airflow_provider_scenario.exceptions import TrainingTimeoutError
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.operators.model import ScenarioAddTrainingImagesOperator
 from airflow_provider_scenario.operators.training import ScenarioTrainModelOperator
 from airflow_provider_scenario.sensors.training import ScenarioTrainingSensor
-from airflow_provider_scenario.triggers.training import FIRST_LOOK, ScenarioTrainingSlotTrigger, ScenarioTrainingTrigger
+from airflow_provider_scenario.triggers.training import FIRST_POLL, ScenarioTrainingSlotTrigger, ScenarioTrainingTrigger
 from airflow_provider_scenario.watch.decision import TrainingWatch
 from airflow_provider_scenario.watch.polling import wait_for_training
+from tests.unit.client.conftest import ScenarioTransport
 from tests.unit.conftest import connection
 
 LONG = 60.0
@@ -83,7 +83,7 @@ class TestDeadline:
         assert emulator.counts()["canceled"] == 1
 
     def test_a_training_that_is_only_watched_is_given_up_on_time(self, used_up, on_time):
-        watch = TrainingWatch(what="ink", deadline=time.time() + 0.3, poke_interval=0.1)
+        watch = TrainingWatch(label="ink", deadline=time.time() + 0.3, poke_interval=0.1)
         assert wait_for_training(ScenarioHook(), watch, **used_up, log=lambda _: None).outcome == "timed-out"
 
     def test_a_sensor_keeps_it(self, used_up, context, on_time):
@@ -148,7 +148,7 @@ class TestLog:
 
     def test_a_task_that_holds_a_worker_says_it_once(self, used_up):
         log: list[str] = []
-        watch = TrainingWatch(what="ink", deadline=time.time() + 0.3, poke_interval=0.1)
+        watch = TrainingWatch(label="ink", deadline=time.time() + 0.3, poke_interval=0.1)
         wait_for_training(ScenarioHook(), watch, **used_up, log=log.append)
         assert [line.partition(": ")[2] for line in log] == [WAITING]
 
@@ -157,7 +157,7 @@ class TestLog:
         slept: list[float] = []
         budget = RequestBudget(80, "here", folder=tmp_path)
         budget.throttled(LONG)
-        transport = Transport(
+        transport = ScenarioTransport(
             emulator.url, "demo", "demo", budget=budget, sleep=slept.append, jitter=lambda: 0.5, max_tries=20
         )
         with caplog.at_level("INFO"), ThreadPoolExecutor(8) as pool:
@@ -196,16 +196,16 @@ class TestFirstLook:
         def __init__(self):
             self.due = []
 
-        async def look(self, model_id, job_id, *, after, **_):
+        async def poll(self, model_id, job_id, *, after, **_):
             self.due.append(after)
 
     @pytest.mark.parametrize(
         ("deferred", "deadline", "due"),
         [
-            (0, 3600, 30 * FIRST_LOOK),
-            (5, 3600, 30 * FIRST_LOOK - 5),
+            (0, 3600, 30 * FIRST_POLL),
+            (5, 3600, 30 * FIRST_POLL - 5),
             (60, 3600, 0),  # another triggerer goes on
-            (-60, 3600, 30 * FIRST_LOOK),  # the clock was set back
+            (-60, 3600, 30 * FIRST_POLL),  # the clock was set back
             (0, 4, 4),
             (None, 3600, 0),
         ],

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 
+from airflow_provider_scenario.client import schema
 from airflow_provider_scenario.client.errors import (
     AlreadyTrainingError,
     AlreadyTrainingImageError,
@@ -15,9 +16,8 @@ from airflow_provider_scenario.client.errors import (
     ScenarioError,
     ServiceError,
 )
-from airflow_provider_scenario.client.scenario import schemas
 from airflow_provider_scenario.client.scenario.client import UNSET, ScenarioClient
-from airflow_provider_scenario.client.scenario.schemas import TrainingImagePair
+from airflow_provider_scenario.client.scenario.schemas import AssetWarning, TrainingImagePair
 from airflow_provider_scenario.watch.decision import Snapshot
 from tests.unit.client.conftest import READY
 
@@ -429,7 +429,7 @@ def test_a_switch_is_true_or_false(client, service, value):
 
 
 def test_a_status_filter_the_service_ignores_is_told(client, service, caplog, monkeypatch):
-    monkeypatch.setattr(schemas, "_told", set())
+    monkeypatch.setattr(schema, "_warned", set())
     service.answers({"models": []})
     list(client.list_models(status="training-canceled"))
     assert "ignores the status filter 'training-canceled'" in caplog.text
@@ -789,7 +789,7 @@ def test_an_answer_without_a_price_is_no_quote(client, service, answer):
 @pytest.mark.parametrize("answer", [STARTED, {"jobId": "job_1"}, {"job": {"id": "job_1"}, "creativeUnitsCost": 5}])
 def test_a_quote_that_starts_a_training_is_told_loudly(client, service, answer):
     service.answers(answer)
-    with pytest.raises(ServiceError, match="started job job_1 instead") as caught:
+    with pytest.raises(ServiceError, match="started job job_1, which is billed") as caught:
         client.quote_training("m")
     assert (caught.value.money, caught.value.maybe_done) == ("spent", True)
 
@@ -807,7 +807,7 @@ def test_a_score_of_another_shape_says_what_can_be_read(client, service):
     service.answers({"score": 1.02, "assetsWarnings": [{"message": "Missing caption"}], "details": None, "new": 1})
     score = client.get_dataset_score("model_1")
     assert (score.score, score.status, score.asset_couples_warnings, score.details) == (1.0, None, [], {})
-    assert score.assets_warnings == [schemas.AssetWarning(asset_id=None, message=[])]
+    assert score.assets_warnings == [AssetWarning(asset_id=None, message=[])]
 
 
 def test_projects_are_asked_for_without_a_project(client, service):

@@ -11,7 +11,7 @@ import pytest
 from airflow_provider_scenario.client.errors import ServiceError
 from airflow_provider_scenario.client.scenario.client import ScenarioClient
 from airflow_provider_scenario.client.scenario.schemas import Asset, Download
-from airflow_provider_scenario.client.transport import BLOCK
+from airflow_provider_scenario.client.signed import BLOCK
 
 QUERY = "?Expires=1&Signature=a-secret-signature"
 CONTENT = bytes(range(256)) * 10_000

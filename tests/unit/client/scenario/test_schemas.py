@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from airflow_provider_scenario.client import schema
 from airflow_provider_scenario.client.errors import ServiceError
-from airflow_provider_scenario.client.scenario import schemas
 from airflow_provider_scenario.client.scenario.schemas import (
     Asset,
     Billing,
@@ -65,7 +65,7 @@ WHOLE_MODEL = {
 
 @pytest.fixture
 def warnings(caplog, monkeypatch):
-    monkeypatch.setattr(schemas, "_told", set())
+    monkeypatch.setattr(schema, "_warned", set())
     caplog.set_level(logging.WARNING, "airflow_provider_scenario.client")
     return lambda: [record.getMessage() for record in caplog.records]
 
@@ -100,8 +100,8 @@ sys.setswitchinterval(1e-6)
 together = threading.Barrier(16)
 def read(_):
     together.wait()
-    Job.read({"jobId": "job_1", "billing": {"cuCost": 3}}, asked="")
-    return Model.read({"id": "m", "trainingImages": [{"id": "a"}], "epochs": [{"epoch": "1"}]}, asked="").epochs
+    Job.read({"jobId": "job_1", "billing": {"cuCost": 3}}, action="")
+    return Model.read({"id": "m", "trainingImages": [{"id": "a"}], "epochs": [{"epoch": "1"}]}, action="").epochs
 with ThreadPoolExecutor(16) as pool:
     assert all(pool.map(read, range(16)))
 """

@@ -10,8 +10,8 @@ import pytest
 import requests
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.client.test_workshop_schemas import NAMES, PAGE, anything
 
+from airflow_provider_scenario.client.defaults import WORKSHOP_URL
 from airflow_provider_scenario.client.errors import (
     AuthenticationError,
     InvalidInputError,
@@ -21,10 +21,11 @@ from airflow_provider_scenario.client.errors import (
     ThrottledError,
     WorkshopRefusalError,
 )
-from airflow_provider_scenario.client.workshop.client import DEFAULT_WORKSHOP_URL, ListingStatus, WorkshopClient
+from airflow_provider_scenario.client.workshop.client import ListingStatus, WorkshopClient
 from airflow_provider_scenario.client.workshop.schemas import SessionParameters, read_tree
 from airflow_provider_scenario.client.workshop.signing import string_to_sign
 from tests.unit.client.conftest import ScriptedService
+from tests.unit.client.workshop.test_schemas import NAMES, PAGE, anything
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,11 +93,16 @@ def envelope(data=None, **changes):
 
 def test_a_model_is_synced_and_listed_some_time_later(client, workshop):
     first = client.sync_model(read_tree(PAGE))
-    assert (first.model_id, first.model_version_id, first.state, first.parts) == ("xxxxx", "xxxx", "in-progress", ())
+    assert (first.model_id, first.model_version_id, first.status_name, first.parts) == (
+        "xxxxx",
+        "xxxx",
+        "in-progress",
+        (),
+    )
     assert first.invoke_id.startswith("i_")
     workshop.advance(5)
     second = client.sync_model(PAGE)
-    assert (second.state, second.model_file_id) == ("listed", first.model_file_id)
+    assert (second.status_name, second.model_file_id) == ("listed", first.model_file_id)
     totals = workshop.ledger()["totals"]
     assert (totals["models_synced"], totals["syncs"], totals["files_listed"]) == (1, 2, 1)
 
@@ -105,7 +111,7 @@ def test_a_model_is_synced_and_listed_some_time_later(client, workshop):
 def test_the_token_goes_where_the_service_wants_it(connect, workshop, place):
     workshop.set(api_token_in=place)
     session = SessionParameters(role_id="ä&b", session_mode=20, expired_in_seconds=60)
-    assert connect(api_token_in=place).sync_model(PAGE, session=session).state == "in-progress"
+    assert connect(api_token_in=place).sync_model(PAGE, session=session).status_name == "in-progress"
     other = "body" if place == "query" else "query"
     with pytest.raises(WorkshopRefusalError, match="EMULATOR_TOKEN_MISSING"):
         connect(api_token_in=other).sync_model(PAGE)
@@ -113,7 +119,7 @@ def test_the_token_goes_where_the_service_wants_it(connect, workshop, place):
 
 def test_a_failed_listing_is_told(client, workshop):
     workshop.outcome(of="listing", fail_at=0)
-    assert client.sync_model(PAGE).state == "failed"
+    assert client.sync_model(PAGE).status_name == "failed"
 
 
 def test_one_row_a_file_is_read_too_and_the_least_advanced_speaks(client, workshop):
@@ -122,8 +128,8 @@ def test_one_row_a_file_is_read_too_and_the_least_advanced_speaks(client, worksh
     tree = copy.deepcopy(PAGE)
     tree["versions"].append({**tree["versions"][0], "modelVersionId": "other"})
     listing = client.sync_model(tree)
-    assert (listing.state, listing.model_version_id) == ("failed", "xxxx")
-    assert [(part.model_version_id, part.state) for part in listing.parts] == [
+    assert (listing.status_name, listing.model_version_id) == ("failed", "xxxx")
+    assert [(part.model_version_id, part.status_name) for part in listing.parts] == [
         ("xxxx", "failed"),
         ("other", "in-progress"),
     ]
@@ -205,7 +211,7 @@ def test_a_clock_that_is_off_is_told_with_both_times(connect, workshop, minutes,
 )
 def test_a_sync_whose_answer_is_lost_is_sent_again_with_a_nonce_of_its_own(client, workshop, fault):
     workshop.fault(**fault, route="/scc/spSdModelSync")
-    assert client.sync_model(PAGE).state == "in-progress"
+    assert client.sync_model(PAGE).status_name == "in-progress"
     assert workshop.ledger()["totals"]["models_synced"] == 1
 
 
@@ -231,8 +237,8 @@ def test_a_field_that_is_not_listed_arrives_and_is_warned_of_once_a_call(connect
     if place == "body":
         assert beside.items() <= arrived["tree"].items()
     else:
-        assert arrived["beside"] == {"region": '["cn", "ü&"]', "roleIds": '{"a": true}', "dry": "false"}
-    told = [record.message for record in caplog.records if "lists no such field" in record.message]
+        assert arrived["session"] == {"region": '["cn", "ü&"]', "roleIds": '{"a": true}', "dry": "false"}
+    told = [record.message for record in caplog.records if "the service does not list this field" in record.message]
     assert [line.partition(":")[0] for line in told] == ["Model 'xxxxx'"] * 2
     assert "region" in told[0]
     assert "versions[0].files[0].mirror" in told[1]
@@ -312,8 +318,8 @@ def test_a_netrc_does_not_replace_the_signature(scripted, service, monkeypatch, 
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"app_key": ""}, "key or the secret is missing"),
-        ({"app_secret": ""}, "key or the secret is missing"),
+        ({"app_key": ""}, "key is missing"),
+        ({"app_secret": ""}, "secret is missing"),
         ({"api_token": ""}, "token of the end user is missing"),
         ({"api_token_in": "header"}, "api_token_in must be 'body' or 'query', not 'header'"),
         ({"app_key": "key\n"}, "The AppKey of the connection holds white space"),
@@ -328,7 +334,7 @@ def test_what_cannot_work_is_refused_before_anything_is_sent(scripted, wrong, me
 
 def test_the_client_shows_neither_key_nor_token(scripted):
     client = scripted()
-    assert repr(client) == f"WorkshopClient(Transport({DEFAULT_WORKSHOP_URL!r}, project_id=None))"
+    assert repr(client) == f"WorkshopClient(Transport({WORKSHOP_URL!r}, project_id=None))"
     with client as same:
         assert same is client
 
@@ -342,7 +348,7 @@ def test_the_client_shows_neither_key_nor_token(scripted):
 )
 def test_a_status_of_the_data_has_a_name(scripted, service, status, state):
     service.answers(envelope({**DATA, "status": status}))
-    assert scripted().sync_model(PAGE).state == state
+    assert scripted().sync_model(PAGE).status_name == state
 
 
 def test_the_data_without_an_envelope_is_an_answer_too(scripted, service):
@@ -367,8 +373,8 @@ def test_of_a_list_the_least_advanced_speaks(scripted, service, statuses):
 def test_data_that_cannot_be_read_is_no_success(scripted, service, data):
     service.answers(envelope(data))
     text = said(lambda: scripted().sync_model(PAGE))
-    assert text.startswith("Asked AI Creation Workshop to sync model 'xxxxx'; its answer is unreadable")
-    assert text.endswith("Asking again is safe. [POST /scc/spSdModelSync, 200, trace i_42]")
+    assert text.startswith("AI Creation Workshop was requested to sync model 'xxxxx'; its answer is unreadable")
+    assert text.endswith("Sending it again is safe. [POST /scc/spSdModelSync, 200, trace i_42]")
 
 
 @pytest.mark.parametrize(
@@ -415,13 +421,13 @@ def header(message: str, **more: str) -> dict[str, str]:
         ),
         ((400, envelope(errCode="E", errMessage="Bad name")), RequestRefusedError, "Bad name (errCode E)"),
         ((400, b"", header("Timestamp Expired")), AuthenticationError, "look for a proxy that holds it"),
-        ((400, b"", header("Nonce Used")), ServiceError, "Nonce Used. Asking again is safe"),
+        ((400, b"", header("Nonce Used")), ServiceError, "Nonce Used. Sending it again is safe"),
         (
             (500, envelope(errMessage="x", subErrMessage="Out of order")),
             ServiceError,
-            "status 500, Out of order. Asking",
+            "status 500, Out of order. Sending",
         ),
-        ((503, b""), ServiceError, "failed to sync model 'xxxxx': status 503. Asking again is safe"),
+        ((503, b""), ServiceError, "failed to sync model 'xxxxx': status 503. Sending it again is safe"),
         (
             (302, b"", {"Location": "https://elsewhere.test/x?y"}),
             ServiceError,

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from requests.structures import CaseInsensitiveDict
 
+from airflow_provider_scenario.client.decoding import decode
 from airflow_provider_scenario.client.errors import (
     AlreadyTrainingError,
     AlreadyTrainingImageError,
@@ -14,7 +15,8 @@ from airflow_provider_scenario.client.errors import (
     ServiceError,
     ThrottledError,
 )
-from airflow_provider_scenario.client.refusals import Call, decode, refusal, said_by
+from airflow_provider_scenario.client.refusals import Call, said_by
+from airflow_provider_scenario.client.scenario.refusals import refusal
 from airflow_provider_scenario.client.texts import MAX_SERVICE_TEXT, plain
 
 TRAIN = Call("train model model_8Xk", "PUT /models/model_8Xk/train", repeatable=False)
@@ -143,8 +145,8 @@ APP = "<!doctype html><html><head><title>Scenario</title></head><body></body></h
 def test_a_web_page_is_told_as_that_and_not_as_a_refusal_of_the_service(status, page, headers):
     message = str(refused(status, page, headers))
     assert message.startswith("Could not train model model_8Xk: the answer is a web page (")
-    assert "Nothing was started or billed. Is the base URL" in message
-    assert "instead of the API, such as https://api.cloud.scenario.com/v1? Or did a proxy answer?" in message
+    assert "Nothing was started or billed. Most likely the base URL" in message
+    assert "instead of the API, such as https://api.cloud.scenario.com/v1, or a proxy has answered." in message
 
 
 @pytest.mark.parametrize("status", [408, 409, 413, 429, 502, 503])
@@ -183,7 +185,7 @@ def test_a_training_beyond_the_allowance_is_told_with_its_numbers_and_the_fate_o
     error = refused(429, body)
     assert str(error) == (
         "Scenario refused to train model model_8Xk: plan ceiling 'train-model' (10000 creative units, 9754 used). "
-        "Nothing was started or billed. The price of this run counts already: raise the plan, or train with fewer "
+        "Nothing was started or billed. The price of this training counts already: raise the plan, or train with fewer "
         "images or epochs. [PUT /models/model_8Xk/train, 429, trace 1-68f]"
     )
     assert (error.action, error.limit, error.used, error.frees_up) == ("train-model", 10000, 9754, False)
@@ -193,7 +195,7 @@ def test_a_training_beyond_the_allowance_is_told_with_its_numbers_and_the_fate_o
     ("details", "advice", "frees_up"),
     [
         ({"actionName": "parallel-training", "actionLimit": 0}, "The plan does not include training", False),
-        ({"actionName": "parallel-training", "actionLimit": "2"}, "A slot is free again when", True),
+        ({"actionName": "parallel-training", "actionLimit": "2"}, "A slot is free when", True),
         ({"actionName": "add-training-image", "actionLimit": 25}, "(limit 25). Nothing was", False),
         ({"actionName": "models", "actionLimit": 1e6}, "Raise the plan; waiting does not help", False),
         ({}, "Raise the plan; waiting does not help", False),
@@ -211,7 +213,7 @@ def test_a_plan_ceiling_says_whether_waiting_helps(details, advice, frees_up):
         (403, {"Message": "denied"}, {"x-amzn-errortype": "AccessDeniedException"}, "key or the secret is wrong"),
         (403, None, {"X-Amzn-ErrorType": "AccessDeniedException:http://x"}, "key or the secret is wrong"),
         (401, None, {}, "key or the secret is wrong"),
-        (403, None, {"x-amzn-errortype": "MissingAuthenticationTokenException"}, "no such route"),
+        (403, None, {"x-amzn-errortype": "MissingAuthenticationTokenException"}, "no such path"),
         (403, {"message": "Forbidden"}, {}, "Most often the project is wrong"),
         (
             403,
@@ -260,7 +262,7 @@ def test_foreign_text_keeps_no_signed_address():
     ("asked", "fate"),
     [
         (Call("look", "GET /x", repeatable=True, reads=True), "Reading changes nothing and costs nothing."),
-        (Call("change", "PUT /x", repeatable=True), "Asking again is safe."),
+        (Call("change", "PUT /x", repeatable=True), "Sending it again is safe."),
         (Call("train", "PUT /x", repeatable=False, if_lost="It may run."), "It may run."),
     ],
 )

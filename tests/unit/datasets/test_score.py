@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from airflow_provider_scenario.attempts.preflight import dataset_warnings
 from airflow_provider_scenario.client.errors import ServiceError
 from airflow_provider_scenario.client.scenario.schemas import DatasetScore, Model
+from airflow_provider_scenario.datasets.score import dataset_warnings
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
 
 MODEL = {
@@ -55,7 +55,7 @@ def test_each_flaw_is_one_line_with_the_names_of_its_images():
 def test_what_was_said_before_the_upload_is_not_said_again():
     small, missing = "Width and height must be larger than 1024", "Missing caption"
     client = Scored(images=[("a", [small, missing])], couples=[("ab", "Same asset")])
-    assert dataset_warnings(client, "model_1", covered={small, "Same asset"}) == [
+    assert dataset_warnings(client, "model_1", already_logged={small, "Same asset"}) == [
         "Dataset: 1 image without a caption: a.png."
     ]
 
@@ -78,7 +78,7 @@ def test_source_and_target_of_an_edit_may_be_alike_but_not_the_same():
 
 def test_a_flaw_of_next_month_is_told_in_the_services_words():
     assert dataset_warnings(Scored(images=[("a", ["Too blue"])]), "model_1") == [
-        "Dataset: 1 image of which Scenario says 'Too blue': a.png."
+        "Dataset: 1 image about which Scenario says 'Too blue': a.png."
     ]
 
 

@@ -1,15 +1,12 @@
-"""A database of its own for a local Airflow, on the PostgreSQL of this machine; needs ``psycopg2``."""
+"""An empty database on the PostgreSQL server of this machine, for one local Airflow. Needs ``psycopg2``."""
 
 from __future__ import annotations
 
 import contextlib
 import secrets
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
-import psycopg2  # type: ignore[import-untyped]
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+import psycopg2
 
 SERVER = "postgres@127.0.0.1:5432"
 
@@ -17,10 +14,10 @@ SERVER = "postgres@127.0.0.1:5432"
 @contextlib.contextmanager
 def own_database(server: str = SERVER) -> Iterator[str]:
     """
-    Make a new, empty database; drop it in the end, whoever may still be connected to it.
+    Create an empty database; drop it at the end, even if clients are still connected.
 
-    :param server: user, host and port of a PostgreSQL that asks this user for no password.
-    :return: its address, for ``LocalAirflow(sql_alchemy_conn=…)``.
+    :param server: user, host and port of a PostgreSQL server that needs no password from this user.
+    :return: its address, for ``AirflowUnderTest(sql_alchemy_conn=…)``.
     """
     name = f"airflow_{secrets.token_hex(6)}"
     _execute(server, f"CREATE DATABASE {name}")
@@ -32,7 +29,7 @@ def own_database(server: str = SERVER) -> Iterator[str]:
 
 def _execute(server: str, statement: str) -> None:
     connection = psycopg2.connect(f"postgresql://{server}/postgres")
-    connection.autocommit = True  # neither statement runs inside a transaction
+    connection.autocommit = True  # PostgreSQL runs neither statement inside a transaction
     try:
         connection.cursor().execute(statement)
     finally:

@@ -56,7 +56,7 @@ def test_a_model_that_somebody_has_deleted_since_is_created_anew(emulator, conte
 def test_a_retry_that_asks_for_something_else_is_told_and_makes_nothing(emulator, context, changed):
     create(context)
     context["ti"].try_number = 2
-    with pytest.raises(ChangedInputError, match=r"asks for something else .* clear the failed task"):
+    with pytest.raises(ChangedInputError, match=r"has changed since .* clear the failed task"):
         create(context, **changed)
     assert emulator.counts()["models"] == 1
 
@@ -64,7 +64,7 @@ def test_a_retry_that_asks_for_something_else_is_told_and_makes_nothing(emulator
 def test_what_has_changed_is_named(emulator, context):
     create(context)
     if "task_state_store" in context:
-        with pytest.raises(ChangedInputError, match=r"something else \(name\)"):
+        with pytest.raises(ChangedInputError, match=r"an earlier attempt \(name\)"):
             create(context, name="oil")
 
 
