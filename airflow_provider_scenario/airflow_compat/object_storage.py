@@ -1,4 +1,4 @@
-"""File systems behind Airflow's object storage."""
+"""File systems of Airflow's object storage."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def file_system(protocol: str, conn_id: str | None) -> Any | None:
 
     Relies on ``attach`` and ``has_fs`` of ``airflow.sdk.io`` (3.1), which ``ObjectStoragePath`` uses.
 
-    :return: None where neither Airflow nor a provider knows the protocol and no connection is given.
+    :return: None if neither Airflow nor a provider knows the protocol and no connection is given.
     """
     from airflow.sdk.io import attach, has_fs
 

@@ -19,6 +19,7 @@ from airflow_provider_scenario.client.errors import ScenarioError
 from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.scenario.model_fields import check_field
 from airflow_provider_scenario.client.scenario.trainers import check_parameters, check_ready, without_secrets
+from airflow_provider_scenario.client.values import Spelling
 from airflow_provider_scenario.datasets import (
     as_filled,
     attach,
@@ -44,8 +45,10 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.attempts.earlier import EarlierAttempts, OnClear, OnRetry
     from airflow_provider_scenario.attempts.once_per_dataset import DatasetModel
     from airflow_provider_scenario.client.scenario.schemas import Model
+    from airflow_provider_scenario.client.scenario.trainers import CheckedParameters
     from airflow_provider_scenario.datasets import Dataset
     from airflow_provider_scenario.watch.result import TrainingResult
+    from airflow_provider_scenario.watch.start import TaskResult
 
 
 class ScenarioTrainModelOperator(TrainingOperator):
@@ -122,22 +125,23 @@ class ScenarioTrainModelOperator(TrainingOperator):
         final = self._final(only_known)
         if final("model_id"):
             check_id("model_id", self.model_id)
-        if final("parameters"):  # what may be wrong depends on the model too, and is said before the payment
+        if only_known and final("parameters"):  # the model is not known yet, and its type decides the rest
             check_parameters(self.parameters)
         return super()._check(only_known=only_known)
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def execute(self, context: Context) -> TaskResult:
         """Check, start or adopt, wait."""
         with permanent_errors_do_not_retry():
             self._check()
-            parameters = without_secrets(self.parameters or {})
-            earlier = self.earlier_attempts(context, {"model_id": self.model_id, "parameters": parameters})
+            parameters = check_parameters(self.parameters)
+            inputs = {"model_id": self.model_id, "parameters": without_secrets(self.parameters or {})}
+            earlier = self.earlier_attempts(context, inputs)
             self.cancel_training_before_clear(earlier, except_model_id=self.model_id)
             model = self.hook.client.get_model(self.model_id)
             self.show_model(context, model.id)
             if self._is_trained_already(earlier, model) or self.must_not_pay_again(earlier, model):
                 return self.result_of_earlier(context, model)
-            return self.train(context, model, self.parameters, earlier)
+            return self.train(context, model, parameters, earlier)
 
     def _is_trained_already(self, earlier: EarlierAttempts, model: Model) -> bool:
         if model.status != "trained" or not model.job_id:
@@ -265,12 +269,12 @@ class ScenarioTrainLoraOperator(TrainingOperator):
         """Name each mapped task after its model, where the author has not said how; Airflow reads it before it runs."""
         return super().partial(map_index_template=map_index_template, **kwargs)
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def execute(self, context: Context) -> TaskResult:
         """Check everything, create or find the model, upload what it lacks, train it."""
         with permanent_errors_do_not_retry():
-            dataset, parameters = self._checked_input()
+            dataset, merged, parameters = self._checked_input()
             logged = review(self.name, dataset, self.log)
-            earlier = self.earlier_attempts(context, self._inputs(dataset, parameters))
+            earlier = self.earlier_attempts(context, self._inputs(dataset, merged))
             found = find_created_model(self.hook.client, earlier)
             self.cancel_training_before_clear(earlier)
             if self.once_per_dataset:
@@ -315,14 +319,14 @@ class ScenarioTrainLoraOperator(TrainingOperator):
         filled = as_filled(model, dataset, image_ids) if is_new else None
         return filled or client.get_model(model.id)
 
-    def conclude(self, context: Context, result: TrainingResult, **options: Any) -> dict[str, Any]:
+    def conclude(self, context: Context, result: TrainingResult, **options: Any) -> TaskResult:
         """Also replace the marker by the author's description; with ``once_per_dataset`` the markers stay behind it."""
         returned = super().conclude(context, result, **options)
         if self.once_per_dataset:
             return returned
         try:
             replace_marker(
-                *(self.hook.client, context, returned["model_id"], self.short_description), on_clear=self.on_clear
+                *(self.hook.client, context, str(returned["model_id"]), self.short_description), on_clear=self.on_clear
             )
         except ScenarioError as error:
             self.log.warning("The model is trained, but its marker cannot be replaced by the description: %s", error)
@@ -333,8 +337,12 @@ class ScenarioTrainLoraOperator(TrainingOperator):
         keeps_marker = self.once_per_dataset or marker_is_needed(context, self.on_clear)
         return (keeps_marker or not self.short_description) and super().ends_in_triggerer(context)
 
-    def _checked_input(self) -> tuple[Dataset, dict[str, Any]]:
-        """Refuse what Scenario would refuse, before anything is created; warnings are logged before the payment."""
+    def _checked_input(self) -> tuple[Dataset, dict[str, Any], CheckedParameters]:
+        """
+        Refuse what Scenario would refuse, before anything is created; warnings are logged before the payment.
+
+        :return: the dataset; the parameters of both, as they were given; the same, checked.
+        """
         for warning in self._check():
             self.log.warning("%s", warning)
         dataset = read_dataset(self.images)
@@ -343,14 +351,14 @@ class ScenarioTrainLoraOperator(TrainingOperator):
             dataset = replace(dataset, pairs=[dict(pair) for pair in self.pairs])
         if dataset.pairs is not None:
             resolve_pairs(dataset.pairs, {image.name: image.asset_id or image.name for image in dataset.images})
-        parameters, overruled = merged_parameters(dataset.parameters, self.parameters)
+        merged, overruled = merged_parameters(dataset.parameters, self.parameters)
         if overruled:
             self.log.info("%s", told_overruled(self.name, overruled))
-        check_parameters(parameters, self.type)
+        parameters = check_parameters(merged, self.type, spelling=Spelling(self.parameters or ()))
         check_ready(
             model_id=repr(self.name), model_type=self.type, images=len(dataset.images), pairs=len(dataset.pairs or [])
         )
-        return dataset, parameters
+        return dataset, merged, parameters
 
     def _check(self, *, only_known: bool = False) -> list[str]:
         final, warnings = self._final(only_known), super()._check(only_known=only_known)
@@ -359,7 +367,7 @@ class ScenarioTrainLoraOperator(TrainingOperator):
             given = value is not None and (value != "" or field not in _OPTIONAL_TEXTS)
             if (given or field in ("name", "type")) and final(field):
                 warnings += check_field(field, value)
-        if final("parameters"):  # what may be wrong depends on the dataset too, and is said before the payment
+        if final("parameters"):  # before the dataset is read, whose own parameters are merged into these
             check_parameters(self.parameters, self.type if final("type") else None)
         if final("preset"):
             check_preset(None if self.preset == "" else self.preset)

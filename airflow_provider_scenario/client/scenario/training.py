@@ -11,17 +11,14 @@ from airflow_provider_scenario.client.messages import shown
 from airflow_provider_scenario.client.scenario.endpoints import filters_of, flag
 from airflow_provider_scenario.client.scenario.models import Models
 from airflow_provider_scenario.client.scenario.schemas import Job, Model, Quote, StartedTraining, job_id_in
-from airflow_provider_scenario.client.scenario.trainers import (
-    TrainingParameters,
-    as_sent,
-    check_parameters,
-    check_training,
-)
+from airflow_provider_scenario.client.scenario.trainers import as_sent, check_parameters, check_training
 from airflow_provider_scenario.client.transport import Answer, path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
+
+    from airflow_provider_scenario.client.scenario.parameters import TrainingParameters
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +86,7 @@ class Trainings(Models):
                 "originalAssets": flag(original_assets, "original_assets"),
                 "trainingImagesCount": training_images_count,
             },
-            json=_body(parameters, check_parameters(parameters)[0]),
+            json=_body(parameters, check_parameters(parameters)),
             action=action,
             repeatable=True,
             accept=(402,),  # the guides say that a dry run answers 402; the live service answers 269

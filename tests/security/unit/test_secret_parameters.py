@@ -219,8 +219,8 @@ class TestWaitingForASlot:
         emulator.set(api_secret="rotated")
         monkeypatch.setenv("AIRFLOW_CONN_SCENARIO_DEFAULT", connection(host=emulator.url, password="rotated"))
         event = await anext(trigger.run())
-        with pytest.raises(SecretChangedError, match=r"Nothing was started or billed\. A retry goes on"):
-            TrainingResult.from_event(event.payload).result()
+        with pytest.raises(SecretChangedError, match=r"Nothing was started or billed\. A retry encrypts"):
+            TrainingResult.from_event(event.payload).value_or_raise()
         assert not issubclass(SecretChangedError, AirflowFailException)
 
     async def test_a_training_that_runs_already_is_adopted_whatever_became_of_the_secret(

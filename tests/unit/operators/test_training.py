@@ -192,7 +192,7 @@ class TestEnd:
     @pytest.mark.parametrize(("cancel_on_kill", "canceled"), [(True, 1), (False, 0)])
     def test_out_of_time_the_fate_of_the_training_is_told(self, emulator, context, model_id, cancel_on_kill, canceled):
         emulator.set(training_seconds=600)
-        said = "was cancelled. Scenario does not promise a refund" if cancel_on_kill else "It goes on, and so does"
+        said = "was cancelled. Scenario does not promise a refund" if cancel_on_kill else "continues and is billed"
         with pytest.raises(TrainingTimeoutError, match=said):
             train(model_id, timeout=0.2, cancel_on_kill=cancel_on_kill).execute(context)
         assert emulator.counts()["canceled"] == canceled
