@@ -80,8 +80,8 @@ class Retrying:
 
         def before_pause(state: RetryCallState) -> None:
             error = _error(state)
-            if isinstance(error, ScenarioError):
-                on_retry(error, state.upcoming_sleep)
+            if isinstance(error, ScenarioError) and state.next_action:
+                on_retry(error, state.next_action.sleep)
 
         self._retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(max(1, tries)),
