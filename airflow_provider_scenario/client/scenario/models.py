@@ -105,7 +105,7 @@ class Models(Endpoints):
         original_assets: bool | None = None,
     ) -> Model:
         """
-        Create a model, which is free. Never sent twice: a second one would look the same.
+        Create a model, which is free. Never sent twice: there would be two equal models.
 
         :param name: at most 64 characters; default: the service invents one when training starts.
         :param type: model type, such as ``flux.2-dev-lora``.

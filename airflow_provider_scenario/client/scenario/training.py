@@ -89,7 +89,7 @@ class Trainings(Models):
             json=_body(parameters, check_parameters(parameters)),
             action=action,
             repeatable=True,
-            accept=(402,),  # what the prose documentation says a dry run answers; seen live is 269
+            accept=(402,),  # the guides say that a dry run answers 402; the live service answers 269
         )
         if job_id_in(answer.json):
             raise _started_by_a_quote(answer, action)
