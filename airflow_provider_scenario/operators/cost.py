@@ -14,15 +14,10 @@ from airflow_provider_scenario.client.errors import InvalidInputError, NotFoundE
 from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.messages import shortened, shown
 from airflow_provider_scenario.client.scenario.model_fields import check_concepts
-from airflow_provider_scenario.client.scenario.trainers import (
-    TRAINERS,
-    check_dataset_size,
-    check_parameters,
-    check_type,
-    without_secrets,
-)
+from airflow_provider_scenario.client.scenario.model_types import TRAINERS, check_type
+from airflow_provider_scenario.client.scenario.trainers import check_dataset_size, check_parameters, without_secrets
 from airflow_provider_scenario.client.text_table import text_table
-from airflow_provider_scenario.client.values import TEMPLATE_HINT, check_text, number_in
+from airflow_provider_scenario.client.values import TEMPLATE_HINT, Spelling, check_text, number_in
 from airflow_provider_scenario.datasets import check_pairs, read_dataset
 from airflow_provider_scenario.datasets.settings import merged_parameters
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
@@ -208,7 +203,8 @@ class ScenarioEstimateTrainingCostOperator(ScenarioOperator):
         if trainer and trainer.dataset == "concepts":
             images = None
         parameters, _ = merged_parameters(own, item.get("parameters"))
-        checked, found = check_parameters(parameters, model_type)
+        checked = check_parameters(parameters, model_type, spelling=Spelling(item.get("parameters") or ()))
+        found = list(checked.warnings)
         found += check_type(model_type) if model_type else []
         found += check_dataset_size(images or 0, model_type=model_type, pairs=None if pairs is None else len(pairs))
         warnings |= dict.fromkeys(found)

@@ -21,8 +21,8 @@ from airflow_provider_scenario.datasets import (
     check_pairs,
     check_preset,
     list_images,
+    log_review,
     read_dataset,
-    review,
 )
 from airflow_provider_scenario.datasets.upload import check_threads
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
@@ -362,7 +362,7 @@ class ScenarioAddTrainingImagesOperator(ScenarioOperator):
             model = self.hook.client.get_model(self.model_id)
             self.show_model(context, model.id)
             check_kind(dataset, model.type)
-            review(model.name or model.id, dataset, self.log)
+            log_review(model.name or model.id, dataset, self.log)
             ids = attach(self.hook.client, model, dataset, preset=self.preset, threads=self.threads, log=self.log)
             self.log.info("Model %r (%s) has all %d training images.", model.name, model.id, len(ids))
             return ids

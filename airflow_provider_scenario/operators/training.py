@@ -18,19 +18,19 @@ from airflow_provider_scenario.attempts.once_per_dataset import find_or_create_m
 from airflow_provider_scenario.client.errors import ScenarioError
 from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.scenario.trainers import check_parameters, check_ready, without_secrets
-from airflow_provider_scenario.client.values import Spelling, camel_case
+from airflow_provider_scenario.client.values import Spelling
 from airflow_provider_scenario.datasets import (
-    as_filled,
     attach,
     check_kind,
     check_pairs,
     check_preset,
     list_images,
+    log_review,
+    model_after_upload,
     read_dataset,
     resolve_pairs,
-    review,
 )
-from airflow_provider_scenario.datasets.settings import merged_parameters, told_overruled
+from airflow_provider_scenario.datasets.settings import merged_parameters, overruled_message
 from airflow_provider_scenario.datasets.upload import check_threads
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
 from airflow_provider_scenario.operators._training_base import TrainingOperator
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.attempts.earlier import EarlierAttempts, OnClear, OnRetry
     from airflow_provider_scenario.attempts.once_per_dataset import DatasetModel
     from airflow_provider_scenario.client.scenario.schemas import Model
+    from airflow_provider_scenario.client.scenario.trainers import CheckedParameters
     from airflow_provider_scenario.datasets import Dataset
     from airflow_provider_scenario.watch.result import TrainingResult
     from airflow_provider_scenario.watch.start import TaskResult
@@ -124,7 +125,7 @@ class ScenarioTrainModelOperator(TrainingOperator):
         final = self._final(only_known)
         if final("model_id"):
             check_id("model_id", self.model_id)
-        if final("parameters"):  # what depends on the model is checked before the payment
+        if only_known and final("parameters"):  # the model is not known yet, and its type decides the rest
             check_parameters(self.parameters)
         return super()._check(only_known=only_known)
 
@@ -132,14 +133,15 @@ class ScenarioTrainModelOperator(TrainingOperator):
         """Read the model, start its training or adopt the one that runs, wait."""
         with permanent_errors_do_not_retry():
             self._check()
-            parameters = without_secrets(self.parameters or {})
-            earlier = self.earlier_attempts(context, {"model_id": self.model_id, "parameters": parameters})
+            parameters = check_parameters(self.parameters)
+            inputs = {"model_id": self.model_id, "parameters": without_secrets(self.parameters or {})}
+            earlier = self.earlier_attempts(context, inputs)
             self.cancel_training_before_clear(earlier, except_model_id=self.model_id)
             model = self.hook.client.get_model(self.model_id)
             self.show_model(context, model.id)
             if self._is_trained_already(earlier, model) or self.must_not_pay_again(earlier, model):
                 return self.result_of_earlier(context, model)
-            return self.train(context, model, self.parameters, earlier)
+            return self.train(context, model, parameters, earlier)
 
     def _is_trained_already(self, earlier: EarlierAttempts, model: Model) -> bool:
         if model.status != "trained" or not model.job_id:
@@ -269,9 +271,9 @@ class ScenarioTrainLoraOperator(TrainingOperator):
     def execute(self, context: Context) -> TaskResult:
         """Check everything, create or find the model, upload what it lacks, train it."""
         with permanent_errors_do_not_retry():
-            dataset, parameters = self._checked_input()
-            logged = review(self.name, dataset, self.log)
-            earlier = self.earlier_attempts(context, self._inputs(dataset, parameters))
+            dataset, merged, parameters = self._checked_input()
+            logged = log_review(self.name, dataset, self.log)
+            earlier = self.earlier_attempts(context, self._inputs(dataset, merged))
             found = find_created_model(self.hook.client, earlier)
             self.cancel_training_before_clear(earlier)
             if self.once_per_dataset:
@@ -284,8 +286,7 @@ class ScenarioTrainLoraOperator(TrainingOperator):
                 return self.result_of_earlier(context, model)
             model = self._with_dataset(model, dataset, is_new=found is None)
             is_shared = self.once_per_dataset and not earlier.has_created(model)
-            spelled = _as_author_spells(parameters, self.parameters)
-            return self.train(context, model, spelled, earlier, already_logged=logged, is_shared=is_shared)
+            return self.train(context, model, parameters, earlier, already_logged=logged, is_shared=is_shared)
 
     @property
     def _model_fields(self) -> dict[str, Any]:
@@ -314,7 +315,7 @@ class ScenarioTrainLoraOperator(TrainingOperator):
             return model
         client = self.hook.client
         image_ids = attach(client, model, dataset, preset=self.preset, threads=self.threads, log=self.log)
-        filled = as_filled(model, dataset, image_ids) if is_new else None
+        filled = model_after_upload(model, dataset, image_ids) if is_new else None
         return filled or client.get_model(model.id)
 
     def conclude(self, context: Context, result: TrainingResult, **options: Any) -> TaskResult:
@@ -335,8 +336,12 @@ class ScenarioTrainLoraOperator(TrainingOperator):
         keeps_marker = self.once_per_dataset or marker_is_needed(context, self.on_clear)
         return (keeps_marker or not self.short_description) and super().ends_in_triggerer(context)
 
-    def _checked_input(self) -> tuple[Dataset, dict[str, Any]]:
-        """Refuse what Scenario would refuse, before anything is created. Warnings are logged before the payment."""
+    def _checked_input(self) -> tuple[Dataset, dict[str, Any], CheckedParameters]:
+        """
+        Refuse what Scenario would refuse, before anything is created; warnings are logged before the payment.
+
+        :return: the dataset; the parameters of both, as they were given; the same, checked.
+        """
         for warning in self._check():
             self.log.warning("%s", warning)
         dataset = read_dataset(self.images)
@@ -345,19 +350,19 @@ class ScenarioTrainLoraOperator(TrainingOperator):
             dataset = replace(dataset, pairs=[dict(pair) for pair in self.pairs])
         if dataset.pairs is not None:
             resolve_pairs(dataset.pairs, {image.name: image.asset_id or image.name for image in dataset.images})
-        parameters, overruled = merged_parameters(dataset.parameters, self.parameters)
+        merged, overruled = merged_parameters(dataset.parameters, self.parameters)
         if overruled:
-            self.log.info("%s", told_overruled(self.name, overruled))
-        check_parameters(_as_author_spells(parameters, self.parameters), self.type)
+            self.log.info("%s", overruled_message(self.name, overruled))
+        parameters = check_parameters(merged, self.type, spelling=Spelling(self.parameters or ()))
         check_ready(
             model_id=repr(self.name), model_type=self.type, images=len(dataset.images), pairs=len(dataset.pairs or [])
         )
-        return dataset, parameters
+        return dataset, merged, parameters
 
     def _check(self, *, only_known: bool = False) -> list[str]:
         final, warnings = self._final(only_known), super()._check(only_known=only_known)
         warnings += check_model_fields(self, _LORA_MODEL_FIELDS, final)
-        if final("parameters"):  # what depends on the dataset is checked in `execute`
+        if final("parameters"):  # before the dataset is read, whose own parameters are merged into these
             check_parameters(self.parameters, self.type if final("type") else None)
         if final("preset"):
             check_preset(None if self.preset == "" else self.preset)
@@ -368,18 +373,6 @@ class ScenarioTrainLoraOperator(TrainingOperator):
         if final("threads"):
             check_threads(self.threads)
         return warnings
-
-
-def _as_author_spells(parameters: dict[str, Any], authors: Mapping[str, Any] | None) -> dict[str, Any]:
-    """
-    Spell the names of parameters as in the DAG, because warnings and errors repeat them.
-
-    :param parameters: in the API's spelling. A name that does not come back to that spelling stays as it is.
-    :param authors: the parameters of the DAG.
-    """
-    spelling = Spelling(authors or ())
-    spelled = {name: spelling(name) for name in parameters}
-    return {spelled[name] if camel_case(spelled[name]) == name else name: parameters[name] for name in parameters}
 
 
 class ScenarioCancelTrainingOperator(ScenarioOperator):

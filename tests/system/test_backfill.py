@@ -55,7 +55,7 @@ def test_a_backfill_trains_each_dataset_once_and_then_only_what_failed(airflow, 
     for day in set(DAYS) - set(BROUGHT):
         run, _ = runs(airflow)[day]
         assert airflow.task_instance(DAG, run, "datasets")["state"] == "skipped"
-        assert why_skipped(airflow, run) == f"{day} brought nothing: there are no datasets in {root}/{day}."
+        assert why_skipped(airflow, run) == f"Nothing to train: there are no datasets in {root}/{day}."
 
     backfill(airflow, root)
     assert trained(emulator) == ONCE
@@ -73,7 +73,7 @@ def test_a_backfill_trains_each_dataset_once_and_then_only_what_failed(airflow, 
 
 
 def unpause(airflow):
-    """And wait for the run of yesterday that this starts: it brought nothing, and is skipped."""
+    """Unpause the DAG and wait for the run of yesterday that this starts: it has no datasets and is skipped."""
     airflow.wait_for_dag(DAG)
     airflow.call("PATCH", f"/dags/{DAG}", json={"is_paused": False})
     deadline = time.monotonic() + 60

@@ -96,11 +96,11 @@ def test_a_task_that_is_cleared_while_it_waits_ends_with_one_training(airflow, e
     emulator.set(training_seconds=600)
     dag = f"minor_{operator}_retrains"
     run = airflow.trigger(dag)
-    wait_for_look(airflow, dag, run)
+    wait_for_poll(airflow, dag, run)
     emulator.set(training_seconds=3)
     clear(airflow, dag, run, "train", keeps)
     eventually(lambda: airflow.task_instance(dag, run, "train")["try_number"] == 2)
-    eventually(lambda: is_over(airflow, dag, run) or has_looked(airflow, dag, run))
+    eventually(lambda: is_over(airflow, dag, run) or has_polled(airflow, dag, run))
     emulator.advance(900)
     assert airflow.wait_for_run(dag, run) == "success"
     # Whichever wins: the next attempt waits for the training of the one before, or for a new one.
@@ -112,7 +112,7 @@ def test_a_task_that_is_marked_while_it_waits_cancels_its_training(airflow, emul
     emulator.set(training_seconds=600)
     dag = f"minor_lora_{mode}"
     run = airflow.trigger(dag)
-    wait_for_look(airflow, dag, run)
+    wait_for_poll(airflow, dag, run)
     airflow.mark(dag, run, "train", "failed")
     eventually(lambda: statuses(emulator) == {"training-canceled": 1})
 
@@ -120,7 +120,7 @@ def test_a_task_that_is_marked_while_it_waits_cancels_its_training(airflow, emul
 def test_a_triggerer_that_comes_and_goes_cancels_nothing(airflow, emulator):
     emulator.set(training_seconds=600)
     run = airflow.trigger("minor_lora_retrains")
-    wait_for_look(airflow, "minor_lora_retrains", run)
+    wait_for_poll(airflow, "minor_lora_retrains", run)
     airflow.restart("triggerer")
     emulator.advance(900)
     assert airflow.wait_for_run("minor_lora_retrains", run) == "success"
@@ -221,7 +221,7 @@ class TestLoops:
         emulator.set(training_seconds=600)
         loop.clear(0, include_later_loop_iterations=False)
         eventually(lambda: statuses(emulator) == {"trained": 3, "training": 1})
-        loop.wait_for_look(0)
+        loop.wait_for_poll(0)
         loop.mark(0, "failed")
         eventually(lambda: statuses(emulator) == {"trained": 3, "training-canceled": 1})
 
@@ -244,13 +244,13 @@ def statuses(emulator: Any) -> dict[str, int]:
     return dict(Counter(training["status"] for training in emulator.ledger()["trainings"]))
 
 
-def wait_for_look(airflow: Any, dag: str, run: str) -> None:
+def wait_for_poll(airflow: Any, dag: str, run: str) -> None:
     """Until somebody has looked at the training, so that somebody is there to cancel it."""
     airflow.wait_for_task(dag, run, "train", ["running", "deferred"])
-    eventually(lambda: has_looked(airflow, dag, run))
+    eventually(lambda: has_polled(airflow, dag, run))
 
 
-def has_looked(airflow: Any, dag: str, run: str) -> bool:
+def has_polled(airflow: Any, dag: str, run: str) -> bool:
     try:
         return "queued-for-train" in airflow.task_log(dag, run, "train")
     except AirflowError:  # between two attempts

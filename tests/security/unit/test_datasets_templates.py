@@ -170,7 +170,7 @@ class TestTextOfDatasets:
         assert listed == [
             {"name": folder.name, "images": str(folder), "type": "zimage-lora"} for folder in (hero, well)
         ]
-        assert "hero' fails the task that trains it: training" in caplog.text
+        assert "hero' is wrong, and the task that trains it will fail: training" in caplog.text
         with pytest.raises(
             InvalidInputError, match=rf"hero': training.{suffix}: {field}.* which begins a template"
         ) as told:

@@ -1,4 +1,4 @@
-"""What the task state holds of a task. Its fields keep their names: a version reads what another has stored."""
+"""What Airflow's task state holds of a task: a version reads what another version has stored."""
 
 from __future__ import annotations
 

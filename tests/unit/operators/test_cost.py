@@ -178,7 +178,7 @@ class TestFailure:
             estimate(context, {**HERO, "images": str(tmp_path)}, PROP, {"images": 3}, {"model_id": "model_nope"})
         first, second, third, last = str(caught.value).splitlines()
         assert first.startswith("trainings[1] ('hero'): ")
-        assert "without images" in first
+        assert "the folder has no images" in first
         assert second == "trainings[3]: it has no 'type', and its dataset names none."
         assert third.startswith("trainings[4]: ")
         assert "model_nope" in third

@@ -174,8 +174,8 @@ class TestAddImages:
     @pytest.mark.parametrize(
         ("images", "said"),
         [
-            ("/nowhere/at/all", "'/nowhere/at/all', which is not an existing folder"),
-            (["/nowhere/a.png"], "'/nowhere/a.png': there is no such file"),
+            ("/nowhere/at/all", "The folder '/nowhere/at/all' does not exist"),
+            (["/nowhere/a.png"], "The file '/nowhere/a.png' does not exist"),
         ],
     )
     def test_what_is_missing_is_told_by_its_name(self, emulator, context, images, said):
@@ -183,12 +183,12 @@ class TestAddImages:
             add_images(context, model_id=create(context), images=images)
 
     def test_a_folder_without_images_is_told(self, emulator, context, tmp_path):
-        with pytest.raises(AirflowFailException, match="a folder without images"):
+        with pytest.raises(AirflowFailException, match="the folder has no images"):
             add_images(context, model_id=create(context), images=str(tmp_path))
 
     def test_a_pair_of_an_image_that_is_not_there_is_told_before_anything_is_sent(self, emulator, context, datasets):
         model_id = create(context, type="flux.2-dev-edit-lora")
-        with pytest.raises(AirflowFailException, match=r"pairs\[1\] has target 'nope.jpg', which is no image"):
+        with pytest.raises(AirflowFailException, match=r"pairs\[1\] has target 'nope.jpg', which is not an image"):
             add_images(
                 context,
                 model_id=model_id,
