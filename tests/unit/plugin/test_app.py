@@ -337,7 +337,7 @@ class TestTrouble:
         lookups["scenario_default"]._requests._next_at.clear()
         shown = text_of(browser.get(training()))
         assert "No answer from Scenario" in shown
-        assert re.search(r"seen \d s ago", shown)
+        assert re.search(r"updated \d s ago", shown)
         assert "hero flux.1-lora" in text_of(browser.get("trainings"))
 
     def test_a_connection_that_is_not_there_is_told(self, admin, database):
