@@ -71,7 +71,7 @@ class TestList:
         assert "4 trainings found among the newest 4" in text_of(admin.get("trainings?text=task"))
 
     @pytest.mark.parametrize(
-        ("asked", "found"),
+        ("query", "found"),
         [
             ("dag_id=another_dag", ["b"]),
             ("type=krea", ["b"]),
@@ -81,12 +81,12 @@ class TestList:
             ("state=trained&type=krea", []),
         ],
     )
-    def test_it_can_be_filtered(self, admin, database, asked, found):
+    def test_it_can_be_filtered(self, admin, database, query, found):
         database.task(model_id="model_a", fields={"name": "name-a", "type": "flux.2-dev-lora"})
         database.task("another_dag", model_id="model_b", fields={"name": "name-b", "type": "flux.1-krea-lora"})
         done = {"model_id": "model_c", "status": "trained", "name": "name-c", "type": "flux.2-dev-lora"}
         database.task(task_id="c", state="success", model_id="model_c", return_value=done)
-        assert sorted(re.findall(r"<bdi>name-(\w)</bdi></a>", admin.get(f"trainings?{asked}").text)) == found
+        assert sorted(re.findall(r"<bdi>name-(\w)</bdi></a>", admin.get(f"trainings?{query}").text)) == found
 
     def test_steps_on_the_way_to_a_training_are_not_in_it(self, admin, database):
         database.task(task_id="create", operator="ScenarioCreateModelOperator", state="success", model_id="model_x")
