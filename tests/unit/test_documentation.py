@@ -81,9 +81,9 @@ def page() -> Iterator[str]:
     yield "`python -m tests.unit.test_documentation`; a test compares them."
     yield ""
     yield "Both spellings are accepted, `nb_epochs` and `nbEpochs`. An unknown type or parameter is sent with a"
-    yield "warning; a parameter that looks misspelt is an error that names the likely one. Scenario has defaults for parameters"
-    yield "that you leave out. Bounds are inclusive. A warning means that Scenario's own documents disagree; Scenario"
-    yield "decides."
+    yield "warning; a parameter that looks misspelt is an error that names the likely one. Scenario has defaults for"
+    yield "parameters that you leave out. Bounds are inclusive. A warning means that Scenario's own documents disagree;"
+    yield "Scenario decides."
     for (name, dataset), types in groups().items():
         yield ""
         edits = ", trained on pairs" if dataset == "pairs" else ""
