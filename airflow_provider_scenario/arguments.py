@@ -61,21 +61,24 @@ class CheckedOperator(RendersOnlyDagFile):
     @classmethod
     def partial(cls, **kwargs: Any) -> CheckedPartial:
         """Check what is given here; Airflow makes the operator itself of it only when the task runs."""
+        cls.check_names(kwargs)
         partial = CheckedPartial.of(super().partial(**kwargs))
         partial.check([partial.kwargs])
         return partial
 
     @classmethod
-    def check_mapped(cls, rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    def check_mapped(cls, rows: Iterable[Mapping[str, Any]], names: Iterable[str] = ()) -> list[str]:
         """
         Check a mapped task when the DAG is parsed.
 
         :param rows: the arguments of one task each, as far as they are known.
+        :param names: what it is mapped over.
         :return: warnings.
         """
         found: dict[str, None] = {}
         for row in rows:
             with _named(row["dag"], row["task_id"]) as where:
+                cls.check_names(names)
                 found |= dict.fromkeys(f"{where}: {text}" for text in cls._check_given(row))
         return list(found)
 
@@ -91,6 +94,14 @@ class CheckedOperator(RendersOnlyDagFile):
         probe = object.__new__(cls)
         vars(probe).update((name, given.get(name, UNKNOWN)) for name in _arguments(cls))
         return probe._check(only_known=True)
+
+    @classmethod
+    def check_names(cls, names: Iterable[str]) -> None:
+        """
+        Check the names of arguments before Airflow does, for a better message.
+
+        :raises InvalidInputError: says which operator takes such an argument.
+        """
 
     def _check(self, *, only_known: bool = False) -> list[str]:  # noqa: ARG002
         """

@@ -9,7 +9,7 @@ def conf() -> Any:
     """
     Return the configuration that this process runs with.
 
-    Relies on ``airflow.configuration`` (all minors). Read when asked for: it reads a file when it is first imported.
+    Relies on ``airflow.configuration`` (all minors). Imported late: the import reads a file.
     """
     from airflow.configuration import conf
 

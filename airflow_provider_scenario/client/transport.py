@@ -23,6 +23,7 @@ from airflow_provider_scenario import __version__
 from airflow_provider_scenario.client.budget import WaitNotice
 from airflow_provider_scenario.client.decoding import decode
 from airflow_provider_scenario.client.defaults import CONNECT_TIMEOUT, TIMEOUT, TRIES
+from airflow_provider_scenario.client.encoding import encoded, query_text
 from airflow_provider_scenario.client.errors import (
     ConflictError,
     Origin,
@@ -52,7 +53,6 @@ from airflow_provider_scenario.client.refusals import (
     should_retry,
 )
 from airflow_provider_scenario.client.retrying import Retrying
-from airflow_provider_scenario.client.sendable import encoded, query_text
 from airflow_provider_scenario.client.settings import (
     check_credentials,
     check_verify,

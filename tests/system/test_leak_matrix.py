@@ -112,8 +112,8 @@ class Row(NamedTuple):
 SENSORS = "sensor deferred, sensor blocking"
 LATE = "late deferred, late deferred, late deferred"
 CUT = "was cancelled. Scenario does not promise a refund"
-KEPT = "could not be cancelled and may go on, and so may its cost"
-THEIRS = "Somebody else has started it"
+KEPT = "could not be cancelled. The training may continue and be billed"
+THEIRS = "This task did not start it"
 FAIL = marked("failed")
 BY_A_USER = Case.train_as_a_user
 SLOW_START = faulty((START,), kind="slow", when="after", seconds=50)

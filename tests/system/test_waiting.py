@@ -63,7 +63,7 @@ def test_retries_pay_again_only_with_on_retry_retrain(airflow, emulator, mode, e
     assert emulator.counts() == {**ONE_TRAINING, "trainings": trainings, "canceled": canceled}
     assert airflow.task_instance(dag, run, "train")["try_number"] == trainings
     log = airflow.task_log(dag, run, "train")
-    assert ("failed: " if end == "failed" else "was not over within execution_timeout=0:00:08.") in log
+    assert ("failed: " if end == "failed" else "did not end within execution_timeout=0:00:08.") in log
     assert ("Airflow does not retry the task" in log) == (on_retry == "resume")
     key = "creative_units_total" if trainings > 1 else "creative_units_cost"
     assert airflow.xcom(dag, run, "train", key) == emulator.ledger()["totals"]["creative_units_billed"]

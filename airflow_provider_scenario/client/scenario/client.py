@@ -1,8 +1,8 @@
 """
-Scenario's API: one method an endpoint, typed in and out.
+Scenario's API: one method for each endpoint, with typed arguments and results.
 
-Nothing here decides or waits. What a call costs, whether it may be sent twice and what a lost answer means is said
-where the call is made; all about the wire is in :mod:`.transport`, what travels is in :mod:`.schemas`.
+Nothing here decides or waits. Each method documents what a call costs, whether it may be sent twice and what a lost
+answer means. Requests are sent by :mod:`~airflow_provider_scenario.client.transport`; objects are in :mod:`.schemas`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class ScenarioClient(Trainings, Datasets, Uploads, Downloads):
     """
     Scenario's API for one project. Safe to use from several threads.
 
-    :param transport: the way to the service.
+    :param transport: sends the requests.
     """
 
     @classmethod
@@ -77,7 +77,7 @@ class ScenarioClient(Trainings, Datasets, Uploads, Downloads):
         )
 
     def list_projects(self) -> Iterator[Project]:
-        """List the projects the key can see."""
+        """List the projects that the key may read."""
         return self._pages(Project, path("projects"), "projects", action="list projects", in_project=False)
 
     def get_project(self, project_id: str) -> Project:

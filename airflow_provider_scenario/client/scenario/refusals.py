@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 CREDENTIALS = "the API key and the API secret"
 """Where to look for what is wrong with them, unless the caller knows a better place."""
 
-# Statuses whose meaning a proxy's page does not change: a time-out, a conflict, too large, too many requests.
+# Statuses that mean the same in a proxy's page: timeout, conflict, too large, too many requests.
 _ALSO_AS_PAGES = (408, 409, 413, 429)
 
 
@@ -66,10 +66,10 @@ def refusal(
     credentials: str = CREDENTIALS,
 ) -> ScenarioError:
     """
-    Translate an answer that is no success into the error that says it.
+    Translate an answer that is not a success into an error.
 
     :param status: the HTTP status, anything but 2xx.
-    :param headers: of the answer; looked up in any case if the mapping does so.
+    :param headers: of the answer; in any letter case if the mapping ignores it.
     :param body: as :func:`.decode` gave it, without secrets the service may have repeated.
     :param now: Unix time in seconds, for a ``Retry-After`` that is a date.
     :param credentials: where key and secret come from, for messages.
@@ -147,7 +147,7 @@ def _refused(call: Call, text: str, said: str, origin: Origin, *, may_pass: bool
 
 
 def _path_advice(call: Call, origin: Origin) -> str:
-    """Scenario's gateway gives each of its answers a trace: one without it may come from a wrong address."""
+    """Scenario's gateway adds a trace to each answer: an answer without it may come from a wrong address."""
     path = urlsplit(call.base_url).path
     if not call.base_url or origin["trace_id"] or path.endswith("/v1"):
         return ""
@@ -183,7 +183,7 @@ def _too_many(
     details: Mapping[str, Any],
     origin: Origin,
 ) -> PlanCeilingError | ThrottledError:
-    """Tell the three kinds of 429 apart: the plan's ceiling, the cool-down after launches, and throttling."""
+    """Distinguish the three kinds of 429: the plan's ceiling, the cool-down after launches, and throttling."""
     ceiling = isinstance(body, dict) and body.get("name") == "PlanLimitReachedError"
     cooling = number_of(details.get("remainingSeconds")) is not None
     if ceiling or (not cooling and "actionName" in details):
@@ -213,9 +213,9 @@ def _plan_ceiling(refused: str, said: str, details: Mapping[str, Any], origin: O
     what = f"{ceiling}{f' ({numbers})' if numbers else ''}{f': {said}' if said and not action else ''}"
     match action:
         case "train-model":
-            advice = "The price of this run counts already: raise the plan, or train with fewer images or epochs."
+            advice = "The price of this training counts already: raise the plan, or train with fewer images or epochs."
         case "parallel-training" if limit:
-            advice = "A slot is free again when another training of the team ends."
+            advice = "A slot is free when another training of the team ends."
         case "parallel-training":
             advice = "The plan does not include training: raise it."
         case "add-training-image":

@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 log = logging.getLogger("airflow_provider_scenario.client")
 
 TokenPlace = Literal["body", "query"]
-State = Literal["not-listed", "in-progress", "listed", "failed", "unknown"]
+StatusName = Literal["not-listed", "in-progress", "listed", "failed", "unknown"]
 
-STATES: Mapping[int, State] = {0: "not-listed", 5: "in-progress", 10: "listed", -10: "failed"}
+STATUS_NAMES: Mapping[int, StatusName] = {0: "not-listed", 5: "in-progress", 10: "listed", -10: "failed"}
 """What the service's numbers mean."""
 
-_FURTHEST: tuple[State, ...] = ("failed", "unknown", "not-listed", "in-progress", "listed")
+_LEAST_ADVANCED_FIRST: tuple[StatusName, ...] = ("failed", "unknown", "not-listed", "in-progress", "listed")
 
 
 class _Data(Schema):
@@ -73,8 +73,8 @@ class ListingStatus(_Data):
     parts: tuple[ListingStatus, ...] = ()
 
     @property
-    def state(self) -> State:
-        return STATES.get(self.status, "unknown")
+    def status_name(self) -> StatusName:
+        return STATUS_NAMES.get(self.status, "unknown")
 
 
 class Token(_Data):
@@ -173,8 +173,8 @@ class WorkshopClient(Client):
         """
         read, beside = read_tree(tree), read_session(session)
         if read is not tree:
-            for concern in (*beside.concerns(), *read.concerns()):
-                log.warning("Model %s: %s.", shown(read.model_id), concern)
+            for warning in (*beside.warnings(), *read.warnings()):
+                log.warning("Model %s: %s.", shown(read.model_id), warning)
         body = read.to_body()
         # Where the token goes, what the page lists beside it goes too.
         parameters = {"apiToken": self._api_token, **beside.to_body()}
@@ -193,7 +193,7 @@ class WorkshopClient(Client):
         rows = [
             _read(ListingStatus, row, answer, action) for row in (data if isinstance(data, list) and data else [data])
         ]
-        slowest = min(rows, key=lambda row: _FURTHEST.index(row.state))
+        slowest = min(rows, key=lambda row: _LEAST_ADVANCED_FIRST.index(row.status_name))
         parts = tuple(rows) if isinstance(data, list) else ()
         return slowest.model_copy(
             update={"invoke_id": Envelope.of(answer.json, answer.scrub).invoke_id, "parts": parts}

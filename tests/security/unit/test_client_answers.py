@@ -253,7 +253,7 @@ def test_an_odd_pagination_token_is_a_typed_error(token):
     with (
         hostile(lambda: [http(200, body)]) as server,
         client_of(server.root) as client,
-        pytest.raises(ServiceError, match="does not say where the next one is"),
+        pytest.raises(ServiceError, match="has an unreadable token of the next page"),
     ):
         list(client.list_models())
 

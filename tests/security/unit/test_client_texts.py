@@ -90,7 +90,7 @@ def test_the_reason_of_a_failed_training_shows_no_secret_and_no_signed_address(c
     service.answers(model(), {"job": {"jobId": "job_1", "metadata": {"error": said, "hint": said}}})
     end = fetch_result(client, "failed", client.get_model("model_1"), "model_1", "job_1")
     with pytest.raises(TrainingFailedError, match=r"cannot load .* now") as failed:
-        end.result()
+        end.value_or_raise()
     assert shows_nothing("".join(traceback.format_exception(failed.value)) + json.dumps(end.to_event()))
 
 

@@ -237,10 +237,10 @@ def test_hostile_job_fields_break_neither_event_nor_error_of_an_outcome(hostile)
         end = TrainingResult.of(outcome, model, job, model_id="model_1")
         event = json.loads(json.dumps(end.to_event(), allow_nan=False))
         if outcome == "trained":
-            json.dumps(TrainingResult.from_event(event).result(), allow_nan=False).encode()
+            json.dumps(TrainingResult.from_event(event).value_or_raise(), allow_nan=False).encode()
             continue
         with pytest.raises((AirflowException, AirflowFailException), match=r"^Training .*model_1") as told:
-            TrainingResult.from_event(event).result()
+            TrainingResult.from_event(event).value_or_raise()
         assert len(str(told.value)) < 1500
         str(told.value).encode()
         assert "signed-part" not in str(told.value)

@@ -255,7 +255,7 @@ def page_state(browser: TestClient) -> Any:
 @pytest.fixture
 def impatient(admin: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """The page has read its connection, and waits but a moment for Scenario."""
-    page_state(admin).lines["scenario_default"].client()
+    page_state(admin).lookups["scenario_default"].client()
     monkeypatch.setattr(lookup, "PATIENCE", 0.1)
 
 

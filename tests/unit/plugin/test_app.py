@@ -183,7 +183,7 @@ class TestTraining:
         for image in scenario.get_model(made["model_id"]).training_images:
             scenario.caption_asset(image.id, "the same")
         database.task(**made)
-        shown = text_of(admin.get(training())).partition("holds against the dataset")[2]
+        shown = text_of(admin.get(training())).partition("warnings about the dataset")[2]
         warnings = scenario.get_dataset_score(made["model_id"]).asset_couples_warnings
         assert warnings
         assert warnings[0].message[0] in shown
@@ -274,7 +274,7 @@ class TestTraining:
         result = {"status": "trained", "model_id": made["model_id"], "job_id": "job_of_before"}
         database.task(state="success", model_id=made["model_id"], job_id="job_of_before", return_value=result)
         shown = text_of(admin.get(training()))
-        assert "trained anew since" in shown
+        assert "trained again since" in shown
         assert "100 %" in shown
         assert "Cancel the training" not in shown
 
@@ -333,17 +333,17 @@ class TestTrouble:
         database.task(**train(name="hero"))
         assert "hero" in text_of(browser.get(training()))
         emulator.fault(kind="status", status=503, times=None)
-        lines = page_state(browser).lines
-        lines["scenario_default"]._requests._next_at.clear()
+        lookups = page_state(browser).lookups
+        lookups["scenario_default"]._requests._next_at.clear()
         shown = text_of(browser.get(training()))
-        assert "Scenario cannot be asked" in shown
+        assert "No answer from Scenario" in shown
         assert re.search(r"seen \d s ago", shown)
         assert "hero flux.1-lora" in text_of(browser.get("trainings"))
 
     def test_a_connection_that_is_not_there_is_told(self, admin, database):
         database.task(model_id="model_x", fields={"scenario_conn_id": "nowhere"})
         shown = text_of(admin.get(training()))
-        assert "Scenario cannot be asked" in shown
+        assert "No answer from Scenario" in shown
         assert "nowhere" in shown
 
     def test_no_error_tells_the_key(self, admin, database, emulator, train):
@@ -381,8 +381,8 @@ class TestCost:
         database.task(state="failed", **train())
         emulator.advance(200)
         browser.get(training())
-        lines = page_state(browser).lines
-        lines["scenario_default"]._requests._next_at.clear()
+        lookups = page_state(browser).lookups
+        lookups["scenario_default"]._requests._next_at.clear()
         before = emulator.requests()
         assert "odd" in text_of(browser.get(training()))
         assert "failed" in text_of(browser.get(RUN))

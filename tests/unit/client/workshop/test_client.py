@@ -93,11 +93,16 @@ def envelope(data=None, **changes):
 
 def test_a_model_is_synced_and_listed_some_time_later(client, workshop):
     first = client.sync_model(read_tree(PAGE))
-    assert (first.model_id, first.model_version_id, first.state, first.parts) == ("xxxxx", "xxxx", "in-progress", ())
+    assert (first.model_id, first.model_version_id, first.status_name, first.parts) == (
+        "xxxxx",
+        "xxxx",
+        "in-progress",
+        (),
+    )
     assert first.invoke_id.startswith("i_")
     workshop.advance(5)
     second = client.sync_model(PAGE)
-    assert (second.state, second.model_file_id) == ("listed", first.model_file_id)
+    assert (second.status_name, second.model_file_id) == ("listed", first.model_file_id)
     totals = workshop.ledger()["totals"]
     assert (totals["models_synced"], totals["syncs"], totals["files_listed"]) == (1, 2, 1)
 
@@ -106,7 +111,7 @@ def test_a_model_is_synced_and_listed_some_time_later(client, workshop):
 def test_the_token_goes_where_the_service_wants_it(connect, workshop, place):
     workshop.set(api_token_in=place)
     session = SessionParameters(role_id="ä&b", session_mode=20, expired_in_seconds=60)
-    assert connect(api_token_in=place).sync_model(PAGE, session=session).state == "in-progress"
+    assert connect(api_token_in=place).sync_model(PAGE, session=session).status_name == "in-progress"
     other = "body" if place == "query" else "query"
     with pytest.raises(WorkshopRefusalError, match="EMULATOR_TOKEN_MISSING"):
         connect(api_token_in=other).sync_model(PAGE)
@@ -114,7 +119,7 @@ def test_the_token_goes_where_the_service_wants_it(connect, workshop, place):
 
 def test_a_failed_listing_is_told(client, workshop):
     workshop.outcome(of="listing", fail_at=0)
-    assert client.sync_model(PAGE).state == "failed"
+    assert client.sync_model(PAGE).status_name == "failed"
 
 
 def test_one_row_a_file_is_read_too_and_the_least_advanced_speaks(client, workshop):
@@ -123,8 +128,8 @@ def test_one_row_a_file_is_read_too_and_the_least_advanced_speaks(client, worksh
     tree = copy.deepcopy(PAGE)
     tree["versions"].append({**tree["versions"][0], "modelVersionId": "other"})
     listing = client.sync_model(tree)
-    assert (listing.state, listing.model_version_id) == ("failed", "xxxx")
-    assert [(part.model_version_id, part.state) for part in listing.parts] == [
+    assert (listing.status_name, listing.model_version_id) == ("failed", "xxxx")
+    assert [(part.model_version_id, part.status_name) for part in listing.parts] == [
         ("xxxx", "failed"),
         ("other", "in-progress"),
     ]
@@ -206,7 +211,7 @@ def test_a_clock_that_is_off_is_told_with_both_times(connect, workshop, minutes,
 )
 def test_a_sync_whose_answer_is_lost_is_sent_again_with_a_nonce_of_its_own(client, workshop, fault):
     workshop.fault(**fault, route="/scc/spSdModelSync")
-    assert client.sync_model(PAGE).state == "in-progress"
+    assert client.sync_model(PAGE).status_name == "in-progress"
     assert workshop.ledger()["totals"]["models_synced"] == 1
 
 
@@ -233,7 +238,7 @@ def test_a_field_that_is_not_listed_arrives_and_is_warned_of_once_a_call(connect
         assert beside.items() <= arrived["tree"].items()
     else:
         assert arrived["session"] == {"region": '["cn", "ü&"]', "roleIds": '{"a": true}', "dry": "false"}
-    told = [record.message for record in caplog.records if "lists no such field" in record.message]
+    told = [record.message for record in caplog.records if "the service does not list this field" in record.message]
     assert [line.partition(":")[0] for line in told] == ["Model 'xxxxx'"] * 2
     assert "region" in told[0]
     assert "versions[0].files[0].mirror" in told[1]
@@ -343,7 +348,7 @@ def test_the_client_shows_neither_key_nor_token(scripted):
 )
 def test_a_status_of_the_data_has_a_name(scripted, service, status, state):
     service.answers(envelope({**DATA, "status": status}))
-    assert scripted().sync_model(PAGE).state == state
+    assert scripted().sync_model(PAGE).status_name == state
 
 
 def test_the_data_without_an_envelope_is_an_answer_too(scripted, service):

@@ -185,7 +185,7 @@ def test_a_training_beyond_the_allowance_is_told_with_its_numbers_and_the_fate_o
     error = refused(429, body)
     assert str(error) == (
         "Scenario refused to train model model_8Xk: plan ceiling 'train-model' (10000 creative units, 9754 used). "
-        "Nothing was started or billed. The price of this run counts already: raise the plan, or train with fewer "
+        "Nothing was started or billed. The price of this training counts already: raise the plan, or train with fewer "
         "images or epochs. [PUT /models/model_8Xk/train, 429, trace 1-68f]"
     )
     assert (error.action, error.limit, error.used, error.frees_up) == ("train-model", 10000, 9754, False)
@@ -195,7 +195,7 @@ def test_a_training_beyond_the_allowance_is_told_with_its_numbers_and_the_fate_o
     ("details", "advice", "frees_up"),
     [
         ({"actionName": "parallel-training", "actionLimit": 0}, "The plan does not include training", False),
-        ({"actionName": "parallel-training", "actionLimit": "2"}, "A slot is free again when", True),
+        ({"actionName": "parallel-training", "actionLimit": "2"}, "A slot is free when", True),
         ({"actionName": "add-training-image", "actionLimit": 25}, "(limit 25). Nothing was", False),
         ({"actionName": "models", "actionLimit": 1e6}, "Raise the plan; waiting does not help", False),
         ({}, "Raise the plan; waiting does not help", False),
