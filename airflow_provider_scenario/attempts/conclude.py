@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_scenario.assets import tell_outlets
 from airflow_provider_scenario.attempts.earlier import EarlierAttempts
@@ -23,7 +22,7 @@ from airflow_provider_scenario.watch.cancelling import IN_TIMEOUT, StoppableTrai
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_scenario.attempts.task import TrainingTask
+    from airflow_provider_scenario.attempts.task import PushedXComs, TrainingTask
     from airflow_provider_scenario.client.scenario.client import ScenarioClient
     from airflow_provider_scenario.watch.cancelling import CancelResult
     from airflow_provider_scenario.watch.result import TrainingResult
@@ -40,7 +39,7 @@ def conclude(
     context: Context,
     result: TrainingResult,
     *,
-    pushed_xcoms: Mapping[str, Any] | None = None,
+    pushed_xcoms: PushedXComs | None = None,
     is_ours: bool | None = None,
 ) -> TaskResult:
     """
@@ -54,7 +53,7 @@ def conclude(
     needs_new_training = result.outcome == "failed"
     if result.outcome == "timed-out":
         result, needs_new_training = _after_deadline(task, context, result, is_ours=is_ours)
-    pushed = pushed_xcoms or {}
+    pushed: PushedXComs = pushed_xcoms or {"job_id": None, "creative_units_cost": None}
     result = _with_cost(task, context, result, pushed)
     _push_xcoms(task, context, result, pushed, is_ours=is_ours)
     pays = is_ours is not False
@@ -70,9 +69,7 @@ def conclude(
     return returned
 
 
-def _with_cost(
-    task: TrainingTask, context: Context, result: TrainingResult, pushed: Mapping[str, Any]
-) -> TrainingResult:
+def _with_cost(task: TrainingTask, context: Context, result: TrainingResult, pushed: PushedXComs) -> TrainingResult:
     """If the job has no cost, the price from the start of the training counts."""
     if result.creative_units_cost is not None:
         return result
@@ -81,11 +78,12 @@ def _with_cost(
 
 
 def _push_xcoms(
-    task: TrainingTask, context: Context, result: TrainingResult, pushed: Mapping[str, Any], *, is_ours: bool | None
+    task: TrainingTask, context: Context, result: TrainingResult, pushed: PushedXComs, *, is_ours: bool | None
 ) -> None:
-    for key, value in (("job_id", result.job_id), ("creative_units_cost", result.creative_units_cost)):
-        if value is not None and value != pushed.get(key):
-            context["ti"].xcom_push(key=key, value=value)
+    if result.job_id not in (None, pushed.get("job_id")):
+        context["ti"].xcom_push(key="job_id", value=result.job_id)
+    if result.creative_units_cost not in (None, pushed.get("creative_units_cost")):
+        context["ti"].xcom_push(key="creative_units_cost", value=result.creative_units_cost)
     if is_ours and result.model_id and result.job_id != pushed.get("job_id"):  # the trigger has started it
         task.hook.show_model(context, result.model_id, job_id=result.job_id, is_ours=True)
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_provider_scenario.client.consequences import MAY_HAVE_STARTED, NOTHING_STARTED
 from airflow_provider_scenario.client.errors import PlanCeilingError, ScenarioError
 from airflow_provider_scenario.client.messages import shown
-from airflow_provider_scenario.client.scenario.trainers import as_sent, without_secrets
+from airflow_provider_scenario.client.scenario.trainers import as_sent
 from airflow_provider_scenario.exceptions import TrainingTimeoutError
 
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.attempts.task import TrainingTask
     from airflow_provider_scenario.client.scenario.client import ScenarioClient
     from airflow_provider_scenario.client.scenario.schemas import Model
+    from airflow_provider_scenario.client.scenario.trainers import CheckedParameters
     from airflow_provider_scenario.watch.start import Started
 
 
@@ -35,7 +35,7 @@ def start_once(
     client: ScenarioClient,
     earlier: EarlierAttempts,
     model: Model,
-    parameters: dict[str, Any],
+    parameters: CheckedParameters,
     *,
     previous_job_id: str | None,
 ) -> StartedOnce:
@@ -73,7 +73,7 @@ def start_when_slot_is_free(
     task: TrainingTask,
     earlier: EarlierAttempts,
     model: Model,
-    parameters: dict[str, Any],
+    parameters: CheckedParameters,
     *,
     deadline: float,
     time_limit: str,
@@ -104,11 +104,15 @@ def start_when_slot_is_free(
     raise TrainingTimeoutError(f"No slot to train {model.id} was free within {time_limit}. {consequence}")
 
 
-def parameter_differences(model: Model, parameters: Mapping[str, Any]) -> list[str]:
+def parameter_differences(model: Model, parameters: CheckedParameters) -> list[str]:
     """Sentences about the parameters of an adopted training that differ from those of this task."""
+
+    def spelled(name: str) -> str:
+        return parameters.spelling(name) if name in parameters else name
+
     return [
-        f"{model.id} is being trained with {name}={shown(model.parameters[name])}; this task has {shown(value)}. "
+        f"{model.id} is being trained with {spelled(name)}={shown(model.parameters[name])}; here: {shown(value)}. "
         "The running training is not replaced. To train with the new value, clear the task when it has ended."
-        for name, value in as_sent(without_secrets(parameters)).items()
+        for name, value in as_sent(parameters.without_secrets()).items()
         if name in model.parameters and model.parameters[name] != value
     ]

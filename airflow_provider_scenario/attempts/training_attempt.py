@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.attempts.earlier import EarlierAttempts
     from airflow_provider_scenario.attempts.task import TrainingTask
     from airflow_provider_scenario.client.scenario.schemas import Model
+    from airflow_provider_scenario.client.scenario.trainers import CheckedParameters
     from airflow_provider_scenario.watch.result import TrainingResult
     from airflow_provider_scenario.watch.start import Started
 
@@ -57,12 +58,11 @@ class TrainingAttempt:
         self._deadline = deadline_of(task, context)
         self._adopted_at: float | None = None
 
-    def start(self, model: Model, parameters: dict[str, Any], *, is_shared: bool = False) -> None:
+    def start(self, model: Model, parameters: CheckedParameters, *, is_shared: bool = False) -> None:
         """
         Start the training of a model or adopt the one that runs; if no slot of the plan is free, wait for one.
 
         :param model: as just read.
-        :param parameters: checked, in the API's spelling.
         :param is_shared: True if another task may start the same training, which is then not ours.
         """
         kill_handler = self._task.kill_handler
@@ -133,7 +133,7 @@ class TrainingAttempt:
         is_ours = self._earlier.earlier_attempt_started(self._task.hook.client, model, model.job_id)
         return replace(training, job_id=model.job_id, is_ours=is_ours)
 
-    def _start_or_wait_for_slot(self, model: Model, parameters: dict[str, Any]) -> StartedOnce:
+    def _start_or_wait_for_slot(self, model: Model, parameters: CheckedParameters) -> StartedOnce:
         task, earlier = self._task, self._earlier
         try:
             return start_once(task.hook.client, earlier, model, parameters, previous_job_id=model.job_id)
@@ -147,7 +147,7 @@ class TrainingAttempt:
             task, earlier, model, parameters, deadline=self._deadline, time_limit=time_limit_of(task)
         )
 
-    def _defer_for_slot(self, model: Model, parameters: dict[str, Any]) -> NoReturn:
+    def _defer_for_slot(self, model: Model, parameters: CheckedParameters) -> NoReturn:
         """Defer; the trigger starts the training when a slot is free."""
         from airflow_provider_scenario.triggers.training import ScenarioTrainingSlotTrigger
 

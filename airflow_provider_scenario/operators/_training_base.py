@@ -34,8 +34,10 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_scenario.attempts.earlier import OnClear, OnRetry
+    from airflow_provider_scenario.attempts.task import PushedXComs
     from airflow_provider_scenario.client.scenario.schemas import Model
     from airflow_provider_scenario.watch.decision import Outcome
+    from airflow_provider_scenario.watch.result import TrainingEvent
     from airflow_provider_scenario.watch.start import TaskResult
 
 
@@ -105,15 +107,18 @@ class TrainingOperator(ScenarioOperator):
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except TaskDeferralTimeout:
-            pushed = {key: own_xcom(self, context, key) for key in ("model_id", "job_id", "creative_units_cost")}
-            result = TrainingResult(outcome="timed-out", model_id=pushed["model_id"], job_id=pushed["job_id"])
+            model_id, job_id, cost = (
+                own_xcom(self, context, key) for key in ("model_id", "job_id", "creative_units_cost")
+            )
+            pushed: PushedXComs = {"job_id": job_id, "creative_units_cost": cost}
+            result = TrainingResult(outcome="timed-out", model_id=model_id, job_id=job_id)
             return self.conclude(context, result, pushed_xcoms=pushed)
 
     def execute_complete(
         self,
         context: Context,
-        event: dict[str, Any],
-        pushed_xcoms: Mapping[str, Any] | None = None,
+        event: TrainingEvent,
+        pushed_xcoms: PushedXComs | None = None,
         adopted_at: float | None = None,
         is_ours: bool | None = None,
         **former: Any,
@@ -121,7 +126,6 @@ class TrainingOperator(ScenarioOperator):
         """
         Continue after the trigger has fired.
 
-        :param event: a :class:`~..watch.result.TrainingResult` as a dict.
         :param pushed_xcoms: see :class:`~..attempts.task.DeferredKwargs`, as the other two.
         :param former: arguments of tasks that an older version has deferred: ``told``, now ``pushed_xcoms``.
         """
@@ -220,7 +224,7 @@ class TrainingOperator(ScenarioOperator):
         context: Context,
         result: TrainingResult,
         *,
-        pushed_xcoms: Mapping[str, Any] | None = None,
+        pushed_xcoms: PushedXComs | None = None,
         is_ours: bool | None = None,
     ) -> TaskResult:
         """Return the task's result, or raise its error, see :func:`~..attempts.conclude.conclude`."""
@@ -240,7 +244,7 @@ class TrainingOperator(ScenarioOperator):
         context: Context,
         result: TrainingResult,
         *,
-        pushed_xcoms: Mapping[str, Any] | None,
+        pushed_xcoms: PushedXComs | None,
         adopted_at: float | None,
         is_ours: bool | None,
     ) -> TaskResult:

@@ -202,7 +202,7 @@ class TestRetry:
         late.pre_execute(context)
         with (
             pytest.raises(
-                TrainingTimeoutForGoodError, match=r"not over within execution_timeout=0:00:05\. .* cancelled"
+                TrainingTimeoutForGoodError, match=r"did not end within execution_timeout=0:00:05\. .* cancelled"
             ),
             task_timeout(5),
         ):
@@ -248,7 +248,7 @@ class TestRetry:
                 changed.execute(retry(context))
         else:
             changed.execute(retry(context))
-            assert "nbEpochs=2; this task has 3" in capsys.readouterr().out
+            assert "nb_epochs=2; here: 3" in capsys.readouterr().out
         assert emulator.counts()["trainings"] == 1
 
     def test_a_rotated_wandb_key_is_no_other_input(self, emulator, context, train):
@@ -365,7 +365,7 @@ class TestKill:
         seen_as(monkeypatch, ConnectionError("no"))
         started.on_kill()
         assert emulator.counts()["canceled"] == 0
-        assert "cannot tell why (ConnectionError)" in capsys.readouterr().out
+        assert "for an unknown reason (ConnectionError)" in capsys.readouterr().out
 
     def test_an_airflow_that_hangs_is_not_waited_for(self, emulator, started, monkeypatch):
         monkeypatch.setattr(Attempt, "state", lambda _: time.sleep(30))
@@ -446,7 +446,7 @@ class TestKill:
 
         def killed_meanwhile(*arguments, **options):
             answer = start(*arguments, **options)
-            operator.kill_guard._killed = True
+            operator.kill_handler._killed = True
             return answer
 
         monkeypatch.setattr(ScenarioClient, "train", killed_meanwhile)
