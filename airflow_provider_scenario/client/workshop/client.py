@@ -22,13 +22,14 @@ from airflow_provider_scenario.client.errors import InvalidInputError, ServiceEr
 from airflow_provider_scenario.client.messages import shown
 from airflow_provider_scenario.client.schema import Moment, Schema, Seconds, ServiceText
 from airflow_provider_scenario.client.texts import plain
-from airflow_provider_scenario.client.transport import Answer, Transport, path
+from airflow_provider_scenario.client.transport import Transport, path
 from airflow_provider_scenario.client.workshop.dialect import Envelope, WorkshopDialect
 from airflow_provider_scenario.client.workshop.schemas import ModelTree, SessionParameters, read_session, read_tree
 
 if TYPE_CHECKING:
     import requests
 
+    from airflow_provider_scenario.client.answers import Answer
     from airflow_provider_scenario.client.budget import RequestBudget
 
 log = logging.getLogger("airflow_provider_scenario.client")
