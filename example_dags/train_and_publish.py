@@ -32,7 +32,7 @@ from typing import Any
 
 from airflow.sdk import DAG, Param, task
 
-from airflow_provider_scenario.operators.model_sync import AICreationWorkshopSyncModelOperator
+from airflow_provider_scenario.operators.model_sync import AICreationWorkshopPublishModelOperator
 from airflow_provider_scenario.operators.training import ScenarioTrainLoraOperator
 from airflow_provider_scenario.sensors.model_sync import AICreationWorkshopModelListingSensor
 
@@ -73,9 +73,9 @@ with DAG(
         poke_interval=3,  # seconds; for the emulator's short trainings. Leave out for real ones: 30 is the default.
     )
 
-    publish = AICreationWorkshopSyncModelOperator(
+    publish = AICreationWorkshopPublishModelOperator(
         task_id="publish",
-        from_scenario_model="{{ ti.xcom_pull('train')['model_id'] }}",
+        scenario_model_id="{{ ti.xcom_pull('train')['model_id'] }}",
         epoch=choose_epoch(train.output),
         storage=STORAGE,
         public_url=PUBLIC_URL,

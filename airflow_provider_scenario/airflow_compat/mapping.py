@@ -133,14 +133,15 @@ class CheckedPartial(OperatorPartial):
         self._check_rows(rows, mapped=() if rows else None)
         return super().expand_kwargs(kwargs, strict=strict)
 
-    def check(self, rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    def check(self, rows: Iterable[Mapping[str, Any]], names: Iterable[str] = ()) -> list[str]:
         """
         Check rows of arguments, one for each task.
 
+        :param names: what it is mapped over.
         :return: warnings.
         """
         try:
-            found: list[str] = self.operator_class.check_mapped(rows)  # type: ignore[attr-defined]
+            found: list[str] = self.operator_class.check_mapped(rows, names)  # type: ignore[attr-defined]
         except Exception:
             self._expand_called = True  # otherwise Airflow also warns that it was never mapped
             raise
@@ -162,7 +163,8 @@ class CheckedPartial(OperatorPartial):
             if name not in (mapped or ())
         }
         given = {**defaults, **self.kwargs}
-        for text in self.check([{**given, **row} for row in rows or [{}]]):
+        names = {*(mapped or ()), *(name for row in rows or () for name in row)}
+        for text in self.check([{**given, **row} for row in rows or [{}]], names):
             warnings.warn(text, stacklevel=3)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_scenario.client.workshop.client import STATES
+from airflow_provider_scenario.client.workshop.client import STATUS_NAMES
 from airflow_provider_scenario.demo.rest import FINAL_RUN_STATES
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class Run:
 
     def _files(self, model_ids: set[str]) -> list[PublishedFile]:
         return [
-            PublishedFile(synced["name"], file["name"], STATES.get(file["status"], "unknown"), file["hash"])
+            PublishedFile(synced["name"], file["name"], STATUS_NAMES.get(file["status"], "unknown"), file["hash"])
             for synced in self.synced_models()
             if synced["model_id"] in model_ids
             for file in synced["files"]

@@ -59,7 +59,7 @@ class Hosting:
                 f"storage is {shown(storage)}; give a path, or a URL such as 's3://conn_id@bucket'."
             )
         self._folder = Location.of(storage)
-        self._public_url = None if public_url is None else _checked(public_url)
+        self._public_url = None if public_url is None else _checked_url(public_url)
         if public_url is None and "://" not in self._folder.text:
             raise InvalidInputError(
                 f"storage is {shown(self._folder.text)}, a folder on this machine: give public_url, the address under "
@@ -73,7 +73,7 @@ class Hosting:
         :raises StorageError: the storage cannot sign.
         """
         if self._public_url is None:
-            self._folder.inside("any").signed(60)
+            self._folder.child("any").sign(60)
 
     def host(self, name: str, fetch: Callable[[], Iterable[bytes]]) -> HostedFile:
         """
@@ -88,12 +88,12 @@ class Hosting:
         """
         for part in name.split("/"):
             path_part("name", part, LONGEST_NAME)
-        file, note = self._folder.inside(name), self._folder.inside(f"{name}.json")
+        file, note = self._folder.child(name), self._folder.child(f"{name}.json")
         for place in (file, note):
             self._check_below(place)
-        known = _noted(file, note)
+        known = _read_note(file, note)
         if known is None:
-            passing = _Measured(fetch())
+            passing = _HashedBlocks(fetch())
             file.write(passing)
             known = {"sha256": passing.sha256.hexdigest(), "size": passing.size}
             note.write([json.dumps(known).encode()])
@@ -144,7 +144,7 @@ def _wrong_with_name(value: Any, longest: int) -> str | None:
     return None
 
 
-def sendable(address: str, seconds: int) -> str:
+def address_to_send(address: str, seconds: int) -> str:
     """
     An address as the workshop needs it: that of a file in a storage is signed, any other stays as it is.
 
@@ -152,7 +152,7 @@ def sendable(address: str, seconds: int) -> str:
     :param seconds: how long a signed one is good.
     :raises StorageError: the storage cannot sign.
     """
-    return Location.of(address).signed(seconds) if in_storage(address) else address
+    return Location.of(address).sign(seconds) if in_storage(address) else address
 
 
 def in_storage(address: str) -> bool:
@@ -170,7 +170,7 @@ def unsigned(address: str) -> str:
     return f"{scheme}{is_url}{host.rpartition('@')[2]}{slash}{path}"
 
 
-class _Measured:
+class _HashedBlocks:
     """Hashes and counts the blocks that pass."""
 
     def __init__(self, blocks: Iterable[bytes]) -> None:
@@ -185,19 +185,19 @@ class _Measured:
             yield block
 
 
-def _noted(file: Location, note: Location) -> dict[str, Any] | None:
+def _read_note(file: Location, note: Location) -> dict[str, Any] | None:
     """Hash and size of a file that is there, all of it; None where it has to be put there."""
     try:
         noted = json.loads(note.read_text())
         known = {"sha256": str(noted["sha256"]), "size": int(noted["size"])}
-        return known if file.measured().size == known["size"] else None
+        return known if file.with_size().size == known["size"] else None
     except StorageError:
         raise
     except (InvalidInputError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
 
 
-def _checked(public_url: Any) -> str:
+def _checked_url(public_url: Any) -> str:
     is_text = isinstance(public_url, str)
     try:
         parts = urlsplit(public_url if is_text else "")

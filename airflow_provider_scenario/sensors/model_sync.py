@@ -14,7 +14,7 @@ from airflow_provider_scenario.arguments import DEFAULT_TIMEOUT, GRACE, CheckedO
 from airflow_provider_scenario.deferral import ends_in_triggerer, warn_without_triggerer
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
 from airflow_provider_scenario.hooks.ai_creation_workshop import AICreationWorkshopHook
-from airflow_provider_scenario.publishing.trees import WEEK, model_id_of, plain
+from airflow_provider_scenario.publishing.trees import WEEK, as_dict, model_id_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -69,8 +69,8 @@ class AICreationWorkshopModelListingSensor(CheckedOperator, BaseSensorOperator):
         super().__init__(**kwargs)
         self.poke_interval = in_seconds(poke_interval)
         self.timeout = in_seconds(timeout)
-        self.model = plain(model)
-        self.session = plain(session)
+        self.model = as_dict(model)
+        self.session = as_dict(session)
         self.deferrable = deferrable
         self.url_expires_in = in_seconds(url_expires_in)
         self.ai_creation_workshop_conn_id = ai_creation_workshop_conn_id

@@ -187,8 +187,8 @@ def check_value(element: Element, service: Service) -> None:
     assert service.takes(tree)
     for send in service.senders():
         assert at(service.arrived(send, tree)["tree"], element.path) == element.value
-    concerns = workshop_schemas.read_tree(tree).concerns()
-    assert [concern for concern in concerns if "does not list" in concern] == []
+    warnings = workshop_schemas.read_tree(tree).warnings()
+    assert [warning for warning in warnings if "does not list" in warning] == []
     assert_named(element)
 
 
@@ -218,7 +218,7 @@ def check_status(element: Element, service: Service) -> None:
         service.reset()
         prepare()
         listing = service.client(whole_tree())
-        assert (listing.status, listing.state) == (element.value, element.ours)
+        assert (listing.status, listing.status_name) == (element.value, element.ours)
         service.reset()
         prepare()
         if element.ours == "failed":

@@ -18,6 +18,7 @@ import pytest
 
 from airflow_provider_scenario.client.scenario.model_types import FAMILIES, TRAINERS, Trainer, parameters_of
 from airflow_provider_scenario.client.values import snake_case
+from airflow_provider_scenario.hooks.connection_form import SCENARIO_FORM, WORKSHOP_FORM, ConnectionForm
 from airflow_provider_scenario.operators import cost, model, model_sync, training
 from airflow_provider_scenario.sensors import model_sync as listing
 from airflow_provider_scenario.sensors import training as waiting
@@ -30,6 +31,7 @@ README = ROOT / "README.md"
 PAGE = ROOT / "docs" / "model_types.md"
 
 DATASETS = {"images": "images", "pairs": "pairs of images", "audio": "recordings", "concepts": "trained LoRAs"}
+FORMS = {"Scenario": SCENARIO_FORM, "AI Creation Workshop": WORKSHOP_FORM}
 CLASSES = {
     name: each
     for module in (cost, model, model_sync, training, listing, waiting)
@@ -81,9 +83,9 @@ def page() -> Iterator[str]:
     yield "`python -m tests.unit.test_documentation`; a test compares them."
     yield ""
     yield "Both spellings are accepted, `nb_epochs` and `nbEpochs`. An unknown type or parameter is sent with a"
-    yield "warning; a parameter that looks misspelt is an error that names the likely one. Scenario has defaults for parameters"
-    yield "that you leave out. Bounds are inclusive. A warning means that Scenario's own documents disagree; Scenario"
-    yield "decides."
+    yield "warning; a parameter that looks misspelt is an error that names the likely one. Scenario has defaults for"
+    yield "parameters that you leave out. Bounds are inclusive. A warning means that Scenario's own documents disagree;"
+    yield "Scenario decides."
     for (name, dataset), types in groups().items():
         yield ""
         edits = ", trained on pairs" if dataset == "pairs" else ""
@@ -156,6 +158,11 @@ def test_every_argument_in_the_readme_exists(operator, argument):
 def test_the_readme_has_arguments_of_all_operators_and_sensors():
     shown = {operator for operator, _ in arguments()}
     assert {name for name in CLASSES if name.endswith(("Operator", "Sensor"))} - shown == {"ScenarioOperator"}
+
+
+@pytest.mark.parametrize("form", [pytest.param(form, id=name) for name, form in FORMS.items()])
+def test_the_readme_lists_the_fields_of_a_connection_as_the_form_has_them(form: ConnectionForm):
+    assert "\n".join(field.readme_row for field in form.extra_fields) in README.read_text(encoding="utf-8")
 
 
 if __name__ == "__main__":
