@@ -257,8 +257,8 @@ def _clocks(date: str, now: float) -> str:
     if abs(ahead) <= TOLERANCE:
         return ""
     return (
-        f"The clock of this machine shows {_time(now)}, the service's {_time(theirs)}: ours is {abs(ahead) / 60:.0f} min "
-        f"{'ahead' if ahead > 0 else 'behind'}, and the gateway allows {TOLERANCE / 60:.0f}. Set the clock."
+        f"The clock of this machine shows {_time(now)}, the service's {_time(theirs)}: ours is {abs(ahead) / 60:.0f} "
+        f"min {'ahead' if ahead > 0 else 'behind'}, and the gateway allows {TOLERANCE / 60:.0f}. Set the clock."
     )
 
 
