@@ -258,8 +258,8 @@ def _clocks(date: str, now: float) -> str:
         return ""
     direction = "ahead" if ahead > 0 else "behind"
     return (
-        f"The clock of this machine shows {_time(now)}, the service's {_time(theirs)}: ours is {abs(ahead) / 60:.0f} min "
-        f"{direction}, and the gateway allows {TOLERANCE / 60:.0f}. Set the clock."
+        f"The clock of this machine shows {_time(now)}, the service's {_time(theirs)}: "
+        f"ours is {abs(ahead) / 60:.0f} min {direction}, and the gateway allows {TOLERANCE / 60:.0f}. Set the clock."
     )
 
 
