@@ -92,7 +92,7 @@ class CheckedOperator(RendersOnlyDagFile):
         if not takes_our_arguments(cls):
             return []
         probe = object.__new__(cls)
-        vars(probe).update((name, given.get(name, UNKNOWN)) for name in _arguments(cls))
+        vars(probe).update((name, given.get(name, UNKNOWN)) for name in _signature(cls))
         return probe._check(only_known=True)
 
     @classmethod
@@ -103,14 +103,18 @@ class CheckedOperator(RendersOnlyDagFile):
         :raises InvalidInputError: says which operator takes such an argument.
         """
 
-    def _check(self, *, only_known: bool = False) -> list[str]:  # noqa: ARG002
+    def _check(self, *, only_known: bool = False) -> list[str]:
         """
         Check the arguments.
 
         :param only_known: leave out those whose value is not final, see :meth:`_final`.
         :return: warnings.
-        :raises InvalidInputError: one of them is wrong; says what would be right.
+        :raises InvalidInputError: an argument is wrong; names it, its value, and what would be right.
         """
+        final = self._final(only_known)
+        for name in _boolean_arguments(type(self)):
+            if final(name) and not isinstance(value := getattr(self, name), bool):  # the text 'False' is true
+                raise InvalidInputError(f"{name} is {shown(value)}; give True or False.")
         return []
 
     def _final(self, only_known: bool) -> Callable[..., bool]:
@@ -150,12 +154,17 @@ def _named(dag: Any, task_id: str) -> Iterator[str]:
 
 
 @cache
-def _arguments(operator: type[BaseOperator]) -> frozenset[str]:
-    """Names of the arguments that are not Airflow's."""
+def _signature(operator: type[BaseOperator]) -> dict[str, inspect.Parameter]:
+    """Return the arguments that are not Airflow's, by name."""
     ours = [each for each in operator.__mro__ if each.__module__.startswith(f"{_PACKAGE}.")]
     inits = [vars(each)["__init__"] for each in ours if "__init__" in vars(each)]
     parameters = [each for init in inits for each in inspect.signature(init).parameters.values()]
-    return frozenset(each.name for each in parameters if each.kind is each.KEYWORD_ONLY)
+    return {each.name: each for each in parameters if each.kind is each.KEYWORD_ONLY}
+
+
+@cache
+def _boolean_arguments(operator: type[BaseOperator]) -> tuple[str, ...]:
+    return tuple(name for name, each in _signature(operator).items() if each.annotation in (bool, "bool"))
 
 
 def known(value: Any) -> bool:

@@ -99,7 +99,7 @@ def whole(url: str, storage: str) -> dict[str, object]:
     from airflow_provider_scenario.storage import Location
 
     file = Location.of(f"{storage}/a.safetensors")
-    file.beside("warm-up").write([b"x"])
+    file.sibling("warm-up").write([b"x"])
 
     def publish() -> str:
         content = requests.get(url, timeout=600).content

@@ -1,18 +1,30 @@
-"""File systems behind Airflow's object storage."""
+"""Airflow's object storage."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
+    from upath import UPath
 
 
-def file_system(protocol: str, conn_id: str | None) -> Any | None:
+def object_path(url: str, options: Mapping[str, Any]) -> ObjectStoragePath | UPath:
     """
-    Return the fsspec file system that Airflow makes for a protocol, with the credentials of a connection.
+    Return the ``ObjectStoragePath`` of a URL, whose ``fs`` has the credentials of the connection in the URL.
 
-    Relies on ``attach`` and ``has_fs`` of ``airflow.sdk.io`` (3.1), which ``ObjectStoragePath`` uses.
+    Where Airflow knows neither the scheme nor a connection, it is fsspec's own path. It is so with options too:
+    ``ObjectStoragePath.fs`` ignores them (Airflow 3.1 to 3.4). Relies on ``airflow.sdk.io.has_fs`` (3.1).
 
-    :return: None where neither Airflow nor a provider knows the protocol and no connection is given.
+    :param options: of the fsspec file system.
     """
-    from airflow.sdk.io import attach, has_fs
+    from airflow.sdk import ObjectStoragePath
+    from airflow.sdk.io import has_fs
+    from upath import UPath
 
-    return attach(protocol, conn_id).fs if conn_id or has_fs(protocol) else None
+    protocol, _, bucket = url.partition("://")
+    if options or not ("@" in bucket or has_fs(protocol)):
+        path: UPath = UPath(url, **options)
+        return path
+    return ObjectStoragePath(url)

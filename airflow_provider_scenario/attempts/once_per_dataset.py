@@ -19,7 +19,7 @@ from airflow_provider_scenario.client.errors import NotFoundError
 from airflow_provider_scenario.client.scenario.trainers import without_secrets
 from airflow_provider_scenario.datasets.images import DatasetImage
 from airflow_provider_scenario.provenance import DatasetMarker, digest
-from airflow_provider_scenario.storage import at_once
+from airflow_provider_scenario.storage import map_in_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,7 +107,7 @@ def fingerprint(dataset: Dataset, model_type: str) -> str:
     The names of the images do not count, nor do the DAG's own parameters: a change of the DAG must not pay for all
     datasets again. Reads every file.
     """
-    hashes = at_once(DatasetImage.content_hash, dataset.images)
+    hashes = map_in_threads(DatasetImage.content_hash, dataset.images)
     named = dict(zip((image.asset_id or image.name for image in dataset.images), hashes, strict=True))
     named |= dict(zip((image.name for image in dataset.images), hashes, strict=True))
     learned = sorted([content, image.caption or ""] for content, image in zip(hashes, dataset.images, strict=True))

@@ -88,7 +88,7 @@ def start_when_slot_is_free(
     consequence = NOTHING_STARTED
     while time.time() < deadline:
         time.sleep(max(0.0, min(task.poke_interval + task.hook.budget.turn(), deadline - time.time())))
-        task.kill_guard.stop_if_ended()
+        task.kill_handler.stop_if_ended()
         try:
             current = task.hook.client.get_model(model.id)
             return start_once(task.hook.client, earlier, current, parameters, previous_job_id=model.job_id)

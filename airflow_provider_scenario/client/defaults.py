@@ -5,6 +5,12 @@ from __future__ import annotations
 SCENARIO_URL = "https://api.cloud.scenario.com/v1"
 """Base URL of the public service."""
 
+SCENARIO_APP_URL = "https://app.scenario.com"
+"""Address of the web app."""
+
+SCENARIO_KEYS_URL = f"{SCENARIO_APP_URL}/settings/api"
+"""Where a user makes an API key."""
+
 WORKSHOP_URL = "https://openai.edu-aliyun.com"
 """Base URL of the public service."""
 

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 from airflow_provider_scenario.client.consequences import NOTHING_SENT
 from airflow_provider_scenario.client.defaults import CONNECT_TIMEOUT
+from airflow_provider_scenario.client.encoding import is_utf8
 from airflow_provider_scenario.client.errors import InvalidInputError
-from airflow_provider_scenario.client.sendable import is_utf8
 from airflow_provider_scenario.client.texts import is_http, plain
 
 

@@ -23,6 +23,7 @@ from airflow_provider_scenario import __version__
 from airflow_provider_scenario.client.budget import WaitNotice
 from airflow_provider_scenario.client.decoding import decode
 from airflow_provider_scenario.client.defaults import CONNECT_TIMEOUT, TIMEOUT, TRIES
+from airflow_provider_scenario.client.encoding import encoded, query_text
 from airflow_provider_scenario.client.errors import (
     ConflictError,
     Origin,
@@ -47,12 +48,11 @@ from airflow_provider_scenario.client.refusals import (
     Call,
     is_page,
     page_advice,
+    reason_in,
     retry_after,
-    said_by,
     should_retry,
 )
 from airflow_provider_scenario.client.retrying import Retrying
-from airflow_provider_scenario.client.sendable import encoded, query_text
 from airflow_provider_scenario.client.settings import (
     check_credentials,
     check_verify,
@@ -71,7 +71,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("airflow_provider_scenario.client")
 
 LARGEST_ANSWER = 32 * 1024 * 1024
-"""Bytes of an answer in JSON, unpacked. The largest that we ask for, 50 models with 50 images each, has 3 MB."""
+"""Bytes of an answer in JSON, unpacked. The largest that is requested, 50 models with 50 images each, has 3 MB."""
 
 _FIELDS = {
     "models": "model_id",
@@ -90,7 +90,7 @@ Query = Mapping[str, "str | bool | float | datetime | Collection[str] | None"]
 @dataclass(frozen=True, slots=True)
 class Answer:
     """
-    A success.
+    An answer that is a success.
 
     :param status: 2xx, or one of the statuses the caller accepts.
     :param json: the decoded object; empty for a 204.
@@ -140,7 +140,7 @@ class Transport:
     :param pool_size: connections that are kept open. Default: 10.
     :param max_tries: how often a call is sent at most. Default: 4.
     :param session: used instead of a new one; the caller closes it.
-    :param budget: counts the requests, and says how long to wait after a throttled one. Default: none.
+    :param budget: counts the requests, and spreads those that follow a throttled one. Default: none.
     :param sleep: waits some seconds between tries.
     :param clock: Unix time in seconds, to read a ``Retry-After`` that is a date.
     :param jitter: a number from 0 to 1, for each pause.
@@ -181,9 +181,9 @@ class Transport:
             tries=max_tries, turn=self._turn_after, on_retry=self._log_retry, sleep=sleep, jitter=jitter
         )
         self._scrub = Scrubber(self._dialect.secrets)
-        # Not what requests adds by itself: gzip alone is unpacked here, within a limit.
+        # Without this, requests would accept packings that are not unpacked within a limit here.
         self._headers = {"User-Agent": user_agent, "Accept": self._dialect.media_type, "Accept-Encoding": "gzip"}
-        # Twice the size: framing takes up some.
+        # Twice the size: chunk headers count too.
         self._limits = Limits(seconds=self.timeout[1] * LONGEST_ANSWER, size=2 * LARGEST_ANSWER)
         self._owns_session = session is None
         self._session = session or new_session(pool_size)
@@ -226,21 +226,20 @@ class Transport:
         :param action: for messages, an infinitive without 'to', such as ``train model model_8Xk``.
         :param repeatable: whether sending it twice has the effect of sending it once. If not, it is sent again only
             when certainly nothing was sent (no connection) or the service refused it before acting (throttling).
-            ``x-should-retry`` in the answer is obeyed, but never for more than that.
+            ``x-should-retry`` in the answer cannot extend that.
         :param query: None and empty values are left out, lists are joined by commas.
         :param json: the body; none is sent by default.
-        :param content: the body as JSON that is written already, instead of ``json``: for files, of which each further
-            copy costs megabytes.
+        :param content: the body as JSON text, instead of ``json``: for files, whose copies cost megabytes each.
         :param accept: statuses besides 2xx that are an answer when their body is a JSON object.
         :param if_lost: for messages: what may have happened when the answer to a call that is not repeatable is lost.
         :param in_project: whether ``projectId`` goes with it.
         :raises AuthenticationError, NotFoundError, RequestRefusedError, PlanCeilingError: refused, nothing was done.
-        :raises ThrottledError: still throttled after the last try, or asked to wait longer than 60 s.
+        :raises ThrottledError: still throttled after the last try, or ``Retry-After`` is above 60 s.
         :raises ServiceError: the service failed, cannot be reached, or its answer was lost or cannot be read;
             ``maybe_done`` where the call is not repeatable and may have been carried out.
         :raises InvalidInputError: the body cannot be JSON.
         """
-        # An id or a name in them may be text of any length.
+        # Both may contain an id or a name of any length.
         phrase, request = shortened(action, 300), shortened(f"{method} {path}", 300)
         call = Call(
             phrase,
@@ -278,7 +277,7 @@ class Transport:
         return f"{self.base_url}{path}" + (f"?{text}" if text else "")
 
     def _send(self, call: Call, method: str, address: str, content: bytes | None, accept: Collection[int]) -> Answer:
-        """Send it once. Requests' own errors end here: they hold the request with its Authorization header."""
+        """Send it once. Errors of requests are not passed on: they hold the request with its Authorization header."""
         if self._budget:
             self._budget.spend()
         try:
@@ -338,7 +337,7 @@ class Transport:
     def _unreadable(self, call: Call, content: bytes, origin: Origin, *, is_page: bool) -> ServiceError:
         what, advice = "cannot be read: it is not a JSON object", ""
         if is_page:
-            what = f"is a web page ({self._scrub(said_by(origin['body'])) or 'without a title'}), not JSON"
+            what = f"is a web page ({self._scrub(reason_in(origin['body'])) or 'without a title'}), not JSON"
             advice = f" {page_advice(self.base_url, self._dialect.example)}"
         message = f"{self._requested(call)}; the answer {what}. {call.consequence}{advice}"
         error = ServiceError(message, maybe_done=call.maybe_done, **origin)

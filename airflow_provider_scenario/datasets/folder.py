@@ -1,53 +1,53 @@
 """
-A dataset: a folder with images, their captions, pairs of them, and how they want to be trained.
+A dataset: a folder with images, their captions, pairs of images, and training parameters.
 
 ========================  ==============================================================================================
 ``*.png``, ``*.jpg`` …    the images; for ``elevenlabs-voice`` recordings (``*.mp3``, ``*.wav`` …)
 ``<stem>.txt``            the caption of the image with this stem, as kohya and musubi trainers have it
 ``metadata.jsonl``        captions as Hugging Face's imagefolder has them: ``{"file_name": …, "text": …}`` a line; and
                           pairs for the edit types: ``{"source": …, "target": …, "instruction": …}`` by file name,
-                          where the instruction may be left out
+                          the instruction is optional
 ``training.yaml``         (``.yml``, ``.json``) training parameters in either spelling, and ``name``, ``type``,
                           ``short_description``, ``preset``
 ========================  ==============================================================================================
 
-Others than the author of the DAG may write into such a folder, so nothing in it is trusted: only regular files are read
-that really lie in it, wherever links lead; text files have a size limit; YAML has no anchors, aliases or merge keys;
-``training.yaml`` and the path of the folder hold no templates, because Airflow could render them.
+People other than the author of the DAG may write into such a folder, so nothing in it is trusted. Only regular files
+that really lie in it are read, wherever links lead. Text files have a size limit. YAML with anchors, aliases or merge
+keys is refused. So are templates in ``training.yaml`` and in the path of the folder: Airflow could render them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from os import PathLike
 from typing import Any, Literal
 
+from airflow_provider_scenario.client.consequences import NOTHING_SENT
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.messages import quoted, shortened
-from airflow_provider_scenario.client.scenario.trainers import TRAINERS
+from airflow_provider_scenario.client.scenario.model_types import TRAINERS
+from airflow_provider_scenario.client.values import check_encodable
 from airflow_provider_scenario.datasets import metadata
-from airflow_provider_scenario.datasets.images import DatasetImage, list_images
+from airflow_provider_scenario.datasets.images import DatasetImage, Images, list_images
 from airflow_provider_scenario.datasets.media import IMAGES, RECORDINGS
 from airflow_provider_scenario.datasets.settings import FILE_NAMES, MAX_BYTES, Settings, parse_settings
-from airflow_provider_scenario.datasets.values import check_text, refuse_templates
-from airflow_provider_scenario.storage import Location, StorageError, at_once
+from airflow_provider_scenario.datasets.values import errors_of, refuse_templates
+from airflow_provider_scenario.storage import Location, StorageError, is_path, map_in_threads
 
-_UNREAD = ("metadata.csv", "metadata.parquet")
+_UNSUPPORTED = ("metadata.csv", "metadata.parquet")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
     """
-    What a model is to learn from, checked.
+    The images that a model learns from, and what belongs to them. All of it is checked.
 
-    :param images: what is learned from.
-    :param pairs: ``source``, ``target`` (names of images) and perhaps ``instruction`` each; None leaves a model's pairs
-        alone.
-    :param parameters: training parameters of its ``training.yaml``, in the API's spelling.
-    :param name: what ``training.yaml`` calls the model; ``type``, ``short_description``, ``preset`` are its too.
+    :param pairs: ``source``, ``target`` (names of images) and perhaps ``instruction`` each. None: the model's pairs
+        stay as they are.
+    :param parameters: training parameters in ``training.yaml``, in the API's spelling.
+    :param name: of the model, in ``training.yaml``; so are ``type``, ``short_description`` and ``preset``.
     :param source: the folder; None for a list.
-    :param ignored: names of the files and folders in it that are none of these.
+    :param ignored: names of the files and folders in it that are not read.
     """
 
     images: list[DatasetImage]
@@ -62,64 +62,58 @@ class Dataset:
 
     @property
     def kind(self) -> Literal["image", "recording"]:
-        """What it holds."""
+        """Whether the dataset holds images or recordings."""
         return "recording" if any(image.is_recording for image in self.images) else "image"
 
     @property
     def fingerprint(self) -> list[tuple[str, int, str | None]]:
-        """Name, size and caption of each image: another one where what is learned from has changed."""
+        """Name, size and caption of each image. It changes when the images or captions do."""
         return [(image.name, image.size, image.caption) for image in self.images]
 
 
-def read_dataset(source: Any) -> Dataset:
+def read_dataset(source: Images) -> Dataset:
     """
-    Understand and check what an author calls ``images``, files included, before anything is sent.
+    Read and check the ``images`` of an author, files included, before anything is sent.
 
-    Of an image mostly the start and the end are read; more of it where bytes follow the end of the picture.
+    Mostly the start and the end of an image are read; more of it where bytes follow the end of the picture.
 
     :param source: a folder as a path, an ``ObjectStoragePath`` or a URL such as ``s3://conn_id@bucket/folder``; or a
         list of files (either of those), of asset ids as ``{"asset_id": …}``, or of
         ``{"path": …, "name": …, "caption": …}``. A ``.txt`` of the same stem beside a file is its caption.
     :raises InvalidInputError: names the dataset, the file, the line and what would be right.
-    :raises StorageError: an InvalidInputError that may be gone next time: the storage cannot be reached. Not where its
-        package is missing or its scheme is unknown: that one is ``permanent``.
+    :raises StorageError: an InvalidInputError that may be gone on a retry: the storage cannot be reached. It is
+        ``permanent`` where a package is missing or the scheme is unknown.
     """
-    if isinstance(source, str | PathLike) or hasattr(source, "protocol"):
+    if is_path(source):
         return read_folder(Location.of(source))
     images = list_images(source)
-    try:
-        return Dataset(images=at_once(_with_caption, images))
-    except InvalidInputError as problem:
-        wrong, kind = str(problem), type(problem)
-    raise kind(shortened(wrong))
+    with errors_of(""):
+        return Dataset(images=map_in_threads(_with_caption, images))
 
 
 def read_folder(folder: Location) -> Dataset:
-    """As :func:`read_dataset`."""
+    """Read a dataset from its folder; raises as :func:`read_dataset`."""
     refuse_templates("The path of the dataset", folder.text)
     try:
-        folders, files = folder.listed()
+        folders, files = folder.list_folder()
     except StorageError as problem:
         raise type(problem)(shortened(str(problem))) from None
     except InvalidInputError as problem:
         wrong = shortened(str(problem))
-        raise InvalidInputError(f"images is {wrong} Give a folder or a list of files.") from None
-    try:
+        raise InvalidInputError(f"images: {wrong} Give the folder of a dataset, or a list of files.") from None
+    with errors_of(f"Dataset {quoted(folder.text, 300)}: "):
         return replace(_read(folder, files), ignored=_ignored(folders, files))
-    except InvalidInputError as problem:
-        wrong, kind = str(problem), type(problem)
-    raise kind(f"Dataset {quoted(folder.text, 300)}: {shortened(wrong)}")
 
 
 def read_settings(files: Iterable[Location]) -> Settings:
     """
-    Read ``training.yaml``, if there is one.
+    Read ``training.yaml``, if it exists.
 
-    :raises InvalidInputError: there are two of them, or it says what cannot be.
+    :raises InvalidInputError: there are two of them, or a value is wrong.
     """
     found = [file for file in files if file.name in FILE_NAMES]
     if len(found) > 1:
-        raise InvalidInputError(f"there are {' and '.join(file.name for file in found)}; keep one.")
+        raise InvalidInputError(f"{' and '.join(file.name for file in found)} are there; keep one of them.")
     return parse_settings(found[0].name, found[0].read_text(MAX_BYTES)) if found else Settings()
 
 
@@ -132,32 +126,28 @@ def _read(folder: Location, files: list[Location]) -> Dataset:
     named = {file.name: file for file in files}
     images = _images(files)
     texts = _texts(files, images)
-    for unread in _UNREAD:
-        if unread in named:
-            raise InvalidInputError(f"{unread} is not read here; write the same as {metadata.FILE_NAME}.")
+    for name in _UNSUPPORTED:
+        if name in named:
+            raise InvalidInputError(f"{name} is not supported; write the same as {metadata.FILE_NAME}.")
     settings = read_settings(files)
-    notes = metadata.Metadata({}, None)
+    in_metadata = metadata.Metadata({}, None)
     if metadata.FILE_NAME in named:
         text = named[metadata.FILE_NAME].read_text(metadata.MAX_BYTES)
-        notes = metadata.parse_metadata(text, (image.name for image in images))
-    captions = dict(zip(texts, at_once(_caption_in, texts.values()), strict=True))
-    checked = at_once(
+        in_metadata = metadata.parse_metadata(text, (image.name for image in images))
+    captions = dict(zip(texts, map_in_threads(_read_caption, texts.values()), strict=True))
+    checked = map_in_threads(
         DatasetImage.checked,
         [
-            DatasetImage(name=image.name, path=image, caption=_one_caption(image, captions, notes.captions))
+            DatasetImage(name=image.name, path=image, caption=_caption_of(image, captions, in_metadata.captions))
             for image in images
         ],
     )
     _check_one_kind(checked)
     return Dataset(
         images=checked,
-        pairs=notes.pairs,
-        parameters=settings.parameters,
-        name=settings.name,
-        type=settings.type,
-        short_description=settings.short_description,
-        preset=settings.preset,
+        pairs=in_metadata.pairs,
         source=folder.text,
+        **settings._asdict(),
     )
 
 
@@ -171,16 +161,16 @@ def _images(files: list[Location]) -> list[Location]:
     images = [file for file in files if is_media(file)]
     if not images:
         raise InvalidInputError(
-            "it is a folder without images; looked for "
-            f"{', '.join(sorted(IMAGES))}, and for recordings {', '.join(sorted(RECORDINGS))}."
+            f"the folder has no images ({', '.join(sorted(IMAGES))}) and no recordings "
+            f"({', '.join(sorted(RECORDINGS))})."
         )
     stems: dict[str, str] = {}
     for image in images:
-        check_text("the name of an image", image.name)
+        check_encodable(f"the name of the image {quoted(image.name)}", image.name)
         if image.stem in stems:
             raise InvalidInputError(
                 f"{quoted(stems[image.stem])} and {quoted(image.name)} have the same stem: "
-                "a caption could be either's. Rename one."
+                "a caption could belong to either. Rename one."
             )
         stems[image.stem] = image.name
     return images
@@ -195,36 +185,36 @@ def _texts(files: list[Location], images: list[Location]) -> dict[str, Location]
             continue
         if text.stem not in stems:
             raise InvalidInputError(
-                f"{quoted(text.name)} is a caption without an image: there is no image {quoted(text.stem)} beside it."
+                f"{quoted(text.name)} is a caption without an image: no image beside it is called {quoted(text.stem)}."
             )
         if text.stem in texts:
             raise InvalidInputError(
-                f"{quoted(texts[text.stem].name)} and {quoted(text.name)} are one image's caption; keep one."
+                f"{quoted(texts[text.stem].name)} and {quoted(text.name)} are captions of the same image; keep one."
             )
         texts[text.stem] = text
     return texts
 
 
-def _caption_in(text: Location) -> str | None:
+def _read_caption(text: Location) -> str | None:
     return metadata.check_caption(quoted(text.name), text.read_text(metadata.MAX_CAPTION))
 
 
-def _one_caption(image: Location, texts: dict[str, str | None], noted: dict[str, str | None]) -> str | None:
-    text, note = texts.get(image.stem), noted.get(image.name)
-    if text and note and text != note:
+def _caption_of(image: Location, texts: dict[str, str | None], in_metadata: dict[str, str | None]) -> str | None:
+    text, other = texts.get(image.stem), in_metadata.get(image.name)
+    if text and other and text != other:
         raise InvalidInputError(
             f"{quoted(image.name)} has one caption in {quoted(image.stem + '.txt')} and another in "
             f"{metadata.FILE_NAME}; keep one."
         )
-    return text or note
+    return text or other
 
 
 def _check_one_kind(images: list[DatasetImage]) -> None:
     kinds = {image.is_recording: image.name for image in images}
     if len(kinds) > 1:
         raise InvalidInputError(
-            f"it has images ({quoted(kinds[False])}) and recordings ({quoted(kinds[True])}); "
-            "a model learns from one of them."
+            f"the folder has images ({quoted(kinds[False])}) and recordings ({quoted(kinds[True])}); "
+            "a model learns from one of the two."
         )
 
 
@@ -232,25 +222,23 @@ def _with_caption(image: DatasetImage) -> DatasetImage:
     checked = image.checked()
     if checked.path is None or checked.caption:
         return checked
-    text = checked.path.beside(f"{checked.path.stem}.txt")
-    return replace(checked, caption=_caption_in(text) if text.exists() else None)
+    text = checked.path.sibling(f"{checked.path.stem}.txt")
+    return replace(checked, caption=_read_caption(text) if text.exists() else None)
 
 
 def check_kind(dataset: Dataset, model_type: str | None) -> None:
     """
-    Check that a model learns from what the dataset holds: a voice from recordings, an image type from pictures.
+    Check that a model can learn from the dataset: a voice learns from recordings, every other type from images.
 
-    Says nothing of a type that is not known here, and of assets, whose kind only Scenario knows.
+    Passes for a type that is not known here, and for assets, whose kind only Scenario knows.
 
-    :raises InvalidInputError: names the first file that is of the other kind.
+    :raises InvalidInputError: names the first file of the wrong kind.
     """
     trainer = TRAINERS.get(model_type) if isinstance(model_type, str) else None
     if trainer is None or trainer.dataset == "concepts":
         return
-    hears = trainer.dataset == "audio"
+    needs_recordings = trainer.dataset == "audio"
     for image in dataset.images:
-        if image.content_type is not None and image.is_recording != hears:
+        if image.content_type is not None and image.is_recording != needs_recordings:
             what, takes = ("a recording", "images") if image.is_recording else ("an image", "recordings")
-            raise InvalidInputError(
-                f"{quoted(image.name)} is {what}; {model_type} learns from {takes}. Nothing was sent."
-            )
+            raise InvalidInputError(f"{quoted(image.name)} is {what}; {model_type} learns from {takes}. {NOTHING_SENT}")

@@ -1,4 +1,4 @@
-"""``metadata.jsonl``: captions as Hugging Face's imagefolder has them, and the pairs of edit models."""
+"""``metadata.jsonl``: captions as in Hugging Face's imagefolder, and the pairs of edit models."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import Any, NamedTuple
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.messages import shortened, shown
 from airflow_provider_scenario.client.scenario.pairs import Edit, check_edits
-from airflow_provider_scenario.datasets.values import check_text
+from airflow_provider_scenario.client.values import check_encodable
 
 FILE_NAME = "metadata.jsonl"
 MAX_BYTES = 2 * 1024 * 1024
 """Of the file: long captions of 50 images take some 50 KB, those of 2000 recordings some 500 KB."""
 
 MAX_CAPTION = 16 * 1024
-"""Bytes of one caption, here or in a file of its own: some 2500 words, and text encoders read 500 or fewer."""
+"""Bytes of one caption, here or in a ``.txt``: some 2500 words, and text encoders read 500 or fewer."""
 
 _SIDES = {"source": ("source", "source_file_name"), "target": ("target", "target_file_name")}
 
 
 class Metadata(NamedTuple):
     """
-    :param captions: file name → caption; None where the line gives none.
+    :param captions: file name → caption; None where the line has none.
     :param pairs: ``source``, ``target`` and perhaps ``instruction`` each, by file name; None where no line is a pair.
     """
 
@@ -37,18 +37,18 @@ def parse_metadata(text: str, names: Iterable[str]) -> Metadata:
     Read captions and pairs.
 
     :param text: one JSON object a line.
-    :param names: the images there are.
+    :param names: of the images in the folder.
     :raises InvalidInputError: names the line and what is wrong with it.
     """
-    there = set(names)
+    known = set(names)
     captions: dict[str, str | None] = {}
     pairs: dict[str, dict[str, str]] = {}
     for where, line in _lines(text):
         if any(key in line for keys in _SIDES.values() for key in keys) or "instruction" in line:
-            pairs[where] = _pair(where, line, there)
+            pairs[where] = _pair(where, line, known)
             continue
         name, caption = _caption(where, line)
-        _check_there(where, "file_name", name, there)
+        _check_known(where, "file_name", name, known)
         if name in captions and captions[name] != caption:
             raise InvalidInputError(f"{where}: {shown(name)} has another caption on an earlier line; keep one.")
         captions[name] = caption
@@ -57,7 +57,7 @@ def parse_metadata(text: str, names: Iterable[str]) -> Metadata:
 
 
 def _lines(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    # Not splitlines(): a caption may hold a U+2028, which JSON leaves as it is.
+    # splitlines() would split at U+2028 too, which a JSON text may hold.
     for number, line in enumerate(StringIO(text, newline="\n"), start=1):
         if not line.strip():
             continue
@@ -82,24 +82,24 @@ def _caption(where: str, line: Mapping[str, Any]) -> tuple[str, str | None]:
     if caption is not None and not isinstance(caption, str):
         raise InvalidInputError(f"{where} has the text {shown(caption)}; give text.")
     if "text" not in line and len(line) > 1:
-        raise InvalidInputError(f"{where} has {_keys(line)} and no 'text', which is the key of the caption.")
-    return name, check_caption(f"{where} has a text that", caption or "")
+        raise InvalidInputError(f"{where} has {_keys(line)}, but not 'text', which is the key of the caption.")
+    return name, check_caption(f"the text in {where}", caption or "")
 
 
 def check_caption(what: str, caption: str) -> str | None:
     """
-    Check what a file says of an image; None if it says nothing.
+    Check a caption and strip it; None if nothing is left.
 
     :param what: what the caption is called in a message.
-    :raises InvalidInputError: it is too long, or no text.
+    :raises InvalidInputError: it is too long, or cannot be sent.
     """
-    check_text(what, caption)
+    check_encodable(what, caption)
     if len(caption.encode()) > MAX_CAPTION:
-        raise InvalidInputError(f"{what} has more than {MAX_CAPTION} bytes, which is the most of one caption.")
+        raise InvalidInputError(f"{what} has more than {MAX_CAPTION} bytes; shorten it.")
     return caption.strip() or None
 
 
-def _pair(where: str, line: Mapping[str, Any], there: set[str]) -> dict[str, str]:
+def _pair(where: str, line: Mapping[str, Any], known: set[str]) -> dict[str, str]:
     pair: dict[str, str] = {}
     for side, keys in _SIDES.items():
         given = [key for key in keys if key in line]
@@ -108,17 +108,17 @@ def _pair(where: str, line: Mapping[str, Any], there: set[str]) -> dict[str, str
                 f"{where} has {_keys(line)}; a pair has 'source', 'target' and perhaps 'instruction'."
             )
         pair[side] = line[given[0]]
-        _check_there(where, given[0], pair[side], there)
+        _check_known(where, given[0], pair[side], known)
     instruction = line.get("instruction")
     if instruction is not None and not isinstance(instruction, str):
         raise InvalidInputError(f"{where} has the instruction {shown(instruction)}; give text, or leave it out.")
-    checked = check_caption(f"{where} has an instruction that", instruction or "")
+    checked = check_caption(f"the instruction in {where}", instruction or "")
     return {**pair, "instruction": checked} if checked else pair
 
 
-def _check_there(where: str, key: str, name: str, there: set[str]) -> None:
-    if name not in there:
-        raise InvalidInputError(f"{where} has {key} {shown(name)}, and there is no such image in the folder.")
+def _check_known(where: str, key: str, name: str, known: set[str]) -> None:
+    if name not in known:
+        raise InvalidInputError(f"{where} has the {key} {shown(name)}, which is not an image in the folder.")
 
 
 def _keys(line: Mapping[str, Any]) -> str:

@@ -8,19 +8,18 @@ from typing import Any
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.messages import quoted, shortened, shown
 from airflow_provider_scenario.client.scenario.pairs import Edit, check_edits
-from airflow_provider_scenario.client.values import TEMPLATE_HINT
-from airflow_provider_scenario.datasets.values import check_text
+from airflow_provider_scenario.client.values import TEMPLATE_HINT, check_encodable
 
 _SIDES = ("source", "target")
 
 
 def check_pairs(pairs: Any) -> list[str]:
     """
-    Check pairs without knowing the images.
+    Check pairs without the images.
 
-    :param pairs: ``[{"source": …, "target": …, "instruction": …}]``; the API does without the instruction.
+    :param pairs: ``[{"source": …, "target": …, "instruction": …}]``; the instruction is optional.
     :return: warnings: two pairs of the same images with different instructions.
-    :raises InvalidInputError: it is no list of pairs, a source is its own target, or a pair is given twice.
+    :raises InvalidInputError: it is not a list of pairs, a source is its own target, or a pair is given twice.
     """
     return check_edits(_edits(pairs))
 
@@ -29,9 +28,10 @@ def resolve_pairs(pairs: Any, ids: Mapping[str, str]) -> list[dict[str, str]]:
     """
     Turn pairs of image names into pairs of ids.
 
-    :param pairs: as :func:`check_pairs` has them, each side an image's name or asset id.
+    :param pairs: as for :func:`check_pairs`; each side is an image's name or asset id.
     :param ids: name → id of every image of the model.
-    :raises InvalidInputError: as :func:`check_pairs`; or a side is no image of the model, or both are the same one.
+    :raises InvalidInputError: as :func:`check_pairs`; or a side is not an image of the model, or both
+        sides are the same image.
     """
     edits = _edits(pairs)
     check_edits(edits)
@@ -40,7 +40,7 @@ def resolve_pairs(pairs: Any, ids: Mapping[str, str]) -> list[dict[str, str]]:
         for side in _SIDES:
             if getattr(edit, side) not in known:
                 raise InvalidInputError(
-                    f"{edit.where} has {side} {quoted(getattr(edit, side))}, which is no image of this model; "
+                    f"{edit.where} has {side} {quoted(getattr(edit, side))}, which is not an image of this model; "
                     f"images: {shortened(', '.join(sorted(ids)), 500)}."
                 )
     resolved = [edit._replace(source=known[edit.source], target=known[edit.target]) for edit in edits]
@@ -53,7 +53,7 @@ def resolve_pairs(pairs: Any, ids: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 def _edits(pairs: Any) -> list[Edit]:
-    # An iterator would be empty for whoever comes after the check.
+    # The check would use up an iterator: no pairs would be left to send.
     if isinstance(pairs, str | bytes | Mapping | Iterator) or not isinstance(pairs, Iterable):
         raise InvalidInputError(
             f"pairs is {shown(pairs)}; give a list of {{'source', 'target', 'instruction'}}."
@@ -73,5 +73,5 @@ def _edit(where: str, pair: Any) -> Edit:
         return Edit(where, pair["source"], pair["target"])
     if not isinstance(instruction, str):
         raise InvalidInputError(f"{where} has the instruction {shown(instruction)}; give text, or leave it out.")
-    check_text(f"the instruction of {where}", instruction)
+    check_encodable(f"the instruction of {where}", instruction)
     return Edit(where, pair["source"], pair["target"], instruction if instruction.strip() else None)

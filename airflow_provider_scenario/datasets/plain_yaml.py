@@ -1,4 +1,4 @@
-"""YAML without what can make a few bytes fill the memory. Imported where a file is read, not before: yaml is heavy."""
+"""YAML without the features by which a small file can fill the memory. Import it late: ``yaml`` is slow to import."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MERGE = "tag:yaml.org,2002:merge"
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """Plain lists, mappings and values: nothing that repeats another part of the file, and no great depth."""
+    """Lists, mappings and values. Refuses everything that repeats another part of the file, and great depth."""
 
     depth = 0
 

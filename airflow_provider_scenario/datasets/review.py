@@ -1,4 +1,4 @@
-"""What a person wants to know of a dataset before it is paid for."""
+"""What is in a dataset, for the log, before the training is paid for."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.messages import quoted
 from airflow_provider_scenario.datasets.images import DatasetImage
-from airflow_provider_scenario.datasets.values import some_of
-from airflow_provider_scenario.storage import at_once
+from airflow_provider_scenario.datasets.values import first_of, some_of
+from airflow_provider_scenario.storage import map_in_threads
 
 if TYPE_CHECKING:
     from airflow_provider_scenario.airflow_compat.types import Logger
@@ -25,46 +25,46 @@ TOO_SMALL, NO_CAPTION, EMPTY_CAPTION, SAME = (
     "Empty caption",
     "Same asset",
 )
-"""What Scenario itself says of such images once they are uploaded."""
+"""Scenario's own warnings about such images, in its dataset score."""
 
-_SHOWN = 10
+_MAX_LOGGED = 10
 
 
-def review(name: str, dataset: Dataset, log: Logger) -> frozenset[str]:
+def log_review(name: str, dataset: Dataset, log: Logger) -> frozenset[str]:
     """
-    Say in the log what is in a dataset, and warn of images that are too small or there twice. Fails for nothing.
+    Log what is in a dataset, and warn of images that are too small or identical. Never fails.
 
-    Reads no file, except those that have as many bytes as another one.
+    Only files of equal size are read.
 
     :param name: of the model.
-    :return: what Scenario's own score need not say again.
+    :return: warnings of Scenario's score that are covered here and need not be logged again.
     """
-    log.info("%s", summary(name, dataset))
+    log.info("%s", dataset_summary(name, dataset))
     small = [image for image in dataset.images if image.dimensions and min(image.dimensions) < RECOMMENDED_SIDE]
     if small:
         sizes = [f"{quoted(image.name)} ({'x'.join(map(str, image.dimensions or ()))})" for image in small]
         log.warning(
             "Dataset: %s smaller than the recommended %d pixels on a side: %s.",
-            *(_count(len(small), "image"), RECOMMENDED_SIDE, _listed(sizes)),
+            *(_count(len(small), "image"), RECOMMENDED_SIDE, first_of(sizes, _MAX_LOGGED)),
         )
     try:
-        same = _same(dataset.images)
-    except InvalidInputError as problem:  # the upload will tell, if it is still so
-        log.debug("Cannot look for images that are there twice: %s", problem)
+        same = _identical_images(dataset.images)
+    except InvalidInputError as problem:  # the upload reports it, if it is still so
+        log.debug("Cannot check for identical images: %s", problem)
         same = []
     if same:
         groups = [" = ".join(map(quoted, group)) for group in same]
         what = _count(sum(map(len, same)), dataset.kind)
-        log.warning("Dataset: %s that are the same: %s.", what, _listed(groups))
-    return _covered(dataset.images)
+        log.warning("Dataset: %s that are the same: %s.", what, first_of(groups, _MAX_LOGGED))
+    return _covered_warnings(dataset.images)
 
 
-def summary(name: str, dataset: Dataset) -> str:
+def dataset_summary(name: str, dataset: Dataset) -> str:
     """Such as ``'knight': 6 images, 5 captions ('03.jpg' has none: Scenario writes it); ignored: 'b.psd'``."""
     parts = [_count(len(dataset.images), dataset.kind)]
     if dataset.kind == "image":
         captions = sum(bool(image.caption) for image in dataset.images)
-        # An asset may have a caption of its own.
+        # An asset may have a caption in Scenario.
         without = [image.name for image in dataset.images if not image.caption and image.path]
         has, writes = ("has", "it") if len(without) == 1 else ("have", "them")
         none = f" ({some_of(without)} {has} none: Scenario writes {writes})" if without else ""
@@ -75,21 +75,20 @@ def summary(name: str, dataset: Dataset) -> str:
     return f"{quoted(name)}: {', '.join(parts)}{ignored}."
 
 
-def _same(images: Iterable[DatasetImage]) -> list[list[str]]:
+def _identical_images(images: Iterable[DatasetImage]) -> list[list[str]]:
     by_size: dict[int, list[DatasetImage]] = defaultdict(list)
     for image in images:
         if image.size:
             by_size[image.size].append(image)
     alike = [image for group in by_size.values() if len(group) > 1 for image in group]
     by_content: dict[str, list[str]] = defaultdict(list)
-    for image, content in zip(alike, at_once(DatasetImage.content_hash, alike), strict=True):
+    for image, content in zip(alike, map_in_threads(DatasetImage.content_hash, alike), strict=True):
         by_content[content].append(image.name)
     return [names for names in by_content.values() if len(names) > 1]
 
 
-def _covered(images: Iterable[DatasetImage]) -> frozenset[str]:
-    """What has been looked for here in all the images."""
-    images = list(images)
+def _covered_warnings(images: list[DatasetImage]) -> frozenset[str]:
+    """Scenario's warnings for which every image has been checked here."""
     if not all(image.path for image in images):
         return frozenset()
     sized = {TOO_SMALL} if all(image.dimensions for image in images) else set()
@@ -98,8 +97,3 @@ def _covered(images: Iterable[DatasetImage]) -> frozenset[str]:
 
 def _count(number: int, what: str) -> str:
     return f"{number or 'no'} {what}{'' if number == 1 else 's'}"
-
-
-def _listed(items: list[str]) -> str:
-    more = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
-    return ", ".join(items[:_SHOWN]) + more

@@ -1,32 +1,32 @@
-"""What text and values the files of a dataset may hold."""
+"""Which text and values the files of a dataset may hold."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 from airflow_provider_scenario.client.errors import InvalidInputError
-from airflow_provider_scenario.client.messages import quoted
-from airflow_provider_scenario.client.values import MAX_REQUEST
+from airflow_provider_scenario.client.messages import quoted, shortened
+from airflow_provider_scenario.client.values import check_encodable
 
-MARKERS = ("{{", "{%", "{#")
-"""What an expression, a statement and a comment of Jinja begin with."""
+TEMPLATE_MARKERS = ("{{", "{%", "{#")
+"""How an expression, a statement and a comment of Jinja begin."""
 
 MAX_DEPTH = 20
 """Lists and mappings inside each other; training parameters have three."""
 
 MAX_NUMBER = 2**63
-"""Numbers from here on cannot be stored, and thousands of digits not even be shown."""
+"""Larger numbers cannot be stored, and numbers of thousands of digits cannot be shown."""
 
 
 def refuse_templates(what: str, text: str) -> None:
     """
     Refuse text in which a Jinja template begins.
 
-    :param what: what the text is called where it was found.
-    :raises InvalidInputError: it names the marker and the reason.
+    :param what: what the text is called in the message.
+    :raises InvalidInputError: names the marker and the reason.
     """
-    for marker in MARKERS:
+    for marker in TEMPLATE_MARKERS:
         if marker in text:
             raise InvalidInputError(
                 f"{what} has {marker!r}, which begins a template. A dataset must hold no templates: a rendered one "
@@ -34,36 +34,22 @@ def refuse_templates(what: str, text: str) -> None:
             )
 
 
-def check_text(what: str, text: str) -> None:
+def check_values(what: str, value: object, depth: int = 0) -> None:
     """
-    Check that text can be sent.
+    Check a value of ``training.yaml``, keys included, before it is used.
 
-    :raises InvalidInputError: a character of it has no UTF-8, or it is too long for a request.
-    """
-    try:
-        size = len(text.encode())
-    except UnicodeEncodeError:
-        raise InvalidInputError(f"{what} has a character that is not UTF-8. It is {text!r:.100}") from None
-    if size > MAX_REQUEST:
-        raise InvalidInputError(f"{what} has {size / 1e6:.1f} MB; no request holds more than 6 MB.")
-
-
-def check_values(what: str, value: Any, depth: int = 0) -> None:
-    """
-    Check what ``training.yaml`` holds, keys included, before anything is done with it.
-
-    :param what: what the value is called where it was found.
-    :raises InvalidInputError: a template, or what cannot be sent or stored.
+    :param what: what the value is called in the message.
+    :raises InvalidInputError: it holds a template, or something that cannot be sent or stored.
     """
     if depth > MAX_DEPTH:
         raise InvalidInputError(f"{what} has more than {MAX_DEPTH} lists and mappings inside each other.")
     if isinstance(value, str):
         refuse_templates(what, value)
-        check_text(what, value)
-        if "\0" in value:  # PostgreSQL stores none in an XCom
+        check_encodable(what, value)
+        if "\0" in value:  # PostgreSQL cannot store it in an XCom
             raise InvalidInputError(f"{what} has a NUL character. It is {value!r:.100}")
     elif isinstance(value, int | float) and not -MAX_NUMBER < value < MAX_NUMBER:
-        raise InvalidInputError(f"{what} is a number that is too large, or none.")
+        raise InvalidInputError(f"{what} is too large, or not a number.")
     elif isinstance(value, Mapping):
         for key, item in value.items():
             check_values("a key", key, depth + 1)
@@ -73,13 +59,29 @@ def check_values(what: str, value: Any, depth: int = 0) -> None:
             check_values(what, item, depth + 1)
 
 
+@contextmanager
+def errors_of(prefix: str) -> Iterator[None]:
+    """Put a prefix before the message of our errors, and shorten it. The original error is not kept as context."""
+    try:
+        yield
+    except InvalidInputError as problem:
+        error = type(problem)(f"{prefix}{shortened(str(problem))}")
+    else:
+        return
+    raise error
+
+
 def some_of(names: Iterable[str], most: int = 3) -> str:
-    """The first names of many: ``'a.png', 'b.png' and 7 more``."""
-    listed = [quoted(name) for name in names]
-    more = f" and {len(listed) - most} more" if len(listed) > most else ""
-    return ", ".join(listed[:most]) + more
+    """The first of many names, in quotes: ``'a.png', 'b.png' and 7 more``."""
+    return first_of(list(map(quoted, names)), most)
+
+
+def first_of(items: list[str], most: int) -> str:
+    """The first of many items: ``a, b and 7 more``."""
+    more = f" and {len(items) - most} more" if len(items) > most else ""
+    return ", ".join(items[:most]) + more
 
 
 def _end_of(text: str, length: int = 200) -> str:
-    """The text, or its end where it is long: of a path that is the part which somebody has just named."""
+    """The text, or its end where it is long: the end of a path is the part that a user chose."""
     return text if len(text) <= length else "…" + text[1 - length :]

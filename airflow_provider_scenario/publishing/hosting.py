@@ -73,7 +73,7 @@ class Hosting:
         :raises StorageError: the storage cannot sign.
         """
         if self._public_url is None:
-            self._folder.inside("any").signed(60)
+            self._folder.child("any").sign(60)
 
     def host(self, name: str, fetch: Callable[[], Iterable[bytes]]) -> HostedFile:
         """
@@ -89,7 +89,7 @@ class Hosting:
         """
         for part in name.split("/"):
             path_part("name", part, LONGEST_NAME)
-        file, note = self._folder.inside(name), self._folder.inside(f"{name}.json")
+        file, note = self._folder.child(name), self._folder.child(f"{name}.json")
         for place in (file, note):
             self._check_below(place)
         noted = _read_note(file, note)
@@ -153,7 +153,7 @@ def address_to_send(address: str, seconds: int) -> str:
     :param seconds: how long the signed address is valid.
     :raises StorageError: the storage cannot sign.
     """
-    return Location.of(address).signed(seconds) if in_storage(address) else address
+    return Location.of(address).sign(seconds) if in_storage(address) else address
 
 
 def in_storage(address: str) -> bool:
@@ -198,7 +198,7 @@ def _read_note(file: Location, note: Location) -> _Note | None:
     try:
         content = json.loads(note.read_text())
         noted: _Note = {"sha256": str(content["sha256"]), "size": int(content["size"])}
-        return noted if file.measured().size == noted["size"] else None
+        return noted if file.with_size().size == noted["size"] else None
     except StorageError:
         raise
     except (InvalidInputError, ValueError, KeyError, TypeError, OverflowError, RecursionError):

@@ -29,8 +29,9 @@ from airflow_provider_scenario.client.errors import (
 )
 from airflow_provider_scenario.client.scenario import models, schemas, training
 from airflow_provider_scenario.client.scenario.client import ScenarioClient
+from airflow_provider_scenario.client.scenario.parameters import PARAMETERS
 from airflow_provider_scenario.client.scenario.schemas import TrainingImagePair
-from airflow_provider_scenario.client.scenario.trainers import PARAMETERS, camel_case
+from airflow_provider_scenario.client.values import camel_case
 from tests.contract.wire import Call, Recorder, Reply, Sent, api_names, differences, forward_to, recorder, repeat
 
 if TYPE_CHECKING:

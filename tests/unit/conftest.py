@@ -17,8 +17,8 @@ from packaging.version import Version
 from airflow_provider_scenario.emulator.server import running_emulator
 from airflow_provider_scenario.operators.model import ScenarioAddTrainingImagesOperator, ScenarioCreateModelOperator
 from airflow_provider_scenario.operators.training import ScenarioTrainModelOperator
-from airflow_provider_scenario.watch.cancelling import CancelTiming
-from tests.airflow_versions import AIRFLOW, WAYS_TO_REMEMBER
+from airflow_provider_scenario.watch.cancelling import CancelLimits
+from tests.airflow_versions import AIRFLOW, STORES
 from tests.witness import Witness
 
 # What the first imports came with 3.3.
@@ -50,7 +50,7 @@ def _own_budget(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
 def _time_to_cancel(monkeypatch: pytest.MonkeyPatch) -> None:
     """Airflow gives a killed worker five seconds; a test may be kept waiting longer than that for its core."""
     monkeypatch.setattr(
-        "airflow_provider_scenario.watch.cancelling.IN_WORKER", CancelTiming(timeout=(30, 30), patience=10)
+        "airflow_provider_scenario.watch.cancelling.IN_WORKER", CancelLimits(timeout=(30, 30), retry_for=10)
     )
 
 
@@ -117,7 +117,7 @@ def context() -> dict[str, Any]:
     }
 
 
-@pytest.fixture(params=WAYS_TO_REMEMBER)
+@pytest.fixture(params=STORES)
 def either_way(request: pytest.FixtureRequest, context: dict[str, Any]) -> str:
     """Once as Airflow 3.3 has it, once as 3.1, which keeps nothing from try to try."""
     if request.param == "no task state":

@@ -26,7 +26,7 @@ class ScenarioDialect:
 
     :param api_key: of a project or a team.
     :param api_secret: its secret.
-    :param credentials: where key and secret come from, for the message that they are wrong.
+    :param credentials: what the message tells the user to check when key or secret are wrong.
     """
 
     service = "Scenario"

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_scenario.client.base import Client
+from airflow_provider_scenario.client.consequences import NOTHING_SENT
+from airflow_provider_scenario.client.encoding import query_text
 from airflow_provider_scenario.client.errors import InvalidInputError, ServiceError
+from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.messages import shown
-from airflow_provider_scenario.client.sendable import query_text
 from airflow_provider_scenario.client.values import camel_keys
 
 if TYPE_CHECKING:
@@ -68,12 +70,12 @@ class Endpoints(Client):
         in_project: bool = True,
     ) -> Iterator[S]:
         """
-        Read pages until there is no token left: a page may be short, even empty, while more follow.
+        Read pages until one has no token: a page may be short, even empty, while more follow.
 
-        :raises ServiceError: a page leads back to an earlier one; half a list would look like a whole one.
+        :raises ServiceError: a page leads back to an earlier one. Stopping there would pass half a list off as all.
         """
         token: str | None = None
-        seen: set[str] = set()
+        used: set[str] = set()
         for number in itertools.count(1):
             answer = self._transport.request(
                 "GET",
@@ -89,59 +91,72 @@ class Endpoints(Client):
                 return
             if not isinstance(token, str) or len(token) > _LONGEST_TOKEN or not token.isprintable():
                 raise ServiceError(
-                    f"Scenario was requested to {action}; page {number} does not say where the next one is.",
+                    f"Scenario was requested to {action}; page {number} has an unreadable token of the next page.",
                     maybe_done=False,
                     **answer.origin,
                 )
-            if token in seen:
+            if token in used:
                 raise ServiceError(
                     f"Scenario was requested to {action}; page {number} leads back to an earlier one, so the list "
                     "has no end.",
                     maybe_done=False,
                     **answer.origin,
                 )
-            seen.add(token)
+            used.add(token)
 
 
 def given(**fields: Any) -> dict[str, Any]:
-    """What is not None: the API takes a missing field for 'not given'."""
+    """Leave out what is None: for the API a missing field means 'not given'."""
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def many(values: Iterable[str], field: str) -> list[str]:
+def unique_texts(values: Iterable[str], field: str) -> list[str]:
     """
     Every value once, in order.
 
-    :raises InvalidInputError: it is one text, whose letters would pass for the values, or no list of texts.
+    :raises InvalidInputError: it is one text, whose letters would count as the values, or not a list of texts.
     """
-    if isinstance(values, str):
-        raise InvalidInputError(f"{field} must be a list, not the text {shown(values)}. Nothing was sent.")
-    if isinstance(values, bytes | Mapping) or not isinstance(values, Iterable):
-        raise InvalidInputError(f"{field} must be a list, not {shown(values)}. Nothing was sent.")
+    return list(dict.fromkeys(_texts(values, field)))
+
+
+def unique_ids(values: Iterable[str], field: str) -> list[str]:
+    """
+    Every id once, in order.
+
+    :raises InvalidInputError: as for :func:`unique_texts`, or one cannot be an id.
+    """
+    ids = [check_id(f"{field}[{position}]", value) for position, value in enumerate(_texts(values, field), start=1)]
+    return list(dict.fromkeys(ids))
+
+
+def _texts(values: Iterable[str], field: str) -> list[str]:
+    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
+        raise InvalidInputError(f"{field} must be a list, not {shown(values)}. {NOTHING_SENT}")
     found = list(values)
     for value in found:
         if not isinstance(value, str):
-            raise InvalidInputError(f"{field} must be a list of texts, not of {shown(value)}. Nothing was sent.")
-    return list(dict.fromkeys(found))
+            raise InvalidInputError(f"{field} must be a list of texts, not of {shown(value)}. {NOTHING_SENT}")
+    return found
 
 
 def flag(value: object, field: str) -> bool | None:
     """
-    An option that is on, off or not given.
+    Check an option that is on, off or not given.
 
-    :raises InvalidInputError: it is anything else, which the service might take for the opposite.
+    :raises InvalidInputError: it is anything else, which Scenario might read as the opposite.
     """
     if value is not None and not isinstance(value, bool):
-        raise InvalidInputError(f"{field} is {shown(value)}; give True or False. Nothing was sent.")
+        raise InvalidInputError(f"{field} is {shown(value)}; give True or False. {NOTHING_SENT}")
     return value
 
 
 def filters_of(known: type, filters: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Filters in the API's spelling.
+    Write filters in the API's spelling.
 
-    :raises TypeError: a name nobody knows, which the service would ignore without a word and list everything.
-    :raises InvalidInputError: a value that cannot be sent.
+    :param known: the type with the known filters.
+    :raises TypeError: a filter is unknown: Scenario would ignore it and list everything.
+    :raises InvalidInputError: a value cannot be sent.
     """
     for name, value in filters.items():
         if name not in known.__annotations__:

@@ -6,7 +6,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, Unpack
 
 from airflow_provider_scenario.client.messages import shown
-from airflow_provider_scenario.client.scenario.endpoints import Endpoints, filters_of, flag, given, many
+from airflow_provider_scenario.client.scenario.endpoints import Endpoints, filters_of, flag, given, unique_texts
 from airflow_provider_scenario.client.scenario.model_fields import checked_fields
 from airflow_provider_scenario.client.scenario.schemas import Description, Model, TagChange
 from airflow_provider_scenario.client.schema import warn_once
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.client.transport import Answer
 
 BULK = 50
-"""Models asked for in one call; no limit is documented, the vendor's Blender add-on asks for 50."""
+"""Models read in one call. No limit is documented; the vendor's Blender add-on reads 50."""
 
 
 class Unset(Enum):
@@ -37,7 +37,7 @@ UNSET: Final = Unset.UNSET
 
 class ModelFilters(TypedDict, total=False):
     """
-    What ``list_models`` can be asked for.
+    The filters of ``list_models``.
 
     ``created_after``/``created_before`` need ``sort_by="createdAt"``; ``updated_*``, ``tags``, ``type``, ``types`` and
     ``collection_ids`` work for public models only, ``status`` and ``collection_id`` for private ones only.
@@ -65,7 +65,7 @@ class ModelFilters(TypedDict, total=False):
 
 
 class BulkSwitches(TypedDict, total=False):
-    """What ``get_models`` returns of each model; ``minimal`` is id, name and type, and overrides the others."""
+    """Which parts of each model ``get_models`` returns; ``minimal`` is id, name and type, and overrides the others."""
 
     all_training_images: bool
     minimal: bool
@@ -79,10 +79,10 @@ _WHILE_IT_IS_TRAINED = ("id", "status", "name", "jobId", "trainingProgress")
 
 def _only_status(row: Any) -> Any:
     """
-    Drop what nobody looks at while a model is trained, before it is read.
+    Drop what is not needed while a model is trained, before it is read.
 
-    Read in full, one has some 200 objects. Those of 50 live through a garbage collection or two, and a process in which
-    thousands wait is then soon due for a full one, which stops it for a tenth of a second and more.
+    A whole model becomes some 200 Python objects. In a process in which thousands of tasks wait, so many objects soon
+    trigger a full garbage collection, which stops the process for a tenth of a second and more.
     """
     if not isinstance(row, dict) or row.get("status") != "training":
         return row
@@ -105,7 +105,7 @@ class Models(Endpoints):
         original_assets: bool | None = None,
     ) -> Model:
         """
-        Create a model, which is free. Never sent twice: a second one would look the same.
+        Create a model, which is free. Never sent twice: there would be two equal models.
 
         :param name: at most 64 characters; default: the service invents one when training starts.
         :param type: model type, such as ``flux.2-dev-lora``.
@@ -134,7 +134,7 @@ class Models(Endpoints):
             json=body,
             action=action,
             repeatable=False,
-            if_lost="The model may have been created, which is free: look for it before creating another.",
+            if_lost="The model may have been created, which is free: search for it before you create another.",
         )
         return self._read(Model, answer, "model", action, maybe_done=True)
 
@@ -221,16 +221,17 @@ class Models(Endpoints):
         """
         Read many models with one call for each 50 of them. Ids that are unknown are left out.
 
-        So are models that cannot be read: one odd model must not make the others unreadable. Read alone, it says why.
+        Models that cannot be read are left out too: one odd model must not make the others unreadable. Reading that
+        model alone raises the reason.
 
         :param original_assets: as for :meth:`get_model`.
-        :param only_status: of a model that is being trained, read no more than how far it is.
+        :param only_status: of a model that is being trained, read only its status and progress.
         :param switches: see :class:`BulkSwitches`.
         """
         found: list[Model] = []
         for name, value in switches.items():
             flag(value, name)
-        wanted = many(model_ids, "model_ids")
+        wanted = unique_texts(model_ids, "model_ids")
         for start in range(0, len(wanted), BULK):
             ids = wanted[start : start + BULK]
             action = f"read {len(ids)} models" if len(ids) > 1 else f"read model {ids[0]}"
@@ -253,7 +254,7 @@ class Models(Endpoints):
         """
         Delete a model; it can be restored for 30 days on higher plans.
 
-        :raises NotFoundError: there is none; also when an earlier try has deleted it and its answer was lost.
+        :raises NotFoundError: there is no such model; also when an earlier try has deleted it and its answer was lost.
         """
         self._transport.request("DELETE", path("models", model_id), action=f"delete model {model_id}", repeatable=True)
 
@@ -263,11 +264,11 @@ class Models(Endpoints):
         """
         Add and delete tags of a model.
 
-        :param strict: refuse to add what is there or delete what is not (the service's default). False makes the call
-            safe to repeat.
+        :param strict: refuse to add a tag that the model has, or to delete one that it has not (Scenario's default).
+            False makes the call safe to repeat.
         """
         action = f"change the tags of model {model_id}"
-        body = given(add=many(add, "add") or None, delete=many(delete, "delete") or None, strict=strict)
+        body = given(add=unique_texts(add, "add") or None, delete=unique_texts(delete, "delete") or None, strict=strict)
         answer = self._transport.request(
             "PUT", path("models", model_id, "tags"), json=body, action=action, repeatable=strict is False
         )
@@ -293,7 +294,7 @@ class Models(Endpoints):
         """
         Write the page of a model and return it as the service keeps it.
 
-        :param text: markdown; ``{asset:<id>}`` and ``{model:<id>}`` refer to what it is about. None removes the page.
+        :param text: markdown; ``{asset:<id>}`` and ``{model:<id>}`` refer to assets and models. None removes the page.
         :param original_assets: as for :meth:`get_model`.
         """
         action = f"describe model {model_id}"

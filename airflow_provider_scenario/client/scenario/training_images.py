@@ -1,4 +1,4 @@
-"""What a model learns from: its training images, their captions, and pairs of them."""
+"""The endpoints of datasets: training images, their captions, and pairs of them."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import base64
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_scenario.client.consequences import NOTHING_SENT
+from airflow_provider_scenario.client.encoding import encoded
 from airflow_provider_scenario.client.errors import AlreadyTrainingImageError, InvalidInputError
 from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.messages import quoted, shown
-from airflow_provider_scenario.client.scenario.endpoints import Endpoints, flag, given, many
+from airflow_provider_scenario.client.scenario.endpoints import Endpoints, flag, given, unique_ids
 from airflow_provider_scenario.client.scenario.image_files import content_type_of
 from airflow_provider_scenario.client.scenario.pairs import checked_pairs
 from airflow_provider_scenario.client.scenario.schemas import Asset, DatasetScore, TrainingImage, TrainingImagePair
-from airflow_provider_scenario.client.sendable import encoded
 from airflow_provider_scenario.client.transport import path
+from airflow_provider_scenario.client.values import check_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,7 +41,7 @@ class Datasets(Endpoints):
         """
         Upload a file into the dataset of a model. Never sent twice: the dataset would hold it twice.
 
-        :param data: the file; encoded it must stay under about 6 MB (see :mod:`.images`).
+        :param data: the file; encoded it must stay under about 6 MB (see :mod:`.image_files`).
         :param name: file name; unique names let a retry find what is there.
         :param content_type: default: found from the first bytes.
         :param preset: how the service captions it: ``default``, ``style`` or ``subject``.
@@ -48,7 +50,7 @@ class Datasets(Endpoints):
         """
         action = f"add training image {quoted(name)} to model {model_id}"
         content = _with_data(data, content_type, name=name, preset=preset)
-        del data  # may be the last of it: while the answer is waited for, one copy is enough
+        del data  # may be the last reference: one copy in memory is enough while the answer is awaited
         answer = self._transport.request(
             "POST",
             path("models", model_id, "training-images"),
@@ -62,13 +64,13 @@ class Datasets(Endpoints):
 
     def add_training_assets(self, model_id: str, asset_ids: Iterable[str], preset: str | None = None) -> None:
         """
-        Put assets that are in the project into the dataset of a model. What is there already counts as put there.
+        Add assets of the project to the dataset of a model. Assets that the dataset has already are no error.
 
-        Ten go in one call. When one of ten is there already the service refuses all ten, so they go one by one.
+        Ten go in one call. If the dataset has one of them already, Scenario refuses all ten; then they go one by one.
 
         :param preset: how the service captions them: ``default``, ``style`` or ``subject``.
         """
-        wanted = many(_ids("asset_ids", asset_ids), "asset_ids")
+        wanted = unique_ids(asset_ids, "asset_ids")
         for start in range(0, len(wanted), ASSETS_A_CALL):
             ids = wanted[start : start + ASSETS_A_CALL]
             try:
@@ -79,7 +81,7 @@ class Datasets(Endpoints):
                         self.add_training_assets(model_id, [asset_id], preset)
 
     def _attach(self, model_id: str, ids: Sequence[str], preset: str | None) -> None:
-        _check_texts(preset=preset)
+        _check_preset(preset)
         one = ids[0] if len(ids) == 1 else None
         self._transport.request(
             "POST",
@@ -103,15 +105,15 @@ class Datasets(Endpoints):
         original_assets: bool | None = None,
     ) -> TrainingImage:
         """
-        Put another image in the place of one of the dataset: either a file (``data`` and ``name``) or an asset.
+        Replace an image of the dataset by a file (``data`` and ``name``) or by an asset.
 
         :param original_assets: as for :meth:`~.models.Models.get_model`.
         :raises InvalidInputError: neither or both are given.
         """
         if (data is None) == (asset_id is None) or (data is None) != (name is None):
-            raise InvalidInputError("Replace a training image with data and name, or with asset_id. Nothing was sent.")
+            raise InvalidInputError(f"Replace a training image with data and name, or with asset_id. {NOTHING_SENT}")
         action = f"replace training image {training_image_id} of model {model_id}"
-        _check_texts(preset=preset)
+        _check_preset(preset)
         if asset_id is not None:
             check_id("asset_id", asset_id)
         asset = given(assetId=asset_id, preset=preset)
@@ -128,7 +130,7 @@ class Datasets(Endpoints):
         return self._read(TrainingImage, answer, "trainingImage", action, maybe_done=True)
 
     def delete_training_image(self, model_id: str, training_image_id: str) -> None:
-        """Take an image out of the dataset of a model."""
+        """Remove an image from the dataset of a model."""
         self._transport.request(
             "DELETE",
             path("models", model_id, "training-images", training_image_id),
@@ -153,7 +155,7 @@ class Datasets(Endpoints):
         return self._read_list(TrainingImagePair, answer, "pairs", action)
 
     def get_dataset_score(self, model_id: str) -> DatasetScore:
-        """Read what the service thinks of the dataset of a model: a score, and warnings by image."""
+        """Read how Scenario rates the dataset of a model: a score, and warnings by image."""
         action = f"score the dataset of model {model_id}"
         answer = self._transport.request(
             "GET", path("models", model_id, "scores", "training-dataset"), action=action, repeatable=True
@@ -162,9 +164,7 @@ class Datasets(Endpoints):
 
     def caption_asset(self, asset_id: str, description: str) -> Asset:
         """Set the caption of a training image: the description of its asset."""
-        _check_texts(description=description)
-        if description is None:
-            raise InvalidInputError("description must be text, not None. Nothing was sent.")
+        check_text("description", description)
         action = f"caption asset {asset_id}"
         answer = self._transport.request(
             "PUT", path("assets", asset_id), json={"description": description}, action=action, repeatable=True
@@ -183,26 +183,23 @@ class Datasets(Endpoints):
         return self._read(Asset, answer, "asset", action)
 
 
-def _ids(field: str, values: Iterable[str]) -> list[str]:
-    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
-        raise InvalidInputError(f"{field} must be a list of ids, not {shown(values)}. Nothing was sent.")
-    return [check_id(f"{field}[{position}]", value) for position, value in enumerate(values, start=1)]
-
-
-def _check_texts(**fields: object) -> None:
-    """Each is text, or None."""
-    for field, value in fields.items():
-        if value is not None and not isinstance(value, str):
-            raise InvalidInputError(f"{field} must be text, not {shown(value)}. Nothing was sent.")
+def _check_preset(preset: str | None) -> None:
+    if preset is not None:
+        check_text("preset", preset)
 
 
 def _with_data(data: bytes, content_type: str | None, *, name: str, preset: str | None) -> bytes:
-    """A body with a file in it, as JSON. By way of ``json.dumps`` it would be in memory five times."""
+    """Write a body with a file in it as JSON. With ``json.dumps`` the file would be in memory five times."""
     if not isinstance(data, bytes | bytearray):
-        raise InvalidInputError(f"data must be the bytes of a file, not {shown(data)}. Nothing was sent.")
-    _check_texts(content_type=content_type, name=name, preset=preset)
+        raise InvalidInputError(f"data must be the bytes of a file, not {shown(data)}. {NOTHING_SENT}")
+    check_text("name", name)
+    _check_preset(preset)
+    if content_type is not None:
+        check_text("content_type", content_type)
     kind = content_type or content_type_of(data)
     if kind is None:
-        raise InvalidInputError(f"Training image {quoted(name)} is no image this provider knows, by its first bytes.")
+        raise InvalidInputError(
+            f"Training image {quoted(name)} is not an image of a known kind, by its first bytes. {NOTHING_SENT}"
+        )
     head, tail = encoded({"data": f"data:{kind};base64,"}), encoded(given(name=name, preset=preset))
     return b"".join((head[:-2], base64.b64encode(data), b'",', tail[1:]))

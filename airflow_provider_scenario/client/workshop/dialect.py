@@ -26,7 +26,7 @@ from airflow_provider_scenario.client.errors import (
     ThrottledError,
     WorkshopRefusalError,
 )
-from airflow_provider_scenario.client.refusals import Call, retry_after, said_by
+from airflow_provider_scenario.client.refusals import Call, reason_in, retry_after
 from airflow_provider_scenario.client.texts import Scrubber, plain
 from airflow_provider_scenario.client.workshop.schemas import BASE_MODEL_IS_SET_BY
 from airflow_provider_scenario.client.workshop.signing import DigestAuth, string_to_sign
@@ -130,7 +130,7 @@ class WorkshopDialect:
         said = (
             self._shown(gateway.partition(", Server StringToSign")[0])
             or Envelope.of(body, self._shown).said
-            or self._shown(said_by(body))
+            or self._shown(reason_in(body))
         )
         origin: Origin = {
             "request": call.request,

@@ -13,11 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_scenario import storage
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.scenario.image_files import MAX_FILE
 from airflow_provider_scenario.datasets import list_datasets, metadata, read_dataset, settings
-from airflow_provider_scenario.storage import Location, StorageError
+from airflow_provider_scenario.storage import Location, StorageError, location
 
 PICTURE = Path(__file__).parents[3] / "example_dags" / "datasets" / "ink-style" / "01-mountains.jpg"
 SECRET = "the-fernet-key-of-this-worker"
@@ -256,7 +255,7 @@ class TestSizes:
 
         grown = Growing()
         with pytest.raises(InvalidInputError, match="more than 100 bytes"):
-            Location("a.txt", 3, grown, "a.txt").read_text(100)
+            Location("a.txt", 3, grown).read_text(100)
         assert grown.asked == (0, 101)
 
     def test_a_picture_that_grows_after_it_was_checked_is_not_read_to_its_end(self, hero):
@@ -272,7 +271,7 @@ class TestSizes:
         refused(hero, "b.jpg")
 
     def test_a_folder_with_too_many_files_is_refused(self, hero, monkeypatch):
-        monkeypatch.setattr(storage, "MAX_ENTRIES", 10)
+        monkeypatch.setattr(location, "MAX_ENTRIES", 10)
         for number in range(10):
             (hero / f"{number}.npz").touch()
         refused(hero, "hero'", "more than 10 files")
@@ -300,7 +299,7 @@ BOMBS = {
     "a huge key": (f"{'k' * 60_000}: 1", ""),
     "a huge name": (f"name: {'n' * 60_000}", "64"),
     "python": ("name: !!python/object/apply:os.system [id]", "cannot be read"),
-    "half a character": ('name: "\\ud800"', "not UTF-8"),
+    "half a character": ('name: "\\ud800"', "not valid Unicode"),
     "a NUL": ('name: "a\\0"', "NUL"),
     "many keys": ("".join(f"k{n}: 1\n" for n in range(3000)), "3000 names are not known"),
 }
@@ -352,9 +351,9 @@ def test_metadata_that_is_none_is_refused(hero, line):
 class TestNames:
     def test_a_name_that_is_not_utf_8_is_refused_where_it_would_be_sent(self, hero):
         shutil.copy(PICTURE, os.fsencode(hero) + b"/\xff.jpg")
-        refused(hero, "not UTF-8")
+        refused(hero, "not valid Unicode")
         os.mkdir(os.fsencode(hero.parent) + b"/\xff")  # noqa: PTH102
-        with pytest.raises(InvalidInputError, match="not UTF-8"):
+        with pytest.raises(InvalidInputError, match="not valid Unicode"):
             list_datasets(hero.parent)
 
     def test_a_name_with_a_line_break_makes_no_second_line(self, hero):
@@ -396,5 +395,5 @@ class TestWhereSomebodyElseChooses:
         for chosen in ("s3://other/characters", "s3://me@bucket/characters", "../x", "http://127.0.0.1:1/"):
             with pytest.raises(InvalidInputError, match="does not lie in"):
                 list_datasets(chosen, inside="s3://bucket/characters")
-        assert Location.of("s3://bucket/characters").below("a/b").text == "s3://bucket/characters/a/b"
-        assert Location.of("s3://c@bucket/x").below("s3://c@bucket/x/a").text == "s3://c@bucket/x/a"
+        assert Location.of("s3://bucket/characters").subfolder("a/b").text == "s3://bucket/characters/a/b"
+        assert Location.of("s3://c@bucket/x").subfolder("s3://c@bucket/x/a").text == "s3://c@bucket/x/a"

@@ -170,7 +170,7 @@ class TestTextOfDatasets:
         assert listed == [
             {"name": folder.name, "images": str(folder), "type": "zimage-lora"} for folder in (hero, well)
         ]
-        assert "hero' fails the task that trains it: training" in caplog.text
+        assert "hero' is wrong, and the task that trains it will fail: training" in caplog.text
         with pytest.raises(
             InvalidInputError, match=rf"hero': training.{suffix}: {field}.* which begins a template"
         ) as told:
@@ -203,5 +203,5 @@ class TestTextOfDatasets:
 
 def test_a_secret_parameter_that_another_task_has_returned_in_clear_is_refused(upstream):
     train = ScenarioTrainModelOperator.partial(task_id="train").expand_kwargs(upstream)
-    with pytest.raises(AirflowFailException, match="is a secret and must not stand in a DAG file"):
+    with pytest.raises(AirflowFailException, match="is a secret and must not be in a DAG file"):
         rendered(train, [{"model_id": "m", "parameters": {"wandbKey": SECRET}}])

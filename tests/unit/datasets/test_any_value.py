@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.scenario.client import ScenarioClient
-from airflow_provider_scenario.client.scenario.image_files import image_of, read_image
 from airflow_provider_scenario.datasets import (
     DatasetImage,
     check_pairs,
@@ -96,13 +95,6 @@ def test_a_long_id_is_cut_in_the_message():
     with pytest.raises(InvalidInputError, match="has 10000000 characters and begins with") as told:
         client.get_asset("x" * 10**7)
     assert len(str(told.value)) < 300
-
-
-@pytest.mark.parametrize("name", ["x" * 10**7, "/\0", "/\ud800", "a/" * 10**6])
-def test_any_path_of_a_picture(name):
-    assert said(read_image, name) is None
-    assert said(image_of, name, b"") is None
-    assert said(image_of, name, b"no picture") is None
 
 
 JSON = st.recursive(

@@ -115,21 +115,21 @@ class TestForms:
 
 
 BAD = [
-    ({}, "which is not an existing folder|a folder without images"),
-    ({"training.yaml": TRAINING}, "a folder without images; looked for .avif"),
+    ({}, r"the folder has no images \(\.avif"),
+    ({"training.yaml": TRAINING}, r"the folder has no images \(\.avif, .*\) and no recordings \(\.aac"),
     ({"a.png": PNG, "b.txt": "x"}, "'b.txt' is a caption without an image"),
     ({"a.png": PNG, "a.jpg": JPEG}, "'a.jpg' and 'a.png' have the same stem"),
-    ({"a.png": PNG, "a.txt": "x", "a.TXT": "x"}, "'a.TXT' and 'a.txt' are one image's caption"),
-    ({"a.png": PNG, "a.txt": b"\xff\xfe"}, "a.txt' is no UTF-8 text"),
+    ({"a.png": PNG, "a.txt": "x", "a.TXT": "x"}, "'a.TXT' and 'a.txt' are captions of the same image"),
+    ({"a.png": PNG, "a.txt": b"\xff\xfe"}, "a.txt' is not UTF-8 text"),
     ({"a.png": PNG, "metadata.jsonl": '\n{"file_name": "a.png"'}, r"metadata.jsonl, line 2 is not JSON .*file_name"),
     ({"a.png": PNG, "metadata.jsonl": "[" * 100_000}, "metadata.jsonl, line 1 is not JSON"),
     ({"a.png": PNG, "metadata.jsonl": "7"}, "line 1 is 7; give an object"),
     ({"a.png": PNG, "metadata.jsonl": lines({"text": "x"})}, "line 1 has 'text'; a caption has 'file_name' and 'text'"),
-    ({"a.png": PNG, "metadata.jsonl": lines({"file_name": "a.png", "caption": "x"})}, "'caption' and no 'text'"),
+    ({"a.png": PNG, "metadata.jsonl": lines({"file_name": "a.png", "caption": "x"})}, "'caption', but not 'text'"),
     ({"a.png": PNG, "metadata.jsonl": lines({"file_name": "a.png", "text": 7})}, "line 1 has the text 7"),
     (
         {"a.png": PNG, "metadata.jsonl": lines({"file_name": "b.png", "text": "x"})},
-        "file_name 'b.png', and there is no",
+        "the file_name 'b.png', which is not an image",
     ),
     (
         {"a.png": PNG, "metadata.jsonl": lines(*({"file_name": "a.png", "text": text} for text in "xy"))},
@@ -139,10 +139,10 @@ BAD = [
         {"a.png": PNG, "a.txt": "x", "metadata.jsonl": lines({"file_name": "a.png", "text": "y"})},
         "'a.png' has one caption in 'a.txt' and another in metadata.jsonl",
     ),
-    ({"a.png": PNG, "metadata.csv": "file_name,text"}, "metadata.csv is not read here"),
+    ({"a.png": PNG, "metadata.csv": "file_name,text"}, "metadata.csv is not supported"),
     (
         {"a.png": PNG, "metadata.jsonl": lines({"source": "a.png", "target": "b.png", "instruction": "x"})},
-        "line 1 has target 'b.png', and there is no such image",
+        "line 1 has the target 'b.png', which is not an image in the folder",
     ),
     (
         {"a.png": PNG, "metadata.jsonl": lines({"file_name": "a.png"}, {"source": "a.png", "target": "a.png"})},
@@ -161,26 +161,26 @@ BAD = [
         {"a.png": PNG, "training.yaml": "nb_epoch: 5"},
         r"training.yaml: parameters: there is no 'nb_epoch' .*Did you mean 'nb_epochs'",
     ),
-    ({"a.png": PNG, "training.yml": "nme: Hero"}, r"training.yml: unknown key 'nme'. Did you mean 'name'"),
-    ({"a.png": PNG, "training.json": "{"}, "training.json: cannot be read: .*line 1"),
-    ({"a.png": PNG, "training.yaml": "a: [1"}, "training.yaml: cannot be read: .*line 1"),
-    ({"a.png": PNG, "training.yaml": "when: 2026-13-99"}, "training.yaml: cannot be read"),
-    ({"a.png": PNG, "training.yaml": "- 1"}, "training.yaml: holds list; give keys and values"),
-    ({"a.png": PNG, "training.yaml": "1: 2"}, "training.yaml: the key 1 must be text"),
+    ({"a.png": PNG, "training.yml": "nme: Hero"}, r"training.yml: the key 'nme' is not known. Did you mean 'name'"),
+    ({"a.png": PNG, "training.json": "{"}, "training.json: the file cannot be read: .*line 1"),
+    ({"a.png": PNG, "training.yaml": "a: [1"}, "training.yaml: the file cannot be read: .*line 1"),
+    ({"a.png": PNG, "training.yaml": "when: 2026-13-99"}, "training.yaml: the file cannot be read"),
+    ({"a.png": PNG, "training.yaml": "- 1"}, "training.yaml: the file holds list; give keys and values"),
+    ({"a.png": PNG, "training.yaml": "1: 2"}, "training.yaml: the key 1 is not text"),
     ({"a.png": PNG, "training.yaml": "name: 7"}, "training.yaml: name must be text"),
     ({"a.png": PNG, "training.yaml": "preset: bold"}, "training.yaml: preset is 'bold'; give 'default'"),
     ({"a.png": PNG, "training.yaml": "preset: [bold]"}, "training.yaml: preset is"),
     ({"a.png": PNG, "training.yaml": "type: 5"}, "training.yaml: type must be a model type"),
     ({"a.png": PNG, "training.yaml": "nb_epochs: many"}, "training.yaml: parameters: nb_epochs must be a whole number"),
     ({"a.png": PNG, "training.yaml": "nbEpochs: 1\nnb_epochs: 2"}, "training.yaml: 'nb_epochs' is given twice"),
-    ({"a.png": PNG, "training.yaml": "", "training.json": "{}"}, "there are training.json and training.yaml; keep one"),
+    ({"a.png": PNG, "training.yaml": "", "training.json": "{}"}, "training.json and training.yaml are there; keep one"),
     ({"a.png": PNG, "b.png": PNG[:-1]}, f"'b.png' cannot be decoded: it is cut off after {len(PNG) - 1} bytes"),
     ({"a.png": b"\x89PNG\r\n\x1a\n"}, "'a.png' cannot be decoded"),
     ({"a.jpg": JPEG[:-2]}, "'a.jpg' cannot be decoded"),
     ({"a.webp": WEBP[:-1]}, "'a.webp' cannot be decoded"),
     ({"a.png": b""}, "'a.png' is empty"),
     ({"a.png": b"not pixels"}, "'a.png' is no image, by its content"),
-    ({"a.png": PNG, "b.wav": WAV}, r"it has images \('a.png'\) and recordings \('b.wav'\)"),
+    ({"a.png": PNG, "b.wav": WAV}, r"the folder has images \('a.png'\) and recordings \('b.wav'\)"),
 ]
 
 
@@ -201,7 +201,7 @@ def test_what_is_no_dataset_at_all_is_told(nothing):
 
 def test_a_file_for_a_folder_is_told(tmp_path):
     (tmp_path / "a.png").write_bytes(PNG)
-    with pytest.raises(InvalidInputError, match=r"a\.png', which is not an existing folder"):
+    with pytest.raises(InvalidInputError, match=r"images: '.*a\.png' is not a folder\. Give the folder of a dataset"):
         read_dataset(tmp_path / "a.png")
 
 

@@ -41,7 +41,7 @@ def test_what_programs_leave_behind_is_no_dataset(write):
 @pytest.mark.parametrize("missing_ok", [False, True])
 def test_a_folder_that_is_a_dataset_itself_is_refused_and_the_one_to_give_is_named(write, missing_ok):
     knight = write("characters/knight", {"01.png": PNG, "02.png": PNG, "01.txt": "a knight"})
-    with pytest.raises(InvalidInputError, match=r"knight', which is a dataset itself: '01.png' lies in it") as told:
+    with pytest.raises(InvalidInputError, match=r"knight' is a dataset itself: '01.png' lies in it") as told:
         list_datasets(knight, missing_ok=missing_ok)
     assert f"Give the folder above, '{knight.removesuffix('/knight')}'," in str(told.value)
 
@@ -56,7 +56,7 @@ def test_a_picture_beside_the_datasets_is_told_and_keeps_none_of_them_back(write
     write("characters/knight", {"01.png": PNG})
     characters = write("characters", {"overview.png": PNG})
     assert [dataset["name"] for dataset in list_datasets(characters)] == ["knight"]
-    assert f"Not trained, as they lie in {characters!r} itself, not in a dataset: 'overview.png'." in caplog.messages
+    assert f"Not trained, because they lie in {characters!r} and not in a dataset: 'overview.png'." in caplog.messages
 
 
 @pytest.mark.parametrize("files", [{}, {"notes.md": "x"}])
@@ -72,7 +72,7 @@ def test_a_folder_without_datasets_is_an_error_unless_that_is_fine(tmp_path, fil
 
 def test_a_root_that_is_not_there_is_an_error_unless_that_is_fine(tmp_path, bucket):
     for root in (tmp_path / "nowhere", f"s3://{bucket}/nowhere"):
-        with pytest.raises(InvalidInputError, match="nowhere', which is not an existing folder"):
+        with pytest.raises(InvalidInputError, match=r"list_datasets: The folder '.*nowhere' does not exist\."):
             list_datasets(root)
         assert list_datasets(root, missing_ok=True) == []
 

@@ -42,7 +42,7 @@ MALFORMED = [
     ([{**AB, "target": ""}], r"pairs\[1\] has the target ''"),
     ([{**AB, "source": ["a.png"]}], r"pairs\[1\] has the source \['a\.png'\]"),
     ([{**AB, "instruction": 7}], r"pairs\[1\] has the instruction 7; give text, or leave it out"),
-    ([{**AB, "instruction": "\ud800"}], r"the instruction of pairs\[1\] has a character that is not UTF-8"),
+    ([{**AB, "instruction": "\ud800"}], r"the instruction of pairs\[1\] is not valid Unicode"),
 ]
 MISTAKES = [
     ([AB, {"source": "a.png", "target": "a.png"}], r"pairs\[2\] has 'a\.png' as its source and as its target"),
@@ -89,7 +89,10 @@ class TestResolve:
             ([{"source": "a.png", "target": "again"}], r"pairs\[1\] has 'asset_a' as its source and as its target"),
             ([{"source": "a.png", "target": "asset_a"}], r"pairs\[1\] has 'asset_a' as its source and as its target"),
             ([AB, {"source": "again", "target": "asset_b"}], r"pairs\[2\] is given twice"),
-            ([{"source": "a.png", "target": "c.png"}], r"pairs\[1\] has target 'c\.png', which is no image of this"),
+            (
+                [{"source": "a.png", "target": "c.png"}],
+                r"pairs\[1\] has target 'c\.png', which is not an image of this",
+            ),
         ],
     )
     def test_two_names_of_one_image_are_one_image(self, pairs, said):

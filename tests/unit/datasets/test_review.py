@@ -6,10 +6,10 @@ import logging
 import pytest
 from PIL import Image
 
-from airflow_provider_scenario.datasets import Dataset, DatasetImage, read_dataset, review
+from airflow_provider_scenario.datasets import Dataset, DatasetImage, log_review, read_dataset
 from airflow_provider_scenario.datasets.images import list_images
 from airflow_provider_scenario.datasets.media import check_media
-from airflow_provider_scenario.datasets.review import EMPTY_CAPTION, NO_CAPTION, SAME, TOO_SMALL, summary
+from airflow_provider_scenario.datasets.review import EMPTY_CAPTION, NO_CAPTION, SAME, TOO_SMALL, dataset_summary
 from airflow_provider_scenario.storage import Location, StorageError
 
 from .conftest import JPEG, MP3, PNG, WAV, picture
@@ -40,25 +40,25 @@ log = logging.getLogger(__name__)
     ],
 )
 def test_one_line_says_what_is_in_a_dataset(write, files, line):
-    assert summary("knight", read_dataset(write("knight", files))) == f"'knight': {line}"
+    assert dataset_summary("knight", read_dataset(write("knight", files))) == f"'knight': {line}"
 
 
 def test_a_folder_in_the_dataset_is_ignored_and_said(write):
     write("knight/originals", {"01.png": PNG})
     dataset = read_dataset(write("knight", {"a.png": PNG, "a.txt": "a"}))
-    assert summary("knight", dataset) == "'knight': 1 image, 1 caption; ignored: 'originals/'."
+    assert dataset_summary("knight", dataset) == "'knight': 1 image, 1 caption; ignored: 'originals/'."
 
 
 def test_of_an_asset_only_scenario_knows_whether_it_has_a_caption():
     assets = list_images([{"asset_id": "one", "caption": "a"}, {"asset_id": "two"}])
-    assert summary("knight", Dataset(images=assets)) == "'knight': 2 images, 1 caption."
-    assert review("knight", Dataset(images=assets), log) == frozenset()
+    assert dataset_summary("knight", Dataset(images=assets)) == "'knight': 2 images, 1 caption."
+    assert log_review("knight", Dataset(images=assets), log) == frozenset()
 
 
 class TestWarnings:
     def warnings(self, caplog, dataset):
         with caplog.at_level("INFO"):
-            review("knight", dataset, log)
+            log_review("knight", dataset, log)
         return [record.message for record in caplog.records if record.levelname == "WARNING"]
 
     def test_what_is_large_enough_and_there_once_is_fine(self, write, caplog):
@@ -88,7 +88,7 @@ class TestWarnings:
         read = []
         whole = DatasetImage.content_hash
         monkeypatch.setattr(DatasetImage, "content_hash", lambda image: read.append(image.name) or whole(image))
-        review("knight", dataset, log)
+        log_review("knight", dataset, log)
         assert sorted(read) == ["a.png", "b.png"]
 
     def test_a_storage_that_fails_keeps_nobody_from_training(self, tmp_path, monkeypatch):
@@ -100,13 +100,13 @@ class TestWarnings:
             raise StorageError("it is away")
 
         monkeypatch.setattr(Location, "read", fails)
-        review("knight", dataset, log)
+        log_review("knight", dataset, log)
 
     def test_what_the_service_need_not_say_again(self, tmp_path):
         (tmp_path / "a.png").write_bytes(PNG)
-        assert review("knight", read_dataset(tmp_path), log) == {TOO_SMALL, NO_CAPTION, EMPTY_CAPTION, SAME}
+        assert log_review("knight", read_dataset(tmp_path), log) == {TOO_SMALL, NO_CAPTION, EMPTY_CAPTION, SAME}
         (tmp_path / "b.tiff").write_bytes(picture("tiff"))  # whose size is not read
-        assert review("knight", read_dataset(tmp_path), log) == {NO_CAPTION, EMPTY_CAPTION, SAME}
+        assert log_review("knight", read_dataset(tmp_path), log) == {NO_CAPTION, EMPTY_CAPTION, SAME}
 
 
 @pytest.mark.parametrize(

@@ -111,10 +111,10 @@ def test_a_storage_nobody_knows_is_told():
     ],
 )
 def test_a_missing_package_is_named_and_no_retry_is_of_use(monkeypatch, url, package):
-    def without_package(protocol, conn_id):
-        raise ImportError(f"Airflow FS {protocol} protocol requires a library, but it is not installed")
+    def without_package(url, options):
+        raise ImportError(f"Airflow FS {url} protocol requires a library, but it is not installed")
 
-    monkeypatch.setattr("airflow_provider_scenario.storage.file_system", without_package)
+    monkeypatch.setattr("airflow_provider_scenario.storage.remote.object_path", without_package)
     protocol = url.partition("://")[0]
     with pytest.raises(StorageError) as told:
         read_dataset(url)

@@ -65,8 +65,7 @@ class CountingStorage:
 
     def dataset(self, number: int) -> Dataset:
         images = [
-            DatasetImage(name=f"{n}.png", path=Location(f"{n}.png", len(self.content), self, f"{n}.png"))
-            for n in range(number)
+            DatasetImage(name=f"{n}.png", path=Location(f"{n}.png", len(self.content), self)) for n in range(number)
         ]
         return Dataset(images=[image.checked() for image in images])
 
@@ -184,7 +183,7 @@ class TestErrors:
         more = Dataset(images=[replace(image, name=f"x{image.name}") for image in storage.dataset(11).images])
         with pytest.raises(PlanCeilingError):
             attach(client, model.id, more, log=LOG)
-        assert f"Adding 11 to the 40 training images of {model.id}: a dataset may take at most 50" in caplog.text
+        assert f"Adding 11 to the 40 training images of {model.id}: a dataset may have at most 50" in caplog.text
         emulator.set(add_training_image=100)
         attach(client, model.id, more, log=LOG)
         assert emulator.counts()["images"] == 51
@@ -202,7 +201,7 @@ class TestErrors:
         model = new_model(client, "flux.2-dev-edit-lora")
         attach(client, model, replace(CountingStorage().dataset(52), pairs=pairs), log=LOG)
         assert len(emulator.model(model.id)["trainingImagePairs"]) == 26
-        assert "a dataset may take at most 50" in caplog.text
+        assert "a dataset may have at most 50" in caplog.text
 
     def test_a_file_that_was_spoilt_since_it_was_checked_is_told(self, emulator, client):
         storage = CountingStorage()
@@ -265,9 +264,9 @@ class TestBigFiles:
         assert emulator.counts()["images"] == 0
 
     def test_a_file_that_is_never_imported_is_given_up(self, emulator, client, monkeypatch):
-        monkeypatch.setattr(uploading, "PATIENCE", 0.0)
+        monkeypatch.setattr(uploading, "IMPORT_TIMEOUT", 0.0)
         storage = CountingStorage(content=PNG[:-12] + bytes(MAX_FILE) + PNG[-12:])
-        with pytest.raises(ScenarioError, match=r"after 0 s Scenario has not imported it"):
+        with pytest.raises(ScenarioError, match=r"Scenario has not imported it after 0 s"):
             attach(client, new_model(client), storage.dataset(1), log=LOG)
 
 

@@ -230,11 +230,6 @@ def test_the_test_button_tells_a_host_that_does_not_answer(conn):
     assert "127.0.0.1:9" in said or "reach" in said
 
 
-async def test_from_an_event_loop_the_same_client_comes_out(emulator):
-    client = await ScenarioHook().aconnect(max_tries=1)
-    assert [project.id for project in client.list_projects()] == ["proj_emulator"]
-
-
 def test_nothing_of_the_secrets_is_logged(emulator, conn, caplog):
     caplog.set_level(logging.DEBUG)
     conn(host=emulator.url, login="key-to-hide", password="secret-to-hide").test_connection()

@@ -260,3 +260,19 @@ class TestOnAWorker:
         with pytest.raises(AirflowFailException, match='"type" must be one of'):  # the service's words, not ours
             made.execute(context)
         assert "'flux.3-lora' is not known to this provider" in caplog.text + capsys.readouterr().out
+
+
+class TestBooleans:
+    """Text that a template or ``default_args`` gives counts as true in Python, ``'False'`` too."""
+
+    @pytest.mark.parametrize("value", ["False", "", 0, None])
+    @pytest.mark.parametrize("name", ["deferrable", "wait_for_completion", "cancel_on_kill"])
+    def test_anything_but_true_and_false_is_refused(self, name, value):
+        with pytest.raises(InvalidInputError, match=rf"{name} is .*; give True or False\."):
+            ScenarioTrainModelOperator(task_id="train", model_id="model_1", **{name: value})
+
+    def test_also_in_a_mapped_task_and_a_sensor(self):
+        with pytest.raises(InvalidInputError, match="deferrable is 'no'; give True or False"), DAG("d", schedule=None):
+            ScenarioTrainModelOperator.partial(task_id="train", deferrable="no").expand(model_id=["model_1"])
+        with pytest.raises(InvalidInputError, match="deferrable is 'no'; give True or False"):
+            ScenarioTrainingSensor(task_id="wait", model_id="model_1", deferrable="no")

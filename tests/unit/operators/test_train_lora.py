@@ -202,22 +202,44 @@ class TestSettingsOfTheDataset:
     def lines(self, folder, capsys, yaml, parameters):
         (folder / "training.yaml").write_text(yaml)
         lora(folder, parameters=parameters)._checked_input()
-        return [line for line in logged(capsys) if "the DAG's parameters say" in line]
+        return [line for line in logged(capsys) if "the DAG's parameters set" in line]
 
     def test_what_is_overruled_is_one_line_in_the_dags_spelling(self, folder, capsys):
         parameters = {"nb_epochs": 10, "rank": 16, "learningRate": 1e-4}
         assert self.lines(folder, capsys, "nbEpochs: 4\nrank: 32\nsample_prompts: [a boat]\n", parameters) == [
-            "training.yaml of 'ink' sets nb_epochs=4, rank=32; the DAG's parameters say 10, 16: the dataset's count."
+            (
+                "training.yaml of 'ink' sets nb_epochs=4, rank=32; the DAG's parameters set 10, 16: "
+                "the dataset's values are used."
+            )
         ]
 
     @pytest.mark.parametrize("parameters", [None, {}, {"nb_epochs": 4}, {"nb_epochs": "4"}, {"nb_epochs": None}])
     def test_where_both_say_the_same_nothing_is_said(self, folder, capsys, parameters):
         assert self.lines(folder, capsys, "nb_epochs: 4\nsample_prompts: [a boat]\n", parameters) == []
 
+    @pytest.mark.parametrize(
+        ("yaml", "parameters", "said"),
+        [
+            ("nb_epochs: 4\n", None, "nb_epochs=4 without sample_prompts"),
+            ("nb_epochs: 4\n", {"learning_rate": 1e-4}, "nb_epochs=4 without sample_prompts"),
+            ("nb_epochs: 4\n", {"learningRate": 1e-4}, "nbEpochs=4 without samplePrompts"),
+            ("rank: 16\n", {"nb_epochs": 4}, "nb_epochs=4 without sample_prompts"),
+        ],
+    )
+    def test_warnings_before_the_payment_are_in_the_dags_spelling(
+        self, emulator, context, folder, capsys, yaml, parameters, said
+    ):
+        (folder / "training.yaml").write_text(yaml)
+        task = lora(folder, parameters=parameters, max_creative_units=100_000)
+        capsys.readouterr()
+        model = emulator.model(task.execute(context)["model_id"])
+        assert model["parameters"]["nbEpochs"] == 4
+        assert [said in line for line in logged(capsys) if "only the last epoch is" in line] == [True]
+
     def test_no_secret_is_shown(self, folder, capsys):
         (line,) = self.lines(folder, capsys, "wandb_key: mine-0123\n", {"wandb_key": "{{ conn.wandb.password }}"})
         assert (
-            line == "training.yaml of 'ink' sets another wandb_key; the DAG's parameters say another: "
+            line == "training.yaml of 'ink' sets another wandb_key; the DAG's parameters set another: "
             "the dataset's value is used."
         )
 

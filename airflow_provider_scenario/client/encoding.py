@@ -1,4 +1,4 @@
-"""What can be sent: a value as a query holds it, a body as JSON, and a clear error for what can be neither."""
+"""Writes requests: a body as JSON, a value in a query. What cannot be written is an error before anything is sent."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ LONGEST_SHOWN = 300
 
 def encoded(body: Mapping[str, Any] | list[Any]) -> bytes:
     """
-    A body as it goes over the wire.
+    Write a body as JSON.
 
-    :raises InvalidInputError: it cannot be JSON.
+    :raises InvalidInputError: JSON cannot hold it.
     """
     try:
         return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
@@ -36,10 +36,10 @@ def encoded(body: Mapping[str, Any] | list[Any]) -> bytes:
 
 def query_text(field: str, value: object) -> str:
     """
-    A value as a query holds it; None is empty, a list is joined by commas.
+    Write a value for a query; None becomes empty text, a list is joined by commas.
 
-    :param field: what the value is called where it came from.
-    :raises InvalidInputError: the value is of a kind that no query can hold, or has half an emoji in it.
+    :param field: the argument that the value came from.
+    :raises InvalidInputError: a query cannot hold a value of this kind, or it is text that is not valid Unicode.
     """
     if isinstance(value, list | tuple | set | frozenset):
         return ",".join(_one_text(field, item) for item in value)
@@ -59,7 +59,7 @@ def _one_text(field: str, value: object) -> str:
         case str():
             if is_utf8(value):
                 return value
-            # Without the value: a token may be among what is sent in a query.
+            # Without the value: it may be a token.
             raise InvalidInputError(
                 f"{field} is text that is not valid Unicode, it has half of a surrogate pair in it. Nothing was sent."
             )
@@ -71,7 +71,7 @@ def _one_text(field: str, value: object) -> str:
 
 
 def is_utf8(text: str) -> bool:
-    """Whether it can be sent: half of a surrogate pair, such as half an emoji, cannot."""
+    """Whether UTF-8 can hold it: half of a surrogate pair, such as half an emoji, it cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -80,7 +80,7 @@ def is_utf8(text: str) -> bool:
 
 
 def _not_utf8(body: object, where: str = "") -> str | None:
-    """The place of a text that cannot be sent, such as ``parameters.samplePrompts[2]``; None if there is none."""
+    """Find a text that UTF-8 cannot hold: its place, such as ``parameters.samplePrompts[2]``, or None."""
     match body:
         case str():
             return None if is_utf8(body) else where or "it"
