@@ -30,7 +30,6 @@ from airflow_provider_scenario.client.workshop.schemas import ModelTree, Session
 if TYPE_CHECKING:
     import requests
 
-    from airflow_provider_scenario.client.answers import Answer
     from airflow_provider_scenario.client.budget import RequestBudget
 
 log = logging.getLogger("airflow_provider_scenario.client")
