@@ -54,7 +54,7 @@ for path in MINORS:
         """
         Unit tests and system tests on one minor of Airflow; ``-- unit`` and ``-- system`` run one of the two.
 
-        The lowest and the newest minor run most tests. Those between run the unit tests closest to Airflow and one DAG.
+        The lowest and the newest run most tests. Those between run the unit tests closest to Airflow, and one DAG.
         """
         session.install("--editable", ".[minors]", "--constraint", str(constraints))
         # Importing Airflow writes a configuration file; the path must be absolute.

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow.configuration import AirflowConfigParser
 
 
-def conf() -> Any:
+def conf() -> AirflowConfigParser:
     """
     Return the configuration that this process runs with.
 

@@ -80,7 +80,7 @@ class Budget(Protocol):
         """Take the next turn, to send again after throttling; returns the seconds to wait for it."""
 
     def throttled(self, wait: float | None) -> None:
-        """Note that the service has throttled a request, and the seconds it asks to wait."""
+        """Note that the service has throttled a request, and the seconds of its ``Retry-After``."""
 
 
 class WaitNotice:
@@ -164,7 +164,7 @@ class RequestBudget:
         """
         Pause all polls of this machine, and slow them down afterwards: others use the project as well.
 
-        :param wait: the seconds that the service asked for.
+        :param wait: the seconds that the service named.
         """
         self._observe("throttled")
         with self._account() as (account, now):

@@ -35,10 +35,10 @@ class ScenarioError(Exception):
     """
 
     permanent: bool = False
-    """Whether the same request cannot succeed later. With ``x-should-retry`` the service may say that it can."""
+    """Whether the same request cannot succeed later. ``x-should-retry`` in the answer may overrule it."""
 
     is_certain: bool = False
-    """Whether it is a fact that no further try changes, whatever the answer's ``x-should-retry`` says."""
+    """Whether no further try can change it, whatever the answer's ``x-should-retry`` says."""
 
     money: Money = "none"
 
@@ -46,7 +46,7 @@ class ScenarioError(Exception):
     """Whether the same request may be sent again at once: the error may pass, and sending twice does no harm."""
 
     retry_after: float | None = None
-    """Seconds the service asked to wait; None where it did not say."""
+    """Seconds that the service asked to wait; None if it named none."""
 
     def __init__(
         self,
@@ -165,7 +165,7 @@ class ThrottledError(ScenarioError):
     """
     429 that passes: too many requests (documented: 100 a minute a project), or the cool-down between launches.
 
-    :param retry_after: seconds the service asked to wait; None where it did not say.
+    :param retry_after: seconds that the service asked to wait; None if it named none.
     """
 
     def __init__(self, message: str, *, retry_after: float | None, **origin: Unpack[Origin]) -> None:

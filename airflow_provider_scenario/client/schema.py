@@ -33,7 +33,7 @@ from airflow_provider_scenario.client.messages import shortened
 from airflow_provider_scenario.client.texts import plain
 
 if TYPE_CHECKING:
-    from airflow_provider_scenario.client.transport import Answer
+    from airflow_provider_scenario.client.answers import Answer
 
 log = logging.getLogger("airflow_provider_scenario.client")
 
@@ -225,6 +225,7 @@ class Schema(BaseModel):
         maybe_done: bool = False,
         answer: "Answer | None" = None,
         only_status: bool = False,
+        advice: str = "",
     ) -> Self:
         """
         Read an object of an answer.
@@ -235,6 +236,7 @@ class Schema(BaseModel):
         :param answer: the whole answer, for the message.
         :param only_status: whether :attr:`required_if_present` may be unreadable: a dataset that cannot be read must
             not end the waiting for a paid training.
+        :param advice: what to do, as a last sentence of the message.
         :raises ServiceError: the object cannot be read: something it must have is missing or has another shape.
         """
         try:
@@ -244,7 +246,7 @@ class Schema(BaseModel):
             wrong = ", ".join(sorted({".".join(map(str, error["loc"])) or "everything" for error in problem.errors()}))
         raise ServiceError(
             f"{cls.service} was requested to {shortened(action, 300)}; the {cls.__name__} in its answer is unreadable "
-            f"(missing or of another shape: {plain(wrong)[:200]}).",
+            f"(missing or of another shape: {plain(wrong)[:200]}). {advice}".rstrip(),
             maybe_done=maybe_done,
             **(answer.origin if answer else {}),
         )

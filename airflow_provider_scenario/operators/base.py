@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from airflow.sdk.log import mask_secret
 from airflow_provider_scenario.airflow_compat.mapping import is_made_by_mapping
 from airflow_provider_scenario.arguments import CheckedOperator, known
 from airflow_provider_scenario.client.errors import InvalidInputError
+from airflow_provider_scenario.client.scenario.model_fields import check_field
 from airflow_provider_scenario.client.scenario.secret_parameters import is_secret, with_hidden_secrets
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.links import ScenarioModelLink
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperatorLink, Context
 
 _MAY_HOLD_SECRETS = ("parameters", "trainings")
+_OPTIONAL_TEXTS = ("short_description", "class_slug", "base_model_id")
 
 
 class ScenarioOperator(CheckedOperator):
@@ -82,6 +84,25 @@ class ScenarioOperator(CheckedOperator):
         self.operator_extra_links = tuple(
             link for link in self.operator_extra_links if not isinstance(link, ScenarioModelLink)
         )
+
+
+def check_model_fields(task: ScenarioOperator, fields: Iterable[str], final: Callable[..., bool]) -> list[str]:
+    """
+    Check the arguments from which a model is created.
+
+    :param fields: their names.
+    :param final: see :meth:`CheckedOperator._final`.
+    :return: warnings.
+    :raises InvalidInputError: names the argument and says what to change.
+    """
+    warnings: list[str] = []
+    for field in filter(final, fields):
+        value = getattr(task, field)
+        # An empty text, as some templates give, counts as None.
+        given = value is not None and (value != "" or field not in _OPTIONAL_TEXTS)
+        if given or field in ("name", "type"):
+            warnings += check_field(field, value)
+    return warnings
 
 
 def refuse_secrets_in_dag_file(parameters: Any) -> None:

@@ -26,7 +26,7 @@ from airflow_provider_scenario.datasets import (
 )
 from airflow_provider_scenario.datasets.upload import check_threads
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
-from airflow_provider_scenario.operators.base import ScenarioOperator
+from airflow_provider_scenario.operators.base import ScenarioOperator, check_model_fields
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -46,7 +46,6 @@ _UPDATE_FIELDS = (
     "prompt_embedding",
     "negative_prompt_embedding",
 )
-_OPTIONAL_TEXTS = ("short_description", "class_slug", "base_model_id")
 _OTHER_FIELDS = ("description", "thumbnail_from_epoch", "add_tags", "delete_tags")  # set through other endpoints
 _NULLABLE_FIELDS = ("class_slug", "epoch", "thumbnail", "description")  # the fields for which the API documents a null
 
@@ -106,7 +105,7 @@ class ScenarioCreateModelOperator(ScenarioOperator):
                 self.log.warning("%s", warning)
             client = self.hook.client
             fields = {field: getattr(self, field) or None for field in _CREATE_FIELDS}
-            inputs = {**fields, "short_description": None}  # another description is no other model
+            inputs = {**fields, "short_description": None}  # another description does not need another model
             earlier = EarlierAttempts(context, self.task_id, inputs, retries=self.retries)
             model = create_model_once(client, earlier, fields)
             self.show_model(context, model.id, is_ours=earlier.has_created(model))
@@ -116,12 +115,7 @@ class ScenarioCreateModelOperator(ScenarioOperator):
 
     def _check(self, *, only_known: bool = False) -> list[str]:
         final, warnings = self._final(only_known), super()._check(only_known=only_known)
-        for field in _CREATE_FIELDS:
-            value = getattr(self, field)
-            # An empty text, as some templates give, counts as None.
-            given = value is not None and (value != "" or field not in _OPTIONAL_TEXTS)
-            if (given or field in ("name", "type")) and final(field):
-                warnings += check_field(field, value)
+        warnings += check_model_fields(self, _CREATE_FIELDS, final)
         composition = self.type == "flux.1-composition" and not self.concepts
         if composition and final("concepts"):
             raise InvalidInputError(

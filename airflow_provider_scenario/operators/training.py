@@ -17,7 +17,6 @@ from airflow_provider_scenario.attempts.create import (
 from airflow_provider_scenario.attempts.once_per_dataset import find_or_create_model_of
 from airflow_provider_scenario.client.errors import ScenarioError
 from airflow_provider_scenario.client.ids import check_id
-from airflow_provider_scenario.client.scenario.model_fields import check_field
 from airflow_provider_scenario.client.scenario.secret_parameters import without_secrets
 from airflow_provider_scenario.client.scenario.trainers import check_parameters, check_ready
 from airflow_provider_scenario.client.values import Spelling
@@ -36,7 +35,7 @@ from airflow_provider_scenario.datasets.settings import merged_parameters, overr
 from airflow_provider_scenario.datasets.upload import check_threads
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
 from airflow_provider_scenario.operators._training_base import TrainingOperator
-from airflow_provider_scenario.operators.base import ScenarioOperator
+from airflow_provider_scenario.operators.base import ScenarioOperator, check_model_fields
 from airflow_provider_scenario.watch.cancelling import cancel_training
 
 if TYPE_CHECKING:
@@ -152,7 +151,6 @@ class ScenarioTrainModelOperator(TrainingOperator):
 
 
 _LORA_MODEL_FIELDS = ("name", "type", "short_description", "class_slug", "collection_ids")
-_OPTIONAL_TEXTS = ("short_description", "class_slug")  # an empty text, as some templates give, counts as None
 
 
 class ScenarioTrainLoraOperator(TrainingOperator):
@@ -364,11 +362,7 @@ class ScenarioTrainLoraOperator(TrainingOperator):
 
     def _check(self, *, only_known: bool = False) -> list[str]:
         final, warnings = self._final(only_known), super()._check(only_known=only_known)
-        for field in _LORA_MODEL_FIELDS:
-            value = getattr(self, field)
-            given = value is not None and (value != "" or field not in _OPTIONAL_TEXTS)
-            if (given or field in ("name", "type")) and final(field):
-                warnings += check_field(field, value)
+        warnings += check_model_fields(self, _LORA_MODEL_FIELDS, final)
         if final("parameters"):  # before the dataset is read, whose own parameters are merged into these
             check_parameters(self.parameters, self.type if final("type") else None)
         if final("preset"):

@@ -199,7 +199,7 @@ def training_page(
 
 @routes.get("/picture", dependencies=[MAY_SEE_DAG])
 async def picture(request: Request, key: Key, asset_id: Text) -> Response:
-    """Send a training image or a sample of one training. A browser that has it cached asks here before showing it."""
+    """Send a training image or a sample of one training. A browser checks here before it shows a cached one."""
     if request.headers.get("if-none-match") == pictures.etag(asset_id):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=pictures.cache_headers(asset_id))
     stored = await run_in_threadpool(_stored, request, key)

@@ -84,7 +84,7 @@ def etag(asset_id: str) -> str:
 
 
 def cache_headers(asset_id: str) -> dict[str, str]:
-    """Let a browser keep the picture, but show it only after asking us again: not after a logout."""
+    """Let a browser keep the picture, but check with us before showing it: not after a logout."""
     return {"Cache-Control": "private, no-cache", "ETag": etag(asset_id)}
 
 

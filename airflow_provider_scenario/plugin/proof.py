@@ -1,8 +1,8 @@
 """
 Decides which model a task may show and change: only one that is proven to be its own. No I/O.
 
-XComs and task state prove nothing: whoever may write them in one DAG could otherwise see and cancel the trainings of
-all others.
+XComs and task state prove nothing: anyone who may write them in one DAG could otherwise see and cancel the trainings of
+all other DAGs.
 """
 
 from __future__ import annotations

@@ -303,7 +303,7 @@ def test_the_table_has_each_element_of_the_page_once() -> None:
         (Element("field", "versions[].isNew", "Version.is_new", True), "isNew"),
         (Element("parameter", "region", "SessionParameters.region", "cn"), "region"),
         (Element("value", "modelType", "ModelTree.model_type", "controlnet"), ""),
-        (Element("answer", "data.progress", "Listing.progress", int), "progress"),
+        (Element("answer", "data.progress", "ListingStatus.progress", int), "progress"),
         (Element("status", "data.status", "paused", 7), "7"),
     ],
 )

@@ -66,7 +66,7 @@ def load_all(page, view):
 
 
 def pictures(page, view, name):
-    """Keep what is seen, light and dark, in two widths; leaves the page as it was."""
+    """Take pictures, light and dark, in two widths; leaves the page as it was."""
     if not keeps_pictures():
         return
     for width in (1280, 1440):

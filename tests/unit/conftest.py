@@ -18,7 +18,7 @@ from airflow_provider_scenario.emulator.server import running_emulator
 from airflow_provider_scenario.operators.model import ScenarioAddTrainingImagesOperator, ScenarioCreateModelOperator
 from airflow_provider_scenario.operators.training import ScenarioTrainModelOperator
 from airflow_provider_scenario.watch.cancelling import CancelLimits
-from tests.airflow_versions import AIRFLOW, WAYS_TO_REMEMBER
+from tests.airflow_versions import AIRFLOW, STORES
 from tests.witness import Witness
 
 # What the first imports came with 3.3.
@@ -117,7 +117,7 @@ def context() -> dict[str, Any]:
     }
 
 
-@pytest.fixture(params=WAYS_TO_REMEMBER)
+@pytest.fixture(params=STORES)
 def either_way(request: pytest.FixtureRequest, context: dict[str, Any]) -> str:
     """Once as Airflow 3.3 has it, once as 3.1, which keeps nothing from try to try."""
     if request.param == "no task state":

@@ -57,7 +57,7 @@ class ScenarioClient(Trainings, Datasets, Uploads, Downloads):
         """
         Make a client with a transport of its own. What is not listed is as for :class:`.Transport`.
 
-        :param credentials: where key and secret come from, for the message that they are wrong, such as ``login and
+        :param credentials: what the message tells the user to check when key or secret are wrong, such as ``login and
             password of connection 'scenario_default'``.
         """
         return cls(

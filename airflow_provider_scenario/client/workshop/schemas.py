@@ -164,7 +164,7 @@ class ModelTree(WorkshopObject):
     noun = "a model"
     absent_if_blank = frozenset({"source", "is_original", "original_creator_homepage"})
     misplaced: ClassVar = {
-        "apiToken": "it is in the connection",
+        "apiToken": "give it as api_token",
         **dict.fromkeys(
             ("roleId", "sessionMode", "expiredInSeconds", "customResourceConfigId"), "it is a session parameter"
         ),
@@ -206,7 +206,7 @@ class SessionParameters(WorkshopObject):
     title = "The session parameters"
     noun = "the session parameters"
     absent_if_blank = frozenset({"role_id", "session_mode", "expired_in_seconds", "custom_resource_config_id"})
-    misplaced: ClassVar = {"apiToken": "it is in the connection"}
+    misplaced: ClassVar = {"apiToken": "give it as api_token"}
 
     role_id: Text | None = Field(None, description="text: the id of a role")
     session_mode: Annotated[Literal[10, 20], BeforeValidator(whole_number)] | None = Field(

@@ -44,7 +44,7 @@ def numbered(values: Any) -> dict[str, Any]:
 
 
 class TestXComsAndFields:
-    """Whoever may write XComs of one DAG, and the author of a DAG."""
+    """Values from a user who may write XComs of one DAG, and from the author of a DAG."""
 
     XCOMS = (
         *({"creative_units_cost": value} for value in NUMBERS),

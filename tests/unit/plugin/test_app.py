@@ -71,7 +71,7 @@ class TestList:
         assert "4 trainings found among the newest 4" in text_of(admin.get("trainings?text=task"))
 
     @pytest.mark.parametrize(
-        ("asked", "found"),
+        ("query", "found"),
         [
             ("dag_id=another_dag", ["b"]),
             ("type=krea", ["b"]),
@@ -81,12 +81,12 @@ class TestList:
             ("state=trained&type=krea", []),
         ],
     )
-    def test_it_can_be_filtered(self, admin, database, asked, found):
+    def test_it_can_be_filtered(self, admin, database, query, found):
         database.task(model_id="model_a", fields={"name": "name-a", "type": "flux.2-dev-lora"})
         database.task("another_dag", model_id="model_b", fields={"name": "name-b", "type": "flux.1-krea-lora"})
         done = {"model_id": "model_c", "status": "trained", "name": "name-c", "type": "flux.2-dev-lora"}
         database.task(task_id="c", state="success", model_id="model_c", return_value=done)
-        assert sorted(re.findall(r"<bdi>name-(\w)</bdi></a>", admin.get(f"trainings?{asked}").text)) == found
+        assert sorted(re.findall(r"<bdi>name-(\w)</bdi></a>", admin.get(f"trainings?{query}").text)) == found
 
     def test_steps_on_the_way_to_a_training_are_not_in_it(self, admin, database):
         database.task(task_id="create", operator="ScenarioCreateModelOperator", state="success", model_id="model_x")
@@ -337,7 +337,7 @@ class TestTrouble:
         lookups["scenario_default"]._requests._next_at.clear()
         shown = text_of(browser.get(training()))
         assert "No answer from Scenario" in shown
-        assert re.search(r"seen \d s ago", shown)
+        assert re.search(r"updated \d s ago", shown)
         assert "hero flux.1-lora" in text_of(browser.get("trainings"))
 
     def test_a_connection_that_is_not_there_is_told(self, admin, database):

@@ -91,7 +91,7 @@ def test_the_bar_of_a_batch_stays_empty_where_nothing_was_trained():
     ("task", "reason", "reason_is_in_log"),
     [
         ({"state": "failed"}, None, True),
-        ({"state": "up_for_retry"}, None, False),  # it goes on
+        ({"state": "up_for_retry"}, None, False),  # the task continues
         ({"state": "upstream_failed"}, "A task before it has failed.", False),
         ({"state": "skipped"}, "The task was skipped.", False),
         ({"state": "removed"}, "The task is not in the DAG any more.", False),

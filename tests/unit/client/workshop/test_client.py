@@ -149,8 +149,8 @@ def test_a_wrong_token_is_a_refusal_with_the_services_words_and_id(connect):
     assert not error.permanent
     assert str(error) == (
         "AI Creation Workshop refused to read the token: There is no such token (subErrCode EMULATOR_TOKEN_UNKNOWN, "
-        "errCode EMULATOR_SUB_ERROR). Nothing was synced. What its codes mean is not published: check the token and "
-        f"what was sent; asking again is safe. [POST /scc/spQueryToken, 200, trace {error.trace_id}]"
+        "errCode EMULATOR_SUB_ERROR). Nothing was synced. The meaning of its codes is not published: check api_token "
+        f"and what was sent. Sending it again is safe. [POST /scc/spQueryToken, 200, trace {error.trace_id}]"
     )
 
 
@@ -175,7 +175,7 @@ def test_a_wrong_secret_shows_both_strings_to_sign_and_that_they_are_the_same(co
     assert ours.replace("#", "") == theirs
     assert "x-ca-key:***#x-ca-nonce" in ours
     assert ours.endswith("/scc/spSdModelSync?apiToken=***")
-    assert "They are the same, so the AppSecret is not that of this AppKey" in text
+    assert "They are the same, so the AppSecret does not belong to this AppKey" in text
     assert "a-wrong-secret" not in text
     assert "demo" not in text
 
@@ -194,9 +194,9 @@ def test_a_clock_that_is_off_is_told_with_both_times(connect, workshop, minutes,
     with pytest.raises(AuthenticationError) as caught:
         connect().sync_model(PAGE)
     text = str(caught.value)
-    assert f"The clock of this machine says {ours}" in text
+    assert f"The clock of this machine shows {ours}" in text
     assert f"the service's {theirs}" in text
-    assert f"it is 20 min {word}, and the gateway takes 15. Set the clock." in text
+    assert f"ours is 20 min {word}, and the gateway allows 15. Set the clock." in text
 
 
 @pytest.mark.parametrize(
@@ -252,7 +252,9 @@ def test_a_tree_that_was_read_before_is_not_warned_of_again(client, caplog):
 @pytest.mark.parametrize("place", ["body", "query"])
 def test_the_same_name_in_the_tree_and_beside_it_is_refused_before_anything_is_sent(connect, workshop, place):
     for tree, session in (({"new": 1}, {"new": 2}), ({}, {"extra_fields": {"name": "x"}})):
-        with pytest.raises(InvalidInputError, match=r"is given in the tree and beside it\. Nothing was sent"):
+        with pytest.raises(
+            InvalidInputError, match=r"is given in the tree and in the session parameters\. Nothing was sent"
+        ):
             connect(api_token_in=place).sync_model({**PAGE, **tree}, session=session)
     assert workshop.requests() == 0
 
@@ -320,11 +322,11 @@ def test_a_netrc_does_not_replace_the_signature(scripted, service, monkeypatch, 
     [
         ({"app_key": ""}, "key is missing"),
         ({"app_secret": ""}, "secret is missing"),
-        ({"api_token": ""}, "token of the end user is missing"),
+        ({"api_token": ""}, "api_token is missing"),
         ({"api_token_in": "header"}, "api_token_in must be 'body' or 'query', not 'header'"),
-        ({"app_key": "key\n"}, "The AppKey of the connection holds white space"),
-        ({"app_secret": " secret"}, "The AppSecret of the connection holds white space"),
-        ({"api_token": "tökén"}, "The api_token of the connection holds white space, or what is no ASCII"),
+        ({"app_key": "key\n"}, "AppKey holds white space"),
+        ({"app_secret": " secret"}, "AppSecret holds white space"),
+        ({"api_token": "tökén"}, "api_token holds white space or characters that are not ASCII"),
         ({"base_url": "openai.edu-aliyun.com"}, "no scheme: give 'https://openai.edu-aliyun.com'"),
     ],
 )
@@ -373,7 +375,9 @@ def test_of_a_list_the_least_advanced_speaks(scripted, service, statuses):
 def test_data_that_cannot_be_read_is_no_success(scripted, service, data):
     service.answers(envelope(data))
     text = said(lambda: scripted().sync_model(PAGE))
-    assert text.startswith("AI Creation Workshop was requested to sync model 'xxxxx'; its answer is unreadable")
+    assert text.startswith(
+        "AI Creation Workshop was requested to sync model 'xxxxx'; the ListingStatus in its answer is unreadable"
+    )
     assert text.endswith("Sending it again is safe. [POST /scc/spSdModelSync, 200, trace i_42]")
 
 
@@ -417,10 +421,10 @@ def header(message: str, **more: str) -> dict[str, str]:
         (
             (404, b"<html><title>Not here</title></html>"),
             RequestRefusedError,
-            "Not here. Nothing was synced. There is no",
+            "Not here. Nothing was synced. This route",
         ),
         ((400, envelope(errCode="E", errMessage="Bad name")), RequestRefusedError, "Bad name (errCode E)"),
-        ((400, b"", header("Timestamp Expired")), AuthenticationError, "look for a proxy that holds it"),
+        ((400, b"", header("Timestamp Expired")), AuthenticationError, "check for a proxy that delays it"),
         ((400, b"", header("Nonce Used")), ServiceError, "Nonce Used. Sending it again is safe"),
         (
             (500, envelope(errMessage="x", subErrMessage="Out of order")),
@@ -465,21 +469,23 @@ def test_strings_to_sign_are_compared_however_the_gateway_writes_line_breaks(scr
     client = scripted()
     client._transport._session.get_adapter("https://x").send = with_string(lambda signed: signed)
     same = said(lambda: client.sync_model(PAGE))
-    assert "They are the same, so the AppSecret is not that of this AppKey" in same
+    assert "They are the same, so the AppSecret does not belong to this AppKey" in same
     assert "x-ca-key:***" in same
     client._transport._session.get_adapter("https://x").send = with_string(lambda text: text.replace("POST", "PUT"))
-    assert "They differ: something on the way has changed the request" in said(lambda: client.sync_model(PAGE))
+    assert "They differ: something on the way, such as a proxy, has changed the request" in said(
+        lambda: client.sync_model(PAGE)
+    )
 
 
 def test_a_gateway_that_does_not_tell_its_string_to_sign_is_shown_ours(scripted, service):
     service.answers((400, b"", header("Invalid Signature")))
-    assert "does not say what it would have signed; signed was 'POST#application/json" in said(scripted().check)
+    assert "does not hold what it would have signed; we have signed 'POST#application/json" in said(scripted().check)
 
 
 def test_a_clock_that_is_off_is_told_whatever_the_gateway_calls_it(scripted, service):
     late = formatdate(time.time() - 3600, usegmt=True)
     service.answers((403, b"", header("Request Time Too Skewed", Date=late)))
-    assert "it is 60 min ahead, and the gateway takes 15. Set the clock." in said(scripted().check)
+    assert "ours is 60 min ahead, and the gateway allows 15. Set the clock." in said(scripted().check)
 
 
 @pytest.mark.parametrize("date", ["", "yesterday", "ten minutes ago"])

@@ -201,9 +201,9 @@ F, V, C = "versions[0].files[0]", "versions[0]", "versions[0].covers[0]"
         (V, "extra_fields", ["a"], "versions[0].extraFields is ['a'] and must be a dictionary of fields"),
         (V, "extraFields", {"name": "1"}, "versions[0].name is given twice, also in extraFields"),
         ("", "sessionMode", 10, "sessionMode is not a field of a model: it is a session parameter"),
-        ("", "extra_fields", {"apiToken": "x"}, "apiToken is not a field of a model: it is in the connection"),
+        ("", "extra_fields", {"apiToken": "x"}, "apiToken is not a field of a model: give it as api_token"),
         (F, "size_kb", 5, "versions[0].files[0].size_kb is given twice, also as sizeKb"),
-        ("", "apiToken", "x", "apiToken is not a field of a model: it is in the connection"),
+        ("", "apiToken", "x", "apiToken is not a field of a model: give it as api_token"),
     ],
 )
 def test_what_is_wrong_is_told_with_what_would_be_right(where, field, value, message):
