@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from airflow_provider_scenario.assets import tell_outlets
+from airflow_provider_scenario.assets import add_to_outlet_events
 from airflow_provider_scenario.attempts.earlier import EarlierAttempts
 from airflow_provider_scenario.attempts.record import record_final_cost, record_given_up
 from airflow_provider_scenario.attempts.task import own_xcom, push_total, time_limit_of
@@ -65,7 +65,7 @@ def conclude(
         if needs_new_training and pays and task.on_retry == "resume":
             raise _NOT_RETRIED_ERRORS[type(error)](f"{error} {NOT_RETRIED}") from None
         raise
-    tell_outlets(context, task.outlets, returned)
+    add_to_outlet_events(context, task.outlets, returned)
     return returned
 
 

@@ -248,7 +248,7 @@ _CLOCKS_AGREE = (
 
 
 def _clocks(date: str, now: float) -> str:
-    """Return a message with both times if our clock is further off than the gateway tolerates, otherwise nothing."""
+    """Return a message with both times if our clock is further off than the gateway allows, otherwise nothing."""
     try:
         theirs = parsedate_to_datetime(date).timestamp()
     except (ValueError, TypeError, OverflowError):
@@ -256,9 +256,10 @@ def _clocks(date: str, now: float) -> str:
     ahead = now - theirs
     if abs(ahead) <= TOLERANCE:
         return ""
+    direction = "ahead" if ahead > 0 else "behind"
     return (
-        f"The clock of this machine shows {_time(now)}, the service's {_time(theirs)}: ours is {abs(ahead) / 60:.0f} min "
-        f"{'ahead' if ahead > 0 else 'behind'}, and the gateway allows {TOLERANCE / 60:.0f}. Set the clock."
+        f"The clock of this machine shows {_time(now)}, the service's {_time(theirs)}: "
+        f"ours is {abs(ahead) / 60:.0f} min {direction}, and the gateway allows {TOLERANCE / 60:.0f}. Set the clock."
     )
 
 
