@@ -34,8 +34,8 @@ def warn_without_triggerer(log: Logger, meanwhile: str = "The training itself co
         return
     if status != "healthy":
         log.warning(
-            "No triggerer is alive (%s): this task stays deferred until one is alive. Start `airflow triggerer`, or set "
-            "deferrable=False. %s",
+            "No triggerer is alive (%s): this task stays deferred until one is alive. Start `airflow triggerer`, or "
+            "set deferrable=False. %s",
             status or "none has ever reported",
             meanwhile,
         )

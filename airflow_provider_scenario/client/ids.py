@@ -18,8 +18,8 @@ def check_id(field: str, value: Any) -> str:
     Check an id. The rules are loose, because old models have free-form ids such as ``flux.1-dev``.
 
     :param field: name of the argument, for the message.
-    :raises InvalidInputError: the id is empty, ``.``, ``..``, longer than 1000 characters, or holds ``/ \ ? # %``, white
-        space or control characters.
+    :raises InvalidInputError: the id is empty, ``.``, ``..``, longer than 1000 characters, or holds ``/ \ ? # %``,
+        white space or control characters.
     """
     if wrong := wrong_with_id(value):
         raise InvalidInputError(f"{field} {wrong}. {NOTHING_SENT}")

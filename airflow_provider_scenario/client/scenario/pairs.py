@@ -66,8 +66,8 @@ def checked_pairs(pairs: Iterable[TrainingImagePair | Mapping[str, Any]]) -> lis
     Check pairs of asset ids and bring them into the API's spelling. The API requires none of their fields.
 
     :param pairs: ``source_id``, ``target_id`` and ``instruction`` each, in either spelling; a None counts as not given.
-    :raises InvalidInputError: the value is not a list of pairs, a field is not text, a source is its own target, or a pair
-        is given twice.
+    :raises InvalidInputError: the value is not a list of pairs, a field is not text, a source is its own target, or
+        a pair is given twice.
     """
     if isinstance(pairs, str | bytes | Mapping) or not isinstance(pairs, Iterable):
         raise InvalidInputError(

@@ -340,7 +340,10 @@ def test_a_parameter_that_is_like_no_known_one_is_sent_with_a_warning(value):
     warnings = list(checked.warnings)
     assert as_sent(checked) == {"gradientCheckpointing": value}
     assert warnings == [
-        "parameters: 'gradient_checkpointing' is not known to this provider; it is sent without a check, and Scenario decides."
+        (
+            "parameters: 'gradient_checkpointing' is not known to this provider; it is sent without a check, "
+            "and Scenario decides."
+        )
     ]
 
 
@@ -388,8 +391,8 @@ def test_no_extra_parameters_are_nothing():
     ],
 )
 def test_what_would_make_a_paid_training_of_a_dry_run_is_refused(name):
-    assert "Scenario ignores it there and trains" in refused({name: "true"})
-    assert "Scenario ignores it there and trains" in refused({"extra_parameters": {name: "true"}})
+    assert "Scenario ignores it here and trains" in refused({name: "true"})
+    assert "Scenario ignores it here and trains" in refused({"extra_parameters": {name: "true"}})
 
 
 # Kinds
