@@ -8,7 +8,7 @@ __version__ = "0.1.0"
 
 
 def get_provider_info() -> dict[str, Any]:
-    """Tell Airflow what is here; read at the start of every Airflow process, so nothing heavy is imported."""
+    """Describe this package to Airflow, which calls this at the start of every process: nothing heavy is imported."""
     from airflow_provider_scenario.hooks.connection_form import SCENARIO_FORM, WORKSHOP_FORM
 
     package = "airflow_provider_scenario"
@@ -57,9 +57,9 @@ def get_provider_info() -> dict[str, Any]:
                 "options": {
                     "page_calls_scenario": {
                         "description": (
-                            "Whether the API server asks Scenario for the progress, the pictures and the details of "
-                            "trainings. Set it to False where the API server must not or cannot reach Scenario: the "
-                            "page then shows what Airflow knows."
+                            "Whether the API server requests the progress, the pictures and the details of trainings "
+                            "from Scenario. Set it to False if the API server must not or cannot reach Scenario: the "
+                            "page then shows only what Airflow knows."
                         ),
                         "version_added": "0.1.0",
                         "type": "boolean",

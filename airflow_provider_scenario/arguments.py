@@ -1,4 +1,4 @@
-"""What operators and sensors have in common in their arguments: defaults, and what can be checked when."""
+"""Arguments of operators and sensors: shared defaults, and the check at parse time and before the first request."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ DEFAULT_POKE_INTERVAL = 30.0
 """Seconds. A training takes one to three hours, and the API allows 100 requests a minute for a whole project."""
 
 DEFAULT_TIMEOUT = 12 * 60 * 60.0
-"""Seconds. Trainings of three hours have been seen, and a queue comes before them."""
+"""Seconds. Trainings of three hours were observed, and each may wait in a queue first."""
 
 LONGEST = 1e10
-"""Seconds: some three hundred years. Dates that are much later cannot be computed."""
+"""Seconds: about 300 years. Python cannot represent much later dates."""
 
 # Extra time that Airflow grants, so that our own deadline fires first.
 GRACE = timedelta(minutes=10)
@@ -41,7 +41,7 @@ _PACKAGE = __name__.partition(".")[0]
 
 
 class _Unknown:
-    """Stands for an argument that only the mapped task on a worker is given."""
+    """Type of ``UNKNOWN``: an argument that a mapped task gets only on the worker."""
 
     def __repr__(self) -> str:
         return "<not known yet>"
@@ -52,15 +52,15 @@ UNKNOWN = _Unknown()
 
 class CheckedOperator(RendersOnlyDagFile):
     """
-    Base of all operators and sensors: one check, when the DAG is parsed, mapped or not, and before anything is sent.
+    Base of all operators and sensors: checks the arguments at parse time, mapped or not, and before the first request.
 
     ``__init__`` only stores each argument under its own name and ends with :meth:`_check_when_parsed`; ``execute``
-    begins with :meth:`_check`, which looks at arguments only.
+    begins with :meth:`_check`, which checks the arguments and sends nothing.
     """
 
     @classmethod
     def partial(cls, **kwargs: Any) -> CheckedPartial:
-        """Check what is given here; Airflow makes the operator itself of it only when the task runs."""
+        """Check these arguments now: Airflow creates a mapped operator only when the task runs."""
         cls.check_names(kwargs)
         partial = CheckedPartial.of(super().partial(**kwargs))
         partial.check([partial.kwargs])
@@ -71,8 +71,8 @@ class CheckedOperator(RendersOnlyDagFile):
         """
         Check a mapped task when the DAG is parsed.
 
-        :param rows: the arguments of one task each, as far as they are known.
-        :param names: what it is mapped over.
+        :param rows: for each task its arguments, as far as they are known.
+        :param names: the arguments that it is mapped over.
         :return: warnings.
         """
         found: dict[str, None] = {}
@@ -85,9 +85,9 @@ class CheckedOperator(RendersOnlyDagFile):
     @classmethod
     def _check_given(cls, given: Mapping[str, Any]) -> list[str]:
         """
-        Check some arguments without making an operator.
+        Check some arguments without creating an operator.
 
-        A subclass of somebody else may make other arguments of what it is given: a worker checks those.
+        A subclass of a user may change the arguments in its ``__init__``: those are checked on the worker only.
         """
         if not takes_our_arguments(cls):
             return []
@@ -100,25 +100,27 @@ class CheckedOperator(RendersOnlyDagFile):
         """
         Check the names of arguments before Airflow does, for a better message.
 
-        :raises InvalidInputError: says which operator takes such an argument.
+        :raises InvalidInputError: names the operator that takes such an argument.
         """
 
     def _check(self, *, only_known: bool = False) -> list[str]:
         """
         Check the arguments.
 
-        :param only_known: leave out those whose value is not final, see :meth:`_final`.
+        :param only_known: skip those whose value is not final yet, see :meth:`_final`.
         :return: warnings.
         :raises InvalidInputError: an argument is wrong; names it, its value, and what would be right.
         """
         final = self._final(only_known)
         for name in _boolean_arguments(type(self)):
-            if final(name) and not isinstance(value := getattr(self, name), bool):  # the text 'False' is true
+            if final(name) and not isinstance(
+                value := getattr(self, name), bool
+            ):  # the text 'False' would count as true
                 raise InvalidInputError(f"{name} is {shown(value)}; give True or False.")
         return []
 
     def _final(self, only_known: bool) -> Callable[..., bool]:
-        """Return a function that says whether the arguments of these names can be checked now."""
+        """Return a function: whether the arguments of these names can be checked now."""
 
         def final(*names: str) -> bool:
             return not only_known or all(
@@ -130,9 +132,10 @@ class CheckedOperator(RendersOnlyDagFile):
 
     def _check_when_parsed(self) -> None:
         """
-        Check what is known already; the error names DAG and task.
+        Check the arguments that are known at parse time; the error names DAG and task.
 
-        A mapped task that fails here on a worker is retried, and has no name yet: ``execute`` checks its arguments.
+        Not for a mapped task on a worker: an error here would be retried, and could not name the task. ``execute``
+        checks its arguments.
         """
         if is_made_by_mapping(self):
             return
@@ -145,7 +148,7 @@ class CheckedOperator(RendersOnlyDagFile):
 
 @contextmanager
 def _named(dag: Any, task_id: str) -> Iterator[str]:
-    """Say in an error which task it is about."""
+    """Put DAG and task before the message of an error."""
     where = f"DAG {dag.dag_id!r}, task {task_id!r}" if dag is not None else f"Task {task_id!r}"
     try:
         yield where
@@ -155,7 +158,7 @@ def _named(dag: Any, task_id: str) -> Iterator[str]:
 
 @cache
 def _signature(operator: type[BaseOperator]) -> dict[str, inspect.Parameter]:
-    """Return the arguments that are not Airflow's, by name."""
+    """Return the arguments that this package adds to Airflow's, by name."""
     ours = [each for each in operator.__mro__ if each.__module__.startswith(f"{_PACKAGE}.")]
     inits = [vars(each)["__init__"] for each in ours if "__init__" in vars(each)]
     parameters = [each for init in inits for each in inspect.signature(init).parameters.values()]
@@ -168,7 +171,7 @@ def _boolean_arguments(operator: type[BaseOperator]) -> tuple[str, ...]:
 
 
 def known(value: Any) -> bool:
-    """Whether a templated argument has its final value already when the DAG file is parsed."""
+    """Whether a templated argument already has its final value at parse time."""
     if isinstance(value, str):
         return "{{" not in value and "{%" not in value
     if isinstance(value, dict):
@@ -179,7 +182,7 @@ def known(value: Any) -> bool:
 
 
 def in_seconds(value: Any) -> Any:
-    """Return the number of seconds of a timedelta; anything else as it is."""
+    """Return the seconds of a timedelta; any other value is returned unchanged."""
     return value.total_seconds() if isinstance(value, timedelta) else value
 
 
@@ -187,7 +190,7 @@ def seconds(name: str, value: Any) -> float:
     """
     Check a duration.
 
-    :raises InvalidInputError: it is not a number above zero.
+    :raises InvalidInputError: the value is not a number above zero.
     """
     value = in_seconds(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < LONGEST:
@@ -200,7 +203,7 @@ def one_of(name: str, value: Any, choices: tuple[str, ...]) -> str:
     """
     Check a choice.
 
-    :raises InvalidInputError: it is none of them.
+    :raises InvalidInputError: the value is not one of the choices.
     """
     if value not in choices:
         raise InvalidInputError(f"{name} is {shown(value)}; give one of: {', '.join(map(repr, choices))}.")
@@ -209,9 +212,9 @@ def one_of(name: str, value: Any, choices: tuple[str, ...]) -> str:
 
 def price_limit(value: Any) -> float | None:
     """
-    Check ``max_creative_units``; text that a template gives counts as the number it holds.
+    Check ``max_creative_units``; the text that a template renders counts as the number it holds.
 
-    :raises InvalidInputError: it is not a number from zero on.
+    :raises InvalidInputError: the value is not a number from zero on.
     """
     if value is None:
         return None

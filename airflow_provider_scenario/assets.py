@@ -15,25 +15,25 @@ SCHEME = "scenario"
 
 def sanitize_uri(uri: SplitResult) -> SplitResult:
     """
-    Bring the address of a model into its one form; Airflow calls this for every asset of our scheme.
+    Return the one spelling of a model's address; Airflow calls this for every asset with the scheme ``scenario``.
 
-    :raises ValueError: it is not ``scenario://model/<name>``.
+    :raises ValueError: the address is not ``scenario://model/<name>``.
     """
     name = unquote(uri.path.strip("/"))
     if uri.netloc != "model" or not name or "/" in name or uri.query or uri.fragment:
-        raise ValueError(f"{uri.geturl()!r} is no model: an asset of Scenario is 'scenario://model/<name>'.")
+        raise ValueError(f"{uri.geturl()!r} is not a Scenario model; an asset of one is 'scenario://model/<name>'.")
     return uri._replace(path=f"/{quote(name, safe='')}")
 
 
 def add_to_outlet_events(context: Context, outlets: list[Any], result: Mapping[str, Any]) -> None:
     """
-    Give the events of a task's model outlets what a DAG that is scheduled on them needs.
+    Add the trained model to the events of a task's model outlets, for DAGs that are scheduled on these assets.
 
-    :param result: what the training operators return; ids, cost and epochs go into the event's ``extra``.
+    :param result: what a training operator returns; ids, cost and epochs become part of the event's ``extra``.
     """
     if result["status"] != "trained":
         return
-    told = {key: result.get(key) for key in ("model_id", "job_id", "name", "type", "creative_units_cost", "epochs")}
+    extra = {key: result.get(key) for key in ("model_id", "job_id", "name", "type", "creative_units_cost", "epochs")}
     for outlet in outlets:
         if str(getattr(outlet, "uri", "")).startswith(f"{SCHEME}://"):
-            context["outlet_events"][outlet].extra.update(told)
+            context["outlet_events"][outlet].extra.update(extra)

@@ -1,4 +1,4 @@
-"""Before a task defers: is a triggerer alive, and will a worker be needed once what it waits for has ended well?"""
+"""Checks before a task defers: whether a triggerer is alive, and whether the end needs a worker."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.airflow_compat.types import Logger
 
 
-def warn_without_triggerer(log: Logger, meanwhile: str = "The training itself goes on.") -> None:
+def warn_without_triggerer(log: Logger, meanwhile: str = "The training itself continues.") -> None:
     """
-    Say so in the task's log where nobody would ever wake it up. Silent where Airflow's health is out of reach.
+    Warn in the task's log if no triggerer is alive: the task would stay deferred.
 
-    :param meanwhile: what becomes of what is waited for.
+    Does nothing if Airflow's health is unknown.
+
+    :param meanwhile: what happens meanwhile to what the task waits for.
     """
     import requests
 
@@ -32,17 +34,17 @@ def warn_without_triggerer(log: Logger, meanwhile: str = "The training itself go
         return
     if status != "healthy":
         log.warning(
-            "No triggerer is alive (%s): this task stays deferred until one is. Start `airflow triggerer`, or set "
-            "deferrable=False. %s",
-            status or "never seen",
+            "No triggerer is alive (%s): this task stays deferred until one is alive. Start `airflow triggerer`, or "
+            "set deferrable=False. %s",
+            status or "none has ever reported",
             meanwhile,
         )
 
 
 def ends_in_triggerer(task: BaseOperator, context: Context, *, stores: bool) -> bool:
     """
-    Whether nothing is left to do at the end but what a trigger can do as well, which saves a worker start.
+    Whether the trigger can end the task, without another start of a worker.
 
-    :param stores: whether XComs are to be stored at the end, which a triggerer can do since Airflow 3.3.
+    :param stores: whether XComs must be stored at the end, which a triggerer can do from Airflow 3.3 on.
     """
     return not (stores and not triggerer_stores_xcoms(context)) and not needs_worker_at_end(task)

@@ -1,4 +1,4 @@
-"""How a training that did not end well, or an error of the client, fails an Airflow task."""
+"""The errors that fail an Airflow task, and whether Airflow retries after each."""
 
 from __future__ import annotations
 
@@ -10,64 +10,64 @@ from airflow_provider_scenario.client.errors import InvalidInputError, ScenarioE
 
 
 class ConnectionMissingError(AirflowFailException):
-    """There is no connection of that id. Not retried: somebody has to make it. Nothing was sent."""
+    """The connection does not exist. Not retried: a person has to add it. Nothing was sent."""
 
 
 class ChangedInputError(AirflowFailException):
-    """A retry asks for something else than the first attempt. Not retried: an existing training is never replaced."""
+    """A retry has other inputs than the attempt before it. Not retried: an existing training is never replaced."""
 
 
 class WrongFolderError(InvalidInputError, AirflowFailException):
     """
-    ``list_datasets`` was given what no retry mends: a wrong folder, or a storage that needs a package.
+    ``list_datasets`` cannot read its folder: it is wrong, or its storage needs a package. Not retried.
 
-    It is called within a user's own task, so the exception itself says to Airflow that the task is not retried.
+    A user's own task calls ``list_datasets``, without our operators: the class of the error prevents the retry.
     """
 
 
 class TrainingFailedError(AirflowException):
-    """The service reports that the training has failed. A retry would train, and pay, again."""
+    """Scenario reports that the training has failed. A retry would train, and pay, again."""
 
 
 class TrainingFailedForGoodError(TrainingFailedError, AirflowFailException):
-    """The training has failed, and the task is not to pay a second time. Not retried."""
+    """The training has failed, and ``on_retry`` forbids to pay a second time. Not retried."""
 
 
 class TrainingNotStartedError(AirflowFailException):
-    """Scenario refused to start the training for good. Nothing was paid."""
+    """Scenario refused the training, and would refuse it again. Not retried. Nothing was billed."""
 
 
 class SecretChangedError(AirflowException):
-    """The connection's secret was changed while a task with secret parameters waited for a slot. Nothing was paid."""
+    """The connection's secret was changed while a task with secret parameters waited for a slot. Nothing was billed."""
 
 
 class TrainingTimeoutError(AirflowException):
-    """The training was not over at the task's deadline. The text says whether it was cancelled or goes on."""
+    """The training had not ended at the task's deadline. The message says whether it was cancelled or continues."""
 
 
 class TrainingTimeoutForGoodError(TrainingTimeoutError, AirflowFailException):
-    """The training was cancelled because time was up, and the task is not to pay a second time. Not retried."""
+    """The training was cancelled at the task's deadline, and ``on_retry`` forbids to pay a second time. Not retried."""
 
 
 class TrainingCanceledError(AirflowFailException):
-    """Somebody cancelled the training. Not retried: a retry would pay for what a person has just stopped."""
+    """A person cancelled the training. Not retried: a retry would pay for what a person has just stopped."""
 
 
 class WatchingRefusedError(AirflowFailException):
-    """Scenario no longer lets us look at the training, which itself goes on. Not retried: it would be refused again."""
+    """Scenario refuses the polls; the training itself continues. Not retried: Scenario would refuse them again."""
 
 
 class ListingFailedError(AirflowFailException):
-    """AI Creation Workshop reports that it could not list the file. Not retried: the same again is already known."""
+    """AI Creation Workshop reports that it could not list the file. Not retried: it already knows the same data."""
 
 
 class ModelsNotSyncedError(AirflowException):
-    """Of many model trees, some were not synced; the log has a table of them. A retry sends all of them again."""
+    """Some of the model trees were not synced; the log has a table of them. A retry sends all of them again."""
 
 
 @contextmanager
 def permanent_errors_do_not_retry() -> Iterator[None]:
-    """Fail the task for good where trying again cannot help (credentials, bad input, plan ceiling)."""
+    """Fail the task without a retry where a retry would fail again (credentials, bad input, plan ceiling)."""
     try:
         yield
     except ScenarioError as error:

@@ -29,18 +29,18 @@ def model_page(app_url: str, model_id: str) -> str:
 
 
 def is_model_page(address: str) -> bool:
-    """Whether a browser may be sent there: neither the connection's extra nor an XCom may make it run a script."""
+    """Whether a link may point there: an address in the connection or an XCom must not run a script in the browser."""
     return bool(_MODEL_PAGE.fullmatch(address))
 
 
 class ScenarioModelLink(BaseOperatorLink):
-    """Opens the model's page in Scenario's web app; there as soon as the model's id is known, also while it trains."""
+    """Button that opens the model's page in Scenario's web app; works as soon as the task knows the model's id."""
 
     name = "Scenario model"
 
     def persist(self, context: Context, *, model_id: str, app_url: str = SCENARIO_APP_URL) -> None:
         """
-        Store the address now, since Airflow itself stores links only when a task ends or defers.
+        Push the address now: Airflow itself stores links only when a task ends or defers.
 
         :param app_url: address of the web app; ``app_url`` in the connection's extra.
         """
@@ -48,9 +48,9 @@ class ScenarioModelLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002
         """
-        Return what :meth:`persist` has stored, or nothing.
+        Return the address that :meth:`persist` has pushed, or an empty text.
 
-        Anybody who may write XComs may have stored something else. Airflow's UI reads the XCom by itself, without this.
+        Checked, because every user who may write XComs can replace it. Airflow's UI reads the XCom without this method.
         """
         stored = stored_xcom(ti_key, self.xcom_key)
         return stored if isinstance(stored, str) and is_model_page(stored) else ""

@@ -1,7 +1,8 @@
 """
-Which task has made a model: what the model's short description says of that, and what the task itself has sealed.
+Evidence which task has created a model: a marker in the model's short description, and a sealed claim in an XCom.
 
-XComs prove nothing: whoever may write to a DAG in Airflow's REST API may write them, and the task state (3.3) too.
+An XCom without a seal proves nothing: every user who may edit a DAG's runs can write XComs and the task state (3.3)
+through Airflow's REST API.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ if TYPE_CHECKING:
 _MADE_BY = "Made by Airflow:"
 
 SEALED = "scenario_model"
-"""Key of the XCom in which a task says which model is its own, see :class:`Claim`."""
+"""Key of the XCom with the task's sealed :class:`Claim`."""
 
 
 class Place(NamedTuple):
     """
-    Tells a task instance from all others; the same for all its attempts.
+    Identifies a task instance; the same for all its attempts.
 
-    :param iteration: of the loop that the task is in (3.4); None outside a loop.
+    :param iteration: of the loop that contains the task (3.4); None outside a loop.
     """
 
     dag_id: str
@@ -42,20 +43,20 @@ class Place(NamedTuple):
 
     @property
     def digest(self) -> str:
-        """As a :class:`Marker` has it."""
+        """The fingerprint that a :class:`Marker` contains."""
         return digest([part for part in self if part is not None], 16)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """
-    What a worker says of the model of its task.
+    What a task claims about its model.
 
-    It is sealed with the API secret of the task's connection: who may write XComs, but cannot read connections, can
-    neither make it up nor move it from one task to another.
+    Sealed with the API secret of the task's connection: a user who may write XComs but cannot read connections can
+    neither forge a claim nor copy it to another task.
 
-    :param job_id: of the training, as soon as it has started.
-    :param is_ours: whether the task has made the model or started the training; False: it only waits for it.
+    :param job_id: job of the training; None until it has started.
+    :param is_ours: whether the task has created the model or started the training; False: it only waits for it.
     """
 
     model_id: str
@@ -63,12 +64,12 @@ class Claim:
     is_ours: bool = False
 
     def sealed(self, place: Place, secret: str) -> dict[str, Any]:
-        """As JSON, with its seal."""
+        """Return the claim as JSON, with its seal."""
         return {**asdict(self), "seal": self._seal(place, secret)}
 
     @classmethod
     def read(cls, stored: Any, place: Place, secret: str) -> Claim | None:
-        """Return the claim of this task; None for anything else."""
+        """Return the claim that this task has sealed; None for anything else."""
         match stored:
             case {
                 "model_id": str(model_id),
@@ -82,18 +83,18 @@ class Claim:
         return None
 
     def _seal(self, place: Place, secret: str) -> str:
-        said = json.dumps(["scenario model", *place, asdict(self)], sort_keys=True)
-        return hmac.new(secret.encode(), said.encode(), hashlib.sha256).hexdigest()
+        content = json.dumps(["scenario model", *place, asdict(self)], sort_keys=True)
+        return hmac.new(secret.encode(), content.encode(), hashlib.sha256).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Marker:
     """
-    Tells a task's model from all others, in the model's short description.
+    Identifies the task that has created a model; part of the model's short description.
 
-    :param task: the same for all attempts of one task instance, in one iteration of a loop, and for no other.
-    :param clearing: the same for an attempt and its retries, another after a person has cleared the finished task.
-    :param inputs: what the author asked for.
+    :param task: fingerprint of the task instance, see :class:`Place`.
+    :param clearing: the same for an attempt and its retries; changes when a person clears the finished task.
+    :param inputs: fingerprint of what the author gave.
     """
 
     task: str
@@ -105,7 +106,7 @@ class Marker:
         """
         Return the marker of an attempt.
 
-        A clear raises ``max_tries``, or lets Airflow make the task instance anew, in another region (3.4).
+        A clear raises ``max_tries``, or makes Airflow create the task instance again, in another region (3.4).
         """
         place = Place.of(attempt)._replace(task_id=task_id)
         region = f"-{digest(attempt.region_id, 6)}" if attempt.region_id else ""
@@ -124,7 +125,7 @@ class Marker:
 @dataclass(frozen=True, slots=True)
 class DatasetMarker:
     """
-    Tells what a model was made of, in its short description.
+    Identifies the dataset that a model learns from; part of the model's short description.
 
     :param fingerprint: 16 hexadecimal digits, the same for the same dataset and model type.
     """
@@ -142,14 +143,14 @@ class DatasetMarker:
 
 
 def made_by(attempt: Attempt) -> str:
-    """The description of a model for which its author has given none."""
+    """Return the description of a model whose author has given none."""
     mapped = f"[{attempt.map_index}]" if attempt.map_index >= 0 else ""
     iteration = f", iteration {attempt.iteration}" if attempt.iteration is not None else ""
     return f"{_MADE_BY} {attempt.dag_id}, {attempt.task_id}{mapped}{iteration}, run {attempt.run_id}"
 
 
 def authors_words(short_description: str | None) -> str:
-    """The author's description, without our markers and without the line that we write where there is none."""
+    """Return the author's description, without our markers; empty if we have written the whole description."""
     text = short_description or ""
     for marker in (Marker.find(text), DatasetMarker.find(text)):
         text = text.replace(str(marker), "").strip()
@@ -157,6 +158,10 @@ def authors_words(short_description: str | None) -> str:
 
 
 def digest(value: Any, length: int) -> str:
-    """A fingerprint of JSON, that many hexadecimal digits long."""
+    """
+    Return a fingerprint of a JSON value.
+
+    :param length: hexadecimal digits.
+    """
     text = json.dumps(value, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:length]

@@ -1,5 +1,5 @@
 """
-When to try a task again after an error of Scenario: for ``retry_policy=`` of any task, Airflow 3.3 or newer.
+A retry policy for tasks that call Scenario: ``retry_policy=`` of any task, from Airflow 3.3 on.
 
 .. code-block:: python
 
@@ -27,27 +27,29 @@ if TYPE_CHECKING:
 
 class ScenarioRetryPolicy(RetryPolicy):
     """
-    Decide by what the error says.
+    Decides by the error whether and when Airflow runs the task again.
 
     ====================================  ==========================================================================
-    throttled                             run again after the pause that the service asked for
+    throttled                             run again after the pause that Scenario names
     all training slots are taken          run again after the task's ``retry_delay``
-    permanent (credentials, bad input …)  not tried again: it would be refused again
-    the answer of a paid call was lost    this package's operators look first, and are tried again; any other task is
-                                          not: it would pay twice
-    anything else                         as the task's ``retries`` and ``retry_delay`` say
+    permanent (credentials, bad input …)  not retried: Scenario would refuse it again
+    the answer of a paid request is lost  this package's operators are retried, because a retry finds the training; any
+                                          other task is not: it could pay twice
+    any other error                       by the task's ``retries`` and ``retry_delay``
     ====================================  ==========================================================================
 
-    An error counts also when it is only the cause of another. From Airflow 3.4 on, running again for one of the first
-    two reasons uses none of the task's ``retries``; on 3.3 it does.
+    An error also counts if it is the cause of another one. From Airflow 3.4 on, a run for one of the first two reasons
+    uses none of the task's ``retries``; on 3.3 it does.
 
-    :param reschedule_timeout: how long after it was first put off for one of these a try may be put off again; then it
-        is tried again as ``retries`` says. Default: 12 hours, a few trainings after one another.
+    :param reschedule_timeout: how long such runs continue after the first one; then ``retries`` counts again. Default:
+        12 hours, the time of a few trainings one after another.
     """
 
     def __init__(self, reschedule_timeout: timedelta = timedelta(hours=12)) -> None:
         if reschedule_timeout <= timedelta(0):
-            raise InvalidInputError(f"reschedule_timeout is {reschedule_timeout}; it must be longer than nothing.")
+            raise InvalidInputError(
+                f"reschedule_timeout is {reschedule_timeout}; give a timedelta above 0, such as timedelta(hours=12)."
+            )
         self.reschedule_timeout = reschedule_timeout
 
     def evaluate(
@@ -57,7 +59,7 @@ class ScenarioRetryPolicy(RetryPolicy):
         max_tries: int,  # noqa: ARG002
         context: Context | None = None,
     ) -> RetryDecision:
-        """Airflow asks this in the worker, with the very error."""
+        """Return the decision; Airflow calls this on the worker, with the error object itself."""
         error = next((cause for cause in _causes(exception) if isinstance(cause, ScenarioError)), None)
         if error is None:
             return RetryDecision.default()
@@ -70,16 +72,18 @@ class ScenarioRetryPolicy(RetryPolicy):
                 timedelta(seconds=error.retry_after), f"Scenario asks to wait {error.retry_after:g} s."
             )
         if error.permanent:
-            return RetryDecision.fail(f"{type(error).__name__}: trying again cannot help.")
-        if error.money == "unknown" and not _looks_first(context):
-            return RetryDecision.fail("The answer was lost: look at Scenario first, trying again may pay twice.")
+            return RetryDecision.fail(f"{type(error).__name__}: a retry would fail again.")
+        if error.money == "unknown" and not _finds_earlier_training(context):
+            return RetryDecision.fail(
+                "The answer was lost, and a retry may pay twice: look in Scenario what exists, then clear the task."
+            )
         return RetryDecision.default()
 
     def _run_again(self, pause: timedelta | None, reason: str) -> RetryDecision:
         """
-        Without using one of the task's retries, where Airflow can do that.
+        Return the decision to run the task again; from Airflow 3.4 on it uses none of the task's retries.
 
-        :param pause: None for the task's ``retry_delay``.
+        :param pause: before the next run. None: the task's ``retry_delay``.
         """
         reschedule = getattr(RetryDecision, "reschedule", None)  # from Airflow 3.4 on
         if reschedule is None:
@@ -88,28 +92,28 @@ class ScenarioRetryPolicy(RetryPolicy):
         return decision
 
     def serialize(self) -> dict[str, Any]:
-        """Its one setting, in seconds."""
+        """Return the timeout in seconds, for Airflow's database."""
         return {"reschedule_timeout": self.reschedule_timeout.total_seconds()}
 
     @classmethod
     def deserialize(cls, data: dict[str, Any]) -> ScenarioRetryPolicy:
-        """As :meth:`serialize`."""
+        """Return the policy that :meth:`serialize` has stored."""
         return cls(timedelta(seconds=data["reschedule_timeout"]))
 
 
 SCENARIO_RETRY_POLICY = ScenarioRetryPolicy()
 
 
-def _looks_first(context: Context | None) -> bool:
+def _finds_earlier_training(context: Context | None) -> bool:
     from airflow_provider_scenario.operators.base import ScenarioOperator
 
     return context is not None and isinstance(context["task"], ScenarioOperator)
 
 
 def _causes(exception: BaseException) -> Iterator[BaseException]:
-    seen: set[int] = set()
+    visited: set[int] = set()
     cause: BaseException | None = exception
-    while cause is not None and id(cause) not in seen:
-        seen.add(id(cause))
+    while cause is not None and id(cause) not in visited:
+        visited.add(id(cause))
         yield cause
         cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)

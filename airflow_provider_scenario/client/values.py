@@ -1,5 +1,5 @@
 """
-Values that a DAG author gives: how they are spelled, and what a template has made text of.
+Values that a DAG author gives: checks them, spells their names, converts the text that a template has rendered.
 
 Imported while DAG files are parsed: nothing but the standard library, and little of that.
 """
@@ -18,19 +18,19 @@ MAX_REQUEST = 6 * 1024 * 1024
 """Bytes of one request: about 6 MB is the limit of the gateway (SDK ``types/asset_upload_params.py``)."""
 
 MAX_DEPTH = 50
-"""Lists and dictionaries within each other; training parameters have three."""
+"""Levels of nested lists and dictionaries; training parameters have three."""
 
 TEMPLATE_HINT = " A template gives text unless the DAG has render_template_as_native_obj=True."
 
-# ``int`` and ``float`` also take '1_0' and the digits of other scripts, which are typing errors here.
+# Stricter than ``int`` and ``float``, which also accept '1_0' and the digits of other scripts: typing errors here.
 _NUMBER = re.compile(r"[+-]?(\d{1,400}(\.\d{0,400})?|\.\d{1,400})([eE][+-]?\d{1,4})?", re.ASCII)
 _BOOLEANS = {"true": True, "false": False}
-# The rule would make numUnetTrainSteps of it.
+# The rule would return numUnetTrainSteps.
 _IRREGULAR = {"num_unet_train_steps": "numUNetTrainSteps"}
 
 
 def camel_case(name: str) -> str:
-    """The API's spelling of a name in snake case; any other name stays as it is."""
+    """Return the API's spelling of a name in snake case; any other name is returned unchanged."""
     if name in _IRREGULAR:
         return _IRREGULAR[name]
     first, *others = name.split("_")
@@ -38,15 +38,15 @@ def camel_case(name: str) -> str:
 
 
 def snake_case(name: str) -> str:
-    """The spelling of a Python author for a name of the API."""
+    """Return the Python spelling of a name of the API."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
 class Spelling:
     """
-    Spells names of the API as an author does: each as it was given, and those that were not given in the same style.
+    Spells names of the API in the author's style, for messages: names that the author gave as they were given.
 
-    :param given: the names as the author wrote them. Where they show no style, such as ``rank``, it is snake case.
+    :param given: the names as the author wrote them. If they show no style, such as ``rank``, the style is snake case.
     """
 
     def __init__(self, given: Iterable[str] = ()) -> None:
@@ -58,7 +58,7 @@ class Spelling:
         Spell a name.
 
         :param name: in the API's spelling.
-        :param like: a name in the author's spelling whose style counts first.
+        :param like: a name in the author's spelling; its style has precedence.
         """
         return self._given.get(name) or (_style(like) or self._style)(name)
 
@@ -71,11 +71,11 @@ def _style(name: str) -> Callable[[str], str] | None:
 
 def camel_keys(values: Mapping[str, Any] | None, what: str) -> dict[str, Any]:
     """
-    The same mapping with keys in the API's spelling.
+    Return the mapping with its keys in the API's spelling.
 
-    :param values: keys in either spelling. None: an empty one.
-    :param what: for messages, such as ``parameters``.
-    :raises InvalidInputError: ``values`` is not a mapping, a key is not text, or a key is there in both spellings.
+    :param values: keys in either spelling. None: an empty mapping.
+    :param what: name of the argument for messages, such as ``parameters``.
+    :raises InvalidInputError: ``values`` is not a mapping, a key is not text, or a key is given in both spellings.
     """
     if values is None:
         return {}
@@ -98,7 +98,7 @@ def camel_keys(values: Mapping[str, Any] | None, what: str) -> dict[str, Any]:
 
 def number_in(value: Any) -> Any:
     """
-    The number in a text that a template has made of it; anything else stays as it is.
+    Return the number that a text holds, because a template renders text; any other value is returned unchanged.
 
     :param value: such as ``'4'`` or ``'5e-5'``.
     """
@@ -110,7 +110,7 @@ def number_in(value: Any) -> Any:
 
 def boolean_in(value: Any) -> Any:
     """
-    The boolean in a text that a template has made of it; anything else stays as it is.
+    Return the boolean that a text holds, because a template renders text; any other value is returned unchanged.
 
     :param value: such as ``'True'`` or ``'false'``.
     """
@@ -118,7 +118,7 @@ def boolean_in(value: Any) -> Any:
 
 
 def is_number(value: object) -> bool:
-    """Whether it is a number that JSON can hold: no boolean, not infinite, and not so large that it has no float."""
+    """Whether JSON can hold the value as a number: not a boolean, not infinite, and not too large for a float."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     try:
@@ -131,10 +131,10 @@ def check_text(field: str, value: object, *, shortest: int = 0, longest: int | N
     """
     Check a text.
 
-    :param field: what it is called where it came from.
-    :param shortest: characters, white space at both ends not counted.
-    :param longest: characters; None: any number.
-    :raises InvalidInputError: it is not text, too short or too long, or holds what cannot be sent.
+    :param field: name of the argument, for the message.
+    :param shortest: least number of characters, without white space at both ends.
+    :param longest: largest number of characters; None: no limit.
+    :raises InvalidInputError: the value is not text, is too short or too long, or cannot be sent.
     """
     if not isinstance(value, str):
         length = f" of {shortest} to {longest} characters" if longest else ""
@@ -151,14 +151,14 @@ def check_text(field: str, value: object, *, shortest: int = 0, longest: int | N
 
 def check_encodable(field: str, value: str) -> None:
     """
-    Check that a text can be sent.
+    Check that a request can contain a text.
 
-    :raises InvalidInputError: it is too long for a request, or holds half of a surrogate pair, which has no UTF-8.
+    :raises InvalidInputError: it is too long for a request, or has half of a surrogate pair, which UTF-8 cannot encode.
     """
     try:
         size = len(value.encode())
     except UnicodeEncodeError:
-        # Without the value: it may be a secret.
+        # The message must not show the value, which may be a secret.
         raise InvalidInputError(f"{field} is not valid Unicode, it has half of a surrogate pair in it.") from None
     if size > MAX_REQUEST:
         raise InvalidInputError(f"{field} has {size / 1e6:.1f} MB; no request holds more than 6 MB.")
@@ -166,13 +166,13 @@ def check_encodable(field: str, value: str) -> None:
 
 def check_texts(field: str, values: object, what: str) -> None:
     """
-    Check a list of texts, none of them empty.
+    Check a list of texts that are not empty.
 
-    :param field: what it is called where it came from.
-    :param what: what is in it, such as ``collection ids``.
-    :raises InvalidInputError: it is not a list, or one of them is not text, or empty.
+    :param field: name of the argument, for the message.
+    :param what: what the list holds, such as ``collection ids``.
+    :raises InvalidInputError: the value is not a list, or an item is empty or not text.
     """
-    # This check would use up an iterator: nothing would be left to send.
+    # An iterator is refused: this loop would exhaust it, and the request would be empty.
     if isinstance(values, str | bytes | Mapping | Iterator) or not isinstance(values, Iterable):
         hint = TEMPLATE_HINT if isinstance(values, str) else ""
         raise InvalidInputError(f"{field} is {shown(values)}; give a list of {what}.{hint}")
@@ -184,12 +184,12 @@ def check_texts(field: str, values: object, what: str) -> None:
 
 def check_sendable(field: str, value: object, depth: int = 0) -> None:
     """
-    Check that JSON can hold a value of which nothing else is known.
+    Check that JSON can hold a value, whatever else it is.
 
-    :raises InvalidInputError: it cannot, and names where.
+    :raises InvalidInputError: JSON cannot hold a part of it; the message names the part.
     """
     if depth > MAX_DEPTH:
-        raise InvalidInputError(f"{field} has more than {MAX_DEPTH} lists and dictionaries within each other.")
+        raise InvalidInputError(f"{field} has more than {MAX_DEPTH} levels of nested lists and dictionaries.")
     match value:
         case None | bool():
             return
@@ -209,7 +209,7 @@ def check_sendable(field: str, value: object, depth: int = 0) -> None:
 
 
 def similar_name(name: str, known: Iterable[str]) -> str | None:
-    """The known name that a name is most likely a misspelling of; None if it is like none of them."""
+    """Return the known name that resembles a misspelt one most; None if none does."""
     from difflib import get_close_matches  # costs more to import than all of this module
 
     spelled = {candidate.lower(): candidate for candidate in known}
@@ -218,13 +218,13 @@ def similar_name(name: str, known: Iterable[str]) -> str | None:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A sentence for the end of a message, or nothing."""
+    """Return a hint for the end of a message, with a space before it; empty if no known name resembles this one."""
     close = similar_name(name, known)
     return f" Did you mean {close!r}?" if close else ""
 
 
 def duration_text(seconds: float) -> str:
-    """A duration for people, such as ``40 s``, ``12 min`` or ``2 h 5 min``."""
+    """Return a duration for people, such as ``40 s``, ``12 min`` or ``2 h 5 min``."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

@@ -17,12 +17,8 @@ class AICreationWorkshopHook(ConnectionHook["WorkshopClient"]):
     """
     Talk to Alibaba Cloud's AI Creation Workshop with the credentials of an Airflow connection.
 
-    :param ai_creation_workshop_conn_id: connection of type ``ai_creation_workshop``: login = AppKey, password =
-        AppSecret (both of one application, not the account's AccessKey), host = base URL (empty: the public service),
-        extra: ``api_token`` (of an end user; allocate one for this integration and keep it), ``api_token_in`` (``body``
-        or ``query``: the vendor does not say where; default ``body``), ``timeout`` (seconds to wait for an answer,
-        default 60), ``verify`` (false, or the path of a CA bundle; default true), ``requests_per_minute`` (what all
-        processes of a machine may use together, default 60: the vendor names no limit).
+    :param ai_creation_workshop_conn_id: connection of type ``ai_creation_workshop``; its fields are in
+        :mod:`.connection_form`.
     """
 
     conn_name_attr = "ai_creation_workshop_conn_id"

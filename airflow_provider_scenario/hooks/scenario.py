@@ -26,10 +26,7 @@ class ScenarioHook(ConnectionHook["ScenarioClient"]):
     """
     Talk to Scenario with the credentials of an Airflow connection.
 
-    :param scenario_conn_id: connection of type ``scenario``: login = API key, password = API secret, host = base URL
-        (empty: the public service), extra: ``project_id``, ``timeout`` (seconds to wait for an answer, default 60),
-        ``verify`` (false, or the path of a CA bundle; default true), ``app_url``, ``requests_per_minute`` (what all
-        processes of a machine may use together, default 80 of the documented 100; polls are spread over it).
+    :param scenario_conn_id: connection of type ``scenario``; its fields are in :mod:`.connection_form`.
     """
 
     conn_name_attr = "scenario_conn_id"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from airflow_provider_scenario.client.texts import plain
+from airflow_provider_scenario.client.values import duration_text
 from airflow_provider_scenario.pacing import Watch
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class Snapshot:
         if self.progress and self.position is None:
             parts.append(f"{self.progress:.0%}")
         if self.seconds_left:
-            parts.append(f"about {_duration(self.seconds_left)} left")
+            parts.append(f"about {duration_text(self.seconds_left)} left")
         if self.retryable_error:
             parts.append(f"the service tries again after: {self.retryable_error} (retry {self.retry_count or 1})")
         return ", ".join(parts)
@@ -175,10 +176,3 @@ def _worth_a_line(snapshot: Snapshot) -> tuple[object, ...]:
     """Return what must differ between two snapshots for another log line; progress counts in steps of 5 %."""
     step = None if snapshot.progress is None else int(snapshot.progress * 20)
     return snapshot.status, snapshot.stage, snapshot.position, step, snapshot.retry_count
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

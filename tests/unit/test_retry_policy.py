@@ -90,5 +90,5 @@ def test_it_comes_back_from_a_serialised_dag():
 
 
 def test_no_time_at_all_is_an_error():
-    with pytest.raises(ValueError, match="reschedule_timeout is 0:00:00; it must be longer"):
+    with pytest.raises(ValueError, match="reschedule_timeout is 0:00:00; give a timedelta above 0"):
         ScenarioRetryPolicy(timedelta(0))

@@ -1,5 +1,5 @@
 """
-The fields of a model that an author gives, checked and brought into the API's spelling.
+Checks the fields of a model that an author gives, and spells their names as the API does.
 
 Imported while DAG files are parsed: nothing but the standard library.
 """
@@ -90,19 +90,19 @@ def check_collection_ids(ids: Iterable[str]) -> None:
     """
     Check the collections of a model.
 
-    :raises InvalidInputError: they are not a list, or one of them is not text, or empty.
+    :raises InvalidInputError: the value is not a list, or an id is empty or not text.
     """
     check_texts("collection_ids", ids, "collection ids")
 
 
 def check_epoch(field: str, epoch: str | int) -> str | None:
     """
-    Bring an epoch into the API's spelling.
+    Check an epoch and return the API's spelling.
 
-    :param field: what it is called where it came from.
+    :param field: name of the argument, for the message.
     :param epoch: such as ``"000003"``, ``3`` or ``"last"``.
-    :return: such as ``"000003"``; None for the last one, which is what the API takes by itself.
-    :raises InvalidInputError: it is neither text nor a number from 1 on.
+    :return: such as ``"000003"``; None for the last one, which is the API's default.
+    :raises InvalidInputError: the epoch is neither text nor a number from 1 on.
     """
     if epoch == "last":
         return None
@@ -111,7 +111,7 @@ def check_epoch(field: str, epoch: str | int) -> str | None:
     if not isinstance(epoch, str) or not epoch.strip():
         raise InvalidInputError(f"{field} is {shown(epoch)}; give an epoch such as '000003', 3 or 'last'.")
     check_encodable(field, epoch)
-    plain = epoch.isascii() and epoch.isdigit() and not epoch.startswith("0")  # a template makes text of 3
+    plain = epoch.isascii() and epoch.isdigit() and not epoch.startswith("0")  # a template renders 3 as text
     return epoch.zfill(6) if plain else epoch
 
 
@@ -120,8 +120,8 @@ def check_concepts(concepts: Iterable[Mapping[str, Any]]) -> tuple[list[dict[str
     Check the LoRAs of a composition and bring them into the API's spelling.
 
     :param concepts: ``model_id`` and ``scale`` (-2 to 2) each, and perhaps ``model_epoch``, in either spelling.
-    :return: the concepts, and warnings: what is not known here, and is sent as it is.
-    :raises InvalidInputError: one of them lacks something, has a misspelt name, or is out of range.
+    :return: the concepts, and warnings: names that this provider does not know and sends without a check.
+    :raises InvalidInputError: a concept lacks a field, has a misspelt one, or has a value out of range.
     """
     if isinstance(concepts, str | bytes | Mapping | Iterator) or not isinstance(concepts, Iterable):
         hint = TEMPLATE_HINT if isinstance(concepts, str) else ""
@@ -148,7 +148,7 @@ def _concept(where: str, concept: Mapping[str, Any]) -> tuple[dict[str, Any], li
         if similar_name(name, _OF_CONCEPT):
             raise InvalidInputError(f"{where}: there is no {shown(name)}; known: model_id, scale, model_epoch.")
         check_sendable(f"{where}: {shown(name)}", given[name])
-        warnings.append(f"{where}: {shown(name)} is not known to this provider; it is sent as it is.")
+        warnings.append(f"{where}: {shown(name)} is not known to this provider; it is sent without a check.")
     if "modelId" not in given:
         raise InvalidInputError(
             f"{where} is {shown(dict(concept))}; give 'model_id', 'scale' (-2 to 2) and perhaps 'model_epoch'."

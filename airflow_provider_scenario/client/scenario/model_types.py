@@ -1,7 +1,7 @@
 """
-Scenario's model types, and what trains them (reference, section 3).
+Scenario's model types, and the trainer of each (reference, section 3).
 
-A type that is not known here passes with a warning, because new ones arrive several times a year. Imported while DAG
+An unknown type is accepted with a warning, because Scenario adds types several times a year. Imported while DAG
 files are parsed: nothing but the standard library.
 """
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.client.scenario.parameters import TrainerName
 
 MIN_PAIRS = 2
-"""Complete pairs an edit model needs (training guide, seen live)."""
+"""Least number of complete pairs for an edit model (training guide, observed live)."""
 
 
 class Trainer(NamedTuple):
     """
-    A family of model types that train alike.
+    A family of model types with the same trainer.
 
-    :param name: ``flux`` and ``musubi`` have been seen live; which trainer Qwen and Z-Image use is inferred.
+    :param name: ``flux`` and ``musubi`` were observed live; the trainer of Qwen and Z-Image is inferred.
     :param dataset: what it learns from.
-    :param concept_prompt_max: characters of ``conceptPrompt``; seen live on ``flux.2-dev-lora``.
+    :param concept_prompt_max: characters of ``conceptPrompt``; observed live on ``flux.2-dev-lora``.
     :param concept_prompt_usual: the same, where it is inferred from the trainer: more are a warning.
-    :param min_pairs: pairs without which the training is refused (training guide, seen live).
+    :param min_pairs: pairs without which the training is refused (training guide, observed live).
     :param sample_prompts_max: more are not recommended (training guide: 4; the vendor's skill: 8 for Flux.1).
-    :param retired: the vendor has taken it out of its newest description.
+    :param retired: the vendor's newest documentation no longer lists it.
     """
 
     name: TrainerName
@@ -92,7 +92,7 @@ BASE_TYPES = frozenset(
         "gpt-image-1",
     }
 )
-"""Documented types of which no source says that they can be trained; their names say that they are base models."""
+"""Documented types that no source lists as trainable; by their names they are base models."""
 
 
 FAMILIES: Mapping[TrainerName, str] = {
@@ -102,12 +102,12 @@ FAMILIES: Mapping[TrainerName, str] = {
     "elevenlabs": "voices",
     "stable-diffusion": "the retired Stable Diffusion types",
 }
-"""What each trainer trains, in the words of messages."""
+"""What each trainer trains, for messages."""
 
 
 def takes(parameter: Parameter, model_type: str) -> bool:
     """
-    Whether every source says that a model type takes a parameter.
+    Whether a model type takes a parameter according to every source.
 
     :param model_type: one of :data:`TRAINERS`.
     """
@@ -121,7 +121,7 @@ def parameters_of(model_type: str | None) -> tuple[Parameter, ...]:
     """
     The training parameters of a model type.
 
-    :param model_type: one that is not known, or None: all but those of the retired types.
+    :param model_type: for an unknown type or None: all parameters but those of the retired types.
     """
     if model_type is not None and model_type in TRAINERS:
         return tuple(parameter for parameter in PARAMETERS.values() if takes(parameter, model_type))
@@ -133,8 +133,8 @@ def check_type(type: str) -> list[str]:  # noqa: A002 - the API's name
     Check a model type.
 
     :param type: such as ``flux.2-dev-lora``.
-    :return: warnings: the type is unknown here, not known to be trainable, or retired.
-    :raises InvalidInputError: it is not text, or empty.
+    :return: warnings: the type is unknown to this provider, not known to be trainable, or retired.
+    :raises InvalidInputError: the type is empty or not text.
     """
     if not isinstance(type, str) or not type.strip():
         raise InvalidInputError(f"type must be a model type such as 'flux.2-dev-lora', not {shown(type)}.")

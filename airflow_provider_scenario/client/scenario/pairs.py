@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from airflow_provider_scenario.client.consequences import NOTHING_SENT
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.messages import quoted, shown
 from airflow_provider_scenario.client.values import camel_keys, similar_name
@@ -17,11 +18,11 @@ _TEXTS = ("sourceId", "targetId", "instruction")
 
 class Edit(NamedTuple):
     """
-    One pair, wherever it is written.
+    One pair, from a dataset or from an argument.
 
     :param where: for messages, such as ``pairs[3]``.
-    :param source: id or name of an image; ``target`` too.
-    :param instruction: how one becomes the other; the API does without.
+    :param source: id or name of an image, as ``target``.
+    :param instruction: how the source becomes the target; the API does not require it.
     """
 
     where: str
@@ -32,7 +33,7 @@ class Edit(NamedTuple):
 
 def check_edits(edits: Iterable[Edit]) -> list[str]:
     """
-    Check that each pair says something, and something else than the others: each is trained and billed.
+    Check that the pairs differ, and that each has two different images: each pair is trained and billed.
 
     :return: warnings: two pairs of the same images with different instructions.
     :raises InvalidInputError: a source is its own target, or a pair is given twice.
@@ -65,13 +66,12 @@ def checked_pairs(pairs: Iterable[TrainingImagePair | Mapping[str, Any]]) -> lis
     Check pairs of asset ids and bring them into the API's spelling. The API requires none of their fields.
 
     :param pairs: ``source_id``, ``target_id`` and ``instruction`` each, in either spelling; a None counts as not given.
-    :raises InvalidInputError: it is no list of pairs, a field is no text, a source is its own target, or a pair is
-        given twice.
+    :raises InvalidInputError: the value is not a list of pairs, a field is not text, a source is its own target, or
+        a pair is given twice.
     """
     if isinstance(pairs, str | bytes | Mapping) or not isinstance(pairs, Iterable):
         raise InvalidInputError(
-            f"pairs must be a list of {{'source_id', 'target_id', 'instruction'}}, not {shown(pairs)}. "
-            "Nothing was sent."
+            f"pairs must be a list of {{'source_id', 'target_id', 'instruction'}}, not {shown(pairs)}. {NOTHING_SENT}"
         )
     checked = [_checked(f"pairs[{position}]", pair) for position, pair in enumerate(pairs, start=1)]
     check_edits(
@@ -90,14 +90,14 @@ def _checked(where: str, pair: TrainingImagePair | Mapping[str, Any]) -> dict[st
     if isinstance(pair, TrainingImagePair):
         return pair.model_dump(by_alias=True, exclude_none=True, include={"source_id", "target_id", "instruction"})
     if pair is None:
-        raise InvalidInputError(f"{where} must be a dictionary, not None. Nothing was sent.")
+        raise InvalidInputError(f"{where} must be a dictionary, not None. {NOTHING_SENT}")
     given = {name: value for name, value in camel_keys(pair, where).items() if value is not None}
     for name in given:
         if name not in _TEXTS and (close := similar_name(name, _TEXTS)):
-            raise InvalidInputError(f"{where}: there is no {shown(name)}. Did you mean {close!r}? Nothing was sent.")
+            raise InvalidInputError(f"{where}: there is no {shown(name)}. Did you mean {close!r}? {NOTHING_SENT}")
     if not given.keys() & {"sourceId", "targetId"}:
-        raise InvalidInputError(f"{where} has neither source_id nor target_id. Nothing was sent.")
+        raise InvalidInputError(f"{where} has neither source_id nor target_id. {NOTHING_SENT}")
     for name in _TEXTS:
         if name in given and not isinstance(given[name], str):
-            raise InvalidInputError(f"{where}: {name} must be text, not {shown(given[name])}. Nothing was sent.")
+            raise InvalidInputError(f"{where}: {name} must be text, not {shown(given[name])}. {NOTHING_SENT}")
     return given

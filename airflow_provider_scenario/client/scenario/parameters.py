@@ -1,7 +1,7 @@
 """
-Every training parameter, and what the sources say it takes (reference, section 5.2).
+Every training parameter, and the values that the sources allow (reference, section 5.2).
 
-Data only; :mod:`.trainers` judges by it. Where the sources disagree, the comment beside an entry says who says what.
+Data only; :mod:`.trainers` checks by it. Where the sources disagree, a comment beside the entry quotes each.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class TrainingParameters(TypedDict, total=False):
     remove_background_noise: bool
     voice_description: str
     extra_parameters: Mapping[str, Any]
-    """Sent as they are: for what this version does not know yet, or refuses. Not for ``dryRun`` and secrets."""
+    """Sent without a check: for what this version does not know, or refuses. Not for ``dryRun`` and secrets."""
     class_prompt: str
     learning_rate_unet: float
     lr_scheduler: str
@@ -73,17 +73,17 @@ class Parameter(NamedTuple):
     One training parameter. Bounds are inclusive unless said otherwise.
 
     :param name: the API's spelling.
-    :param trainers: those that take it.
-    :param unsure: those of which no source says whether they take it: a warning. All others: an error.
-    :param stable_diffusion: of the Stable Diffusion types those that take it begin so.
-    :param edits_only: of those that ``trainers`` names, the types that learn from pairs.
-    :param minimum: the smallest value any source allows; ``above`` the bound itself is excluded.
+    :param trainers: the trainers that take it.
+    :param unsure: trainers for which the sources do not say it: a warning. For all others it is an error.
+    :param stable_diffusion: prefix of the Stable Diffusion types that take it.
+    :param edits_only: whether only the types that learn from pairs take it.
+    :param minimum: the smallest value any source allows; with ``above``, the bound itself is excluded.
     :param maximum: the largest value any source allows.
-    :param usual: the range every source allows; outside it but within the bounds, the sources disagree: a warning.
+    :param usual: the range that every source allows; the sources disagree on values outside it: a warning.
     :param by_trainer: bounds that a trainer is known to enforce, in place of ``minimum``, ``maximum`` and ``usual``.
-    :param choices: what every source lists; ``rumoured`` what only prose mentions: a warning.
+    :param choices: values that every source lists. ``rumoured``: values that only prose mentions: a warning.
     :param max_length: characters.
-    :param secret: its value is never repeated in a message.
+    :param secret: its value is never shown in a message.
     """
 
     name: str
@@ -149,7 +149,7 @@ PARAMETERS: Mapping[str, Parameter] = {
         _lora("batchSize", "a whole number", minimum=1, maximum=8, usual=(1, 4)),  # schema: 4; guide: 8
         _lora("nbEpochs", "a whole number", minimum=1, maximum=100, usual=(1, 30)),  # schema: 30; guide: 100
         _lora("nbRepeats", "a whole number", minimum=1, maximum=100, usual=(1, 30)),  # schema: 30; guide: 100
-        # Schema: Flux up to 10000, Stable Diffusion up to 40000; nobody names a bound for Musubi.
+        # Schema: Flux up to 10000, Stable Diffusion up to 40000; no source has a bound for Musubi.
         Parameter(
             "maxTrainSteps",
             "a whole number",

@@ -1,10 +1,10 @@
 """
-What each model type's trainer accepts, checked before anything is sent or paid.
+Checks training parameters and datasets by the trainer of the model type, before anything is sent or billed.
 
-Only what every source agrees on is an error. Where the sources disagree (they do: see ``PARAMETERS``) the value passes
-with a warning and the service decides; a model type that is not known here passes with a warning too, because new ones
-arrive several times a year. The sources are the vendor's request schema (2025-11 and SDK 2.4.0), its training guide,
-and what public code has seen the live service do. The parameters themselves are in :mod:`.parameters`.
+A value is an error only if every source refuses it. If the sources disagree, or the model type is unknown (Scenario
+adds types several times a year), the value is sent with a warning, and Scenario decides. The sources: the vendor's
+request schema (2025-11 and SDK 2.4.0), its training guide, and how the live service behaves for public code. The
+parameters themselves are in :mod:`.parameters`.
 
 Imported while DAG files are parsed: nothing but the standard library, and little of that.
 """
@@ -15,6 +15,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_scenario.client.consequences import NOTHING_STARTED
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.messages import shown
 from airflow_provider_scenario.client.scenario.model_types import (
@@ -61,9 +62,9 @@ RECOMMENDED_IMAGES = (5, 15)
 """Images in a dataset that the training guide recommends."""
 
 EXTRA = "extraParameters"
-"""A dictionary among the parameters that is sent as it is: the way for what is not known here, or refused."""
+"""A dictionary among the parameters that is sent without a check: for what this provider does not know, or refuses."""
 
-# Words of other trainers, and of people, for what Scenario calls otherwise; letters and digits only, in lower case.
+# Names that other trainers use, and Scenario's names; letters and digits only, in lower case.
 _OTHER_WORDS = {
     **dict.fromkeys(("lr", "lrate"), "learningRate"),
     "unetlr": "learningRateUnet",
@@ -75,7 +76,7 @@ _OTHER_WORDS = {
     **dict.fromkeys(("prompt", "prompts"), "samplePrompts"),
 }
 
-# What stands beside the parameters: taken for one, it would be sent, and not do what it says.
+# Arguments of operators: among the parameters they would be sent to Scenario, and have no effect.
 _ARGUMENTS = (
     *("name", "type", "images", "pairs", "preset", "shortDescription", "classSlug", "collectionIds", "concepts"),
     *("modelId", "threads", "maxCreativeUnits", "waitForCompletion", "pokeInterval", "timeout", "deferrable"),
@@ -83,9 +84,9 @@ _ARGUMENTS = (
 )
 
 _MOST_UNKNOWN = 50
-"""Names: a new version of Scenario has some; thousands are another file."""
+"""Unknown names: a new version of Scenario adds a few; more mean that the values are not training parameters."""
 
-# They belong into the address. In the body Scenario ignores them (seen live), and what was to be a dry run is paid.
+# Query parameters. Scenario ignores them in the body (observed live): a dry run would start and bill a training.
 _NOT_IN_BODY = frozenset({"dryrun", "trainingimagescount", "originalassets", "projectid"})
 
 
@@ -107,7 +108,7 @@ class CheckedParameters(dict[str, Any]):
         self.model_type, self.spelling, self.warnings = model_type, spelling, tuple(warnings)
 
     def without_secrets(self) -> CheckedParameters:
-        """The same without secrets."""
+        """Return the parameters that may be shown and stored."""
         return CheckedParameters(
             without_secrets(self), model_type=self.model_type, spelling=self.spelling, warnings=self.warnings
         )
@@ -188,7 +189,7 @@ def check_parameters(
 
 def as_sent(checked: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Training parameters as the body of a request holds them, secrets in the clear.
+    Return the training parameters for the body of a request, with secrets in clear text.
 
     :param checked: what :func:`check_parameters` returns.
     """
@@ -201,16 +202,16 @@ def _check_unknown(name: str, value: Any, model_type: str | None, spelled: Spell
     _refuse_query_name(name, written)
     if _plain(name) in ("parameters", "trainingparameters"):
         raise InvalidInputError(
-            f"parameters: {shown(written)} stands within the training parameters. Give what is in it one level higher."
+            f"parameters: {shown(written)} is nested in the training parameters. Move what it contains one level up."
         )
     given = f"(given: {f'a {type(value).__name__}' if is_secret(name) else shown(value)})"
-    anyway = f"To send it all the same, put it into {spelled(EXTRA, like=written)!r}."
+    anyway = f"To send it without a check, put it into {spelled(EXTRA, like=written)!r}."
     own = [parameter.name for parameter in parameters_of(model_type)]
     close = _OTHER_WORDS.get(_plain(name)) or similar_name(name, (*PARAMETERS, EXTRA, *_ARGUMENTS))
     if close in _ARGUMENTS:
         raise InvalidInputError(
-            f"parameters: {shown(written)} is not a training parameter {given}. If {snake_case(close)!r} is meant: it "
-            f"stands beside the parameters, not among them. {anyway}"
+            f"parameters: {shown(written)} is not a training parameter {given}. If you mean {snake_case(close)!r}: "
+            f"give it beside the parameters, not among them. {anyway}"
         )
     if close:
         meant = close if close in (*own, EXTRA) else similar_name(name, own)
@@ -221,7 +222,9 @@ def _check_unknown(name: str, value: Any, model_type: str | None, spelled: Spell
         )
     check_sendable(f"parameters: {shown(written)}", value)
     refuse_nested_secrets(value)
-    return [f"parameters: {shown(written)} is not known to this provider; it is sent as it is, and Scenario decides."]
+    return [
+        f"parameters: {shown(written)} is not known to this provider; it is sent without a check, and Scenario decides."
+    ]
 
 
 def _what_it_takes(model_type: str | None, spelled: Spelling, *, like: str) -> str:
@@ -237,8 +240,8 @@ def _refuse_query_name(name: str, written: str) -> None:
     plain = _plain(name)
     if "dryrun" in plain or plain in _NOT_IN_BODY:
         raise InvalidInputError(
-            f"parameters: {shown(written)} is not a training parameter: Scenario ignores it there and trains, which "
-            "costs creative units. Leave it out; ScenarioEstimateTrainingCostOperator asks for a price."
+            f"parameters: {shown(written)} is not a training parameter: Scenario ignores it here and trains, which "
+            "costs creative units. Leave it out. For a price, use ScenarioEstimateTrainingCostOperator."
         )
 
 
@@ -256,7 +259,7 @@ def _check_extra(extra: Any, given: Mapping[str, Any]) -> tuple[dict[str, Any], 
         if name in given:
             raise InvalidInputError(f"parameters: {shown(name)} is given, and in extra_parameters too. Keep one.")
     names = ", ".join(map(shown, list(extra)[:20]))
-    return {EXTRA: dict(extra)}, [f"parameters: {names} of extra_parameters is sent unchecked; Scenario decides."]
+    return {EXTRA: dict(extra)}, [f"parameters: {names} of extra_parameters is sent without a check; Scenario decides."]
 
 
 def _check_trainer(
@@ -267,7 +270,7 @@ def _check_trainer(
     if trainer is None or model_type is None:
         return [f"parameters: {name} is for {meant} only."] if parameter.trainers == STABLE_DIFFUSION_ONLY else []
     if takes(parameter, model_type) or (parameter.edits_only and trainer.name in parameter.trainers):
-        return []  # of those for edit types more is checked together
+        return []  # _check_together checks those for edit types
     if trainer.name in parameter.unsure:
         return [f"parameters: {name} is documented for {meant}; {model_type} may ignore or refuse it."]
     if trainer.name in parameter.trainers:
@@ -279,7 +282,7 @@ def _check_trainer(
 
 
 def _of_kind(parameter: Parameter, value: Any, trainer: Trainer | None) -> tuple[Any, list[str]]:
-    """The value, where a template has made text of it too, and what is unusual about its kind."""
+    """Return the value, converted if a template has rendered it as text, and warnings about its kind."""
     match parameter.kind:
         case "text" if isinstance(value, str):
             check_encodable(f"parameters: {parameter.name}", revealed(value))
@@ -341,7 +344,7 @@ def _check_range(parameter: Parameter, value: float, trainer: Trainer | None) ->
 
 
 def _bounds(parameter: Parameter, trainer: Trainer | None) -> tuple[float | None, float | None, str]:
-    """The smallest and the largest value, and both as a message has them."""
+    """Return the smallest and the largest value, and both as text for a message."""
     own = parameter.by_trainer.get(trainer.name) if trainer else None
     low, high = own or (parameter.minimum, parameter.maximum)
     least = f"{'above' if parameter.above and low == 0 else 'from'} {low:.16g}" if low is not None else ""
@@ -352,7 +355,7 @@ def _bounds(parameter: Parameter, trainer: Trainer | None) -> tuple[float | None
 def _check_together(
     values: Mapping[str, Any], trainer: Trainer | None, model_type: str | None, spelled: Spelling
 ) -> list[str]:
-    """What depends on more than one parameter, or on the type."""
+    """Check what depends on several parameters, or on the model type."""
     concept = values.get("conceptPrompt", "")
     warnings = _check_concept_prompt(spelled("conceptPrompt"), concept, trainer, model_type)
     prompts_name, sources_name = spelled("samplePrompts"), spelled("sampleSourceImages")
@@ -399,13 +402,13 @@ def _check_concept_prompt(name: str, concept: str, trainer: Trainer | None, mode
 
 def check_dataset_size(images: int, *, model_type: str | None = None, pairs: int | None = None) -> list[str]:
     """
-    Check how many images (or recordings) a model will learn from.
+    Check the number of images (or recordings) that a model learns from.
 
-    :param images: how many there are.
-    :param model_type: judge by its trainer; default: as for single images.
-    :param pairs: complete pairs, where they are known; for edit types.
+    :param images: their number.
+    :param model_type: check by its trainer. Default: as for single images.
+    :param pairs: number of complete pairs, for edit types; None: unknown.
     :return: warnings: fewer or more than recommended, or more than the training guide allows.
-    :raises InvalidInputError: none at all, or fewer pairs than an edit type has been seen to need.
+    :raises InvalidInputError: the dataset is empty, or has fewer pairs than Scenario accepts for an edit type.
     """
     trainer = TRAINERS.get(model_type) if model_type is not None else None
     dataset = trainer.dataset if trainer else "images"
@@ -434,12 +437,12 @@ def check_dataset_size(images: int, *, model_type: str | None = None, pairs: int
 
 def check_ready(*, model_id: str, model_type: str | None, images: int, pairs: int = 0, concepts: int = 0) -> list[str]:
     """
-    Check that a model has what its trainer learns from, before a training is asked for.
+    Check that a model has what its trainer learns from, before a training is requested.
 
     :param model_id: for the message.
-    :param images: how many training images the model has.
-    :param pairs: how many pairs of them.
-    :param concepts: how many LoRAs, for compositions.
+    :param images: number of training images.
+    :param pairs: number of pairs among them.
+    :param concepts: number of LoRAs, for compositions.
     :return: warnings, as :func:`check_type` and :func:`check_dataset_size` give them.
     :raises InvalidInputError: what it learns from is missing.
     """
@@ -447,10 +450,10 @@ def check_ready(*, model_id: str, model_type: str | None, images: int, pairs: in
         warnings = check_type(model_type) if model_type else []
         trainer = TRAINERS.get(model_type or "")
         if trainer and trainer.dataset == "concepts" and not concepts:
-            raise InvalidInputError(f"{model_type} is composed of concepts, and there are none.")
+            raise InvalidInputError(f"{model_type} is composed of concepts, and the model has none.")
         if pairs and trainer and trainer.dataset == "images":
             warnings.append(f"The dataset has {pairs} pairs; {model_type} learns from single images.")
         return warnings + check_dataset_size(images, model_type=model_type, pairs=pairs)
     except InvalidInputError as problem:
         wrong = str(problem)
-    raise InvalidInputError(f"Model {model_id} cannot be trained yet: {wrong} Nothing was started or billed.")
+    raise InvalidInputError(f"Model {model_id} cannot be trained yet: {wrong} {NOTHING_STARTED}")

@@ -178,7 +178,7 @@ class TestBadInput:
             ({"images": "gs://bucket/hero"}, "pip install 'apache-airflow-providers-google'"),
             ({"images": "nope://bucket/hero"}, "'nope://bucket/hero' cannot be read"),
             ({"parameters": {"learning_rate": "fast"}}, "learning_rate must be a number"),
-            ({"parameters": {"max_creative_units": 1}}, "stands beside the parameters"),
+            ({"parameters": {"max_creative_units": 1}}, "give it beside the parameters"),
             ({"parameters": {"\ud800": 1}}, "parameters: a key is not valid Unicode"),
             ({"parameters": {"sample_prompts": ["x" * 7_000_000]}}, "no request holds more than 6 MB"),
             ({"images": [{"asset_id": "a", "caption": "x" * 7_000_000}]}, "no request holds more than 6 MB"),

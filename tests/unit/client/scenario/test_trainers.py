@@ -234,7 +234,7 @@ def test_what_the_type_does_not_take_is_not_proposed(name):
 @pytest.mark.parametrize("name", ["parameters", "training_parameters", "trainingParameters"])
 def test_parameters_within_the_parameters_are_told_as_that(name):
     assert refused({name: {"nb_epochs": 3}}) == (
-        f"parameters: {name!r} stands within the training parameters. Give what is in it one level higher."
+        f"parameters: {name!r} is nested in the training parameters. Move what it contains one level up."
     )
 
 
@@ -308,7 +308,7 @@ def test_every_message_spells_parameters_as_the_author_has(given, type_):
     "name", ["max_creative_units", "threads", "type", "collectionIds", "wait_for_completion", "maxCreativeUnit"]
 )
 def test_an_argument_among_the_parameters_is_refused_and_not_sent(name):
-    assert "stands beside the parameters" in refused({name: 1}, MUSUBI)
+    assert "give it beside the parameters" in refused({name: 1}, MUSUBI)
     assert as_sent(check_parameters({"extra_parameters": {name: 1}})) == {name: 1}
 
 
@@ -340,7 +340,10 @@ def test_a_parameter_that_is_like_no_known_one_is_sent_with_a_warning(value):
     warnings = list(checked.warnings)
     assert as_sent(checked) == {"gradientCheckpointing": value}
     assert warnings == [
-        "parameters: 'gradient_checkpointing' is not known to this provider; it is sent as it is, and Scenario decides."
+        (
+            "parameters: 'gradient_checkpointing' is not known to this provider; it is sent without a check, "
+            "and Scenario decides."
+        )
     ]
 
 
@@ -388,8 +391,8 @@ def test_no_extra_parameters_are_nothing():
     ],
 )
 def test_what_would_make_a_paid_training_of_a_dry_run_is_refused(name):
-    assert "Scenario ignores it there and trains" in refused({name: "true"})
-    assert "Scenario ignores it there and trains" in refused({"extra_parameters": {name: "true"}})
+    assert "Scenario ignores it here and trains" in refused({name: "true"})
+    assert "Scenario ignores it here and trains" in refused({"extra_parameters": {name: "true"}})
 
 
 # Kinds
@@ -777,7 +780,7 @@ def test_another_epoch_is_refused(wrong):
 def test_an_unknown_field_of_a_concept_is_sent_with_a_warning_unless_it_is_like_a_known_one():
     concepts, warnings = check_concepts([{"model_id": "a", "scale": 1, "blend": "add"}])
     assert concepts == [{"modelId": "a", "scale": 1, "blend": "add"}]
-    assert warnings == ["concepts[0]: 'blend' is not known to this provider; it is sent as it is."]
+    assert warnings == ["concepts[0]: 'blend' is not known to this provider; it is sent without a check."]
     with pytest.raises(InvalidInputError, match=r"^concepts\[0\]: there is no 'sclae'"):
         check_concepts([{"model_id": "a", "sclae": 1}])
 
@@ -849,7 +852,7 @@ def test_a_dataset_that_cannot_be_trained_is_refused(images, type_, pairs):
         ({"model_type": MUSUBI, "images": 0}, "The dataset is empty"),
         ({"model_type": None, "images": 0}, "The dataset is empty"),
         ({"model_type": MUSUBI_EDIT, "images": 4, "pairs": 1}, "needs at least 2"),
-        ({"model_type": COMPOSITION, "images": 0}, "composed of concepts, and there are none"),
+        ({"model_type": COMPOSITION, "images": 0}, "composed of concepts, and the model has none"),
     ],
 )
 def test_a_model_that_is_not_ready_is_refused_by_name_before_anything_is_paid(has, problem):
