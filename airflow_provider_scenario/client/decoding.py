@@ -7,6 +7,9 @@ from typing import Any
 
 from pydantic_core import from_json
 
+JsonObject = dict[str, Any]
+"""A decoded object of an answer: of unknown shape until a schema has read it."""
+
 DEEPEST_ANSWER = 200
 """Objects and lists within each other in an answer. Scenario's own are below 10."""
 

@@ -11,7 +11,7 @@ import math
 import re
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_scenario.client.decoding import LONGEST_PAGE
 from airflow_provider_scenario.client.texts import plain
@@ -165,7 +165,7 @@ def retry_after(headers: Mapping[str, str], body: object, *, now: float) -> floa
     return max(waits, default=None)
 
 
-def details_of(body: object) -> Mapping[str, Any]:
+def details_of(body: object) -> Mapping[str, object]:
     """The ``details`` of an error body; empty if there are none."""
     details = body.get("details") if isinstance(body, dict) else None
     return details if isinstance(details, dict) else {}

@@ -33,7 +33,7 @@ from airflow_provider_scenario.client.messages import shortened
 from airflow_provider_scenario.client.texts import plain
 
 if TYPE_CHECKING:
-    from airflow_provider_scenario.client.transport import Answer
+    from airflow_provider_scenario.client.answers import Answer
 
 log = logging.getLogger("airflow_provider_scenario.client")
 

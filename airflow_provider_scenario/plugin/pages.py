@@ -15,7 +15,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from markupsafe import Markup, escape
 
 from airflow_provider_scenario.client.errors import ScenarioError
-from airflow_provider_scenario.client.scenario.trainers import without_secrets
+from airflow_provider_scenario.client.scenario.secret_parameters import without_secrets
+from airflow_provider_scenario.client.values import duration_text
 from airflow_provider_scenario.plugin import values as safe
 from airflow_provider_scenario.plugin.actions import can_choose_epoch
 from airflow_provider_scenario.plugin.page_requests import POLL_INTERVAL
@@ -212,12 +213,7 @@ def ago(then: float, now: float) -> str:
 def duration(seconds: float | None) -> str:
     """Format seconds, such as ``40 s``, ``12 min``, ``2 h 5 min``."""
     seconds = safe.number(seconds)
-    if seconds is None:
-        return "–"
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
+    return "–" if seconds is None else duration_text(seconds)
 
 
 def moment(when: datetime | None) -> Markup:

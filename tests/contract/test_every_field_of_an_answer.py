@@ -12,9 +12,9 @@ from scenario_sdk.types import job_retrieve_response, model_retrieve_response
 from scenario_sdk.types.models import train_trigger_response
 
 from airflow_provider_scenario.client import schema
+from airflow_provider_scenario.client.answers import Answer
 from airflow_provider_scenario.client.errors import ServiceError
 from airflow_provider_scenario.client.scenario.client import ScenarioClient
-from airflow_provider_scenario.client.transport import Answer
 from tests.contract.wire import api_names
 from tests.unit.client.conftest import READY
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +18,7 @@ from airflow_provider_scenario.operators.model import ScenarioAddTrainingImagesO
 from airflow_provider_scenario.operators.training import ScenarioTrainModelOperator
 from airflow_provider_scenario.watch.cancelling import CancelLimits
 from tests.airflow_versions import AIRFLOW, STORES
+from tests.harness.task_instance import FakeTaskInstance
 from tests.witness import Witness
 
 # What the first imports came with 3.3.
@@ -74,24 +74,6 @@ def workshop_connection(**changes: Any) -> str:
     extra = {"api_token": "demo", "requests_per_minute": 6000}
     fields = {"conn_type": "ai_creation_workshop", "login": "demo", "password": "demo", "extra": extra}
     return json.dumps({**fields, **changes})
-
-
-class FakeTaskInstance:
-    """As much of a task instance as operators touch."""
-
-    def __init__(self) -> None:
-        self.xcoms: dict[str, Any] = {}
-        self.dag_id, self.run_id, self.task_id = "a_dag", "a_run", "a_task"
-        self.map_index = -1
-        self.region_id = uuid.UUID(int=0)
-        self.try_number, self.max_tries = 1, 0
-        self.start_date = datetime.now(UTC)
-
-    def xcom_push(self, key: str, value: Any) -> None:
-        self.xcoms[key] = json.loads(json.dumps(value))
-
-    def xcom_pull(self, *, task_ids: str, key: str, map_indexes: int) -> Any:
-        return self.xcoms.get(key)
 
 
 class FakeTaskStateStore:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from airflow_provider_scenario.client.answers import Answer
     from airflow_provider_scenario.client.scenario.parameters import TrainingParameters
-    from airflow_provider_scenario.client.transport import Answer
 
 BULK = 50
 """Models read in one call. No limit is documented; the vendor's Blender add-on reads 50."""

@@ -6,7 +6,7 @@ Nothing else reads a body that is an error. Knows no HTTP library: status, heade
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from airflow_provider_scenario.client.consequences import NOTHING_CHANGED, NOTHING_STARTED
@@ -180,7 +180,7 @@ def _too_many(
     reason: str,
     wait: float | None,
     body: object,
-    details: Mapping[str, Any],
+    details: Mapping[str, object],
     origin: Origin,
 ) -> PlanCeilingError | ThrottledError:
     """Distinguish the three kinds of 429: the plan's ceiling, the cool-down after launches, and throttling."""
@@ -197,7 +197,7 @@ def _too_many(
     )
 
 
-def _plan_ceiling(refused: str, reason: str, details: Mapping[str, Any], origin: Origin) -> PlanCeilingError:
+def _plan_ceiling(refused: str, reason: str, details: Mapping[str, object], origin: Origin) -> PlanCeilingError:
     action = plain(str(details["actionName"])) if details.get("actionName") else None
     limit, used = number_of(details.get("actionLimit")), number_of(details.get("actionValue"))
     unit = " creative units" if action == "train-model" else ""

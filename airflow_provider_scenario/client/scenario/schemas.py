@@ -229,7 +229,7 @@ class JobStatusChange(_Object):
     date: Moment | None = None
 
 
-def job_id_in(answer: Mapping[str, Any]) -> str | None:
+def job_id_in(answer: Mapping[str, object]) -> str | None:
     """Find the job id in an answer: ``job.jobId`` (reference), ``job.id`` (guide), or ``jobId`` alone."""
     job = answer.get("job")
     of_job = (job.get("jobId"), job.get("id")) if isinstance(job, dict) else ()

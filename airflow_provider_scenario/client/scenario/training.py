@@ -12,12 +12,13 @@ from airflow_provider_scenario.client.scenario.endpoints import filters_of, flag
 from airflow_provider_scenario.client.scenario.models import Models
 from airflow_provider_scenario.client.scenario.schemas import Job, Model, Quote, StartedTraining, job_id_in
 from airflow_provider_scenario.client.scenario.trainers import as_sent, check_parameters, check_training
-from airflow_provider_scenario.client.transport import Answer, path
+from airflow_provider_scenario.client.transport import path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from airflow_provider_scenario.client.answers import Answer
     from airflow_provider_scenario.client.scenario.parameters import TrainingParameters
 
 log = logging.getLogger(__name__)
@@ -174,7 +175,7 @@ def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _body(given: object, checked: Mapping[str, Any]) -> dict[str, Any]:
+def _body(given: object, checked: Mapping[str, object]) -> dict[str, object]:
     return {} if given is None else {"parameters": as_sent(checked)}
 
 
@@ -196,7 +197,7 @@ def _started(answer: Answer, action: str) -> StartedTraining:
     return StartedTraining.read(found, action=action, maybe_done=True, answer=answer)
 
 
-def _price(answer: Mapping[str, Any]) -> float | None:
+def _price(answer: Mapping[str, object]) -> float | None:
     """The price, under the name in the schema or one of the names in the guides."""
     units = answer.get("creativeUnits")
     places = (

@@ -13,6 +13,7 @@ from pydantic.alias_generators import to_snake
 
 from airflow_provider_scenario.airflow_compat.exceptions import AirflowException, AirflowFailException
 from airflow_provider_scenario.client import schema
+from airflow_provider_scenario.client.answers import Answer
 from airflow_provider_scenario.client.decoding import decode
 from airflow_provider_scenario.client.errors import ScenarioError
 from airflow_provider_scenario.client.refusals import Call, retry_after
@@ -20,7 +21,6 @@ from airflow_provider_scenario.client.scenario import schemas
 from airflow_provider_scenario.client.scenario.refusals import refusal
 from airflow_provider_scenario.client.scenario.schemas import Job, Model
 from airflow_provider_scenario.client.schema import Schema
-from airflow_provider_scenario.client.transport import Answer
 from airflow_provider_scenario.client.workshop import client as workshop
 from airflow_provider_scenario.client.workshop.dialect import Envelope
 from airflow_provider_scenario.watch.decision import Snapshot, TrainingWatch
