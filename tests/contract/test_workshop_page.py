@@ -72,7 +72,7 @@ def with_value(path: str, value: Any) -> dict[str, Any]:
 
 
 class Service:
-    """The emulator with the page's token, asked by our client, by our operator, and past both."""
+    """The emulator with the page's token, reached by our client, by our operator, and without both."""
 
     def __init__(self, emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
         self.emulator, self.raw, self._patch = emulator, WorkshopApi(emulator), monkeypatch

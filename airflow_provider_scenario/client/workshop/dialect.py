@@ -58,7 +58,7 @@ _LINE_BREAKS = str.maketrans("", "", "\r\n#`")
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What is around ``data``; None is what was not there."""
+    """The fields of an answer around ``data``. None: absent."""
 
     status: int | None = None
     err_code: str | None = None
@@ -70,7 +70,7 @@ class Envelope:
     @classmethod
     def of(cls, body: Any, shown: Callable[[str], str] = plain) -> Self:
         """
-        Read it.
+        Read the envelope of a body.
 
         :param shown: makes its texts safe to show.
         """
@@ -81,12 +81,12 @@ class Envelope:
         return cls(int(status) if status.isascii() and status.isdigit() and len(status) < 10 else None, *texts)
 
     @property
-    def refuses(self) -> bool:
+    def is_refusal(self) -> bool:
         return self.status == FAILURE or bool(self.err_code or self.sub_err_code)
 
     @property
-    def said(self) -> str:
-        """The service's words before the platform's, and the codes beside them."""
+    def reason(self) -> str:
+        """The service's message, otherwise the platform's, and both codes."""
         words = self.sub_err_message or self.err_message or ""
         named = {"subErrCode": self.sub_err_code, "errCode": self.err_code}
         codes = ", ".join(f"{name} {code}" for name, code in named.items() if code)
@@ -127,9 +127,9 @@ class WorkshopDialect:
     def refusal(self, call: Call, response: requests.Response, body: object, *, now: float) -> ScenarioError:
         status, headers = response.status_code, response.headers
         gateway = self.hidden(headers.get("x-ca-error-message", "")).strip()
-        said = (
+        reason = (
             self._shown(gateway.partition(", Server StringToSign")[0])
-            or Envelope.of(body, self._shown).said
+            or Envelope.of(body, self._shown).reason
             or self._shown(reason_in(body))
         )
         origin: Origin = {
@@ -138,16 +138,16 @@ class WorkshopDialect:
             "trace_id": self.trace_id(headers, body),
             "body": body,
         }
-        because = f": {said.rstrip('.')}." if said else f" with status {status} and no reason."
+        because = f": {reason.rstrip('.')}." if reason else f" with status {status} and no reason."
         text = f"{self.service} refused to {call.phrase}{because} {self.no_effect(call)}"
         if status == 429 or gateway.startswith("Throttled by"):
             wait = retry_after(headers, body, now=now)
             when = f"in {wait:.0f} s" if wait is not None else "later"
             return ThrottledError(f"{text} Try again {when}.", retry_after=wait, **origin)
         if status == 408 or status >= 500 or gateway.startswith(_TEMPORARY):
-            reason = f", {said}" if said else ""
+            appended = f", {reason}" if reason else ""
             return ServiceError(
-                f"{self.service} failed to {call.phrase}: status {status}{reason}. {call.consequence}",
+                f"{self.service} failed to {call.phrase}: status {status}{appended}. {call.consequence}",
                 maybe_done=call.maybe_done,
                 **origin,
             )
@@ -161,7 +161,7 @@ class WorkshopDialect:
         status = response.status_code
         clocks = _clocks(response.headers.get("date", ""), now) if gateway or status in (401, 403) else ""
         if gateway.startswith(_SIGNATURE):
-            return AuthenticationError, f"{self._two_strings(gateway, response.request)} {clocks}".rstrip()
+            return AuthenticationError, f"{self._compare_strings_to_sign(gateway, response.request)} {clocks}".rstrip()
         if clocks or gateway.startswith(_TIME):
             return AuthenticationError, clocks or _CLOCKS_AGREE
         if gateway.startswith(_ROUTE) or (status == 404 and not gateway):
@@ -175,16 +175,16 @@ class WorkshopDialect:
 
     def refusal_in_success(self, call: Call, body: dict[str, Any], origin: Origin) -> ScenarioError | None:
         envelope = Envelope.of(body, self._shown)
-        if not envelope.refuses:
+        if not envelope.is_refusal:
             return None
-        said = envelope.said or f"status {envelope.status} and no reason"
+        reason = envelope.reason or f"status {envelope.status} and no reason"
         advice = (
             "The meaning of its codes is not published: check api_token and what was sent. Sending it again is safe."
         )
-        if "baseModel" in said:
+        if "baseModel" in reason:
             advice = f"{BASE_MODEL_IS_SET_BY}."
         return WorkshopRefusalError(
-            f"{self.service} refused to {call.phrase}: {said}. {self.no_effect(call)} {advice}",
+            f"{self.service} refused to {call.phrase}: {reason}. {self.no_effect(call)} {advice}",
             err_code=envelope.err_code,
             sub_err_code=envelope.sub_err_code,
             request=origin["request"],
@@ -195,7 +195,7 @@ class WorkshopDialect:
 
     def _shown(self, text: str) -> str:
         """Return a text of the service, safe to show."""
-        return self._scrub(self._hidden_where_named(text[:_LARGEST_REFUSAL]))
+        return self._scrub(self._mask_named_secrets(text[:_LARGEST_REFUSAL]))
 
     def _kept(self, body: dict[str, Any]) -> dict[str, Any]:
         """Return the body without secrets; of a large one only the status and the reasons."""
@@ -211,15 +211,15 @@ class WorkshopDialect:
 
         Key and token are masked at any length where they are named, and everywhere if they are long.
         """
-        return self._scrub.masked(self._hidden_where_named(text))
+        return self._scrub.masked(self._mask_named_secrets(text))
 
-    def _hidden_where_named(self, text: str) -> str:
+    def _mask_named_secrets(self, text: str) -> str:
         text = text.replace(f"x-ca-key:{self._app_key}", "x-ca-key:***")
         for token in self._tokens:
             text = text.replace(f"apiToken={token}", "apiToken=***")
         return text
 
-    def _two_strings(self, gateway: str, request: requests.PreparedRequest) -> str:
+    def _compare_strings_to_sign(self, gateway: str, request: requests.PreparedRequest) -> str:
         """
         Compare what the gateway would have signed with what we have signed.
 

@@ -81,9 +81,9 @@ class TestWhatTheServiceGives:
     @pytest.mark.parametrize("field", ["id", "jobId", "epoch"])
     def test_is_refused_where_it_is_not_the_name_of_one_file(self, storage, tmp_path, field, value):
         service = HostileService(**{field: value})
-        with pytest.raises(InvalidInputError, match="nothing was written") as told:
+        with pytest.raises(InvalidInputError, match="nothing was written") as raised:
             publish(service, storage)
-        assert len(str(told.value)) < 1000
+        assert len(str(raised.value)) < 1000
         assert (files(tmp_path), service.fetched) == ([], [])
 
     def test_is_refused_as_the_id_of_a_picture(self, storage, tmp_path, value):
@@ -187,7 +187,7 @@ class TestLinksInTheStorage:
 
 
 @pytest.mark.parametrize("note", ['{"sha256": "a", "size": 1e999}', "[" * 100_000, '{"size": NaN}', "{}", "null", ""])
-def test_a_note_that_somebody_has_spoilt_is_written_anew(storage, note):
+def test_a_note_that_is_damaged_is_written_anew(storage, note):
     place = storage / "model_1" / "job_1" / "000001.safetensors.json"
     place.parent.mkdir(parents=True)
     place.write_text(note)

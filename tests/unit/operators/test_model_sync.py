@@ -36,7 +36,7 @@ def publish(**fields):
 
 @pytest.fixture
 def believe(emulator):
-    """Trees whose files nobody can fetch."""
+    """Trees are accepted although their files cannot be fetched."""
     emulator.set(fetch_files=False, listing_seconds=0)
 
 
@@ -90,7 +90,7 @@ class TestPublish:
         assert ledger["requests"]["POST /v1/models/{modelId}/download"] == 1
         assert (ledger["totals"]["models_synced"], ledger["totals"]["files_synced"]) == (1, 1)
 
-    def test_from_a_bucket_it_is_listed_by_signed_addresses_that_nobody_keeps(
+    def test_from_a_bucket_it_is_listed_by_signed_addresses_that_are_not_stored(
         self,
         emulator,
         context,
@@ -163,9 +163,9 @@ class TestMany:
         monkeypatch.setattr("airflow_provider_scenario.publishing.syncing.TRIES", 1)
         emulator.fault(kind="close", when="after", route=SYNC, times=1)
         operator = sync(models=[tree(0), tree(1)], threads=1)
-        with pytest.raises(ModelsNotSyncedError, match="1 of 2") as told:
+        with pytest.raises(ModelsNotSyncedError, match="1 of 2") as raised:
             operator.execute(context)
-        assert not isinstance(told.value, AirflowFailException)
+        assert not isinstance(raised.value, AirflowFailException)
         assert len(sync(models=[tree(0), tree(1)]).execute(context)) == 2
         assert emulator.ledger()["totals"]["models_synced"] == 2
 
@@ -181,7 +181,7 @@ class TestMany:
     @pytest.mark.usefixtures("believe")
     def test_the_results_of_a_mapped_task_will_do(self, emulator, context):
         operator = sync(models="{{ a template }}")
-        operator.models = UserList([tree(0), tree(1)])  # a sequence that is no list, as Airflow's lazy ones
+        operator.models = UserList([tree(0), tree(1)])  # a sequence that is not a list, like Airflow's lazy ones
         assert len(operator.execute(context)) == 2
 
     def test_none_is_nothing_to_do(self, emulator, context):
@@ -199,10 +199,10 @@ def test_a_listing_that_has_failed_fails_it_for_good(emulator, context):
 def test_a_wrong_secret_fails_it_for_good_and_shows_both_strings_to_sign(emulator, context, monkeypatch):
     changed = workshop_connection(host=emulator.root, password="not-the-secret")
     monkeypatch.setenv("AIRFLOW_CONN_AI_CREATION_WORKSHOP_DEFAULT", changed)
-    with pytest.raises(AirflowFailException) as told:
+    with pytest.raises(AirflowFailException) as raised:
         sync(model=tree()).execute(context)
-    assert str(told.value).count("x-ca-nonce:") == 2
-    assert "not-the-secret" not in str(told.value)
+    assert str(raised.value).count("x-ca-nonce:") == 2
+    assert "not-the-secret" not in str(raised.value)
 
 
 @pytest.mark.usefixtures("believe")
@@ -214,7 +214,7 @@ def test_a_signed_address_in_a_tree_is_warned_of_and_not_shown(context, capsys):
     assert "a-secret-signature" not in log + json.dumps(result)
 
 
-def test_whatever_is_wrong_with_a_tree_is_told_at_once_when_the_dag_is_parsed():
+def test_everything_wrong_with_a_tree_is_listed_at_once_when_the_dag_is_parsed():
     wrong = with_file(hash=None, isPrimary="yes")
     with pytest.raises(
         InvalidInputError, match=r"versions\[0\]\.files\[0\]\.hash.*versions\[0\]\.files\[0\]\.isPrimary"
@@ -281,7 +281,7 @@ MOVED = (
 
 
 class TestArgumentsOfBefore:
-    """One operator did both once: whoever gives it the arguments of the other learns its name."""
+    """One operator did both once. The error for the arguments of the other operator names it."""
 
     old = {"from_scenario_model": "model_1", "storage": "s3://bucket/loras"}  # noqa: RUF012
 

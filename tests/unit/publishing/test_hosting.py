@@ -18,10 +18,10 @@ CDN = "https://cdn.example.com/loras"
 
 class Source:
     def __init__(self, blocks=CONTENT):
-        self.blocks, self.asked = blocks, 0
+        self.blocks, self.fetches = blocks, 0
 
     def __call__(self):
-        self.asked += 1
+        self.fetches += 1
         return iter(self.blocks)
 
 
@@ -35,7 +35,7 @@ def test_what_is_there_is_not_fetched_again(tmp_path):
     source = Source()
     first = Hosting(tmp_path, CDN).host("c.bin", source)
     assert Hosting(f"file://{tmp_path}", f"{CDN}/").host("c.bin", source) == first
-    assert source.asked == 1
+    assert source.fetches == 1
 
 
 @pytest.mark.parametrize("spoil", ["the file is gone", "the file is cut", "the note is gone", "the note is garbage"])
@@ -52,7 +52,7 @@ def test_what_is_not_all_there_is_fetched_again(tmp_path, spoil):
         case "the note is garbage":
             note.write_text(json.dumps(["what?"]))
     assert Hosting(tmp_path, CDN).host("c.bin", source) == first
-    assert (source.asked, file.read_bytes()) == (2, b"the weights")
+    assert (source.fetches, file.read_bytes()) == (2, b"the weights")
 
 
 def test_what_breaks_off_counts_as_not_there(tmp_path):
@@ -70,7 +70,7 @@ def test_in_a_bucket_its_address_is_that_of_the_storage_and_signed_when_it_is_se
         source = Source()
         hosted = Hosting(storage).host("c.bin", source)
         assert hosted == HostedFile(f"s3://{bucket}/loras/c.bin", SHA, 11)
-    assert source.asked == 0  # by the second spelling it was there already
+    assert source.fetches == 0  # by the second spelling it was there already
     address = address_to_send(hosted.address, 60)
     assert "Signature=" in address
     assert requests.get(address, timeout=60).content == b"the weights"
@@ -98,9 +98,9 @@ def test_a_disk_without_a_public_address_is_refused(storage):
     ],
 )
 def test_a_public_address_that_cannot_be_one_is_refused(url):
-    with pytest.raises(InvalidInputError, match="give the http") as told:
+    with pytest.raises(InvalidInputError, match="give the http") as raised:
         Hosting("s3://bucket/loras", url)
-    assert "pw" not in str(told.value)
+    assert "pw" not in str(raised.value)
 
 
 @pytest.mark.parametrize(

@@ -16,18 +16,18 @@ CDN = "https://cdn.example.com/loras"
 
 
 @pytest.fixture
-def said():
+def logged():
     return []
 
 
 @pytest.fixture
-def publish(emulator, scenario, tmp_path, said):
+def publish(emulator, scenario, tmp_path, logged):
     def publish(model_id, epoch=None, *, pack_timeout=60.0, sleep=None, **overrides):
         builder = LoraTreeBuilder(
             scenario,
             Hosting(tmp_path, CDN),
             app_url="https://app.scenario.com",
-            log=said.append,
+            log=logged.append,
             pack_timeout=pack_timeout,
             sleep=sleep or emulator.advance,
         )
@@ -151,7 +151,7 @@ def test_epochs_are_chosen(train, scenario, epoch, chosen):
 
 
 @pytest.mark.parametrize("epoch", [7, "", "None", "first"])
-def test_an_epoch_that_is_not_there_is_told_with_those_that_are(train, scenario, epoch):
+def test_an_epoch_that_is_not_there_is_refused_with_those_that_are(train, scenario, epoch):
     model = scenario.get_model(train())
     with pytest.raises(InvalidInputError, match="has: 000001, 000002, 000003"):
         chosen_epochs(model, epoch)
@@ -175,26 +175,26 @@ def test_what_is_not_trained_or_no_lora_is_refused(emulator, scenario):
     "trouble", [{"kind": "status", "status": 403}, {"kind": "close"}, {"kind": "status", "status": 503}]
 )
 @pytest.mark.parametrize("route", ["/cdn/downloads/*", "/cdn/assets/*"])
-def test_a_file_that_cannot_be_fetched_is_fetched_again(emulator, train, publish, said, trouble, route):
+def test_a_file_that_cannot_be_fetched_is_fetched_again(emulator, train, publish, logged, trouble, route):
     model_id = train(nb_epochs=1)
     emulator.fault(**trouble, route=route, times=2)
     publish(model_id)
     assert downloads(emulator) == 1
-    assert sum("The file is fetched again" in line for line in said) == 2
-    assert "Signature" not in "".join(said)
+    assert sum("The file is fetched again" in line for line in logged) == 2
+    assert "Signature" not in "".join(logged)
 
 
 def test_after_three_tries_it_is_left_to_a_retry_of_the_task(emulator, train, publish, tmp_path):
     model_id = train(nb_epochs=1)
     emulator.fault(kind="status", status=503, route="/cdn/downloads/*", times=None)
-    with pytest.raises(ServiceError, match="503") as told:
+    with pytest.raises(ServiceError, match="503") as raised:
         publish(model_id)
-    assert "Signature" not in str(told.value)
+    assert "Signature" not in str(raised.value)
     emulator.clear_faults()
     publish(model_id)
 
 
-def test_packing_that_takes_too_long_is_told(emulator, train, publish):
+def test_packing_that_takes_too_long_is_an_error(emulator, train, publish):
     emulator.set(training_seconds=600)
     with pytest.raises(ServiceError, match=r"has not packed epoch 000001 of model_\w+ within 0.2 s"):
         publish(train(), pack_timeout=0.2, sleep=lambda _: None)

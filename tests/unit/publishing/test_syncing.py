@@ -25,18 +25,18 @@ SYNC = "/scc/spSdModelSync"
 
 
 @pytest.fixture
-def said():
+def logged():
     return []
 
 
 @pytest.fixture
-def syncer(emulator, said, tmp_path):
+def syncer(emulator, logged, tmp_path):
     emulator.set(fetch_files=False)
 
     def make(*, per_minute=60_000.0, sleep=lambda _: None, **changes):
         client = AICreationWorkshopHook().connect(max_tries=1, **changes)
         budget = RequestBudget(per_minute, "workshop", folder=tmp_path)
-        return Syncer(client, budget=budget, url_expires_in=60, session=None, log=said.append, sleep=sleep)
+        return Syncer(client, budget=budget, url_expires_in=60, session=None, log=logged.append, sleep=sleep)
 
     return make
 
@@ -59,15 +59,15 @@ def test_a_tree_is_synced_and_its_outcome_is_plain(emulator, syncer):
     }
 
 
-def test_what_the_service_does_not_list_beside_the_tree_is_warned_of_once(emulator, said, tmp_path):
+def test_what_the_service_does_not_list_beside_the_tree_is_warned_of_once(emulator, logged, tmp_path):
     emulator.set(fetch_files=False)
     budget = RequestBudget(60_000.0, "workshop", folder=tmp_path)
     client = AICreationWorkshopHook().connect(max_tries=1)
     syncer = Syncer(
-        client, budget=budget, url_expires_in=60, session={"region": "cn"}, log=said.append, sleep=lambda _: None
+        client, budget=budget, url_expires_in=60, session={"region": "cn"}, log=logged.append, sleep=lambda _: None
     )
     syncer.sync(tree()), syncer.sync(tree())
-    assert [line.partition(":")[0] for line in said] == ["Session parameters"]
+    assert [line.partition(":")[0] for line in logged] == ["Session parameters"]
 
 
 def test_the_table_is_short_whatever_is_in_the_trees():
@@ -113,7 +113,7 @@ def test_what_is_refused_is_sent_once(emulator, syncer):
     assert emulator.requests() - before == 1
 
 
-def test_throttling_stops_all_for_as_long_as_it_is_asked(emulator, syncer):
+def test_throttling_stops_all_for_as_long_as_the_service_requests(emulator, syncer):
     emulator.fault(kind="429", retry_after=1, route=SYNC, times=1)
     seconds = stopwatch()
     came = list(syncer(sleep=time.sleep).sync_all([tree(1), tree(2), tree(3)], threads=1))
@@ -127,10 +127,10 @@ def test_throttling_for_longer_than_a_minute_is_left_to_a_retry_of_the_task(emul
         syncer().sync(tree())
 
 
-def test_warnings_are_logged(emulator, syncer, said):
+def test_warnings_are_logged(emulator, syncer, logged):
     emulator.set(any_base_model=True, fetch_files=False)
     syncer().sync({**tree(), "versions": [{**tree()["versions"][0], "baseModel": "flux.1"}]})
-    (line,) = [line for line in said if "baseModel is 'flux.1'" in line and "hero-1" in line]
+    (line,) = [line for line in logged if "baseModel is 'flux.1'" in line and "hero-1" in line]
     assert "The argument base_model of the operator sets it; in a tree of your own, baseModel of the version." in line
 
 
@@ -170,7 +170,7 @@ def test_no_more_than_the_rate_is_sent_whatever_the_number_of_threads(emulator, 
     assert all(not isinstance(outcome, ScenarioError) for outcome in came)
 
 
-def test_a_task_that_is_out_of_time_waits_for_nobodys_turn(emulator, syncer):
+def test_a_task_that_is_out_of_time_does_not_wait_for_its_turn(emulator, syncer):
     rung = []
 
     def out_of_time(*_):
@@ -212,9 +212,9 @@ def test_the_table_has_a_line_for_what_failed_and_none_for_what_did_not(syncer):
     ]
 
 
-def test_hashes_that_are_none_are_told_too(emulator, syncer, said):
+def test_hashes_that_are_not_sha_256_are_warned_of(emulator, syncer, logged):
     syncer().sync(with_file(hash="md5-of-it"))
-    assert any("hash" in line for line in said)
-    said.clear()
+    assert any("hash" in line for line in logged)
+    logged.clear()
     syncer().sync(with_file(hash=SHA))
-    assert said == []
+    assert logged == []

@@ -56,7 +56,7 @@ def test_checking_a_tree_touches_no_storage():
     check_tree(with_file(downloadUrl="s3://nowhere@bucket/hero.safetensors"))
 
 
-def test_whatever_is_wrong_is_told_by_its_path_before_anything_is_signed():
+def test_everything_wrong_is_listed_by_its_path_before_anything_is_signed():
     wrong = with_file(downloadUrl="s3://nowhere@bucket/a.safetensors", sizeKb=0, hash=None)
     with pytest.raises(InvalidInputError, match=r"versions\[0\]\.files\[0\]\.hash.*versions\[0\]\.files\[0\]\.sizeKb"):
         signed_tree(wrong, 60)
@@ -66,7 +66,7 @@ def test_whatever_is_wrong_is_told_by_its_path_before_anything_is_signed():
     "value",
     [None, "text", 7, [], {}, {"versions": 7}, {"versions": [7]}, {"versions": [{"files": 7, "covers": ["a"]}]}],
 )
-def test_what_is_no_tree_is_told(value):
+def test_what_is_not_a_tree_is_refused(value):
     with pytest.raises(InvalidInputError, match="tree"):
         check_tree(value)
 
@@ -136,7 +136,7 @@ def test_addresses_are_shown_without_signatures():
         ("s3://conn@bucket/hero.safetensors", False),
     ],
 )
-def test_an_address_that_lets_in_whoever_sees_it_is_noticed(address, leaking):
+def test_an_address_that_holds_a_signature_or_a_login_is_noticed(address, leaking):
     assert has_readable_secret(with_file(downloadUrl=address)) is leaking
 
 

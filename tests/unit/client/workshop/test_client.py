@@ -76,7 +76,7 @@ def client(connect) -> Iterator[WorkshopClient]:
     return connect()
 
 
-def said(call) -> str:
+def message_of(call) -> str:
     with pytest.raises(ScenarioError) as caught:
         call()
     text = f"{caught.value} {caught.value.body} {caught.value!r}"
@@ -117,7 +117,7 @@ def test_the_token_goes_where_the_service_wants_it(connect, workshop, place):
         connect(api_token_in=other).sync_model(PAGE)
 
 
-def test_a_failed_listing_is_told(client, workshop):
+def test_a_failed_listing_is_reported(client, workshop):
     workshop.outcome(of="listing", fail_at=0)
     assert client.sync_model(PAGE).status_name == "failed"
 
@@ -135,7 +135,7 @@ def test_one_row_a_file_is_read_too_and_the_least_advanced_speaks(client, worksh
     ]
 
 
-def test_a_token_can_be_asked_about(client, workshop):
+def test_a_token_can_be_read(client, workshop):
     assert client.check().token_expired_at == datetime(2035, 12, 30, tzinfo=UTC)
     assert workshop.ledger()["totals"]["models_synced"] == 0
 
@@ -180,13 +180,13 @@ def test_a_wrong_secret_shows_both_strings_to_sign_and_that_they_are_the_same(co
     assert "demo" not in text
 
 
-def test_a_wrong_key_is_told(connect):
+def test_a_wrong_key_is_refused(connect):
     with pytest.raises(AuthenticationError, match=r"Invalid AppKey\. Nothing was synced\. Check AppKey"):
         connect(app_key="another").check()
 
 
 @pytest.mark.parametrize(("minutes", "word"), [(20, "behind"), (-20, "ahead")])
-def test_a_clock_that_is_off_is_told_with_both_times(connect, workshop, minutes, word):
+def test_a_clock_that_is_off_is_reported_with_both_times(connect, workshop, minutes, word):
     workshop.set(gateway_clock_skew=minutes * 60)
     ours, theirs = (
         datetime.fromtimestamp(time.time() + 60 * off, UTC).strftime("%Y-%m-%d %H:") for off in (0, minutes)
@@ -238,10 +238,10 @@ def test_a_field_that_is_not_listed_arrives_and_is_warned_of_once_a_call(connect
         assert beside.items() <= arrived["tree"].items()
     else:
         assert arrived["session"] == {"region": '["cn", "ü&"]', "roleIds": '{"a": true}', "dry": "false"}
-    told = [record.message for record in caplog.records if "the service does not list this field" in record.message]
-    assert [line.partition(":")[0] for line in told] == ["Model 'xxxxx'"] * 2
-    assert "region" in told[0]
-    assert "versions[0].files[0].mirror" in told[1]
+    warnings = [record.message for record in caplog.records if "the service does not list this field" in record.message]
+    assert [line.partition(":")[0] for line in warnings] == ["Model 'xxxxx'"] * 2
+    assert "region" in warnings[0]
+    assert "versions[0].files[0].mirror" in warnings[1]
 
 
 def test_a_tree_that_was_read_before_is_not_warned_of_again(client, caplog):
@@ -281,7 +281,7 @@ def test_whatever_is_given_is_sent_or_refused_in_few_words_before_anything_is_se
 
 
 @pytest.mark.parametrize("wrong", [{"app_key": 5}, {"app_secret": b"x"}, {"api_token": ["x"]}])
-def test_credentials_that_are_no_texts_are_told(scripted, wrong):
+def test_credentials_that_are_not_texts_are_refused(scripted, wrong):
     with pytest.raises(InvalidInputError, match="must be texts"):
         scripted(**wrong)
 
@@ -331,7 +331,7 @@ def test_a_netrc_does_not_replace_the_signature(scripted, service, monkeypatch, 
     ],
 )
 def test_what_cannot_work_is_refused_before_anything_is_sent(scripted, wrong, message):
-    assert message in said(lambda: scripted(**wrong))
+    assert message in message_of(lambda: scripted(**wrong))
 
 
 def test_the_client_shows_neither_key_nor_token(scripted):
@@ -374,7 +374,7 @@ def test_of_a_list_the_least_advanced_speaks(scripted, service, statuses):
 @pytest.mark.parametrize("data", [None, [], {}, {"status": None}, {"status": "soon"}, "listed", [DATA, None]])
 def test_data_that_cannot_be_read_is_no_success(scripted, service, data):
     service.answers(envelope(data))
-    text = said(lambda: scripted().sync_model(PAGE))
+    text = message_of(lambda: scripted().sync_model(PAGE))
     assert text.startswith(
         "AI Creation Workshop was requested to sync model 'xxxxx'; the ListingStatus in its answer is unreadable"
     )
@@ -398,7 +398,7 @@ def test_data_that_cannot_be_read_is_no_success(scripted, service, data):
 )
 def test_a_refusal_inside_a_success_of_http_is_an_error(scripted, service, changes, words):
     service.answers(envelope(DATA, **changes))
-    text = said(lambda: scripted(max_tries=3).sync_model(PAGE))
+    text = message_of(lambda: scripted(max_tries=3).sync_model(PAGE))
     assert text.startswith(f"AI Creation Workshop refused to sync model 'xxxxx': {words}. Nothing was synced.")
     assert text.endswith("[POST /scc/spSdModelSync, 200, trace i_42]")
     assert len(service.sent) == 1
@@ -450,7 +450,7 @@ def test_each_way_to_say_no_is_an_error_of_its_kind(scripted, service, answer, k
 def test_the_id_of_the_call_is_always_there(scripted, service):
     service.answers((400, b"", header("Invalid AppKey")), (500, envelope()), (400, envelope()), envelope("?"))
     traces = ["R-1", "i_42", "i_42", "i_42"]
-    assert [said(scripted().check).rpartition("trace ")[2].rstrip("]") for _ in traces] == traces
+    assert [message_of(scripted().check).rpartition("trace ")[2].rstrip("]") for _ in traces] == traces
 
 
 @pytest.mark.parametrize("mark", ["`", ""])
@@ -468,24 +468,26 @@ def test_strings_to_sign_are_compared_however_the_gateway_writes_line_breaks(scr
 
     client = scripted()
     client._transport._session.get_adapter("https://x").send = with_string(lambda signed: signed)
-    same = said(lambda: client.sync_model(PAGE))
+    same = message_of(lambda: client.sync_model(PAGE))
     assert "They are the same, so the AppSecret does not belong to this AppKey" in same
     assert "x-ca-key:***" in same
     client._transport._session.get_adapter("https://x").send = with_string(lambda text: text.replace("POST", "PUT"))
-    assert "They differ: something on the way, such as a proxy, has changed the request" in said(
+    assert "They differ: something on the way, such as a proxy, has changed the request" in message_of(
         lambda: client.sync_model(PAGE)
     )
 
 
-def test_a_gateway_that_does_not_tell_its_string_to_sign_is_shown_ours(scripted, service):
+def test_a_gateway_that_does_not_send_its_string_to_sign_gets_ours_shown(scripted, service):
     service.answers((400, b"", header("Invalid Signature")))
-    assert "does not hold what it would have signed; we have signed 'POST#application/json" in said(scripted().check)
+    assert "does not hold what it would have signed; we have signed 'POST#application/json" in message_of(
+        scripted().check
+    )
 
 
-def test_a_clock_that_is_off_is_told_whatever_the_gateway_calls_it(scripted, service):
+def test_a_clock_that_is_off_is_reported_whatever_the_gateway_calls_it(scripted, service):
     late = formatdate(time.time() - 3600, usegmt=True)
     service.answers((403, b"", header("Request Time Too Skewed", Date=late)))
-    assert "ours is 60 min ahead, and the gateway allows 15. Set the clock." in said(scripted().check)
+    assert "ours is 60 min ahead, and the gateway allows 15. Set the clock." in message_of(scripted().check)
 
 
 @pytest.mark.parametrize("date", ["", "yesterday", "ten minutes ago"])
@@ -493,7 +495,7 @@ def test_no_clock_is_blamed_without_a_reason(scripted, service, date):
     if date == "ten minutes ago":
         date = formatdate(time.time() - 600, usegmt=True)
     service.answers((403, b"", header("Unauthorized", Date=date)))
-    assert "clock" not in said(scripted().check)
+    assert "clock" not in message_of(scripted().check)
 
 
 def test_secrets_the_service_repeats_are_masked_in_the_body_of_the_error(scripted, service):

@@ -206,11 +206,11 @@ F, V, C = "versions[0].files[0]", "versions[0]", "versions[0].covers[0]"
         ("", "apiToken", "x", "apiToken is not a field of a model: give it as api_token"),
     ],
 )
-def test_what_is_wrong_is_told_with_what_would_be_right(where, field, value, message):
+def test_a_wrong_value_is_refused_with_what_would_be_right(where, field, value, message):
     assert message in complaint(changed(where, field, value))
 
 
-def test_everything_wrong_is_told_at_once():
+def test_everything_wrong_is_listed_at_once():
     tree = copy.deepcopy(PAGE)
     del tree["name"]
     tree["modelType"] = "LoRa"
@@ -219,8 +219,8 @@ def test_everything_wrong_is_told_at_once():
     tree["versions"].append(copy.deepcopy(version))
     version["files"].append({"isPrimary": True, "name": "b"})
     del version["baseModel"]
-    told = complaint(tree).removesuffix(". Nothing was sent.").split(": ", 1)[1].split("; ")
-    assert [line.split(" ", 1)[0] for line in told] == [
+    errors = complaint(tree).removesuffix(". Nothing was sent.").split(": ", 1)[1].split("; ")
+    assert [line.split(" ", 1)[0] for line in errors] == [
         "name",
         "modelType",
         "versions[0].baseModel",
@@ -252,7 +252,7 @@ def test_two_versions_have_two_ids(spelled):
 
 
 @pytest.mark.parametrize("value", [None, 5, "hero", [PAGE]])
-def test_what_is_no_tree_at_all_is_told(value):
+def test_what_is_not_a_tree_at_all_is_refused(value):
     assert complaint(value).startswith("The model tree must be an object with fields, not ")
 
 
@@ -437,7 +437,7 @@ def test_session_parameters_are_read_in_both_spellings():
         ("customResourceConfigId", ["a"], "text: ids of resource configurations, separated by commas"),
     ],
 )
-def test_a_wrong_session_parameter_is_told_with_what_would_be_right(field, value, right):
+def test_a_wrong_session_parameter_is_refused_with_what_would_be_right(field, value, right):
     with pytest.raises(InvalidInputError) as caught:
         read_session({field: value})
     assert str(caught.value) == (
@@ -535,8 +535,8 @@ def test_every_missing_field_is_named_and_no_other(tree, data):
         del holder[field]
     paths = {path for _, _, path in gone}
     expected = {path for path in paths if not any(path.startswith(f"{other}.") for other in paths)}
-    told = complaint(tree).removeprefix("The model tree cannot be sent: ").split("; ")
-    assert {line.partition(" is missing")[0] for line in told if " is missing (" in line} == expected
+    errors = complaint(tree).removeprefix("The model tree cannot be sent: ").split("; ")
+    assert {line.partition(" is missing")[0] for line in errors if " is missing (" in line} == expected
 
 
 # Anything at all
@@ -565,40 +565,40 @@ anything = st.recursive(
 def test_any_change_of_a_tree_is_accepted_or_an_error_of_bounded_length(tree, data, wrong):
     holders = [holder for holder, _, _ in places(tree)]
     data.draw(st.sampled_from(holders))[data.draw(st.sampled_from(NAMES))] = wrong
-    accepted_or_told(read_tree, tree)
+    check_accepted_or_refused(read_tree, tree)
 
 
 @given(value=anything)
 def test_anything_is_accepted_or_an_error_of_bounded_length(value):
-    accepted_or_told(read_tree, value)
-    accepted_or_told(read_session, value)
+    check_accepted_or_refused(read_tree, value)
+    check_accepted_or_refused(read_session, value)
 
 
-def accepted_or_told(read, value):
-    part = told = None
+def check_accepted_or_refused(read, value):
+    part = message = None
     try:
         part = read(value)
     except InvalidInputError as problem:
-        told = str(problem)
-    if told is not None:
-        assert len(told.encode()) < 4_000
-        assert "secret" not in told
+        message = str(problem)
+    if message is not None:
+        assert len(message.encode()) < 4_000
+        assert "secret" not in message
     else:
         json.dumps(part.to_body(), ensure_ascii=False, allow_nan=False).encode()
         assert read(part.to_given()) == part
         assert all(len(warning.encode()) < 1_000 for warning in part.warnings())
 
 
-def test_a_loop_that_makes_the_same_mistake_ten_thousand_times_is_told_shortly():
+def test_a_loop_that_makes_the_same_mistake_ten_thousand_times_gets_a_short_error():
     [version] = PAGE["versions"]
     wrong = [{"modelVersionId": str(at), "name": "x" * 10_000, "baseModel": 5} for at in range(10_000)]
-    told = complaint({**PAGE, "versions": [version, *wrong]})
-    assert "versions[1].baseModel is 5 and must be text" in told
-    assert " more. Nothing was sent." in told
-    assert len(told) < 4_000
+    errors = complaint({**PAGE, "versions": [version, *wrong]})
+    assert "versions[1].baseModel is 5 and must be text" in errors
+    assert " more. Nothing was sent." in errors
+    assert len(errors) < 4_000
 
 
-def test_a_tree_without_end_is_told():
+def test_a_tree_without_end_is_refused():
     endless = copy.deepcopy(PAGE)
     endless["new"] = endless
     deep = []
