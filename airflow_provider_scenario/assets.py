@@ -25,7 +25,7 @@ def sanitize_uri(uri: SplitResult) -> SplitResult:
     return uri._replace(path=f"/{quote(name, safe='')}")
 
 
-def tell_outlets(context: Context, outlets: list[Any], result: Mapping[str, Any]) -> None:
+def add_to_outlet_events(context: Context, outlets: list[Any], result: Mapping[str, Any]) -> None:
     """
     Give the events of a task's model outlets what a DAG that is scheduled on them needs.
 

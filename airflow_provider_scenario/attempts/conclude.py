@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_scenario.assets import tell_outlets
+from airflow_provider_scenario.assets import add_to_outlet_events
 from airflow_provider_scenario.attempts.earlier import EarlierAttempts
 from airflow_provider_scenario.attempts.record import record_final_cost, record_given_up
 from airflow_provider_scenario.attempts.task import own_xcom, push_total, time_limit_of
@@ -66,7 +66,7 @@ def conclude(
         if needs_new_training and pays and task.on_retry == "resume":
             raise _NOT_RETRIED_ERRORS[type(error)](f"{error} {NOT_RETRIED}") from None
         raise
-    tell_outlets(context, task.outlets, returned)
+    add_to_outlet_events(context, task.outlets, returned)
     return returned
 
 

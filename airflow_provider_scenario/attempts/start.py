@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from airflow_provider_scenario.client.consequences import MAY_HAVE_STARTED, NOTHING_STARTED
 from airflow_provider_scenario.client.errors import PlanCeilingError, ScenarioError
 from airflow_provider_scenario.client.messages import shown
-from airflow_provider_scenario.client.scenario.trainers import as_sent, without_secrets
+from airflow_provider_scenario.client.scenario.secret_parameters import without_secrets
+from airflow_provider_scenario.client.scenario.trainers import as_sent
 from airflow_provider_scenario.exceptions import TrainingTimeoutError
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from airflow_provider_scenario.attempts.start import (
 )
 from airflow_provider_scenario.attempts.task import DeferredKwargs, PushedXComs, deadline_of, push_total, time_limit_of
 from airflow_provider_scenario.client.errors import PlanCeilingError
-from airflow_provider_scenario.client.scenario.trainers import only_secrets, without_secrets
+from airflow_provider_scenario.client.scenario.secret_parameters import only_secrets, without_secrets
 from airflow_provider_scenario.deferral import warn_without_triggerer
 from airflow_provider_scenario.watch.cancelling import StoppableTraining
 from airflow_provider_scenario.watch.decision import TrainingWatch

@@ -1,5 +1,5 @@
 """
-The request budget: all processes of a machine share it, such as tasks and triggerers of one project.
+The request budget of a project, shared by all processes of a machine: tasks, triggerers and others.
 
 Scenario counts the requests of a whole project. Requests that create, start or cancel are sent at once and counted.
 Polls wait for their turn, one after another, and pause while other requests use the budget up.

@@ -1,4 +1,4 @@
-"""What the clients take where nothing else is given. Every fact stands here once. Standard library only."""
+"""The defaults of the clients: addresses, timeouts, rates, pauses. Each stands only here. Standard library only."""
 
 from __future__ import annotations
 

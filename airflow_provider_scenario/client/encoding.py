@@ -70,7 +70,7 @@ def _one_text(field: str, value: object) -> str:
 
 
 def is_utf8(text: str) -> bool:
-    """Whether UTF-8 can hold it: half of a surrogate pair, such as half an emoji, it cannot."""
+    """Whether UTF-8 can hold it. It cannot hold half of a surrogate pair, such as half an emoji."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -1,5 +1,5 @@
 """
-Files at signed addresses, such as a storage's: sent and fetched without our key.
+Sends and fetches files at signed addresses, such as those of a storage, without our key.
 
 A signed address is as good as a password: it appears in no message and in no log, whatever level is logged (see
 :mod:`.http_session`). No redirect is followed, since it could lead to a host that the service has not named.

@@ -11,7 +11,8 @@ from airflow_provider_scenario.client.messages import quoted, shown
 from airflow_provider_scenario.client.scenario.model_fields import check_name, check_short_description
 from airflow_provider_scenario.client.scenario.model_types import check_type
 from airflow_provider_scenario.client.scenario.parameters import PARAMETERS
-from airflow_provider_scenario.client.scenario.trainers import EXTRA, check_parameters, is_secret
+from airflow_provider_scenario.client.scenario.secret_parameters import is_secret
+from airflow_provider_scenario.client.scenario.trainers import EXTRA, check_parameters
 from airflow_provider_scenario.client.values import (
     boolean_in,
     camel_case,

@@ -12,7 +12,7 @@ from airflow_provider_scenario.airflow_compat.mapping import is_made_by_mapping
 from airflow_provider_scenario.arguments import CheckedOperator, known
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.scenario.model_fields import check_field
-from airflow_provider_scenario.client.scenario.trainers import is_secret, with_hidden_secrets
+from airflow_provider_scenario.client.scenario.secret_parameters import is_secret, with_hidden_secrets
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.links import ScenarioModelLink
 
@@ -70,7 +70,7 @@ class ScenarioOperator(CheckedOperator):
         one of a secret, never an XCom, and on 3.1 not even a connection's password. It calls this for each field of a
         task, mapped or not.
         """
-        return with_hidden_secrets(super().render_template(content, *arguments, **options), found=mask_secret)
+        return with_hidden_secrets(super().render_template(content, *arguments, **options), on_secret=mask_secret)
 
     def show_model(self, context: Context, model_id: str, *, is_ours: bool = False) -> None:
         """

@@ -15,7 +15,8 @@ from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.messages import shortened, shown
 from airflow_provider_scenario.client.scenario.model_fields import check_concepts
 from airflow_provider_scenario.client.scenario.model_types import TRAINERS, check_type
-from airflow_provider_scenario.client.scenario.trainers import check_dataset_size, check_parameters, without_secrets
+from airflow_provider_scenario.client.scenario.secret_parameters import without_secrets
+from airflow_provider_scenario.client.scenario.trainers import check_dataset_size, check_parameters
 from airflow_provider_scenario.client.text_table import text_table
 from airflow_provider_scenario.client.values import TEMPLATE_HINT, Spelling, check_text, number_in
 from airflow_provider_scenario.datasets import check_pairs, read_dataset

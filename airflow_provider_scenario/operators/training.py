@@ -17,7 +17,8 @@ from airflow_provider_scenario.attempts.create import (
 from airflow_provider_scenario.attempts.once_per_dataset import find_or_create_model_of
 from airflow_provider_scenario.client.errors import ScenarioError
 from airflow_provider_scenario.client.ids import check_id
-from airflow_provider_scenario.client.scenario.trainers import check_parameters, check_ready, without_secrets
+from airflow_provider_scenario.client.scenario.secret_parameters import without_secrets
+from airflow_provider_scenario.client.scenario.trainers import check_parameters, check_ready
 from airflow_provider_scenario.client.values import Spelling
 from airflow_provider_scenario.datasets import (
     attach,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_scenario.airflow_compat.tables import PushedKeys, TaskKey, tables
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.ids import check_id
-from airflow_provider_scenario.client.scenario.trainers import without_secrets
+from airflow_provider_scenario.client.scenario.secret_parameters import without_secrets
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.operators.training import ScenarioTrainLoraOperator, ScenarioTrainModelOperator
 from airflow_provider_scenario.plugin.publications import Publication, read_publications

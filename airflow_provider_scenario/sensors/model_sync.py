@@ -34,9 +34,10 @@ class AICreationWorkshopModelListingSensor(CheckedOperator, BaseSensorOperator):
     result does; see ``do_xcom_push``).
 
     :param model: the tree that was synced (templated): the XCom ``model`` of
-        :class:`~..operators.model_sync.AICreationWorkshopSyncModelOperator` (``sync.output["model"]``), or what was
-        given to it. Where a file's address is that of a storage (``s3://…``), it is signed when the tree is sent: so
-        no signed address is in an XCom, in the row of the trigger, or among the rendered templates.
+        :class:`~..operators.model_sync.AICreationWorkshopPublishModelOperator` (``publish.output["model"]``), or the
+        tree that was given to :class:`~..operators.model_sync.AICreationWorkshopSyncModelOperator`. Where a file's
+        address is that of a storage (``s3://…``), it is signed when the tree is sent: so no signed address is in an
+        XCom, in the row of the trigger, or among the rendered templates.
     :param session: as for the operator (templated).
     :param poke_interval: seconds between two looks. Default: 300.
     :param timeout: seconds to wait at most. Default: 43200 (12 hours).

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict
 
 from airflow_provider_scenario.client.errors import AlreadyTrainingError, ScenarioError
-from airflow_provider_scenario.client.scenario.trainers import only_secrets
+from airflow_provider_scenario.client.scenario.secret_parameters import only_secrets
 from airflow_provider_scenario.client.secret_text import revealed
 
 if TYPE_CHECKING:

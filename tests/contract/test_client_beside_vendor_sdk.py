@@ -209,7 +209,7 @@ LEFT_OUT = {
     "assets.retrieve": {"with_embedding", "with_quality_gate_details"},
     # A file on disk, for a dataset; the price of an upload is nothing.
     "uploads.create": {"asset_options", "civitai_model_url", "dry_run", "hugging_face_model_name", "url"},
-    # Of an asset only the name and the caption matter to a training; nobody reads the addresses in the answer.
+    # Of an asset only the name and the caption matter to a training; the addresses in the answer are not read.
     "assets.update": {
         *("original_assets", "canvas", "disable_snapshot", "lock_expires_at", "lock_id", "thumbnail"),
     },
@@ -753,7 +753,7 @@ def test_ours_sends_no_id_that_would_be_another_address_and_the_vendors_encodes_
 
 
 def test_ours_follows_no_redirect_and_the_vendors_does(wire, ours, vendor):
-    # A paid call must not end up at an address that nobody has configured.
+    # A paid call must not end up at an address that is not configured.
     def moved(sent: Sent) -> Reply:
         if sent.path.endswith("/elsewhere"):
             return canned(sent)

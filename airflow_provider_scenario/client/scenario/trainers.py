@@ -12,7 +12,7 @@ Imported while DAG files are parsed: nothing but the standard library, and littl
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_scenario.client.errors import InvalidInputError
@@ -32,13 +32,16 @@ from airflow_provider_scenario.client.scenario.parameters import (
     Parameter,
     TrainingParameters,
 )
+from airflow_provider_scenario.client.scenario.secret_parameters import (
+    is_secret,
+    refuse_nested_secrets,
+    without_secrets,
+)
 from airflow_provider_scenario.client.secret_text import SecretText, revealed
 from airflow_provider_scenario.client.values import (
-    MAX_DEPTH,
     TEMPLATE_HINT,
     Spelling,
     boolean_in,
-    camel_case,
     camel_keys,
     check_encodable,
     check_sendable,
@@ -84,51 +87,6 @@ _MOST_UNKNOWN = 50
 
 # They belong into the address. In the body Scenario ignores them (seen live), and what was to be a dry run is paid.
 _NOT_IN_BODY = frozenset({"dryrun", "trainingimagescount", "originalassets", "projectid"})
-
-
-def is_secret(name: object) -> bool:
-    """
-    Whether a training parameter must not be shown or kept.
-
-    :param name: in either spelling, or in a wrong one: a misspelt ``WANDB_API_KEY`` is refused, and not shown.
-    """
-    if not isinstance(name, str):
-        return False
-    parameter = PARAMETERS.get(camel_case(name))
-    return (parameter is not None and parameter.secret) or "wandb" in name.lower()
-
-
-def without_secrets(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Training parameters as they may be shown and kept."""
-    return {name: with_hidden_secrets(value) for name, value in parameters.items() if not is_secret(name)}
-
-
-def only_secrets(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """What :func:`without_secrets` leaves out."""
-    return {name: value for name, value in parameters.items() if is_secret(name)}
-
-
-def with_hidden_secrets(value: Any, found: Callable[[str], None] = lambda _: None, depth: int = 0) -> Any:
-    """
-    The same value with each secret in it as a :class:`~.secret_text.SecretText`.
-
-    :param value: training parameters, or lists and dictionaries that hold some.
-    :param found: is told each secret.
-    """
-    if not isinstance(value, list | dict):
-        return value
-    if depth > MAX_DEPTH:
-        return "***"  # no parameter is nested so deep, and Python cannot look into it
-    if isinstance(value, list):
-        return [with_hidden_secrets(item, found, depth + 1) for item in value]
-    hidden = {}
-    for name, item in value.items():
-        if not is_secret(name) or item is None or isinstance(item, bool):
-            hidden[name] = with_hidden_secrets(item, found, depth + 1)
-            continue
-        hidden[name] = item if isinstance(item, SecretText) else SecretText(str(item))
-        found(revealed(hidden[name]))
-    return hidden
 
 
 class CheckedParameters(dict[str, Any]):
@@ -262,7 +220,7 @@ def _check_unknown(name: str, value: Any, model_type: str | None, spelled: Spell
             f"{_what_it_takes(model_type, spelled, like=written)} {anyway}"
         )
     check_sendable(f"parameters: {shown(written)}", value)
-    _refuse_hidden_secrets(value)
+    refuse_nested_secrets(value)
     return [f"parameters: {shown(written)} is not known to this provider; it is sent as it is, and Scenario decides."]
 
 
@@ -284,24 +242,6 @@ def _refuse_query_name(name: str, written: str) -> None:
         )
 
 
-def _refuse_hidden_secrets(value: Any) -> None:
-    """
-    Look for a secret within other values, where it would be sent as ``***``.
-
-    :raises InvalidInputError: there is one.
-    """
-    if isinstance(value, Mapping):
-        for name in value:
-            if is_secret(name):
-                raise InvalidInputError(
-                    "parameters: a Weights & Biases key stands within another parameter, where it cannot be hidden. "
-                    "Put it beside the others."
-                )
-    if isinstance(value, Mapping | list | tuple):
-        for item in value.values() if isinstance(value, Mapping) else value:
-            _refuse_hidden_secrets(item)
-
-
 def _check_extra(extra: Any, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """``extra_parameters``, as part of what :func:`check_parameters` returns."""
     if not isinstance(extra, Mapping | None):
@@ -310,7 +250,7 @@ def _check_extra(extra: Any, given: Mapping[str, Any]) -> tuple[dict[str, Any], 
     if not extra:
         return {}, []
     check_sendable("parameters: extra_parameters", dict(extra))
-    _refuse_hidden_secrets(extra)
+    refuse_nested_secrets(extra)
     for name in extra:
         _refuse_query_name(name, name)
         if name in given:

@@ -215,7 +215,7 @@ def test_the_test_button_tells_a_wrong_secret(emulator, conn):
     ok, said = conn(host=emulator.url, password="not-the-secret").test_connection()
     assert not ok
     assert "not-the-secret" not in said
-    assert "key or" in said
+    assert "The API key or the secret is wrong: check login and password of connection 'scenario_default'." in said
 
 
 def test_the_test_button_tells_a_wrong_project(emulator, conn):

@@ -132,6 +132,15 @@ class TestRun:
         [log] = re.findall(r'data-error="([^"]*)"', page.text)
         assert log == "../api/v2/dags/a_dag/dagRuns/a_run/taskInstances/a/logs/1?map_index=-1"
 
+    def test_a_skipped_task_is_shown_but_not_counted_as_one_that_ended_without_a_model(self, admin, database):
+        done = {"model_id": "model_c", "status": "trained"}
+        database.task(state="success", model_id="model_c", return_value=done)
+        database.task(task_id="later", state="skipped")
+        shown = text_of(admin.get(RUN))
+        assert "1 trained 1 skipped 100 % 100 % 1 of 1 trained" in shown
+        assert "ended without a model" not in shown
+        assert "The task was skipped. No training was started." in text_of(admin.get(training(task_id="later")))
+
     def test_what_earlier_attempts_have_paid_is_counted(self, admin, database):
         database.task(state="failed", model_id="m", job_id="j", creative_units_cost=108, creative_units_total=324)
         shown = text_of(admin.get(RUN))
