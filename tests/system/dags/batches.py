@@ -1,4 +1,4 @@
-"""Batches of LoRAs, one mapped task a dataset; which datasets is said when they are triggered."""
+"""Batches of LoRAs, one mapped task per dataset; a param of the run has the folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DAGs of one task each, whose process dies where the run says; what they make is said when they are triggered."""
+"""DAGs of one task each; params of the run define where its process is killed and what it creates."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ for mode, deferrable in MODES.items():
         ScenarioTrainLoraOperator(task_id="task", **NEW, **TRAINING, **deferrable, images=IMAGES)
 
 for mode in ("sync", "deferrable"):
-    # A person clears them once they have succeeded.
+    # The tests clear these after their success.
     for on_clear in ("retrain", "reattach"):
         arguments = {**TRAINING, **MODES[mode], "on_clear": on_clear}
         with a_dag(f"kill_train_{mode}_{on_clear}"):

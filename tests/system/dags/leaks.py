@@ -1,4 +1,4 @@
-"""One task a DAG that is ended in some way while it waits for a training; ``params`` say what it trains."""
+"""DAGs of one task each, which tests end while it waits for a training; ``params`` define the training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow_provider_scenario.attempts import training_attempt
 from airflow_provider_scenario.operators.training import ScenarioTrainLoraOperator, ScenarioTrainModelOperator
 from airflow_provider_scenario.sensors.training import ScenarioTrainingSensor
 
-# Airflow's own deferral time-out comes ten minutes after ours: nobody waits for that in a test.
+# Airflow's own deferral timeout comes ten minutes after ours, which is too long for a test.
 training_attempt.GRACE = timedelta(seconds=4)
 
 IMAGES = [str(path) for path in sorted((Path(__file__).parent / "datasets" / "ink-style").glob("*.jpg"))[:2]]
@@ -27,7 +27,7 @@ def train(**arguments):
 
 
 class DefersLate(ScenarioTrainModelOperator):
-    """Defers only after somebody has ended it, and after it has asked Airflow for the last time."""
+    """Defers only after a test has ended it, and after its last check of its own state."""
 
     def defer(self, **arguments):
         attempt = self.kill_handler.attempt
@@ -54,7 +54,7 @@ def sensor(**arguments):
     ScenarioTrainingSensor(task_id="task", model_id=MODEL, **arguments)
 
 
-# What the DAGs differ in → the tasks that come so.
+# Variant of the DAG → its tasks.
 VARIANTS = {
     "plain": ({}, [train, lora, mapped, sensor]),
     "keeps": ({"cancel_on_kill": False}, [train]),
@@ -82,7 +82,7 @@ def a_dag(dag_id, **arguments):
 MODES = {"deferred": True, "blocking": False}
 
 for variant, (arguments, tasks) in VARIANTS.items():
-    # Airflow counts from the start of the run: the training must have begun by then on a slow machine.
+    # Airflow counts from the start of the run: by then the training must have started, also on a slow machine.
     limit = {"dagrun_timeout": timedelta(seconds=25)} if variant == "dagrun_timeout" else {}
     for task in tasks:
         for mode, deferrable in MODES.items():

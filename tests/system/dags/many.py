@@ -1,4 +1,4 @@
-"""As many LoRAs as there are datasets in a folder; which one is said when it is triggered."""
+"""One LoRA for each dataset in a folder, which is a param of the run."""
 
 from __future__ import annotations
 

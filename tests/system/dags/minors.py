@@ -1,4 +1,4 @@
-"""What is run on every minor of Airflow; what the DAGs train is said when they are triggered."""
+"""The DAGs for every minor of Airflow; params of the run define what they train."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def model_with_images():
 
 
 def train_model(**fields):
-    """The steps of a training, each its own task."""
+    """The steps of a training as separate tasks."""
     create, images = model_with_images()
     images >> ScenarioTrainModelOperator(task_id="train", model_id=create.output, **TRAINING, **fields)
 
@@ -82,7 +82,7 @@ if hasattr(one_lora, "loop"):  # Airflow 3.4
             with a_dag(f"loop_{what}_{kind}"):
                 group.override(group_id="body").partial(**fields).loop(max_iterations=3)
 
-    # Only from 3.4 on can a retry policy let a task run again without using a retry.
+    # Since 3.4 a retry policy can let a task run again without using a retry.
     from airflow_provider_scenario.retry_policy import SCENARIO_RETRY_POLICY
 
     PUT_OFF = {"retries": 0, "retry_delay": timedelta(seconds=1), "retry_policy": SCENARIO_RETRY_POLICY}

@@ -1,4 +1,4 @@
-"""What the Trainings page is tested with: a mapped batch, one of it with a hostile name, a voice, and an empty task."""
+"""DAGs for the Trainings page: a mapped batch with one hostile name, a voice, and an empty task."""
 
 from __future__ import annotations
 

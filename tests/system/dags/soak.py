@@ -1,4 +1,4 @@
-"""Many trainings on a service that fails now and then; which datasets is said when it is triggered."""
+"""Many trainings on a service that fails sometimes; a param of the run has the folder of the datasets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DAGs in every way a training can be waited for; what they train is said when they are triggered."""
+"""DAGs with all ways to wait for a training; params of the run define what they train."""
 
 from __future__ import annotations
 

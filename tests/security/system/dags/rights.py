@@ -1,4 +1,4 @@
-"""Two DAGs that different people may see: one that an attacker may edit, and one whose training is not theirs."""
+"""Two DAGs for users with different rights: one that an attacker may edit, and one with another user's training."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def a_training(task_id: str, caption: str, prompt: str, names: list[str]) -> Sce
 
 with DAG("mine", schedule=None, catchup=False, default_args=PACE):
     EmptyOperator(task_id="nothing")
-    # The first goes on, the second fails, the third ends well, and each of the others is for one test.
+    # The first continues, the second fails, the third succeeds, and each of the others is for one test.
     names = [f"shown {SCRIPT}", f"fails {SCRIPT}", f"ends {SCRIPT}", "of forms", "of xcoms", "of the audit log"]
     train = a_training("own_task", SCRIPT + IMAGE, IMAGE + SCRIPT, names)
     later = ScenarioTrainModelOperator(task_id="later", model_id="model_of_nobody", trigger_rule="all_done")

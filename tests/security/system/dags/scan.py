@@ -1,4 +1,4 @@
-"""Whatever has to do with a secret: trainings that wait, fail and are tried again, uploads, publishing both ways."""
+"""All tasks that handle secrets: trainings that wait, fail and are retried, uploads, both ways of publishing."""
 
 from __future__ import annotations
 
