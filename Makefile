@@ -1,5 +1,5 @@
-# From a fresh clone, with Python >= 3.11, pip and make: `make demo` shows it working, `make test` proves it.
-# Everything is installed into .venv inside the clone. Another Python: make PYTHON=python3.13 demo
+# In a fresh clone, with Python >= 3.11, pip and make: `make demo` runs the demo, `make test` runs the tests.
+# Everything is installed into .venv inside the clone. To use another Python: make PYTHON=python3.13 demo
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,7 +10,7 @@ PINS := pyproject.toml .ci/constraints-3.3.txt
 ARGS ?=
 
 NOX := $(BIN)/nox --reuse-existing-virtualenvs --envdir $(VENV)/nox --session 3.1 3.2 3.4
-# Importing Airflow writes a configuration file: not into the home of whoever runs the tests.
+# Importing Airflow writes a configuration file; this keeps it out of the user's home.
 TESTING := AIRFLOW_HOME="$(CURDIR)/$(VENV)/airflow"
 
 .DEFAULT_GOAL := help
@@ -19,33 +19,33 @@ TESTING := AIRFLOW_HOME="$(CURDIR)/$(VENV)/airflow"
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
-demo: $(VENV)/demo ## Watch a real Airflow train LoRAs and publish one, against the emulator
+demo: $(VENV)/demo ## Train LoRAs and publish one with a real Airflow, against the emulator
 	@exec $(BIN)/python -m airflow_provider_scenario.demo $(ARGS)
 
 test: lint ## Check style, types and imports, then run the tests
-	@# The system tests run also where a unit test has failed. Each of three processes has an Airflow of its own, and
-	@# mostly waits for it.
+	@# The system tests run even if a unit test has failed. Each of the three processes has its own Airflow, and mostly
+	@# waits for it.
 	@failed=0; \
 	$(TESTING) $(BIN)/python -m pytest -m "not full" -n 3 tests/unit tests/contract tests/security/unit || failed=1; \
 	$(TESTING) $(BIN)/python -m pytest -m "not full" -n 3 --dist worksteal tests/system tests/security/system || failed=1; \
 	exit $$failed
 
-test-full: $(VENV)/test $(VENV)/fab ## Run the tests that need PostgreSQL, Redis, Chromium or many minutes, and other Airflows
-	@# File by file: split over both processes, a file that has an Airflow of its own would start it twice.
+test-full: $(VENV)/test $(VENV)/fab ## Run the tests that need PostgreSQL, Redis, Chromium or many minutes, and those on other Airflows
+	@# loadfile: a file whose tests share an Airflow would start it twice if both processes ran parts of it.
 	@$(TESTING) $(BIN)/python -m pytest -m "full and not alone" -n 2 --dist loadfile
-	@# Those that run alone wait half of their time: unit tests on other Airflows take it. 3.3 is the one of all the rest.
+	@# Tests that run alone leave half of the CPU idle, so unit tests on other Airflows run beside them.
 	@timeout 45m nice -n 10 $(NOX) -- unit > $(VENV)/nox-unit.log 2>&1 & unit=$$!; failed=0; \
 	$(TESTING) $(BIN)/python -m pytest -m "full and alone" || failed=1; \
 	wait $$unit || failed=1; cat $(VENV)/nox-unit.log; exit $$failed
 	@$(NOX) -- system
 
-lint: $(VENV)/test ## Check style, types and who imports whom only
+lint: $(VENV)/test ## Check only style, types and imports
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(TESTING) $(BIN)/mypy
 	@$(TESTING) $(BIN)/lint-imports --no-cache --no-logo
 
-clean: ## Remove what was installed and what the demo and the tests left behind
+clean: ## Remove everything that was installed, and the files of demo and tests
 	rm -rf $(VENV) .demo build dist .hypothesis .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -53,7 +53,7 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	{ echo "Python >= 3.11 is needed, for example: make PYTHON=python3.12 demo" >&2; exit 1; }
 	@echo "Making $(VENV) with $$($(PYTHON) --version) ..."
-	@# Debian's Python comes without what puts pip into a new environment; its own pip can do it.
+	@# Debian's Python has no ensurepip, so its own pip installs pip into the new environment.
 	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { $(PYTHON) -m venv --clear --without-pip $(VENV) && \
 	$(PYTHON) -m pip --python $(BIN)/python install --quiet pip; }
 
@@ -67,7 +67,7 @@ $(VENV)/test: $(PINS) | $(BIN)/python
 	@$(INSTALL) -e ".[test]"
 	@touch $@ $(VENV)/demo
 
-# FAB's auth manager, for the tests of rights per DAG only: see tests/security/system/fab.py.
+# FAB's auth manager, only for the tests of rights per DAG: see tests/security/system/fab.py.
 $(VENV)/fab: .ci/fab-3.3.txt $(VENV)/test
 	@echo "Installing FAB's auth manager into $@ ..."
 	@rm -rf $@ $@.new

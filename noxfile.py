@@ -1,11 +1,10 @@
 """
-Each minor of Airflow in an environment of its own: ``.venv/bin/nox -l`` lists them, ``.venv/bin/nox -s 3.4`` runs one,
-``.venv/bin/nox -s 3.4 -- tests/unit/plugin`` runs pytest with what follows.
+Run the tests on each minor version of Airflow, in its own environment: ``.venv/bin/nox -l`` lists them,
+``.venv/bin/nox -s 3.4`` runs one, ``.venv/bin/nox -s 3.4 -- tests/unit/plugin`` runs pytest with these arguments.
 
-Airflow's version, and that of all else, stands in ``.ci/constraints-<minor>.txt``. Each was made in two steps: ``uv pip
-compile`` of ``apache-airflow==<version>`` with ``--exclude-newer`` a day soon after its release, since with later
-packages an old Airflow does not even start; then of this package's extra ``minors``, constrained by the first. 3.3 is
-the one that ``make test`` runs on.
+``.ci/constraints-<minor>.txt`` pins all versions. Each file was made in two steps: ``uv pip compile`` of
+``apache-airflow==<version>`` with ``--exclude-newer`` a day soon after its release, because an old Airflow does not
+start with later packages; then of this package's extra ``minors``, constrained by the first. ``make test`` runs on 3.3.
 """
 
 from __future__ import annotations
@@ -38,13 +37,13 @@ ONLY_WITH_MAKE_TEST = (
     "tests/security/unit/test_page_slow_service.py",
     "tests/security/unit/test_publishing.py",
 )
-"""Unit tests of what knows no Airflow, or uses it only in ways that the other unit tests cover."""
+"""Unit tests of code that does not use Airflow, or uses it only in ways that the other unit tests cover."""
 
 ALMOST_ALL = ("tests/unit", "tests/security/unit", *(f"--ignore={path}" for path in ONLY_WITH_MAKE_TEST))
 CLOSEST_TO_AIRFLOW = tuple(f"tests/unit/{part}" for part in ("airflow_compat", "plugin", "sensors", "triggers"))
 
 NOTHING_TO_RUN = 5
-"""Pytest's exit code; below 3.3 there is none of the long tests."""
+"""Pytest's exit code when it selects no test: below 3.3 none of the long tests applies."""
 
 MINORS = sorted(Path(".ci").glob("constraints-*.txt"))
 
@@ -55,10 +54,10 @@ for path in MINORS:
         """
         Unit tests and system tests on one minor of Airflow; ``-- unit`` and ``-- system`` run one of the two.
 
-        The lowest and the newest run most of them. Those between run the unit tests closest to Airflow, and one DAG.
+        The lowest and the newest run most tests. Those between run the unit tests closest to Airflow, and one DAG.
         """
         session.install("--editable", ".[minors]", "--constraint", str(constraints))
-        # Importing Airflow writes a configuration file, and takes no relative path.
+        # Importing Airflow writes a configuration file; the path must be absolute.
         home = {"AIRFLOW_HOME": str(Path(session.create_tmp()).resolve())}
         pytest = partial(session.run, "python", "-m", "pytest", "-p", "no:cacheprovider", env=home)
         if session.posargs not in ([], ["unit"], ["system"]):

@@ -61,21 +61,24 @@ class CheckedOperator(RendersOnlyDagFile):
     @classmethod
     def partial(cls, **kwargs: Any) -> CheckedPartial:
         """Check what is given here; Airflow makes the operator itself of it only when the task runs."""
+        cls.check_names(kwargs)
         partial = CheckedPartial.of(super().partial(**kwargs))
         partial.check([partial.kwargs])
         return partial
 
     @classmethod
-    def check_mapped(cls, rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    def check_mapped(cls, rows: Iterable[Mapping[str, Any]], names: Iterable[str] = ()) -> list[str]:
         """
         Check a mapped task when the DAG is parsed.
 
         :param rows: the arguments of one task each, as far as they are known.
+        :param names: what it is mapped over.
         :return: warnings.
         """
         found: dict[str, None] = {}
         for row in rows:
             with _named(row["dag"], row["task_id"]) as where:
+                cls.check_names(names)
                 found |= dict.fromkeys(f"{where}: {text}" for text in cls._check_given(row))
         return list(found)
 
@@ -89,17 +92,29 @@ class CheckedOperator(RendersOnlyDagFile):
         if not takes_our_arguments(cls):
             return []
         probe = object.__new__(cls)
-        vars(probe).update((name, given.get(name, UNKNOWN)) for name in _arguments(cls))
+        vars(probe).update((name, given.get(name, UNKNOWN)) for name in _signature(cls))
         return probe._check(only_known=True)
 
-    def _check(self, *, only_known: bool = False) -> list[str]:  # noqa: ARG002
+    @classmethod
+    def check_names(cls, names: Iterable[str]) -> None:
+        """
+        Check the names of arguments before Airflow does, for a better message.
+
+        :raises InvalidInputError: says which operator takes such an argument.
+        """
+
+    def _check(self, *, only_known: bool = False) -> list[str]:
         """
         Check the arguments.
 
         :param only_known: leave out those whose value is not final, see :meth:`_final`.
         :return: warnings.
-        :raises InvalidInputError: one of them is wrong; says what would be right.
+        :raises InvalidInputError: an argument is wrong; names it, its value, and what would be right.
         """
+        final = self._final(only_known)
+        for name in _boolean_arguments(type(self)):
+            if final(name) and not isinstance(value := getattr(self, name), bool):  # the text 'False' is true
+                raise InvalidInputError(f"{name} is {shown(value)}; give True or False.")
         return []
 
     def _final(self, only_known: bool) -> Callable[..., bool]:
@@ -139,12 +154,17 @@ def _named(dag: Any, task_id: str) -> Iterator[str]:
 
 
 @cache
-def _arguments(operator: type[BaseOperator]) -> frozenset[str]:
-    """Names of the arguments that are not Airflow's."""
+def _signature(operator: type[BaseOperator]) -> dict[str, inspect.Parameter]:
+    """Return the arguments that are not Airflow's, by name."""
     ours = [each for each in operator.__mro__ if each.__module__.startswith(f"{_PACKAGE}.")]
     inits = [vars(each)["__init__"] for each in ours if "__init__" in vars(each)]
     parameters = [each for init in inits for each in inspect.signature(init).parameters.values()]
-    return frozenset(each.name for each in parameters if each.kind is each.KEYWORD_ONLY)
+    return {each.name: each for each in parameters if each.kind is each.KEYWORD_ONLY}
+
+
+@cache
+def _boolean_arguments(operator: type[BaseOperator]) -> tuple[str, ...]:
+    return tuple(name for name, each in _signature(operator).items() if each.annotation in (bool, "bool"))
 
 
 def known(value: Any) -> bool:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, quote, unquote
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow.sdk import Context
 
 SCHEME = "scenario"
@@ -23,7 +25,7 @@ def sanitize_uri(uri: SplitResult) -> SplitResult:
     return uri._replace(path=f"/{quote(name, safe='')}")
 
 
-def tell_outlets(context: Context, outlets: list[Any], result: dict[str, Any]) -> None:
+def add_to_outlet_events(context: Context, outlets: list[Any], result: Mapping[str, Any]) -> None:
     """
     Give the events of a task's model outlets what a DAG that is scheduled on them needs.
 

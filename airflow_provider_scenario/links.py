@@ -9,6 +9,7 @@ from urllib.parse import quote
 from airflow.sdk import BaseOperatorLink
 
 from airflow_provider_scenario.airflow_compat.xcom import stored_xcom
+from airflow_provider_scenario.client.defaults import SCENARIO_APP_URL
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.airflow_compat.types import TaskInstanceKey
 
 _MODEL_PAGE = re.compile(r"https?://[^\s?#\\]+/models/[^\s/?#\\]+")
-DEFAULT_APP_URL = "https://app.scenario.com"
 
 
 def model_page(app_url: str, model_id: str) -> str:
@@ -38,7 +38,7 @@ class ScenarioModelLink(BaseOperatorLink):
 
     name = "Scenario model"
 
-    def persist(self, context: Context, *, model_id: str, app_url: str = DEFAULT_APP_URL) -> None:
+    def persist(self, context: Context, *, model_id: str, app_url: str = SCENARIO_APP_URL) -> None:
         """
         Store the address now, since Airflow itself stores links only when a task ends or defers.
 

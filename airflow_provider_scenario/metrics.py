@@ -1,15 +1,16 @@
 """
-What Airflow's own statistics (StatsD, OpenTelemetry) hear of us. The names are documented in the README.
+The metrics that this package reports through Airflow (StatsD, OpenTelemetry). The README lists them.
 
-========================================  =========  ================================================================
-name                                      kind       meaning
-========================================  =========  ================================================================
-``scenario.requests``                     counter    requests that were sent to the service
-``scenario.throttled``                    counter    of these, how many it answered with 429
-``scenario.polls``                        counter    looks at up to 50 trainings each
-``scenario.trainings_waiting.<hostname>`` gauge      trainings that the triggerer on this host waits for
-``scenario.end_noticed_after``            timer      from the end of a training, by the service's clock, until we saw it
-========================================  =========  ================================================================
+=================================================  =======  ===========================================================
+name                                               kind     meaning
+=================================================  =======  ===========================================================
+``scenario.requests``                              counter  requests sent to Scenario
+``scenario.throttled``                             counter  of these, how many Scenario answered with 429
+``scenario.polls``                                 counter  polls, of up to 50 trainings each
+``scenario.trainings_waiting.<hostname>``          gauge    trainings that the triggerer on this host waits for
+``scenario.end_noticed_after``                     timer    from a training's end, by Scenario's clock, to our poll
+``ai_creation_workshop.requests``, ``.throttled``  counter  the same of AI Creation Workshop
+=================================================  =======  ===========================================================
 """
 
 from __future__ import annotations
@@ -27,17 +28,17 @@ def _host() -> str:
     return re.sub(r"[^a-zA-Z0-9_.-]", "_", socket.gethostname())
 
 
-def count(what: str) -> None:
-    """Add one to a counter."""
-    stats().incr(f"scenario.{what}")
+def count(what: str, *, service: str = "scenario") -> None:
+    """Add one to a counter of a service."""
+    stats().incr(f"{service}.{what}")
 
 
 def waiting(trainings: int) -> None:
-    """Tell how many trainings this process waits for. Plain StatsD has no tags: the host is in the name."""
+    """Report how many trainings this process waits for. Plain StatsD has no tags: the host is in the name."""
     stats().gauge(f"scenario.trainings_waiting.{_host()}", trainings)
 
 
 def end_noticed(ended: datetime | None) -> None:
-    """Tell how long ago a training had ended when its end was seen."""
+    """Report how long ago a training had ended when a poll returned its end."""
     if ended is not None:
         stats().timing("scenario.end_noticed_after", max(timedelta(0), datetime.now(UTC) - ended))

@@ -1,13 +1,13 @@
 """
-How long does a batch of 100 LoRAs take, against 100 mapped tasks that do nothing but defer once for the same time?
+How long does a batch of 100 LoRAs take, compared with 100 mapped tasks that only defer once for the same time?
 
-A real Airflow (LocalExecutor, PostgreSQL) and the emulator, all on this machine, share its cores; so the difference is
-all that our tasks do, and what the emulator does for them: create, upload, start, look, fetch the result, store XComs.
-Both kinds of batch run in turn, after a small one of each that is not counted. Bound: at most 1.1 times as long.
+A real Airflow (LocalExecutor, PostgreSQL) and the emulator share the cores of this machine. So the difference is the
+work of our tasks and of the emulator for them: create, upload, start, poll, fetch the result, store XComs. Both kinds
+run in turn, after a small warm-up batch of each. Bound: at most 1.1 times as long.
 
     python benchmarks/batch.py [--loras 100] [--seconds 30] [--poke-interval 3] [--rounds 1] [--parallelism 4]
 
-Needs PostgreSQL at 127.0.0.1:5432 with a user ``postgres`` without password, and makes and drops a database of its own.
+Needs PostgreSQL at 127.0.0.1:5432 with a user ``postgres`` without a password. It creates a database and drops it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PICTURES = 2
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.strip().partition("\n")[0])
     parser.add_argument("--loras", type=int, default=100)
-    parser.add_argument("--seconds", type=float, default=30, help="how long a training, or a deferral, lasts")
+    parser.add_argument("--seconds", type=float, default=30, help="duration of a training or a deferral")
     parser.add_argument("--poke-interval", type=float, default=3)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--parallelism", type=int, default=4, help="worker processes at once")
@@ -90,13 +90,13 @@ def report(times: dict[str, list[float]], totals: dict[str, float], options: arg
 
 
 def run(airflow: AirflowUnderTest, dag: str, conf: dict[str, object]) -> float:
-    """Seconds from the start of the run to its end, by Airflow's own clock."""
+    """Seconds from the start of the run to its end, as Airflow has stored them."""
     run_id = airflow.trigger(dag, conf)
     state = airflow.wait_for_run(dag, run_id, timeout=1800)
     if state != "success":
         raise SystemExit(f"{dag}: {state}")
-    told = airflow.call("GET", f"/dags/{dag}/dagRuns/{quote(run_id)}")
-    return (datetime.fromisoformat(told["end_date"]) - datetime.fromisoformat(told["start_date"])).total_seconds()
+    dag_run = airflow.call("GET", f"/dags/{dag}/dagRuns/{quote(run_id)}")
+    return (datetime.fromisoformat(dag_run["end_date"]) - datetime.fromisoformat(dag_run["start_date"])).total_seconds()
 
 
 def add_datasets(folder: Path, count: int) -> None:

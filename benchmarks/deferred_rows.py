@@ -1,5 +1,5 @@
 """
-Put deferred tasks into the database of ``AIRFLOW_HOME``, without a worker or a scheduler: ``benchmarks/waiting.py``.
+Insert deferred tasks into the database of ``AIRFLOW_HOME`` without a worker, for ``benchmarks/waiting.py``.
 
     python deferred_rows.py < triggers.json     # [[class path, arguments], …], one task each
 """
@@ -25,7 +25,7 @@ from airflow.utils.types import DagRunTriggeredByType, DagRunType
 
 
 def add(triggers: list[tuple[str, dict[str, object]]]) -> None:
-    """A DAG run of mapped tasks, each deferred to one of the triggers."""
+    """Insert a DAG run with one mapped task for each trigger, deferred to it."""
     name = f"waiting_{uuid.uuid4().hex[:8]}"
     with DAG(name, schedule=None) as dag:
         EmptyOperator(task_id="wait")

@@ -1,8 +1,8 @@
 """
 How many requests a second does the emulator answer?
 
-Starts the emulator as a user does, fills it with 50 models of which half are training, and lets a second process send
-requests over a few kept-alive connections, each waiting for its answer before it asks again.
+Starts the emulator as a user does and creates 50 models, half of them in training. Then a second process sends requests
+over a few kept-alive connections, on each of them one after another.
 
     python benchmarks/emulator.py [--seconds 5] [--connections 4]
 """

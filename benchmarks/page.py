@@ -1,13 +1,13 @@
 """
-The Trainings page of a run with 500 trainings, beside what Airflow's own UI asks for the same run.
+How fast is the Trainings page of a run with 500 trainings, compared with Airflow's own API for the same run?
 
     python benchmarks/page.py [--trainings 500] [--viewers 8]
 
-Airflow's API server with the page, in this process, on a PostgreSQL database of its own; the emulator in another; a
-browser for the first paint. Exits with 1 where a bound is missed:
+Airflow's API server with the page runs in this process, with PostgreSQL; the emulator in another; a browser measures
+the first paint. The exit code is 1 if a bound is missed:
 
 * first paint under 1.5 s, one refresh under 300 ms (the median);
-* at most 11 requests to Scenario in a refresh, however many look; at most 5 SQL statements in a request.
+* at most 11 requests to Scenario in a refresh, for any number of viewers; at most 5 SQL statements in a request.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def prepare(folder: Path, database: str, emulator: EmulatorProcess) -> None:
 
 
 def start(emulator: EmulatorProcess, count: int) -> list[dict[str, Any]]:
-    """So many trainings that last for hours."""
+    """Start ``count`` trainings that last for hours."""
     image = next((ROOT / "example_dags" / "datasets" / "ink-style").glob("*.jpg")).read_bytes()
 
     def one(number: int) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def start(emulator: EmulatorProcess, count: int) -> list[dict[str, Any]]:
 
 
 def fill(engine: Any, trainings: list[dict[str, Any]]) -> None:
-    """A run whose mapped tasks wait for them, deferred."""
+    """Insert a run with one mapped task for each training."""
     from tests.unit.plugin.conftest import Database
 
     database = Database(engine)
@@ -93,7 +93,7 @@ def fill(engine: Any, trainings: list[dict[str, Any]]) -> None:
 
 
 class Measured:
-    """The API server with the page, and a browser that is logged in; counts SQL statements and Scenario's requests."""
+    """The API server with the page, and a logged-in client; counts SQL statements and requests to Scenario."""
 
     def __init__(self, scenario: str) -> None:
         self.ledger_url = scenario.removesuffix("/v1") + "/emulator/ledger"
@@ -131,8 +131,8 @@ class Measured:
         answer.raise_for_status()
         return answer
 
-    def asked(self) -> int:
-        """Requests that Scenario has had."""
+    def scenario_requests(self) -> int:
+        """Number of requests to Scenario so far."""
         return int(requests.get(self.ledger_url, timeout=10).json()["totals"]["requests"])
 
 
@@ -167,13 +167,13 @@ def measure(page: Measured, viewers: int) -> int:
     results["refresh of the run, s"] = (statistics.median(refreshes), 0.3)
     results["refresh of the list, filtered, s"] = (statistics.median(lists), 0.3)
 
-    time.sleep(20)  # until Scenario is asked again
-    before = page.asked()
+    time.sleep(20)  # then the page sends requests to Scenario again
+    before = page.scenario_requests()
     slowest = seconds(lambda: page.get(run))
-    results["refresh that asks Scenario, s"] = (slowest, 1.5)
+    results["refresh with requests to Scenario, s"] = (slowest, 1.5)
     with ThreadPoolExecutor(viewers) as threads:
         list(threads.map(lambda _: page.get(run), range(viewers * 3)))
-    results[f"requests to Scenario of {viewers} viewers"] = (page.asked() - before, 11)
+    results[f"requests to Scenario of {viewers} viewers"] = (page.scenario_requests() - before, 11)
 
     for what, (measured, bound) in results.items():
         print(f"{what:<40} {measured:8.3f}   bound {bound:g}{'' if measured <= bound else '   MISSED'}")
@@ -183,7 +183,7 @@ def measure(page: Measured, viewers: int) -> int:
 
 
 def first_paint(page: Measured, path: str) -> float:
-    """Seconds until a browser that has never been there draws the page."""
+    """Seconds until a browser without a cache draws the page."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -191,7 +191,7 @@ def first_paint(page: Measured, path: str) -> float:
         context = chromium.new_context()
         context.add_cookies([{"name": "_token", "value": page.token, "url": page.url}])
         tab = context.new_page()
-        tab.wait_for_timeout(3000)  # a browser that has just been started is busy with itself
+        tab.wait_for_timeout(3000)  # let the browser finish its own start
         tab.goto(page.url + path)
         tab.wait_for_function("performance.getEntriesByName('first-contentful-paint').length > 0")
         painted: float = tab.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")

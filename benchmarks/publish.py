@@ -135,7 +135,9 @@ def trees() -> bool:
         with WorkshopClient.connect(
             app_key="demo", app_secret="demo", api_token="demo", base_url=root, max_tries=1, pool_size=THREADS
         ) as client:
-            syncer = Syncer(client, budget=RequestBudget(PER_MINUTE, root), seconds=60, session=None, log=print)
+            syncer = Syncer(
+                client, budget=RequestBudget(PER_MINUTE, root), url_expires_in=3600, session=None, log=print
+            )
             start = time.perf_counter()
             came = list(syncer.sync_all([tree(number) for number in range(TREES)], threads=THREADS))
             seconds = time.perf_counter() - start

@@ -1,17 +1,17 @@
 """
-How many LoRAs does a number of worker slots train, how long does each hold one, and how many requests does it take?
+How many LoRAs a minute do a few worker slots train, how long does each hold a slot, and how many requests does it send?
 
-One run, side by side: our operator deferred, the same with ``deferrable=False``, and the usual shape: a task for each
-request and a sensor that pokes. A real Airflow (LocalExecutor, PostgreSQL) and the emulator, all on this machine.
+Compares in one run: our operator deferred, with ``deferrable=False``, and the usual way: a task for each request and a
+sensor in poke mode. A real Airflow (LocalExecutor, PostgreSQL) and the emulator run on this machine.
 
     python benchmarks/scale.py [--loras 16] [--seconds 15] [--poke-interval 3] [--slots 4]
 
-Trainings of seconds are kind to those that hold a worker: what holds one for 15 s here holds it for hours there, while
-what is deferred holds it as long as here. Worker-seconds are the tasks that run, counted in the database five times a
-second. Requests are those beside the images, as the emulator's ledger counts them; bound for ours, deferred: 6 a LoRA,
-of the 100 a minute that Scenario allows a project.
+Trainings of seconds favour tasks that hold a worker: they hold it for hours in real trainings, while a deferred task
+holds it as briefly as here. Worker-seconds come from the number of running tasks in the database, read five times a
+second. Requests come from the emulator's ledger, without those that send images. Bound for ours, deferred: 6 requests
+per LoRA, of the 100 a minute that Scenario allows a project.
 
-Needs PostgreSQL at 127.0.0.1:5432 with a user ``postgres`` without password, and makes and drops a database of its own.
+Needs PostgreSQL at 127.0.0.1:5432 with a user ``postgres`` without a password. It creates a database and drops it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from tests.harness.postgres import own_database
 SHAPES = {
     "ours_deferred": "ours, deferred",
     "ours_blocking": "ours, deferrable=False",
-    "usual": "usual: tasks and a poking sensor",
+    "usual": "usual: tasks and a sensor that pokes",
 }
 SAMPLE = 0.2
 BOUND = 6.0
@@ -48,8 +48,8 @@ OF_IMAGES = ("POST /v1/models/{modelId}/training-images", "PUT /v1/assets/{asset
 class Measured:
     """
     :param seconds: from the start of the run to its end.
-    :param worker_seconds: the time that all its tasks together held a worker.
-    :param requests: beside the images, route by route.
+    :param worker_seconds: how long all tasks together held a worker.
+    :param requests: by route, without those that send images.
     """
 
     seconds: float
@@ -63,7 +63,7 @@ def main() -> int:
     parser.add_argument("--loras", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=15, help="how long a training lasts")
     parser.add_argument("--poke-interval", type=float, default=3)
-    parser.add_argument("--slots", type=int, default=4, help="tasks that hold a worker at once")
+    parser.add_argument("--slots", type=int, default=4, help="worker slots")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, own_database() as database:
         found = measure(Path(folder), database, options)
@@ -96,15 +96,15 @@ def measure(folder: Path, database: str, options: argparse.Namespace) -> dict[st
             with counted_worker_seconds(database, dag) as held:
                 seconds = run(airflow, dag, {"tasks": options.loras, "folder": str(folder / "datasets")})
             ledger = requests.get(f"{switches}/ledger", timeout=10).json()
-            asked = {route: count for route, count in ledger["requests"].items() if route not in OF_IMAGES}
-            found[dag] = Measured(seconds, held[0], asked, ledger["totals"]["trainings_trained"])
+            counted = {route: count for route, count in ledger["requests"].items() if route not in OF_IMAGES}
+            found[dag] = Measured(seconds, held[0], counted, ledger["totals"]["trainings_trained"])
             print(f"{SHAPES[dag]}: {found[dag]}", file=sys.stderr, flush=True)
     return found
 
 
 @contextlib.contextmanager
 def counted_worker_seconds(database: str, dag: str) -> Iterator[list[float]]:
-    """One number that grows while tasks of the DAG hold workers; it is final afterwards."""
+    """A list with one number, which grows while tasks of the DAG hold workers."""
     held, over = [0.0], threading.Event()
 
     def count() -> None:

@@ -1,18 +1,18 @@
 """
-For how long does a worker start hold its slot: one that trains a LoRA, against one that only defers?
+How long does the start of a LoRA hold a worker slot, compared with a task that only defers?
 
-Training means here: read the dataset, create the model, upload two pictures, check, quote, start, defer. A real
-Airflow (LocalExecutor, PostgreSQL) and the emulator share this machine's cores. Both kinds in turn, several rounds, in
-one run; the first round is not counted. Bound: half a second.
+The start reads the dataset, creates the model, uploads two pictures, checks, quotes, starts the training and defers. A
+real Airflow (LocalExecutor, PostgreSQL) and the emulator share this machine's cores. Both kinds run in turn, in several
+rounds; the first is not counted. Bound: half a second.
 
     python benchmarks/start.py [--starts 20] [--rounds 5] [--slots 4]
 
-Seconds are the supervisor's own (``duration`` of "Workload finished" in the scheduler's log), from the fork to the end
-of the process. Often the supervisor misses that end and holds the slot for ``[workers] min_heartbeat_interval`` longer;
-that is Airflow's and happens to both, so it is counted and taken off. With as many slots as here starts wait for each
-other's cores; ``--slots 1`` shows them alone. CPU depends far less on what else the machine does.
+The supervisor measures the seconds (``duration`` of "Workload finished" in the scheduler's log), from the fork to the
+end of the process. Often the supervisor misses that end and holds the slot for ``[workers] min_heartbeat_interval``
+longer. Airflow does so for both kinds, so this time is counted and subtracted. With four slots the starts compete for
+two cores; ``--slots 1`` measures them alone. CPU time depends far less on other load.
 
-Needs PostgreSQL at 127.0.0.1:5432 with a user ``postgres`` without password, and makes and drops a database of its own.
+Needs PostgreSQL at 127.0.0.1:5432 with a user ``postgres`` without a password. It creates a database and drops it.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ from tests.harness.postgres import own_database
 
 BOUND_SECONDS = 0.5
 HEARTBEAT_INTERVAL = 5
-"""Seconds for which the supervisor holds a slot longer when it misses the end; a start must not take that long."""
+"""Seconds that the supervisor holds a slot after an end that it has missed. A start must take less."""
 
 SECONDS = 20
-"""How long a training or a deferral lasts; the triggerer ends both, so that no other worker starts."""
+"""Duration of a training or a deferral. The triggerer ends the task, so no second worker start follows."""
 
 DEFERRED = re.compile(r"Workload finished.*?\bduration=([\d.]+).*?\bfinal_state=deferred")
 COLOUR = re.compile(r"\x1b\[[\d;]*m")
@@ -48,9 +48,9 @@ COLOUR = re.compile(r"\x1b\[[\d;]*m")
 @dataclass
 class Starts:
     """
-    :param seconds: of each start.
-    :param missed: of how many the supervisor has missed the end.
-    :param cpu: of each round, seconds of CPU of a start, by who has used it.
+    :param seconds: duration of each start.
+    :param missed: number of starts whose end the supervisor has missed.
+    :param cpu: for each round, seconds of CPU per start, by process.
     """
 
     seconds: list[float] = field(default_factory=list)
@@ -60,7 +60,7 @@ class Starts:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.strip().partition("\n")[0])
-    parser.add_argument("--starts", type=int, default=20, help="of each kind, in a round")
+    parser.add_argument("--starts", type=int, default=20, help="starts of each kind in a round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--slots", type=int, default=4, help="worker processes at once")
     options = parser.parse_args()
@@ -77,7 +77,7 @@ def measure(folder: Path, database: str, options: argparse.Namespace) -> dict[st
         "BENCHMARK_FOLDER": str(folder / "datasets"),
         "PYTHONPATH": f"{Path(__file__).parents[1]}:{dags}",
     }
-    # All of a round at once, without a wait for the budget.
+    # All starts of a round at once, without waiting for the request budget.
     extra = {"project_id": "proj_emulator", "requests_per_minute": 1_000_000}
     with (
         EmulatorProcess(folder / "emulator.log", training_seconds=SECONDS) as emulator,
@@ -110,11 +110,11 @@ def run_round(airflow: AirflowUnderTest, dag: str, count: int, starts: Starts) -
     used = cpu_seconds(airflow)
     starts.seconds += [each - HEARTBEAT_INTERVAL if each >= HEARTBEAT_INTERVAL else each for each in seconds]
     starts.missed += sum(each >= HEARTBEAT_INTERVAL for each in seconds)
-    starts.cpu.append({who: (used[who] - before[who]) / count for who in used})
+    starts.cpu.append({process: (used[process] - before[process]) / count for process in used})
 
 
 def durations(log: Path, begin: int) -> list[float]:
-    """Of the starts that have ended deferred, as the log says since that byte."""
+    """Durations of starts that ended deferred, from the log after byte ``begin``."""
     with log.open("rb") as file:
         file.seek(begin)
         text = COLOUR.sub("", file.read().decode(errors="replace"))
@@ -122,7 +122,7 @@ def durations(log: Path, begin: int) -> list[float]:
 
 
 def cpu_seconds(airflow: AirflowUnderTest) -> Counter[str]:
-    """By who has used them; tasks count when they have ended, as children of the worker that supervises them."""
+    """Seconds of CPU by process. Tasks count once they have ended, as children of their supervisor."""
     used: Counter[str] = Counter()
     for worker in psutil.Process(airflow.parts["scheduler"].pid).children():
         times = worker.cpu_times()
@@ -136,13 +136,13 @@ def cpu_seconds(airflow: AirflowUnderTest) -> Counter[str]:
 
 def report(found: dict[str, Starts], options: argparse.Namespace) -> int:
     print(f"{options.rounds} rounds of {options.starts} worker starts of each kind, {options.slots} slots; medians")
-    who = ("task", "supervisor", "API server")
-    heads = "".join(f"{head:>12}" for head in ("seconds", "quartiles", *who, "end missed"))
+    processes = ("task", "supervisor", "API server")
+    heads = "".join(f"{head:>12}" for head in ("seconds", "quartiles", *processes, "end missed"))
     print(f"  {'':<12}{heads}   (CPU in ms)")
     for dag, starts in found.items():
         low, middle, high = statistics.quantiles(starts.seconds, n=4)
         cells = [f"{middle:.2f}", f"{low:.2f}-{high:.2f}"]
-        cells += [f"{statistics.median(cpu[each] for cpu in starts.cpu) * 1000:.0f}" for each in who]
+        cells += [f"{statistics.median(cpu[each] for cpu in starts.cpu) * 1000:.0f}" for each in processes]
         print(f"  {dag:<12}" + "".join(f"{cell:>12}" for cell in (*cells, starts.missed)))
     mine, theirs = (statistics.median(found[dag].seconds) for dag in ("start_train", "start_defer"))
     held = mine <= BOUND_SECONDS

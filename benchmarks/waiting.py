@@ -1,19 +1,19 @@
 """
-What do a thousand deferred trainings cost the triggerer and the service, and how soon is an end noticed?
+How much CPU, memory and requests do a thousand deferred trainings need, and how soon is the end of one noticed?
 
-One run, side by side: our trigger, ours with a fixed interval, ours with a poller of its own for each, dbt Cloud's from
-its released package, and triggers that only sleep, which is what Airflow itself costs. A real ``airflow triggerer``
-(supervisor and runner process, PostgreSQL) holds them; the deferred tasks are put into the database, so that no worker
-has to start a thousand times. All shapes ask the same small server over HTTPS, which thinks 50 ms about every answer.
+Compares in one run: our trigger; ours with a fixed interval; ours with one poller per trigger; dbt Cloud's trigger from
+its released package; and triggers that only sleep, which show Airflow's own share. They run in a real ``airflow
+triggerer`` (supervisor and runner process, PostgreSQL). The deferred tasks are inserted into the database, so that no
+worker must start a thousand times. All send their requests to the same small HTTPS server, which answers after 50 ms.
 
     python benchmarks/waiting.py [--waiting 1000] [--window 60] [--shapes ours,dbt …]
     python benchmarks/waiting.py --growth [100 300 1000 3000] [--runs 1]
-    python benchmarks/waiting.py --growth 3000 --runs 10      # the longest stall, in some 20 minutes
+    python benchmarks/waiting.py --growth 3000 --runs 10      # the longest stall, in about 20 minutes
 
-The stall is what a watchdog in the same event loop sees: by how much a sleep of 10 ms took longer. What the operating
-system kept the thread from a core, because something else was running, is shown but not held against anybody.
+A watchdog in the same event loop measures stalls: by how much a sleep of 10 ms took longer. Time in which the thread
+had no core, because other processes were running, is shown separately and has no bound.
 
-Needs PostgreSQL at 127.0.0.1:5432 with a user ``postgres`` without password, and makes and drops a database of its own.
+Needs PostgreSQL at 127.0.0.1:5432 with a user ``postgres`` without a password. It creates a database and drops it.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ INTERVAL = 5.0
 HOUR = 3600.0
 
 FASTER = 10
-"""The clock of the shape with the default settings: an hour's trainings last 6 minutes, and 30 seconds are 3."""
+"""Speed-up of the clock for the default settings: trainings of an hour last 6 minutes, 30 s become 3 s."""
 
 BOUND_REQUESTS, BOUND_CPU, BOUND_MEMORY = 1 / 40, 1 / 8, 1 / 2
 BOUND_STALL_MS = 25.0
 BOUND_STALL_MS_GROWTH, BOUND_RUNS = 100.0, 0.9
-"""The longest stall in so many of the runs, however many wait."""
+"""Bound of the longest stall, and the share of runs that must keep it, for any number of trainings."""
 BOUND_DEFAULT_REQUESTS = 25.0
 BOUND_NOTICED = 1.2
 
@@ -65,9 +65,9 @@ BOUND_NOTICED = 1.2
 @dataclass(frozen=True)
 class Shape:
     """
-    :param trigger: class path and arguments of the trigger of number n.
-    :param seconds: how long the trainings last.
-    :param oldest: how many seconds ago the oldest began; after half their time, by default, so that none ends.
+    :param trigger: class path and arguments of the n-th trigger.
+    :param seconds: duration of the trainings.
+    :param oldest: how many seconds ago the oldest began. Default: half an hour, so that none ends.
     """
 
     title: str
@@ -109,7 +109,7 @@ SHAPES = {
     "sleep": Shape("only sleeping: Airflow itself", lambda _: ("sleep_trigger.Sleep", {"seconds": 24 * HOUR})),
     "dbt": Shape("dbt Cloud's trigger", dbt),
     "alone": Shape(
-        "ours, each a poller of its own, fixed interval", ours("waiting_triggers.Alone", scenario_conn_id="unlimited")
+        "ours, one poller each, fixed interval", ours("waiting_triggers.Alone", scenario_conn_id="unlimited")
     ),
     "steady": Shape("ours, shared, fixed interval", ours("waiting_triggers.Steady", scenario_conn_id="unlimited")),
     "ours": Shape("ours", ours(OURS)),
@@ -143,7 +143,7 @@ def main() -> int:
         found = {}
         for name in options.shapes.split(","):
             shape = SHAPES[name]
-            # With the default settings pauses last ten intervals: all have had one after that.
+            # With the default settings pauses last up to ten intervals: after that, all have had one.
             warm_up = max(options.warm_up, 330 / shape.faster) if shape.faster > 1 else options.warm_up
             found[name] = measure(shape, options.waiting, warm_up, options.window)
     return report(found, options.waiting)
@@ -161,9 +161,9 @@ def bench() -> Iterator[Callable[[Shape, int, float, float], Measured]]:
             HERE / "dags",
             connections={
                 "scenario_default": {**scenario, "extra": {"verify": str(trusted)}},
-                # The same budget on a faster clock.
+                # The same request budget on the faster clock.
                 "faster": {**scenario, "extra": {"verify": str(trusted), "requests_per_minute": 80 * FASTER}},
-                # What the shapes without sharing may ask for, as dbt Cloud's does.
+                # No limit for the shapes without sharing, as for dbt Cloud's.
                 "unlimited": {**scenario, "extra": {"verify": str(trusted), "requests_per_minute": 1_000_000}},
                 "dbt_cloud_default": {
                     "conn_type": "dbt_cloud",
@@ -172,16 +172,16 @@ def bench() -> Iterator[Callable[[Shape, int, float, float], Measured]]:
                     "host": service.removeprefix("https://"),
                 },
             },
-            # Handed out in portions of 200 a second instead of 50, which shortens the time before the measurement only.
+            # 200 triggers a second instead of 50: this only shortens the time before the measurement.
             config={"triggerer.capacity": "10000", "triggerer.max_trigger_to_select_per_loop": "200"},
             env={"PYTHONPATH": f"{HERE.parent}:{HERE / 'dags'}", "SSL_CERT_FILE": str(trusted)},
             sql_alchemy_conn=until_the_end.enter_context(own_database()),
         )
         until_the_end.enter_context(triggerer)
-        asking = ssl.create_default_context(cafile=str(trusted))
+        trusting = ssl.create_default_context(cafile=str(trusted))
 
         def ask(method: str, path: str) -> dict:
-            with urlopen(Request(f"{service}/waiting/{path}", method=method), timeout=60, context=asking) as answer:
+            with urlopen(Request(f"{service}/waiting/{path}", method=method), timeout=60, context=trusting) as answer:
                 return json.load(answer)
 
         def measure(shape: Shape, waiting: int, warm_up: float, window: float) -> Measured:
@@ -219,7 +219,7 @@ def bench() -> Iterator[Callable[[Shape, int, float, float], Measured]]:
 
 
 class TriggererAlone(AirflowUnderTest):
-    """An Airflow of which only the triggerer runs: what is deferred comes out of the database."""
+    """An Airflow of which only the triggerer runs; the deferred tasks are inserted into its database."""
 
     def start(self, timeout: float = 120) -> None:
         self._take_home()
@@ -231,7 +231,7 @@ class TriggererAlone(AirflowUnderTest):
 
     @contextlib.contextmanager
     def running(self, watchdog: Path) -> Iterator[int]:
-        """A new triggerer that runs nothing but the watchdog; the process id of its runner."""
+        """Run a new triggerer with only the watchdog; gives the process id of its runner."""
         self.defer([("waiting_triggers.Watchdog", {"file": str(watchdog)})])
         self._start_part("triggerer")
         try:
@@ -252,7 +252,7 @@ class TriggererAlone(AirflowUnderTest):
         subprocess.run(command, env=self.env, input=json.dumps(triggers), text=True, check=True)
 
     def wait_until_handed_out(self) -> None:
-        """Until the triggerer has taken all of them, which it does in portions."""
+        """Wait until the triggerer has taken all triggers, which it does in portions."""
         while self.sql("SELECT count(*) FROM trigger WHERE triggerer_id IS NULL"):
             self.parts["triggerer"].check()
             time.sleep(0.5)
@@ -276,7 +276,7 @@ def running_service(certificate: Path, key: Path) -> Iterator[str]:
 
 
 def make_certificate(folder: Path) -> tuple[Path, Path, Path]:
-    """A certificate for this machine, its key, and a bundle of trusted ones that is as long as a usual one."""
+    """A certificate for this machine, its key, and a bundle of trusted certificates of the usual length."""
     secret = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(UTC)
@@ -329,9 +329,9 @@ def report(found: dict[str, Measured], waiting: int) -> int:
         checks.append(bounded("longest stall, ms", found["ours"].stall_ms, BOUND_STALL_MS))
     if "default" in found:
         default, interval = found["default"], 30.0
-        looks = sum(n for kind, n in default.requests.items() if kind != "GET job")
-        checks.append(bounded("default settings: looks a minute", looks, BOUND_DEFAULT_REQUESTS))
-        print(f"  default settings, requests a minute by kind: {by_kind(default)}; {len(default.noticed)} ends seen")
+        polls = sum(n for kind, n in default.requests.items() if kind != "GET job")
+        checks.append(bounded("default settings: polls a minute", polls, BOUND_DEFAULT_REQUESTS))
+        print(f"  default settings, requests a minute by kind: {by_kind(default)}; {len(default.noticed)} ends noticed")
         if len(default.noticed) > 1:
             late = statistics.quantiles(default.noticed, n=20)[-1]
             checks.append(bounded("end noticed, 95th percentile, s", late, BOUND_NOTICED * interval))
@@ -361,7 +361,7 @@ def report_growth(shape: Shape, found: dict[int, list[Measured]]) -> int:
 
 
 def medians(runs: list[Measured]) -> Measured:
-    """Each number by itself."""
+    """The median of each number."""
     requests = {kind: statistics.median(run.requests.get(kind, 0) for run in runs) for kind in runs[0].requests}
     numbers = (each.name for each in fields(Measured) if each.name not in ("requests", "noticed"))
     return Measured(requests, **{name: statistics.median(getattr(run, name) for run in runs) for name in numbers})

@@ -1,14 +1,14 @@
 """
-The service that ``benchmarks/waiting.py`` asks: the emulator and dbt Cloud's endpoint for a job run, over HTTPS.
+The service of ``benchmarks/waiting.py``: the emulator and dbt Cloud's endpoint for a job run, over HTTPS.
 
-One process and one event loop for both; each answer is held back for the same think time. Prints its address.
+Both run in one process and one event loop, and each answer is delayed by the same time. Prints its address.
 
     python waiting_service.py CERTIFICATE KEY THINK_SECONDS
 
-``POST /waiting/begin?count=…&seconds=…&oldest=…`` makes so many trainings (``model_0``, ``job_0``, …) that last so long
-and began at times spread evenly over the last ``oldest`` seconds, and forgets the rest. ``GET /waiting/report`` tells
-the requests by kind, and of each job that was asked for (which ours does once, when it has noticed its end) how long
-ago it had ended.
+``POST /waiting/begin?count=…&seconds=…&oldest=…`` replaces all trainings by ``count`` new ones (``model_0``, ``job_0``,
+…) of that duration, which began at times spread evenly over the last ``oldest`` seconds. ``GET /waiting/report`` has
+the requests by kind, and for each job that was requested (our trigger does so once, after it has noticed the end) how
+long before that it had ended.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class Service:
 
 def main() -> None:
     certificate, key, think = sys.argv[1:]
-    bound = socket.create_server(("127.0.0.1", 0), backlog=4096)  # listens at once; uvicorn takes over in a moment
+    bound = socket.create_server(("127.0.0.1", 0), backlog=4096)  # listens before uvicorn has started
     print(f"listening on https://127.0.0.1:{bound.getsockname()[1]}", flush=True)
     config = uvicorn.Config(
         Service(float(think)),

@@ -1,34 +1,34 @@
 """
-# Be told when a model is listed
+# Receive an event when a model is listed
 
-The sensor in `train_and_publish` asks. AI Creation Workshop also *tells*: when a file is listed it sends an event to an
-address of yours. This file has both ends of turning that into an Airflow asset event:
+The sensor in `train_and_publish` polls. AI Creation Workshop can also send an event to an address of yours when a file
+is listed. This file turns that event into an Airflow asset event. It has two parts:
 
-* a small **receiver**, to be run where the workshop can reach it: `python listing_events.py`. It passes each event on
-  through Airflow's REST API, as an event of the asset `ai-creation-workshop://listings`;
-* this **DAG**, scheduled on that asset: one run when models are listed. Nobody polls.
+* a small **receiver**, which you run where the workshop can reach it: `python listing_events.py`. It passes each event
+  on through Airflow's REST API, as an event of the asset `ai-creation-workshop://listings`;
+* this **DAG**, scheduled on that asset: one run when models are listed. Nothing polls.
 
 ## What is known, and what is not
 
 Known, from the vendor's page on event subscriptions: an event is a `POST` that must be answered within 5 seconds, with
-any 2xx. Asynchronous events are sent again after 4xx and 5xx, for some hours: so the receiver answers 502 while
+any 2xx. Asynchronous events are sent again after 4xx and 5xx, for some hours. So the receiver answers 502 while
 Airflow is down. The address carries `apiId`, `bizType`, `invokeId`, `apiToken` (encrypted), `sign`, `nonce` and
 `timestamp`; the body is the event's data, or empty.
 
 **Not published**: the `bizType` of a listing event; the fields of its body (those that are read here, `modelId`,
-`modelVersionId`, `modelFileId` and `status`, are guessed from the answer of the sync); whether it is an asynchronous
-one; how `sign` is made; where the address is registered (ask the support). So the receiver
+`modelVersionId`, `modelFileId` and `status`, are guessed from the answer of the sync); whether the event is
+asynchronous; how `sign` is made; where the address is registered (ask the support). So the receiver
 
-* passes on whatever comes, with what it recognises, and keeps neither token nor signature;
-* cannot verify `sign`. What keeps others out is a secret in its own path, and that an event proves nothing here. Before
-  anything depends on it, **ask**: with the sensor of `train_and_publish`, which needs no event at all.
+* passes on every event with the fields that it recognises, and stores neither token nor signature;
+* cannot verify `sign`. A secret in its own path keeps others out. An event proves nothing: before anything depends on
+  it, check the listing with the sensor of `train_and_publish`, which works without events.
 
 ## The receiver's environment
 
 `AIRFLOW_URL`, `AIRFLOW_USER`, `AIRFLOW_PASSWORD` (of a user who may create asset events), `EVENT_SECRET` (long and
 random; the address to register is `https://<host>/<EVENT_SECRET>`), `EVENT_PORT` (default 8322).
 
-It speaks plain HTTP, on all interfaces: put a web server in front that speaks TLS and limits requests by address.
+It serves plain HTTP on all interfaces: put a web server with TLS and a limit of requests by address in front of it.
 """
 
 from __future__ import annotations
@@ -66,17 +66,17 @@ with DAG(dag_id="listing_events", schedule=[LISTINGS], catchup=False, doc_md=__d
 
     @task
     def news(triggering_asset_events: Any) -> list[dict[str, Any]]:
-        """What was told. A hint, not a proof: nobody can verify the signature of an event."""
+        """Return the events. Their signature cannot be verified, so they are hints, not proofs."""
         events = [event.extra for event in triggering_asset_events.get(LISTINGS) or ()]
         for event in events:
-            log.info("Told that model %s has status %s.", event.get("modelId"), event.get("status"))
+            log.info("Event: model %s has status %s.", event.get("modelId"), event.get("status"))
         return events
 
     news()
 
 
 class Airflow:
-    """As much of Airflow's REST API as the receiver needs; logs in again when its token has expired."""
+    """The part of Airflow's REST API that the receiver needs. Logs in again when its token has expired."""
 
     def __init__(self, url: str, user: str, password: str) -> None:
         import requests
@@ -84,7 +84,7 @@ class Airflow:
         self.url, self.login = url.rstrip("/"), {"username": user, "password": password}
         self.session = requests.Session()
 
-    def tell(self, extra: dict[str, Any]) -> None:
+    def send_event(self, extra: dict[str, Any]) -> None:
         """Make an asset event; raises what ``requests`` raises."""
         self.call("POST", "assets/events", json={"asset_id": self.asset_id, "extra": extra})
 
@@ -126,7 +126,7 @@ class UntilDeadline(io.RawIOBase):
 
 
 class Receiver(BaseHTTPRequestHandler):
-    """Answers 404 to who does not know the secret, 502 while Airflow cannot be told, else 204."""
+    """Answers 404 without the secret in the path, 502 while Airflow does not take the event, else 204."""
 
     airflow: Airflow
     secret: str
@@ -139,7 +139,7 @@ class Receiver(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         length = self.headers.get("content-length", "0")
         if "transfer-encoding" in self.headers:
-            self.answer(411)  # we read no chunks
+            self.answer(411)  # chunked bodies are not read
             return
         if not (length.isascii() and length.isdigit()):
             self.answer(400)
@@ -153,9 +153,9 @@ class Receiver(BaseHTTPRequestHandler):
             self.answer(404)
             return
         try:
-            self.airflow.tell(recognised(dict(parse_qsl(query)), content))
+            self.airflow.send_event(recognised(dict(parse_qsl(query)), content))
         except Exception as problem:
-            log.warning("Airflow could not be told, the workshop will try again: %s", type(problem).__name__)
+            log.warning("Airflow did not take the event; the workshop will send it again: %s", type(problem).__name__)
             self.answer(502)
         else:
             self.answer(204)
@@ -165,7 +165,7 @@ class Receiver(BaseHTTPRequestHandler):
         self.end_headers()
 
     def send_error(self, code: int, *_: Any) -> None:
-        """Answer what is no HTTP without repeating it, as the method of the base class does."""
+        """Answer a request that is not HTTP. The base class would repeat it in the answer."""
         self.answer(code)
 
     def log_message(self, *_: Any) -> None:
@@ -173,7 +173,7 @@ class Receiver(BaseHTTPRequestHandler):
 
 
 def recognised(query: dict[str, str], content: bytes) -> dict[str, Any]:
-    """What of an event may be kept: neither token nor signature, and of the body what we know the meaning of."""
+    """Return the known fields of an event, without token and signature."""
     try:
         body = json.loads(content or b"{}")
     except (ValueError, RecursionError):
@@ -183,7 +183,7 @@ def recognised(query: dict[str, str], content: bytes) -> dict[str, Any]:
 
 
 def fit(value: Any) -> bool:
-    """Whether Airflow can keep a value: its database takes neither NaN nor half a character."""
+    """Whether Airflow can store a value: its database refuses NaN and surrogates."""
     return isinstance(value, str | int) and len(text := str(value)) <= LONGEST_VALUE and text.isprintable()
 
 
@@ -212,13 +212,13 @@ class Server(ThreadingHTTPServer):
             self.free.release()
 
     def handle_error(self, *_: Any) -> None:
-        """Say what went wrong without the request, which holds the secret."""
+        """Log the error without the request, which holds the secret."""
         log.warning("A request has broken off: %s", getattr(sys.exc_info()[0], "__name__", None))
 
 
 def serve(airflow: Airflow, secret: str, port: int) -> Server:
     if not secret:
-        raise ValueError("EVENT_SECRET is empty: then anybody could send events.")
+        raise ValueError("EVENT_SECRET is empty: anybody could send events.")
     handler = type("ThisReceiver", (Receiver,), {"airflow": airflow, "secret": secret})
     return Server(("", port), handler)
 

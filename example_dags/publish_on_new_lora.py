@@ -2,16 +2,16 @@
 # Publish each LoRA as soon as it is trained
 
 Scheduled on the asset `scenario://model/batch-lora`, which the DAG `train_lora_batch` updates: its training task has
-`outlets=[Asset("scenario://model/batch-lora")]`, and each trained LoRA is an event of it. What this DAG has to know is
-in the event's `extra`: `model_id`, `job_id`, `name`, `type`, `creative_units_cost` and `epochs`. Nobody has to look
-into another DAG's XComs.
+`outlets=[Asset("scenario://model/batch-lora")]`, and each trained LoRA is an event of it. The event's `extra` has all
+that this DAG needs: `model_id`, `job_id`, `name`, `type`, `creative_units_cost` and `epochs`. It reads no XComs of
+another DAG.
 
-A run may have several events, so **news** makes one mapped task of each. An event that comes while a run is being
-started is no trigger of that run, and Airflow would leave it to the next one, whenever that is: so **news** takes all
-that have come since. **publish** writes the model's page, shows a sample of its last epoch, and tags it: all of it may
-be repeated.
+A run may have several events, so **news** returns one item an event, and each becomes a mapped task. An event that
+arrives while a run is being started does not belong to that run, and Airflow would leave it to the next one, whenever
+that starts. So **news** takes all events since the first one. **publish** writes the model's page, shows a sample of
+its last epoch, and tags it. It can be repeated.
 
-An asset may stand for one model (`scenario://model/hero-character`) or, as here, for all that a batch makes.
+An asset may stand for one model (`scenario://model/hero-character`) or, as here, for all models of a batch.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ with DAG(dag_id="publish_on_new_lora", schedule=[LORA], catchup=False, doc_md=__
     def news(triggering_asset_events: Any, inlet_events: Any) -> list[dict[str, Any]]:
         triggers = triggering_asset_events.get(LORA)
         if not triggers:
-            raise AirflowSkipException("No LoRA has been trained: this run was triggered by hand.")
+            raise AirflowSkipException("This run was triggered by hand: there is no event of a trained LoRA.")
         first = min(event.timestamp for event in triggers)
         loras = [event.extra for event in inlet_events[LORA] if event.timestamp >= first]
         return [

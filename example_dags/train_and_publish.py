@@ -5,21 +5,21 @@
 train ─ choose_epoch ─ publish ─ wait_until_listed
 ```
 
-1. **train** trains a LoRA at Scenario, from its dataset to the trained model. *This is what costs creative units.*
-2. **choose_epoch** says which checkpoint is published. Here it is the last, or the one that the run was told. This is
-   the place for a judgement of your own: a person's (`ApprovalOperator`, as in `train_lora_batch`), or a score of the
-   sample pictures.
+1. **train** trains a LoRA at Scenario, from its dataset to the trained model. *Only this task costs creative units.*
+2. **choose_epoch** returns the epoch to publish. Here it is the last, or the run's parameter `epoch`. Replace it by a
+   decision of your own: a person's (`ApprovalOperator`, as in `train_lora_batch`), or a score of the sample pictures.
 3. **publish** streams the file of that epoch from Scenario into your storage, hashing on the way, with the sample
-   pictures as covers, and syncs the model's metadata to Alibaba Cloud's AI Creation Workshop. The ids are Scenario's:
-   the same again changes nothing.
+   pictures as covers, and syncs the model's metadata to Alibaba Cloud's AI Creation Workshop. The ids are Scenario's,
+   so a repeated sync changes nothing.
 4. **wait_until_listed** waits, deferred, until the workshop has fetched and listed the file.
 
-The workshop fetches the file later, so it must lie where it can be fetched. With a bucket that is all there is to say:
-`storage="s3://conn_id@bucket/loras"`; addresses are then signed when they are sent, and Airflow keeps no signed
-address. Here it is a folder on this machine, which the emulator serves under `/files`, as a web server of yours would.
+The workshop fetches the file later, from the storage. With a bucket, `storage="s3://conn_id@bucket/loras"` is enough:
+addresses are signed when they are sent, and Airflow stores no signed address. Here the storage is a folder on this
+machine, which the emulator serves under `/files`, as a web server of yours would.
 
-`base_model`: the workshop's documented list ends with SDXL and has no word for a Flux LoRA. `vxl_1.0` is what the
-emulator takes. Ask what your application takes; or leave it out, which sends Scenario's own word and warns.
+`base_model`: the workshop's documented list ends with SDXL and has no name for a Flux LoRA. The emulator takes
+`vxl_1.0`. Ask the vendor which names your application takes. Without the argument, Scenario's own name is sent, with a
+warning.
 
 To use it: set up the connections `scenario_default` and `ai_creation_workshop_default`, copy this file, set `storage`.
 """
@@ -32,7 +32,7 @@ from typing import Any
 
 from airflow.sdk import DAG, Param, task
 
-from airflow_provider_scenario.operators.model_sync import AICreationWorkshopSyncModelOperator
+from airflow_provider_scenario.operators.model_sync import AICreationWorkshopPublishModelOperator
 from airflow_provider_scenario.operators.training import ScenarioTrainLoraOperator
 from airflow_provider_scenario.sensors.model_sync import AICreationWorkshopModelListingSensor
 
@@ -48,7 +48,7 @@ with DAG(
     tags=["scenario", "example"],
     params={
         "epoch": Param("last", type="string", description="Which epoch is published, such as 000003"),
-        "base_model": Param("vxl_1.0", type="string", description="What the workshop calls the base model"),
+        "base_model": Param("vxl_1.0", type="string", description="The workshop's name of the base model"),
     },
     # After a crash or a lost answer, a retry waits for the same training and pays nothing again.
     default_args={"retries": 2},
@@ -73,9 +73,9 @@ with DAG(
         poke_interval=3,  # seconds; for the emulator's short trainings. Leave out for real ones: 30 is the default.
     )
 
-    publish = AICreationWorkshopSyncModelOperator(
+    publish = AICreationWorkshopPublishModelOperator(
         task_id="publish",
-        from_scenario_model="{{ ti.xcom_pull('train')['model_id'] }}",
+        scenario_model_id="{{ ti.xcom_pull('train')['model_id'] }}",
         epoch=choose_epoch(train.output),
         storage=STORAGE,
         public_url=PUBLIC_URL,

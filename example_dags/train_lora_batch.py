@@ -1,31 +1,31 @@
 """
-# Train a batch of LoRAs: a folder of datasets in, trained LoRAs out
+# Train a batch of LoRAs from a folder of datasets
 
 ```
-datasets ─ estimate ─ is_it_dear ┬ approve ┐
-                                 └─────────┴ train [one a dataset] ─ summary
+datasets ─ estimate ─ is_expensive ┬ approve ┐
+                                   └─────────┴ train [one per dataset] ─ summary
 ```
 
-1. **datasets** lists the folder. Each folder in it is a dataset: pictures, a `.txt` of the same stem beside each as its
-   caption and, where a dataset wants something of its own, a `training.yaml` (`concept_prompt: …`, `nb_epochs: 12`),
-   which counts before the parameters in here. Local paths work, and buckets: `s3://conn_id@bucket/characters`.
-2. **estimate** asks Scenario what all of it would cost, for free, and reads every dataset for that: one that cannot be
-   trained stops the batch here, before anything is created. A table is in its log.
-3. **approve** asks a person, but only when the sum is above `ask_above`: *Required Actions* in the menu, or the tab of
-   that name at the task. Until somebody answers nothing runs and nothing is held. *Reject* skips the rest, for nothing.
-4. **train** is one mapped task a dataset, under the model's name in the grid. *This is what costs creative units.* One
-   that fails fails alone: clear that one, and it is trained again, and no other.
+1. **datasets** lists the folder. Each folder in it is a dataset: pictures, for each a `.txt` with the same stem as its
+   caption, and optionally a `training.yaml` (`concept_prompt: …`, `nb_epochs: 12`) whose values replace the parameters
+   in this file. Local paths work, and buckets: `s3://conn_id@bucket/characters`.
+2. **estimate** gets the price of all trainings, for free. It reads every dataset: one that cannot be trained stops the
+   batch here, before anything is created. Its log has a table of the prices.
+3. **approve** waits for a person's approval, only if the price is above `ask_above`: *Required Actions* in the menu, or
+   in the task's tab. No worker is held meanwhile. *Reject* skips the trainings without costs.
+4. **train** has one mapped task per dataset, with the model's name in the grid. *This step costs creative units.* If
+   one fails, the others continue; clear it to train only this one again.
 5. **summary** runs when all are trained.
 
-To use it: set up a connection `scenario_default` (type *Scenario*), copy this file, and say where your datasets are: as
-`LORA_DATASETS` in the environment, a local path or a bucket. Who triggers it may choose a `folder` in there, no other.
+To use it: set up a connection `scenario_default` (type *Scenario*), copy this file, and set the environment variable
+`LORA_DATASETS` to the folder of your datasets, a local path or a bucket. A run may choose a `folder` in it, no other.
 
-How many train at once: give them a pool, which counts waiting trainings too only if it is told to:
+To limit how many are trained at once, create a pool that also counts deferred tasks, which wait for their training:
 
-    airflow pools set lora_trainings 5 "Trainings at a time, as many as the plan allows" --include-deferred
+    airflow pools set lora_trainings 5 "Parallel trainings of the plan" --include-deferred
 
-and put its name into the environment as `LORA_POOL`, or in here. Where more are started than the plan's
-`parallel-training` allows, the rest wait deferred for a slot instead of failing; a pool spares them the asking.
+and set the environment variable `LORA_POOL` to its name. Without a pool, trainings beyond the plan's
+`parallel-training` limit do not fail: they wait deferred for a slot, and send a request from time to time to get it.
 
 Each trained LoRA is an event of the asset `scenario://model/batch-lora`, with its id, cost and epochs. The DAG
 `publish_on_new_lora` is scheduled on it.
@@ -47,12 +47,12 @@ from airflow_provider_scenario.operators.training import ScenarioTrainLoraOperat
 
 log = logging.getLogger(__name__)
 
-# Who triggers the DAG may choose this folder or one in it, and nothing else of the worker's disk or the network.
+# A run may read this folder or one in it, and nothing else on the worker's disk or the network.
 DATASETS = os.environ.get("LORA_DATASETS", str(Path(__file__).parent / "datasets"))
 PARAMETERS = {
     "nb_epochs": 4,
     "sample_prompts": ["a lighthouse in a storm"],
-}  # a dataset's training.yaml counts before them
+}  # a dataset's training.yaml replaces these
 
 with DAG(
     dag_id="train_lora_batch",
@@ -62,7 +62,7 @@ with DAG(
     tags=["scenario", "example"],
     params={
         "folder": Param(DATASETS, type="string", description="The folder of the datasets, or one in it"),
-        "ask_above": Param(10_000, type="number", description="Ask a person above that many creative units"),
+        "ask_above": Param(10_000, type="number", description="Ask for approval above that many creative units"),
     },
 ):
 
@@ -71,7 +71,7 @@ with DAG(
         return list_datasets(params["folder"], inside=DATASETS, type="flux.2-dev-lora")
 
     @task.branch
-    def is_it_dear(creative_units: float, params: dict[str, Any]) -> str:
+    def is_expensive(creative_units: float, params: dict[str, Any]) -> str:
         return "approve" if creative_units > params["ask_above"] else "train"
 
     found = datasets()
@@ -93,12 +93,12 @@ with DAG(
     train = ScenarioTrainLoraOperator.partial(
         task_id="train",
         parameters=PARAMETERS,
-        retries=2,  # after a crash or a lost answer, a retry waits for the same training and pays nothing again
-        trigger_rule="none_failed_min_one_success",  # approved, or cheap enough not to ask
+        retries=2,  # after a crash or a lost response, a retry waits for the same training and does not pay again
+        trigger_rule="none_failed_min_one_success",  # approved, or no approval needed
         pool=os.environ.get("LORA_POOL", "default_pool"),
-        max_active_tis_per_dag=10,  # over all runs of this DAG; Airflow 3.1 and 3.2 count only those that hold a worker
+        max_active_tis_per_dag=10,  # of all runs of this DAG; Airflow 3.1 and 3.2 do not count deferred tasks
         outlets=[Asset("scenario://model/batch-lora")],
-        poke_interval=3,  # seconds; for the emulator's short trainings. Leave out for real ones: 30 is the default.
+        poke_interval=3,  # seconds, for the emulator's short trainings. Leave it out for real ones: the default is 30.
     ).expand_kwargs(found)
 
     @task
@@ -111,6 +111,6 @@ with DAG(
             "creative_units_total": sum(lora["creative_units_total"] for lora in loras),
         }
 
-    is_it_dear(estimate.output["creative_units"]) >> [approve, train]
+    is_expensive(estimate.output["creative_units"]) >> [approve, train]
     approve >> train
     summary(train.output)

@@ -1,9 +1,9 @@
 """
 # Train several LoRAs and combine them
 
-A style LoRA and a character LoRA are trained side by side; both wait deferred, so that two trainings of hours hold no
-worker. When both are trained, a composition is made of the two by their ids, and gets a description and a thumbnail
-that is one of its own sample pictures.
+A style LoRA and a character LoRA are trained in parallel. Both tasks wait deferred, so they hold no worker for hours.
+When both are trained, a composition of the two is created and trained; then it gets a description and one of its sample
+pictures as its thumbnail.
 
 ```
 style:     create ─ images ─ train ┐
@@ -13,11 +13,11 @@ character: create ─ images ─ train ┘
 
 Both LoRAs are of type `flux.1-lora`: a `flux.1-composition` takes LoRAs of its own family.
 
-Things worth copying:
+Worth copying:
 
-* `create.output` passes a model's id on; a trained model is described by the dict that `train` returns.
-* A failed training fails its task, and with it the composition: nothing is built on a model that is not there.
-* `execution_timeout` counts while deferred too, and cancels the remote training when it is over.
+* `create.output` is the id of a new model; `train` returns a dict that describes the trained model.
+* A failed training fails its task, so the composition does not start.
+* `execution_timeout` also counts while the task is deferred; when it is over, the training at Scenario is cancelled.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ RUN = "{{ dag_run.run_after.strftime('%Y-%m-%d %H:%M') }}"
 
 
 def train_lora(group_id: str, *, name: str, dataset: str, preset: str, concept_prompt: str, samples: list[str]):
-    """One LoRA from nothing to trained; returns the task whose result describes the trained model."""
+    """Create and train one LoRA; return the task whose result describes the trained model."""
     with TaskGroup(group_id):
         create = ScenarioCreateModelOperator(task_id="create", name=f"{name} {RUN}", type="flux.1-lora")
         images = ScenarioAddTrainingImagesOperator(
@@ -62,9 +62,9 @@ with DAG(
     doc_md=__doc__,
     tags=["scenario", "example"],
     default_args={
-        # After a crash or a lost answer, a retry waits for the same training and pays nothing again.
+        # After a crash or a lost response, a retry waits for the same training and does not pay again.
         "retries": 2,
-        # Seconds between two looks; for the emulator's short trainings. Leave out for real ones: 30 is the default.
+        # Seconds between two polls, for the emulator's short trainings. Leave it out for real ones: the default is 30.
         "poke_interval": 3,
     },
 ):

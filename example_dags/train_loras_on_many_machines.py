@@ -2,25 +2,26 @@
 # Train LoRAs on many machines: CeleryExecutor, KubernetesExecutor
 
 ```
-datasets ─ train [one a dataset]
+datasets ─ train [one per dataset]
 ```
 
-A LoRA holds a worker twice, for seconds: to upload its pictures and start the training, and to store the result. In
-between, for hours, a triggerer waits for it together with all the others. So a few workers train hundreds of LoRAs, and
-what this file asks of the executor is meant for those short starts only.
+Each LoRA needs a worker twice, for seconds: to upload its pictures and start the training, and to store the result. In
+between, for hours, a triggerer waits for all trainings together. So a few workers train hundreds of LoRAs, and the
+executor settings in this file are for these short starts only.
 
-* **CeleryExecutor**: a queue keeps the starts apart from work that holds a worker for hours and would let them wait:
-  `airflow celery worker --queues scenario` on one machine or more, and `LORA_QUEUE=scenario` in the environment.
-* **KubernetesExecutor**: every start is a pod. It uploads pictures and computes nothing, so it asks for little:
-  `pod_override` below. A pod that is evicted costs a retry; the training goes on.
-* **Any executor**: a pool says how many trainings run at once, wherever they were started, if it is told to count those
-  that wait: `airflow pools set scenario 5 "trainings" --include-deferred`, and `LORA_POOL=scenario` in the environment.
+* **CeleryExecutor**: use a queue of its own, so that the starts do not wait behind tasks that run for hours:
+  `airflow celery worker --queues scenario` on one or more machines, and `LORA_QUEUE=scenario` in the environment.
+* **KubernetesExecutor**: every start is a pod. It uploads pictures and computes nothing, so it needs few resources: see
+  `pod_override` below. If a pod is evicted, the training continues and a retry waits for it.
+* **Any executor**: a pool that also counts deferred tasks limits how many trainings run at once:
+  `airflow pools set scenario 5 "trainings" --include-deferred`, and `LORA_POOL=scenario` in the environment.
 
-`retries` are for machines that die: the next try finds the model and the training of the one before, and pays nothing.
+`retries` are for machines that fail: the next attempt finds the model and training of the earlier one, and does not pay
+again.
 
-To use it: set up a connection `scenario_default` (type *Scenario*), copy this file, and say where your datasets are: as
-`LORA_DATASETS` in the environment, a bucket such as `s3://conn_id@bucket/characters`, since every worker must reach it.
-Who triggers it may choose a `folder` in there, no other. As it stands, it runs anywhere.
+To use it: set up a connection `scenario_default` (type *Scenario*), copy this file, and set the environment variable
+`LORA_DATASETS` to a bucket with your datasets, such as `s3://conn_id@bucket/characters`: every worker must reach it. A
+run may choose a `folder` in it, no other. Unchanged, this file runs with every executor.
 """
 
 from __future__ import annotations
@@ -35,12 +36,12 @@ from airflow.sdk import DAG, Param, task
 from airflow_provider_scenario.datasets import list_datasets
 from airflow_provider_scenario.operators.training import ScenarioTrainLoraOperator
 
-# Who triggers the DAG may choose this folder or one in it, and nothing else of the worker's disk or the network.
+# A run may read this folder or one in it, and nothing else on the worker's disk or the network.
 DATASETS = os.environ.get("LORA_DATASETS", str(Path(__file__).parent / "datasets"))
 
 
 def pod_override() -> dict[str, Any]:
-    """A small pod, where the KubernetesExecutor runs tasks; elsewhere its package need not be installed."""
+    """A small pod for the KubernetesExecutor; with other executors its package is not needed."""
     if "KubernetesExecutor" not in conf.get("core", "executor"):
         return {}
     from kubernetes.client import models as k8s
@@ -56,7 +57,7 @@ with DAG(
     doc_md=__doc__,
     tags=["scenario", "example"],
     params={"folder": Param(DATASETS, type="string", description="The folder of the datasets, or one in it")},
-    max_active_tasks=1000,  # of this DAG at once; the pool and the number of workers are the limits that count
+    max_active_tasks=1000,  # not a limit here: the pool and the number of workers are
 ):
 
     @task
@@ -70,5 +71,5 @@ with DAG(
         queue=os.environ.get("LORA_QUEUE", conf.get("operators", "default_queue")),
         pool=os.environ.get("LORA_POOL", "default_pool"),
         executor_config=pod_override(),
-        poke_interval=3,  # seconds; for the emulator's short trainings. Leave out for real ones: 30 is the default.
+        poke_interval=3,  # seconds, for the emulator's short trainings. Leave it out for real ones: the default is 30.
     ).expand_kwargs(datasets())

@@ -1,17 +1,17 @@
 """
 # Train one LoRA, step by step
 
-The four steps of a training, each its own task, so that each can be seen, retried and replaced by itself:
+The four steps of a training as four tasks, so that you can retry or replace each of them:
 
-1. **create_model** makes an empty model. Free.
-2. **add_images** uploads ten pictures of `datasets/ink-style`, each with the caption in the `.txt` beside it. Free.
-3. **start_training** starts the training and returns at once. *This is the step that costs creative units.*
-4. **wait_for_training** waits, deferred: no worker is held for one to three hours. Fails when the training fails.
+1. **create_model** creates an empty model. Free.
+2. **add_images** uploads ten pictures of `datasets/ink-style` with their captions, from `.txt` files. Free.
+3. **start_training** starts the training and ends. *This step costs creative units.*
+4. **wait_for_training** waits deferred for one to three hours without a worker. It fails if the training fails.
 
-`ScenarioTrainModelOperator` can wait by itself (see `train_lora_chain`); a sensor of its own is for when something else
-shall happen meanwhile, or when another DAG has started the training.
+`ScenarioTrainModelOperator` can also wait itself (see `train_lora_chain`). Use a separate sensor if other tasks shall
+run meanwhile, or if another DAG has started the training.
 
-To use it: set up a connection `scenario_default` (type *Scenario*), copy this file, point `images` to your own folder.
+To use it: set up a connection `scenario_default` (type *Scenario*), copy this file, set `images` to your own folder.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ with DAG(
     catchup=False,
     doc_md=__doc__,
     tags=["scenario", "example"],
-    # After a crash or a lost answer, a retry waits for the same training and pays nothing again.
+    # After a crash or a lost response, a retry waits for the same training and does not pay again.
     default_args={"retries": 2},
 ):
     create_model = ScenarioCreateModelOperator(
         task_id="create_model",
         name="ink-style {{ dag_run.run_after.strftime('%Y-%m-%d %H:%M') }}",
         type="flux.2-dev-lora",
-        short_description="Loose ink drawings; made by the DAG train_one_lora.",
+        short_description="Loose ink drawings; created by the DAG train_one_lora.",
     )
 
     add_images = ScenarioAddTrainingImagesOperator(
@@ -65,7 +65,7 @@ with DAG(
         task_id="wait_for_training",
         model_id=create_model.output,
         job_id="{{ ti.xcom_pull('start_training')['job_id'] }}",
-        poke_interval=5,  # seconds; for the emulator's short trainings. Leave out for real ones: 30 is the default.
+        poke_interval=5,  # seconds, for the emulator's short trainings. Leave it out for real ones: the default is 30.
     )
 
     create_model >> add_images >> start_training >> wait_for_training

@@ -1,4 +1,4 @@
-"""What tests must know of the Airflow they run on."""
+"""What differs between the versions of Airflow that the tests run on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ except ImportError:  # Airflow 3.1
     from airflow.exceptions import AirflowSkipException, TaskDeferred
 
 try:
-    import airflow.sdk.plugins_manager  # noqa: F401  the plugins are read before a listener joins
+    import airflow.sdk.plugins_manager  # noqa: F401  loads the plugins before a listener is added
     from airflow.sdk.listener import get_listener_manager
 except ImportError:  # Airflow 3.1
     from airflow.listeners.listener import get_listener_manager
@@ -20,23 +20,23 @@ __all__ = [
     "AIRFLOW",
     "KEEP_TASK_STATE",
     "SKIP_INSTEAD_OF_FAILING",
-    "WAYS_TO_REMEMBER",
+    "STORES",
     "AirflowSkipException",
     "TaskDeferred",
     "get_listener_manager",
 ]
 
 AIRFLOW = Version(Version(__version__).base_version)
-"""The release, or the one that a pre-release comes before."""
+"""The version; for a pre-release, the version that it precedes."""
 
 KEEP_TASK_STATE = [False, True] if Version("3.4") <= AIRFLOW else [None]
-"""Whether whoever clears asks to keep the task's state: only from 3.4 on can one choose."""
+"""Values of ``keep_task_state`` for a clear; None before 3.4, which has no such choice."""
 
 SKIP_INSTEAD_OF_FAILING = ["soft_fail", "never_fail"] if Version("3.2") <= AIRFLOW else ["soft_fail"]
-"""What a deferrable sensor may be given for that: 3.1 forgets never_fail when it has deferred."""
+"""Arguments of a deferrable sensor that skip instead of failing: 3.1 loses never_fail in the deferral."""
 
-WAYS_TO_REMEMBER = [
+STORES = [
     *(["task state"] if Version("3.3") <= AIRFLOW else []),
     *(["no task state"] if Version("3.4") > AIRFLOW else []),
 ]
-"""How an attempt can remember earlier ones. ``make test`` runs on 3.3, and tests both ways there."""
+"""Where an attempt stores records for later ones. ``make test`` runs on 3.3 and tests both."""

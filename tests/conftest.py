@@ -6,19 +6,19 @@ import pytest
 from hypothesis import HealthCheck, settings
 from packaging.version import Version
 
-# Airflow's examples come with a listener, and a task with listeners needs a worker at its end.
+# Airflow's examples have a listener, and a task with listeners needs a worker at its end.
 os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
 
-# How long an example takes says nothing on a machine that does other things beside.
+# On a busy machine the duration of an example means nothing.
 settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
-# Not a conftest.py of tests/system: tests/security/system uses them too, and each process starts one Airflow.
+# Not in tests/system/conftest.py: tests/security/system uses these fixtures too, and each process starts one Airflow.
 pytest_plugins = ["tests.system.fixtures"]
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave out what this Airflow does not have yet: marked with ``since("3.4")``."""
+    """Leave out tests marked with a later Airflow than this one, such as ``since("3.4")``."""
     from tests.airflow_versions import AIRFLOW
 
     def is_there(item):
@@ -31,14 +31,14 @@ def pytest_collection_modifyitems(config, items):
 
 
 def pytest_make_parametrize_id(val, argname):
-    """Keep ids short: each is sent between processes, set in the environment and printed, megabytes as they are."""
+    """Shorten ids of megabytes: ids are sent between processes, set in the environment and printed."""
     text = val if isinstance(val, str | bytes) else str(val) if isinstance(val, int) else ""
     return f"{argname} of {len(text)}: {text[:30]!r}" if len(text) > 120 else None
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
-    """In CI nothing may be skipped: what is not run is not known to work."""
+    """In CI a skipped test is a failure."""
     report = yield
     if os.environ.get("CI") and report.skipped and not hasattr(report, "wasxfail"):
         report.outcome = "failed"

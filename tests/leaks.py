@@ -1,4 +1,4 @@
-"""Where secrets have got to: every spelling of each, in every file and every table that Airflow keeps."""
+"""Find secrets, in every spelling, in all files and tables of an Airflow."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from urllib.parse import quote, quote_plus
 from sqlalchemy import create_engine, inspect
 
 SIGNED = re.compile(rb"(?:[Ss]ignature|Credential|Security-Token)(?:=|%3[Dd]|%253[Dd])[\w%+/-]{8}")
-"""What makes an address a signed one, with its value: a masked one does not count."""
+"""The signature of a signed address; a masked one does not match."""
 
 
 def spellings(secret: str) -> set[bytes]:
-    """A secret as it may stand in a log, an address, a header, a page or a table."""
+    """All spellings of a secret in logs, addresses, headers, pages and tables."""
     once = {quote(secret, safe=""), quote(secret), quote_plus(secret)}
     encoded = {*once, *(quote(each, safe="") for each in once)}
     lower = {re.sub("%[0-9A-F]{2}", lambda escape: escape[0].lower(), each) for each in encoded}
     in_json = json.dumps(secret)[1:-1]
     quoted = {in_json, json.dumps(in_json)[1:-1], repr(secret)[1:-1], repr(repr(secret)[1:-1])[1:-1]}
-    # What Python's html makes of quotes, and what Jinja makes of them.
+    # Python's html and Jinja escape quotes differently.
     shown = {html.escape(secret), html.escape(secret).replace("&quot;", "&#34;").replace("&#x27;", "&#39;")}
     raw = secret.encode()
     return {each.encode() for each in {secret, raw.hex()} | encoded | lower | quoted | shown} | set(_base64(raw))
 
 
 def _base64(raw: bytes) -> Iterator[bytes]:
-    """In the middle of a text it starts at one of three places in a group; what surrounds it changes the edges."""
+    """Base64 of the secret in a longer text: at each of three offsets, without the edges that depend on the text."""
     for before in range(3):
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
             text = encode(bytes(before) + raw)
@@ -48,15 +48,15 @@ def leaks(
     postgres: str | None = None,
 ) -> dict[tuple[str, str], bytes]:
     """
-    Look through all that an Airflow has written: logs of its parts and of tasks, its database, whatever else.
+    Search everything that an Airflow has written: logs of parts and tasks, database, other files.
 
-    :param home: ``AIRFLOW_HOME``, with an SQLite database or none: its file is read, and its rows too, since a long
-        value is spread over pages of the file.
-    :param secrets: name → secret. Signed addresses are looked for, too.
-    :param allowed: place and name of what may be there.
-    :param pages: name → text that somebody was shown.
-    :param postgres: address of the database where it is not SQLite.
-    :return: place and name of what is there and may not → the first text around it.
+    :param home: ``AIRFLOW_HOME``, with an SQLite database or none. The database's rows are searched as well as its
+        file, because the file splits long values.
+    :param secrets: name → secret. Signed addresses are searched too.
+    :param allowed: place and name of secrets that are allowed there.
+    :param pages: name → text of a page.
+    :param postgres: address of the database if it is not SQLite.
+    :return: place and name of each secret found → the text around its first occurrence.
     """
     needles = {name: [re.escape(each) for each in spellings(secret)] for name, secret in secrets.items()}
     patterns = {name: re.compile(b"|".join(spelled)) for name, spelled in needles.items()} | {"signed address": SIGNED}

@@ -1,4 +1,4 @@
-"""How long something takes, where a budget of requests is held against it."""
+"""Measure durations that tests compare with a request budget."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 def stopwatch() -> Callable[[], float]:
     """
-    Start to measure; each call of what is returned gives the seconds since then.
+    Start to measure; the returned function gives the seconds since then.
 
-    By the clock that says more: a budget goes by the time of day and sleeps by another clock, and the time of day may
-    be set meanwhile.
+    Takes the larger result of two clocks: a request budget uses the time of day and sleeps by the monotonic clock, and
+    the time of day may be changed meanwhile.
     """
     day, monotonic = time.time(), time.monotonic()
     return lambda: max(time.time() - day, time.monotonic() - monotonic)

@@ -1,4 +1,4 @@
-"""The emulator as a witness: what was created, started, billed and cancelled, asked over HTTP as anybody would."""
+"""A client for the emulator's ledger and switches, over HTTP."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ BAD_DAY = [
     (0.1, {"kind": "garbage", "garbage": "truncated"}),
     (0.1, {"kind": "slow", "seconds": 1.5}),
 ]
-"""Of the requests that go wrong, how many do so how."""
+"""Shares of the kinds of failing requests, and the faults."""
 
 
 class Witness:
-    """The emulator, asked over HTTP as anybody would."""
+    """The emulator's ledger and switches, over HTTP. It is independent of the code under test."""
 
     def __init__(self, url: str, key: str = "demo", secret: str = "demo") -> None:
         self.url = url
@@ -43,14 +43,14 @@ class Witness:
         self._call("POST", "reset")
 
     def switched(self, name: str) -> Any:
-        """What a switch says of itself, such as ``synced/hero``."""
+        """The response of ``GET /emulator/{name}``, such as ``synced/hero``."""
         return self._call("GET", name)
 
     def set(self, **settings: Any) -> None:
         self._call("POST", "settings", settings)
 
     def solve_captcha(self, model: str) -> None:
-        """Be the person for whom a professional voice clone waits."""
+        """Solve the captcha of a professional voice clone, as the owner of the voice does."""
         self._call("POST", "captcha", {"action": "solve", "model": model})
 
     def outcome(self, **outcome: Any) -> None:
@@ -63,16 +63,16 @@ class Witness:
         self._call("DELETE", "faults")
 
     def fault_has_hit(self) -> bool:
-        """Whether a request has met a fault by now."""
+        """Whether a fault has been applied to a request."""
         return any(fault["hits"] for fault in self._call("GET", "faults"))
 
     def fail_at_random(self, share: float) -> None:
-        """Let that share of all requests go wrong, in every way there is, until :meth:`calm_down`."""
+        """Make that share of all requests fail, in all ways, until :meth:`calm_down`."""
         for seed, (part, fault) in enumerate(BAD_DAY):
             self.fault(**fault, probability=part * share, seed=seed, times=None)
 
     def calm_down(self) -> dict[str, int]:
-        """Let nothing more go wrong; how often each fault has happened."""
+        """Remove all faults; return how often each was applied."""
         faults = self._call("GET", "faults")
         self.clear_faults()
         return {_named(fault): fault["hits"] for fault in faults}
@@ -89,7 +89,7 @@ class Witness:
         return self.get(f"models/{model_id}")["model"]
 
     def cancel(self, model_id: str) -> None:
-        """As a person would in the web app."""
+        """Cancel a training as a user does in the web app."""
         url = f"{self.root}/v1/models/{model_id}/train/action"
         requests.post(url, json={"action": "cancel"}, auth=self.auth, timeout=60).raise_for_status()
 
@@ -107,9 +107,9 @@ def _named(fault: dict[str, Any]) -> str:
         case "429":
             return "429" if fault["retry_after"] is None else "429 with Retry-After"
         case "status":
-            return f"{fault['status']} {fault['when']} the act"
+            return f"{fault['status']} {fault['when']} the effect"
         case "close":
-            return f"dropped {fault['when']} the act"
+            return f"dropped {fault['when']} the effect"
         case "garbage":
             return f"{fault['garbage']} answer"
     return str(fault["kind"])

@@ -1,4 +1,4 @@
-"""The attempt that runs: of which task instance it is, which one it is, and whether somebody has ended it."""
+"""The attempt that runs: its task instance, its number, and whether the task was ended."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_GOES_ON = frozenset({"running", "up_for_retry", "up_for_reschedule", "scheduled", "queued", "deferred"})
+_ACTIVE_STATES = frozenset({"running", "up_for_retry", "up_for_reschedule", "scheduled", "queued", "deferred"})
 """
-The states of a task that nobody has ended. The attempt may be over all the same: Airflow gives it up when it misses the
-heartbeat, because the API server was away, say, and begins the next one while the old process still lives.
+The states of a task that was not ended. This attempt may be over all the same: Airflow gives it up after missed
+heartbeats, as when the API server was down, and starts the next one while the old process still runs.
 """
 
 
@@ -30,9 +30,9 @@ class Attempt:
 
     :param map_index: -1 for a task that is not mapped.
     :param iteration: of the loop that the task is in (3.4); None outside a loop.
-    :param region_id: names the loop or the expansion that has made the task instance (3.4), and changes when a clear
-        lets Airflow make it anew; None on older minors and for a plain task.
-    :param try_number: 1 for the first attempt; counts on through retries and clears.
+    :param region_id: id of the loop or the expansion that has made the task instance (3.4); a new one when a clear
+        makes Airflow expand again; None on older minors and for a plain task.
+    :param try_number: 1 for the first attempt; grows with each retry and each clear.
     :param max_tries: ``retries`` at first; Airflow raises it when a finished task is cleared, and only then.
     """
 
@@ -85,12 +85,12 @@ class Attempt:
 
     @property
     def is_first(self) -> bool:
-        """Whether no attempt of this task instance came before, as far as its number tells."""
+        """Whether its number says that it is the first attempt of this task instance."""
         return self.try_number == 1
 
     def is_retry(self, retries: int | None) -> bool:
         """
-        Whether an attempt came before since a person has last cleared the finished task.
+        Whether there was an earlier attempt since a person last cleared the finished task.
 
         Relies on the scheduler's arithmetic, which the SDK itself uses (``get_first_reschedule_date``): clearing a
         finished task raises ``max_tries`` to the tries made plus ``retries``. Clearing a running task does not, so the
@@ -102,19 +102,19 @@ class Attempt:
 
     def state(self) -> str | None:
         """
-        Ask Airflow for the task instance's state.
+        Read the task instance's state from Airflow.
 
-        From a thread only, never on an event loop: it asks the supervisor and waits for the answer. Relies on
+        Call it in a thread only, never on an event loop: it waits for the supervisor. Relies on
         ``RuntimeTaskInstance.get_task_states`` (3.1). For a task in a loop that reports the latest iteration, so the
-        finished task instances (``get_task_breadcrumbs``) are looked through first.
+        finished task instances (``get_task_breadcrumbs``) are searched first.
 
-        :return: such as ``deferred``; None where it has none, having just been cleared.
-        :raises LookupError: nobody is there to ask, as outside of Airflow's processes.
+        :return: such as ``deferred``; None just after a clear.
+        :raises LookupError: there is no supervisor, as outside of Airflow's processes.
         """
         from airflow.sdk.execution_time import task_runner
 
         if not hasattr(task_runner, "SUPERVISOR_COMMS"):
-            raise LookupError("no supervisor is there to ask")
+            raise LookupError("there is no supervisor")
         ti: Any = task_runner.RuntimeTaskInstance
         if self.iteration is not None and (final := self._final_state(ti)):
             return final
@@ -124,9 +124,9 @@ class Attempt:
             task_ids=[self.task_id],
             map_index=self.map_index if self.map_index >= 0 else None,
         )
-        # One task instance was asked for; mapped ones are named task_id_mapindex.
+        # There is one task instance in the answer; mapped ones are named task_id_mapindex.
         state = next((str(state) if state else None for state in states.get(self.run_id, {}).values()), None)
-        if self.iteration is not None and state is not None and state not in _GOES_ON and state != "restarting":
+        if self.iteration is not None and state is not None and state not in _ACTIVE_STATES and state != "restarting":
             return "running"  # that is another iteration; ours is not among the finished ones
         return state
 
@@ -144,8 +144,8 @@ class Attempt:
 
 
 def is_ended(state: str | None) -> bool:
-    """Whether a task in this state was ended by a person or a time limit; else only this process of it may be over."""
-    return state not in _GOES_ON
+    """Whether a person or a time limit has ended a task in this state; if not, only this attempt may be over."""
+    return state not in _ACTIVE_STATES
 
 
 def is_task_timeout() -> bool:
@@ -157,28 +157,29 @@ def is_task_timeout() -> bool:
     return isinstance(sys.exc_info()[1], AirflowTaskTimeout)
 
 
-def in_time(question: Callable[[], T], seconds: float) -> T:
+def call_with_timeout(function: Callable[[], T], seconds: float) -> T:
     """
-    The answer to a question that may hang.
+    Call a function in another thread and return its result.
 
-    A signal handler may have interrupted its own thread in the middle of a question, and would wait for itself.
+    In the thread of a signal handler the call could hang for ever: the handler may have interrupted that thread while
+    it held the lock that the function needs.
 
-    :raises TimeoutError: no answer within that many seconds.
+    :raises TimeoutError: there is no result within that many seconds.
     """
-    answers: list[T] = []
+    results: list[T] = []
     problems: list[BaseException] = []
 
-    def ask() -> None:
+    def call() -> None:
         try:
-            answers.append(question())
+            results.append(function())
         except BaseException as problem:
             problems.append(problem)
 
-    asking = threading.Thread(target=ask, daemon=True)
-    asking.start()
-    asking.join(seconds)
+    thread = threading.Thread(target=call, daemon=True)
+    thread.start()
+    thread.join(seconds)
     if problems:
         raise problems[0]
-    if not answers:
+    if not results:
         raise TimeoutError(f"no answer within {seconds:g} s")
-    return answers[0]
+    return results[0]

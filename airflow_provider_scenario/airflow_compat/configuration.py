@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow.configuration import AirflowConfigParser
 
 
-def conf() -> Any:
+def conf() -> AirflowConfigParser:
     """
     Return the configuration that this process runs with.
 
-    Relies on ``airflow.configuration`` (all minors). Read when asked for: it reads a file when it is first imported.
+    Relies on ``airflow.configuration`` (all minors). Imported late: the import reads a file.
     """
     from airflow.configuration import conf
 

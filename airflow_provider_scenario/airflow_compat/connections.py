@@ -1,17 +1,17 @@
-"""Whether a connection does not exist, or could not be looked up just now."""
+"""Distinguishes a connection that does not exist from one that cannot be read now."""
 
 from __future__ import annotations
 
 
 def connection_is_missing(conn_id: str) -> bool:
     """
-    Ask again, after Airflow has said that the connection is not defined.
+    Check every place again, after Airflow has raised that the connection is not defined.
 
-    Airflow says so too when a secrets backend fails, and from 3.2 on when the API server does: it goes on to the next
-    place and forgets why. Relies on ``ensure_secrets_backend_loaded``, ``SUPERVISOR_COMMS`` and ``GetConnection``
-    (3.1).
+    Airflow raises the same when a secrets backend fails, and from 3.2 on when the API server fails: it continues with
+    the next place and drops the error. Relies on ``ensure_secrets_backend_loaded``, ``SUPERVISOR_COMMS`` and
+    ``GetConnection`` (3.1).
 
-    :return: True only if every place could be asked and none has it.
+    :return: True only if every place has answered and none has the connection.
     """
     from airflow.sdk.execution_time.supervisor import ensure_secrets_backend_loaded
 
@@ -29,7 +29,7 @@ def _api_server_has_none(conn_id: str) -> bool:
     from airflow.sdk.execution_time.comms import ErrorResponse, GetConnection
 
     supervisor = getattr(task_runner, "SUPERVISOR_COMMS", None)
-    if supervisor is None:  # outside of a task: there is no API server to ask
+    if supervisor is None:  # outside of a task there is no API server
         return True
     try:
         answer = supervisor.send(GetConnection(conn_id=conn_id))

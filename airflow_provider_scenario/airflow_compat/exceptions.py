@@ -1,7 +1,7 @@
 """
 Airflow's exceptions under one name on every minor.
 
-Relies on ``airflow.sdk.exceptions``, which has all of them since 3.2; 3.1 has them in ``airflow.exceptions``.
+Relies on ``airflow.sdk.exceptions``, which has all of them since 3.2. In 3.1 they are in ``airflow.exceptions``.
 """
 
 from __future__ import annotations

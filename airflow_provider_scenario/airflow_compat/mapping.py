@@ -1,4 +1,4 @@
-"""Mapped tasks: which of their arguments are templates, and how the rest is checked when the DAG file is parsed."""
+"""Mapped tasks: which of their arguments are rendered, and how the others are checked at parse time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ else:
 
 class _FailsWithoutRetry(BaseOperatorMeta):
     """
-    Fail a mapped task for good where Airflow cannot make its operator: an argument is missing, unknown or refused.
+    Fails a mapped task without a retry if Airflow cannot make its operator: an argument is missing, unknown or invalid.
 
     Relies on ``_airflow_from_mapped``, which ``MappedOperator.unmap`` passes on a worker (3.1).
     """
@@ -43,16 +43,16 @@ class _FailsWithoutRetry(BaseOperatorMeta):
 
 class RendersOnlyDagFile(BaseOperator, metaclass=_FailsWithoutRetry):
     """
-    Base of operators that render templates of the DAG file, and never what another task has returned.
+    Base of operators that render templates of the DAG file, and never values that another task has returned.
 
-    Airflow says that the values of a mapped task are not rendered, and keeps to it for ``expand``. For
-    ``expand_kwargs`` it does not: ``ListOfDictsExpandInput.resolve`` resolves the XComArg first, and then takes every
-    value that is not an XComArg for one of the DAG file (3.1 to 3.4.0b2). Whoever can write into what the other task
-    reads, such as a bucket, could so read all connections.
+    Airflow's documentation says that mapped values are not rendered. That holds for ``expand``, not for
+    ``expand_kwargs``: ``ListOfDictsExpandInput.resolve`` resolves the XComArg first, and then renders every value that
+    is not an XComArg (3.1 to 3.4.0b2). Anyone who can write to what the other task reads, such as a bucket, could so
+    read all connections.
 
-    Relies on ``Templater._do_render_template_fields``, through which ``MappedOperator.render_template_fields`` renders
-    the task it has made, and on ``expand_input`` and ``partial_kwargs`` of the mapped operator, which stays the task of
-    its DAG (3.1). ``tests/security/test_datasets_templates.py`` shows it on each minor.
+    Relies on ``Templater._do_render_template_fields``, with which ``MappedOperator.render_template_fields`` renders the
+    unmapped task, and on ``expand_input`` and ``partial_kwargs`` of the mapped operator, which stays the task of
+    its DAG (3.1). ``tests/security/unit/test_datasets_templates.py`` checks each minor.
     """
 
     def _do_render_template_fields(
@@ -71,18 +71,18 @@ class RendersOnlyDagFile(BaseOperator, metaclass=_FailsWithoutRetry):
 
 
 def _mapped_over_xcom(task: BaseOperator, context: Context) -> Any | None:
-    """The mapped operator that the task was made by, where its arguments are what another task has returned."""
+    """Return the mapped operator of the task, if its arguments are the result of another task."""
     mapped: Any = task._dag.task_dict.get(task.task_id) if task._dag is not None else None
     kwargs = getattr(getattr(mapped, "expand_input", None), "value", None)
     if kwargs is None or mapped.expand_input.EXPAND_INPUT_TYPE != "list-of-dicts":
         return None
-    if isinstance(kwargs, Sized):  # a list in the DAG file; an item of it may still be another task's
+    if isinstance(kwargs, Sized):  # a list in the DAG file, of which an item may still be another task's result
         kwargs = kwargs[context["ti"].map_index]  # type: ignore[index]
     return None if isinstance(kwargs, Mapping) else mapped
 
 
 def _is_of_dag_file(mapped: Any, field: str, value: Any) -> bool:
-    """Whether a value stands in the DAG file: in ``partial(…)``, or in ``default_args`` of the DAG or a group."""
+    """Whether a value is from the DAG file: from ``partial(…)``, or from ``default_args`` of the DAG or a group."""
     group = getattr(mapped, "task_group", None)
     sources = (mapped.partial_kwargs, getattr(group, "default_args", None), mapped.dag.default_args)
     return any(
@@ -92,7 +92,7 @@ def _is_of_dag_file(mapped: Any, field: str, value: Any) -> bool:
 
 
 def takes_our_arguments(operator: type[BaseOperator]) -> bool:
-    """Whether an operator has an ``__init__`` of this package, and not one of somebody else's subclass."""
+    """Whether an operator's ``__init__`` is of this package, not of a subclass elsewhere."""
     return str(operator.__init__.__module__).startswith(f"{_PACKAGE}.")
 
 
@@ -107,9 +107,9 @@ def is_made_by_mapping(task: BaseOperator) -> bool:
 
 class CheckedPartial(OperatorPartial):
     """
-    What ``partial`` returns: checks the arguments that stand in the DAG file, also those given to ``expand``.
+    Result of ``partial`` that checks the arguments in the DAG file, also those given to ``expand``.
 
-    Airflow has no hook for that. Relies on ``OperatorPartial`` with ``operator_class``, ``_expand_called`` and
+    Airflow has no hook for such a check. Relies on ``OperatorPartial`` with ``operator_class``, ``_expand_called`` and
     ``kwargs``, which include ``dag`` and ``task_group`` (3.1). The operator's class has a method ``check_mapped``.
     """
 
@@ -117,42 +117,43 @@ class CheckedPartial(OperatorPartial):
 
     @classmethod
     def of(cls, partial: OperatorPartial) -> CheckedPartial:
-        """Turn what ``BaseOperator.partial`` has returned into one that checks."""
+        """Turn the result of ``BaseOperator.partial`` into one that checks."""
         partial.__class__ = cls
         return partial  # type: ignore[return-value]
 
     def expand(self, **mapped_kwargs: Any) -> MappedOperator:
-        """Map over lists, of which those in the DAG file are checked."""
+        """Map over lists; those in the DAG file are checked."""
         rows = [{name: value} for name, values in mapped_kwargs.items() if _is_list(values) for value in values]
         self._check_rows(rows, mapped=mapped_kwargs)
         return super().expand(**mapped_kwargs)
 
     def expand_kwargs(self, kwargs: Any, *, strict: bool = True) -> MappedOperator:
-        """Map over dictionaries, of which those in the DAG file are checked."""
+        """Map over dictionaries; those in the DAG file are checked."""
         rows = [item for item in kwargs if isinstance(item, Mapping)] if _is_list(kwargs) else None
         self._check_rows(rows, mapped=() if rows else None)
         return super().expand_kwargs(kwargs, strict=strict)
 
-    def check(self, rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    def check(self, rows: Iterable[Mapping[str, Any]], names: Iterable[str] = ()) -> list[str]:
         """
-        Check the arguments of one task each.
+        Check rows of arguments, one for each task.
 
+        :param names: what it is mapped over.
         :return: warnings.
         """
         try:
-            found: list[str] = self.operator_class.check_mapped(rows)  # type: ignore[attr-defined]
+            found: list[str] = self.operator_class.check_mapped(rows, names)  # type: ignore[attr-defined]
         except Exception:
-            self._expand_called = True  # else Airflow warns, beside the import error, that it was never mapped
+            self._expand_called = True  # otherwise Airflow also warns that it was never mapped
             raise
         return found
 
     def _check_rows(self, rows: Sequence[Mapping[str, Any]] | None, mapped: Iterable[str] | None) -> None:
         """
-        Check what is known of each task.
+        Check the known arguments of each task.
 
-        Airflow fills in ``default_args`` on the worker only, under what is given and what is mapped over.
+        ``default_args`` are among them: Airflow adds those only on the worker, where no other value is given.
 
-        :param mapped: what is mapped over. None: not known, so that it may be any of ``default_args``.
+        :param mapped: names that are mapped over. None: not known, so that any of ``default_args`` may be among them.
         """
         sources = () if mapped is None else (self.kwargs["dag"], self.kwargs["task_group"])
         defaults = {
@@ -162,7 +163,8 @@ class CheckedPartial(OperatorPartial):
             if name not in (mapped or ())
         }
         given = {**defaults, **self.kwargs}
-        for text in self.check([{**given, **row} for row in rows or [{}]]):
+        names = {*(mapped or ()), *(name for row in rows or () for name in row)}
+        for text in self.check([{**given, **row} for row in rows or [{}]], names):
             warnings.warn(text, stacklevel=3)
 
 

@@ -9,10 +9,10 @@ from typing import Any
 @cache
 def stats() -> Any:
     """
-    Return what has ``incr``, ``gauge`` and ``timing``.
+    Return an object with ``incr``, ``gauge`` and ``timing``.
 
     Relies on ``airflow.sdk.observability.stats``: its functions since 3.3, its class ``Stats`` on 3.2;
-    ``airflow.stats.Stats`` on 3.1. Imported when first used: parsing a DAG file needs none of it.
+    ``airflow.stats.Stats`` on 3.1. Imported late: parsing a DAG file does not need it.
     """
     try:
         from airflow.sdk.observability import stats

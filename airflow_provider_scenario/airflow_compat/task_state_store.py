@@ -1,4 +1,4 @@
-"""What Airflow keeps for a task instance from attempt to attempt."""
+"""The store that keeps values of a task instance from attempt to attempt (Airflow 3.3)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class TaskStateStore(Protocol):
-    """As much of Airflow's own as we use."""
+    """The part of Airflow's store that we use."""
 
     def get(self, key: str) -> Any: ...
 
@@ -22,14 +22,14 @@ def task_state_store(context: Context) -> TaskStateStore | None:
     """
     Return the task state store of this task instance.
 
-    Relies on ``task_state_store`` in the context (3.3). None on older minors, where nothing is kept.
+    Relies on ``task_state_store`` in the context (3.3). None on older minors, which have no store.
     """
     return cast("TaskStateStore | None", context.get("task_state_store"))
 
 
 def clear_discards_task_state() -> bool:
     """
-    Whether clearing a task may empty its store: from 3.4 on, unless whoever clears asks to keep it.
+    Whether clearing a task may empty its store: from 3.4 on, unless the request to clear it keeps the state.
 
     Relies on the task SDK's version, which follows Airflow's: 1.4 belongs to 3.4.
     """

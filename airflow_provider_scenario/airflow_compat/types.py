@@ -1,7 +1,7 @@
 """
-Airflow's types that only a type checker needs; import this module under ``TYPE_CHECKING`` alone.
+Airflow's types for the type checker; import this module under ``TYPE_CHECKING`` alone.
 
-Relies on names that 3.3 has; where an older minor lacks one, nothing happens at run time.
+Relies on names that 3.3 has. Nothing is imported at run time, so older minors may lack them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""XComs from places where a task's own ``xcom_push`` and ``xcom_pull`` are out of reach."""
+"""XComs outside of a task, which has ``xcom_push`` and ``xcom_pull`` for its own."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ def push_from_trigger(trigger: BaseTrigger, key: str, value: Any) -> None:
     """
     Store an XCom of the task that a trigger waits for.
 
-    From a thread only, never on an event loop: it asks the supervisor and waits for the answer. Relies on
+    Call it in a thread, never on an event loop: it waits for the supervisor's answer. Relies on
     ``XCom.set``, which a triggerer serves since 3.3 with the value as it is; before, see
     :func:`.deferral.triggerer_stores_xcoms`. On 3.4 the supervisor finds the iteration of a loop by the trigger's
     context variables, which ``sync_to_async`` hands on to its thread.
 
-    :raises Exception: no supervisor is there, or it refuses; the caller leaves the result to a worker.
+    :raises Exception: there is no supervisor, or it refuses; then the caller lets a worker store the result.
     """
     from airflow.sdk.execution_time.xcom import XCom
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_scenario.assets import tell_outlets
+from airflow_provider_scenario.assets import add_to_outlet_events
 from airflow_provider_scenario.attempts.earlier import EarlierAttempts
 from airflow_provider_scenario.attempts.record import record_final_cost, record_given_up
 from airflow_provider_scenario.attempts.task import own_xcom, push_total, time_limit_of
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.client.scenario.client import ScenarioClient
     from airflow_provider_scenario.watch.cancelling import CancelResult
     from airflow_provider_scenario.watch.result import TrainingResult
+    from airflow_provider_scenario.watch.start import TaskResult
 
 _NOT_RETRIED_ERRORS: dict[type[Exception], type[Exception]] = {
     TrainingFailedError: TrainingFailedForGoodError,
@@ -41,7 +42,7 @@ def conclude(
     *,
     pushed_xcoms: Mapping[str, Any] | None = None,
     is_ours: bool | None = None,
-) -> dict[str, Any]:
+) -> TaskResult:
     """
     Return the task's result, or raise its error; the cost is pushed and recorded either way.
 
@@ -60,12 +61,12 @@ def conclude(
     total = record_final_cost(context, result.job_id, creative_units=result.creative_units_cost, is_ours=pays)
     push_total(context, total, result.creative_units_cost)
     try:
-        returned = result.result(creative_units_total=total, time_limit=time_limit_of(task))
+        returned = result.value_or_raise(creative_units_total=total, time_limit=time_limit_of(task))
     except (TrainingFailedError, TrainingTimeoutError) as error:
         if needs_new_training and pays and task.on_retry == "resume":
             raise _NOT_RETRIED_ERRORS[type(error)](f"{error} {NOT_RETRIED}") from None
         raise
-    tell_outlets(context, task.outlets, returned)
+    add_to_outlet_events(context, task.outlets, returned)
     return returned
 
 
@@ -103,7 +104,7 @@ def _after_deadline(
         if missed := fetch_missed_end(client, result.model_id, result.job_id):
             return missed, missed.outcome == "failed"
         cancelled = _cancel_after_deadline(task, context, client, result, is_ours=is_ours)
-    return replace(result, error=cancelled.text), cancelled.state == "cancelled"
+    return replace(result, error=cancelled.text), cancelled.effect == "cancelled"
 
 
 def _cancel_after_deadline(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 from airflow_provider_scenario.airflow_compat.attempt import Attempt
 from airflow_provider_scenario.airflow_compat.task_state_store import clear_discards_task_state, task_state_store
 from airflow_provider_scenario.attempts.record import Record
-from airflow_provider_scenario.client.consequences import A_RUNNING_TRAINING_CONTINUES, NOTHING_NEW
+from airflow_provider_scenario.client.consequences import NOTHING_NEW, RUNNING_TRAINING_CONTINUES
 from airflow_provider_scenario.exceptions import ChangedInputError
 from airflow_provider_scenario.provenance import Marker, digest
 
@@ -110,7 +110,7 @@ class EarlierAttempts:
         train_anew = "set on_clear='retrain'" if self.on_clear == "reattach" else "clear the failed task"
         return ChangedInputError(
             f"The input of this task has changed since an earlier attempt{named}. {NOTHING_NEW} "
-            f"{A_RUNNING_TRAINING_CONTINUES} Restore the old input to continue that attempt, or {train_anew} to begin "
+            f"{RUNNING_TRAINING_CONTINUES} Restore the old input to continue that attempt, or {train_anew} to begin "
             "anew."
         )
 

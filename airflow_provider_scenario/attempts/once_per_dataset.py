@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from airflow_provider_scenario.attempts.create import create_marked_model
 from airflow_provider_scenario.client.consequences import NOTHING_NEW
 from airflow_provider_scenario.client.errors import NotFoundError
-from airflow_provider_scenario.client.scenario.trainers import without_secrets
+from airflow_provider_scenario.client.scenario.secret_parameters import without_secrets
 from airflow_provider_scenario.datasets.images import DatasetImage
 from airflow_provider_scenario.provenance import DatasetMarker, digest
 from airflow_provider_scenario.storage import map_in_threads

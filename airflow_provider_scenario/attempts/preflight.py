@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_scenario.client.consequences import NOTHING_STARTED
 from airflow_provider_scenario.client.errors import InvalidInputError
-from airflow_provider_scenario.client.scenario.trainers import check_training, without_secrets
+from airflow_provider_scenario.client.scenario.trainers import check_training
 from airflow_provider_scenario.datasets.score import dataset_warnings
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.airflow_compat.types import Logger
     from airflow_provider_scenario.client.scenario.client import ScenarioClient
     from airflow_provider_scenario.client.scenario.schemas import Model
+    from airflow_provider_scenario.client.scenario.trainers import CheckedParameters
 
 
 def check_before_paying(
@@ -25,14 +26,14 @@ def check_before_paying(
     log: Logger,
     *,
     already_logged: Collection[str] = (),
-) -> dict[str, Any]:
+) -> CheckedParameters:
     """
     Refuse what Scenario would refuse, and a price above the limit; log warnings.
 
     :param model: as just read; of a model that is being trained only the parameters are checked.
     :param limit: creative units that the training may cost. None: no limit.
     :param already_logged: flaws of the dataset that were logged before the upload, in Scenario's words.
-    :return: the parameters, in the API's spelling.
+    :return: the parameters, checked for the type of the model.
     :raises InvalidInputError: says what to change. Nothing was started or billed.
     """
     checked, warnings = check_training(model, parameters)
@@ -43,7 +44,7 @@ def check_before_paying(
     for warning in warnings:
         log.warning("%s", warning)
     if limit is not None:
-        price = client.quote_training(model.id, without_secrets(checked)).creative_units_cost
+        price = client.quote_training(model.id, checked.without_secrets()).creative_units_cost
         if price is None or price > limit:
             quoted = "an unknown number of" if price is None else f"{price:g}"
             raise InvalidInputError(

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from airflow_provider_scenario.client.consequences import MAY_HAVE_STARTED, NOTHING_STARTED
 from airflow_provider_scenario.client.errors import PlanCeilingError, ScenarioError
 from airflow_provider_scenario.client.messages import shown
-from airflow_provider_scenario.client.scenario.trainers import as_sent, without_secrets
+from airflow_provider_scenario.client.scenario.secret_parameters import without_secrets
+from airflow_provider_scenario.client.scenario.trainers import as_sent
 from airflow_provider_scenario.exceptions import TrainingTimeoutError
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def start_when_slot_is_free(
     consequence = NOTHING_STARTED
     while time.time() < deadline:
         time.sleep(max(0.0, min(task.poke_interval + task.hook.budget.turn(), deadline - time.time())))
-        task.kill_guard.stop_if_ended()
+        task.kill_handler.stop_if_ended()
         try:
             current = task.hook.client.get_model(model.id)
             return start_once(task.hook.client, earlier, current, parameters, previous_job_id=model.job_id)

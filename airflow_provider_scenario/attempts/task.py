@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.airflow_compat.types import Logger
     from airflow_provider_scenario.attempts.earlier import OnClear, OnRetry
     from airflow_provider_scenario.hooks.scenario import ScenarioHook
-    from airflow_provider_scenario.watch.cancelling import KillGuard
+    from airflow_provider_scenario.watch.cancelling import KillHandler
 
 
 class PushedXComs(TypedDict):
@@ -62,7 +62,7 @@ class TrainingTask(Protocol):
     def hook(self) -> ScenarioHook: ...
 
     @property
-    def kill_guard(self) -> KillGuard: ...
+    def kill_handler(self) -> KillHandler: ...
 
     def ends_in_triggerer(self, context: Context) -> bool: ...
 

@@ -18,7 +18,7 @@ from airflow_provider_scenario.attempts.start import (
 )
 from airflow_provider_scenario.attempts.task import DeferredKwargs, PushedXComs, deadline_of, push_total, time_limit_of
 from airflow_provider_scenario.client.errors import PlanCeilingError
-from airflow_provider_scenario.client.scenario.trainers import only_secrets, without_secrets
+from airflow_provider_scenario.client.scenario.secret_parameters import only_secrets, without_secrets
 from airflow_provider_scenario.deferral import warn_without_triggerer
 from airflow_provider_scenario.watch.cancelling import StoppableTraining
 from airflow_provider_scenario.watch.decision import TrainingWatch
@@ -65,16 +65,16 @@ class TrainingAttempt:
         :param parameters: checked, in the API's spelling.
         :param is_shared: True if another task may start the same training, which is then not ours.
         """
-        guard = self._task.kill_guard
-        guard.stop_if_ended()
+        kill_handler = self._task.kill_handler
+        kill_handler.stop_if_ended()
         self.training = self._may_be_started(model, is_shared=is_shared)
-        guard.watch(self.training)  # before the request: a kill during the request must cancel what it starts
+        kill_handler.watch(self.training)  # before the request: a kill during the request must cancel what it starts
         self.started, is_ours = self._start_or_wait_for_slot(model, parameters)
         if is_ours and self.started.creative_units_cost is None:  # started by an earlier attempt
             self.started = replace(self.started, creative_units_cost=self._earlier.cost_of(self.started.job_id))
         self._adopted_at = time.time() if self.started.adopted and is_ours else None
         self.training = replace(self.training, job_id=self.started.job_id, is_ours=is_ours)
-        guard.watch(self.training)
+        kill_handler.watch(self.training)
         self._announce()
         if self.started.adopted:
             for difference in parameter_differences(model, parameters):
@@ -103,7 +103,7 @@ class TrainingAttempt:
             self._defer(ScenarioTrainingTrigger(job_id=self.started.job_id, **kwargs), self.deferred_kwargs)
         from airflow_provider_scenario.watch.polling import wait_for_training
 
-        self._task.kill_guard.stop_if_ended()
+        self._task.kill_handler.stop_if_ended()
         return wait_for_training(
             self._task.hook,
             TrainingWatch(label=self.started.model_id, deadline=self._deadline, poke_interval=self._task.poke_interval),
@@ -186,12 +186,12 @@ class TrainingAttempt:
         }
 
     def _defer(self, trigger: BaseTrigger, kwargs: DeferredKwargs) -> NoReturn:
-        guard = self._task.kill_guard
-        if guard.attempt is None or guard.attempt.map_index < 1:  # once per batch of mapped tasks
+        kill_handler = self._task.kill_handler
+        if kill_handler.attempt is None or kill_handler.attempt.map_index < 1:  # once per batch of mapped tasks
             warn_without_triggerer(self._task.log)
-        if guard.was_killed or not is_called_after_refused_deferral():
-            guard.stop_if_ended()  # check last: Airflow ignores a deferral from an ended task
-        call_after_deferral(guard.cancel_if_ended)
+        if kill_handler.was_killed or not is_called_after_refused_deferral():
+            kill_handler.stop_if_ended()  # check last: Airflow ignores a deferral from an ended task
+        call_after_deferral(kill_handler.cancel_if_ended)
         # Airflow's own limit comes later than our deadline: only the trigger can report how the training has ended.
         limit = timedelta(seconds=max(0.0, self._deadline - time.time())) + GRACE
         self._task.defer(trigger=trigger, method_name="execute_complete", kwargs={**kwargs}, timeout=limit)
@@ -201,7 +201,7 @@ class TrainingAttempt:
         started, training = self.started, self.training
         self._task.log.info("%s", started)
         if not training.is_ours and self._task.cancel_on_kill:
-            self._task.log.info("This task has not started the training: killing the task does not cancel it.")
+            self._task.log.info("This task did not start it: killing the task does not cancel it.")
         self._task.hook.show_model(self._context, started.model_id, job_id=started.job_id, is_ours=training.is_ours)
         for key, value in self._pushed_xcoms.items():
             self._context["ti"].xcom_push(key=key, value=value)

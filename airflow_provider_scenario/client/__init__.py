@@ -1,1 +1,1 @@
-"""Scenario's HTTP API. Knows nothing of Airflow."""
+"""The HTTP APIs of Scenario and AI Creation Workshop. Knows nothing of Airflow."""

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 class Client:
     """
-    Base of the clients: an open way to a service, closed when it is left.
+    Base of the clients. As a context manager it closes its connections at the end.
 
-    :param transport: the way to the service.
+    :param transport: sends the requests.
     """
 
     def __init__(self, transport: Transport) -> None:

@@ -1,8 +1,8 @@
 """
-One budget of requests for all processes of a machine: tasks, triggerers and whatever else uses the same project.
+The request budget of a project, shared by all processes of a machine: tasks, triggerers and others.
 
-Scenario counts the requests of a whole project. What creates, starts or cancels goes out at once and is counted; polls
-wait for their turn, one after another, and give way while the rest uses the budget up.
+Scenario counts the requests of a whole project. Requests that create, start or cancel are sent at once and counted.
+Polls wait for their turn, one after another, and pause while other requests use the budget up.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from typing import ClassVar, Literal, Protocol
 from airflow_provider_scenario.client.errors import InvalidInputError
 
 HEAD_START = 30.0
-"""Seconds' worth of requests that work may be ahead of the budget before polls give way to it."""
+"""Seconds' worth of requests that other requests may be ahead of the budget before polls pause for them."""
 
 LONGEST_TURN = 600.0
-"""Seconds that a turn is away at most; a clock that was set back, say, must not stop all polling."""
+"""Seconds that a turn is away at most: a clock that was set back must not stop all polling."""
 
-LONGEST_WAY = 60.0
-"""Seconds that polls give way to work at most, however much of it there is."""
+LONGEST_YIELD = 60.0
+"""Seconds that polls pause for other requests at most, however many there are."""
 
 AFTER_THROTTLING = 5.0
-"""Seconds without a poll after a 429 that does not say how many."""
+"""Seconds without a poll after a 429 without ``Retry-After``."""
 
-WORTH_A_LINE = 5.0
-"""Seconds of waiting from which on a log says so."""
+SHORTEST_LOGGED = 5.0
+"""Seconds of waiting from which on it is logged."""
 
-LINE_EVERY = 60.0
-"""Seconds between two such lines at least."""
+NOTICE_EVERY = 60.0
+"""Seconds between two such log lines at least."""
 
 _HARDEST_STRAIN = 8.0
 _RELIEF = 60.0
@@ -49,12 +49,12 @@ Event = Literal["requests", "throttled"]
 @dataclass(slots=True)
 class _Account:
     """
-    What the processes of a machine tell each other; times are Unix times in seconds.
+    The shared state in the file; times are Unix times in seconds.
 
-    :param spent_until: by when the budget will have made up for all requests so far.
-    :param next_turn: when the next poll may go out.
-    :param strain: how many times further apart polls were after the last 429; others use the project, too.
-    :param strained_at: when that was.
+    :param spent_until: when the allowance covers all requests so far.
+    :param next_turn: when the next poll may be sent.
+    :param strain: the factor by which polls are further apart since the last 429: other machines use the project, too.
+    :param strained_at: the time of the last 429.
     """
 
     spent_until: float = 0.0
@@ -65,29 +65,29 @@ class _Account:
     FORMAT: ClassVar = struct.Struct("4d")
 
     def strain_at(self, now: float) -> float:
-        """It halves each minute: other machines may have found their pace, too."""
+        """The factor now. It halves each minute: other machines may have slowed down, too."""
         relieved: float = self.strain * 0.5 ** (max(0.0, now - self.strained_at) / _RELIEF)
         return max(1.0, relieved)
 
 
 class Budget(Protocol):
-    """What a client asks before each request."""
+    """What a client calls around each request."""
 
     def spend(self) -> None:
-        """Count a request that is about to be sent. What it raises keeps the request from being sent."""
+        """Count a request that is about to be sent. If it raises, the request is not sent."""
 
     def turn(self) -> float:
-        """Take the next turn to send again after throttling; returns the seconds to wait for it."""
+        """Take the next turn, to send again after throttling; returns the seconds to wait for it."""
 
     def throttled(self, wait: float | None) -> None:
-        """The service has throttled a request, and asks to wait so many seconds."""
+        """Note that the service has throttled a request, and the seconds of its ``Retry-After``."""
 
 
 class WaitNotice:
     """
-    Say in a log that something waits: once in a while, and not for each request that waits.
+    Logs that requests wait: at most once a minute, not for each request.
 
-    :param log: is given the line.
+    :param log: is called with the line.
     :param clock: a monotonic time in seconds.
     """
 
@@ -98,15 +98,15 @@ class WaitNotice:
 
     def __call__(self, seconds: float, why: str) -> None:
         """
-        Say it, unless it is not worth a line or was said just now.
+        Log it, unless the wait is short or was logged just now.
 
-        :param seconds: how long it is going to wait.
+        :param seconds: how long the request is going to wait.
         """
         with self._lock:
             now = self._clock()
-            if seconds < WORTH_A_LINE or now < self._next:
+            if seconds < SHORTEST_LOGGED or now < self._next:
                 return
-            self._next = now + max(seconds, LINE_EVERY)
+            self._next = now + max(seconds, NOTICE_EVERY)
         self._log(f"Waiting about {seconds:.0f} s: {why}.")
 
 
@@ -115,9 +115,9 @@ class RequestBudget:
     Requests a minute, shared by the processes of one user on one machine through a small file.
 
     :param per_minute: requests a minute; polls are spread evenly over it.
-    :param scope: what the budget belongs to, such as address and project; all who say the same share it.
-    :param folder: where the file lies. Default: a folder of this user in the system's temporary folder.
-    :param observe: is told of each request that is sent, and of each that was throttled.
+    :param scope: what the budget belongs to, such as address and project; all processes with the same scope share it.
+    :param folder: of the file. Default: a folder of this user in the system's temporary folder.
+    :param observe: is called for each request that is sent, and for each that was throttled.
     :raises InvalidInputError: ``per_minute`` is not above 0.
     """
 
@@ -142,11 +142,11 @@ class RequestBudget:
         self._clock = clock
 
     def spend(self) -> None:
-        """Count a request that is sent now. It does not wait: whoever needs an answer to go on must not queue."""
+        """Count a request that is sent now. It does not wait: requests other than polls must not queue."""
         self._observe("requests")
         with self._account() as (account, now):
             spent_until = max(account.spent_until, now) + self._gap
-            account.spent_until = min(spent_until, now + HEAD_START + LONGEST_WAY)
+            account.spent_until = min(spent_until, now + HEAD_START + LONGEST_YIELD)
 
     def turn(self) -> float:
         """
@@ -162,9 +162,9 @@ class RequestBudget:
 
     def throttled(self, wait: float | None) -> None:
         """
-        Let all polls of this machine pause, and then keep a wider distance: others use the project as well.
+        Pause all polls of this machine, and slow them down afterwards: others use the project as well.
 
-        :param wait: the seconds that the service asked for.
+        :param wait: the seconds that the service named.
         """
         self._observe("throttled")
         with self._account() as (account, now):
@@ -174,7 +174,7 @@ class RequestBudget:
 
     @contextmanager
     def _account(self) -> Iterator[tuple[_Account, float]]:
-        # The lock goes with the process that holds it, however that ends.
+        # The operating system releases the lock when the process ends, even when it is killed.
         file = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -188,7 +188,7 @@ class RequestBudget:
 
 
 def _own_folder() -> Path:
-    """Of this user alone, so that nobody else can put a link to another file there."""
+    """A folder of this user alone, so that other users cannot put a link to another file there."""
     folder = Path(tempfile.gettempdir()) / f"airflow-provider-scenario-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.is_symlink() or folder.stat().st_uid != os.getuid():

@@ -1,4 +1,4 @@
-"""The content of an answer: JSON that can be written as JSON again, or the text that came instead."""
+"""Decodes the content of an answer: JSON that can be written as JSON again, or the text that came instead."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import Any
 
 from pydantic_core import from_json
 
+JsonObject = dict[str, Any]
+"""A decoded object of an answer: of unknown shape until a schema has read it."""
+
 DEEPEST_ANSWER = 200
 """Objects and lists within each other in an answer. Scenario's own are below 10."""
 
@@ -14,19 +17,19 @@ LONGEST_WHOLE_NUMBER = 400
 """Digits of a whole number in an answer: more than any float has."""
 
 LONGEST_PAGE = 20_000
-"""Characters of an answer that is not JSON which are kept: a proxy's page says what is wrong at its beginning."""
+"""Characters that are kept of an answer that is not JSON: a proxy's page gives the reason at its beginning."""
 
 
 def decode(content: bytes) -> Any:
     """
-    The JSON in ``content``; text that is no JSON comes back as text, nothing as None.
+    Decode JSON; content that is not JSON is returned as text, empty content as None.
 
-    Whatever comes back can be written as JSON again, as UTF-8 and into a database: numbers are finite except a float
+    The result can be written as JSON again, as UTF-8 and into a database: numbers are finite except a float
     like ``1e999``, texts have no lone surrogates and no NUL, and nothing is nested deeper than :data:`DEEPEST_ANSWER`.
     """
     if b"\\u0000" not in content:
         try:
-            return from_json(content, allow_inf_nan=False)  # faster, and it refuses what json takes
+            return from_json(content, allow_inf_nan=False)  # faster, and stricter than json
         except ValueError:
             pass
     try:
@@ -36,7 +39,7 @@ def decode(content: bytes) -> Any:
 
 
 def _repaired(value: Any, depth: int) -> Any:
-    """One odd text or number must not make the rest of an answer unreadable."""
+    """Replace odd texts: one of them must not make the rest of an answer unreadable."""
     if depth > DEEPEST_ANSWER:
         raise RecursionError
     match value:

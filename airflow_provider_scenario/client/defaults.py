@@ -1,9 +1,15 @@
-"""What the clients take where nothing else is given. Every fact stands here once. Standard library only."""
+"""The defaults of the clients: addresses, timeouts, rates, pauses. Each stands only here. Standard library only."""
 
 from __future__ import annotations
 
 SCENARIO_URL = "https://api.cloud.scenario.com/v1"
 """Base URL of the public service."""
+
+SCENARIO_APP_URL = "https://app.scenario.com"
+"""Address of the web app."""
+
+SCENARIO_KEYS_URL = f"{SCENARIO_APP_URL}/settings/api"
+"""Where a user makes an API key."""
 
 WORKSHOP_URL = "https://openai.edu-aliyun.com"
 """Base URL of the public service."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import requests
     from requests.auth import AuthBase
 
+    from airflow_provider_scenario.client.decoding import JsonObject
     from airflow_provider_scenario.client.errors import Origin, ScenarioError
     from airflow_provider_scenario.client.refusals import Call
 
@@ -44,7 +45,7 @@ class Dialect(Protocol):
         :param now: Unix time in seconds.
         """
 
-    def refusal_in_success(self, call: Call, body: dict[str, Any], origin: Origin) -> ScenarioError | None:
+    def refusal_in_success(self, call: Call, body: JsonObject, origin: Origin) -> ScenarioError | None:
         """
         The error in the body of a 2xx; None if there is none.
 

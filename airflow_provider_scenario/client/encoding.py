@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
-from typing import Any
 
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.messages import shortened, shown
@@ -16,7 +15,7 @@ LONGEST_SHOWN = 300
 """Characters of a place in a body, in a message."""
 
 
-def encoded(body: Mapping[str, Any] | list[Any]) -> bytes:
+def encoded(body: Mapping[str, object] | Sequence[object]) -> bytes:
     """
     Write a body as JSON.
 
@@ -71,7 +70,7 @@ def _one_text(field: str, value: object) -> str:
 
 
 def is_utf8(text: str) -> bool:
-    """Whether UTF-8 can hold it: half of a surrogate pair, such as half an emoji, it cannot."""
+    """Whether UTF-8 can hold it. It cannot hold half of a surrogate pair, such as half an emoji."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -1,9 +1,9 @@
 """
-What can go wrong, sorted by what a caller decides on.
+The errors of the clients: one class for each case that callers treat differently.
 
-Every error answers three questions: can trying again help (``permanent``), was money spent (``money``), and which
-request was it (``request``, ``status``, ``trace_id``). The text always has the same order: what was asked, what came
-back, what became of the money, what to do.
+Every error says whether another try can help (``permanent``), whether money was spent (``money``), and which request
+it was (``request``, ``status``, ``trace_id``). The text always has the same order: what was requested, what came back,
+what that means for the cost, what to do.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any, Literal, TypedDict, Unpack
 
 Money = Literal["none", "unknown", "spent"]
-"""``none``: nothing was started or billed; ``unknown``: the answer was lost; ``spent``: a training was paid for."""
+"""``none``: nothing was started or billed; ``unknown``: the answer was lost; ``spent``: a training was billed."""
 
 
 class Origin(TypedDict, total=False):
@@ -35,10 +35,10 @@ class ScenarioError(Exception):
     """
 
     permanent: bool = False
-    """Whether trying the same again cannot help. The service itself may say that it can, with ``x-should-retry``."""
+    """Whether the same request cannot succeed later. ``x-should-retry`` in the answer may overrule it."""
 
     is_certain: bool = False
-    """Whether it is a fact that no further try changes, whatever the answer's ``x-should-retry`` says."""
+    """Whether no further try can change it, whatever the answer's ``x-should-retry`` says."""
 
     money: Money = "none"
 
@@ -46,7 +46,7 @@ class ScenarioError(Exception):
     """Whether the same request may be sent again at once: the error may pass, and sending twice does no harm."""
 
     retry_after: float | None = None
-    """Seconds the service asked to wait; None where it did not say."""
+    """Seconds that the service asked to wait; None if it named none."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class ScenarioError(Exception):
 
 
 class InvalidInputError(ScenarioError, ValueError):
-    """A value that Scenario would refuse, or take for something else, found before anything was sent."""
+    """A value that Scenario would refuse or misread; found before anything was sent."""
 
     permanent = True
 
@@ -80,7 +80,7 @@ class RequestRefusedError(ScenarioError):
 
 
 class AlreadyTrainingError(RequestRefusedError):
-    """400 'Model is already training': somebody, perhaps an earlier try, has started it."""
+    """400 'Model is already training': an earlier try or another program has started it."""
 
     is_certain = True
 
@@ -92,16 +92,16 @@ class AlreadyTrainingImageError(RequestRefusedError):
 
 
 class ConflictError(RequestRefusedError):
-    """409: something else works on the same thing at the moment. The same request may succeed later."""
+    """409: the service works on the same object at the moment. The same request may succeed later."""
 
     permanent = False
 
 
 class WorkshopRefusalError(RequestRefusedError):
     """
-    AI Creation Workshop said no in an answer that is a success to HTTP.
+    AI Creation Workshop refused a request in an answer with the status 200.
 
-    Its error codes are not published, so nobody can tell what is permanent. Asking again is safe.
+    Its error codes are not published, so it is unknown which are permanent. Sending it again is safe.
 
     :param err_code: the gateway's code; None where it gave none.
     :param sub_err_code: the service's own code; None where it gave none.
@@ -128,16 +128,16 @@ class AuthenticationError(ScenarioError):
 
 
 class NotFoundError(ScenarioError):
-    """No such thing in this project (404)."""
+    """The project has no such object (404)."""
 
     permanent = True
 
 
 class PlanCeilingError(ScenarioError):
     """
-    429 ``PlanLimitReachedError``: the team's plan forbids it now, and waiting does not help.
+    429 ``PlanLimitReachedError``: the team's plan does not allow it now, and waiting does not help.
 
-    Except for a slot: where ``parallel-training`` has a limit above zero, one is free when another training ends.
+    Waiting helps only for ``parallel-training`` with a limit above zero: a slot is free when another training ends.
 
     :param action: what is limited, for example ``train-model``, ``parallel-training``, ``add-training-image``.
     :param limit: what the plan allows.
@@ -157,15 +157,15 @@ class PlanCeilingError(ScenarioError):
 
     @property
     def frees_up(self) -> bool:
-        """Whether waiting helps: another training of the team holds the slot."""
+        """Whether waiting helps: another training of the team uses the slot."""
         return self.action == "parallel-training" and bool(self.limit)
 
 
 class ThrottledError(ScenarioError):
     """
-    429 that waiting cures: too many requests (documented: 100 a minute a project), or the cool-down between launches.
+    429 that passes: too many requests (documented: 100 a minute a project), or the cool-down between launches.
 
-    :param retry_after: seconds the service asked to wait; None where it did not say.
+    :param retry_after: seconds that the service asked to wait; None if it named none.
     """
 
     def __init__(self, message: str, *, retry_after: float | None, **origin: Unpack[Origin]) -> None:

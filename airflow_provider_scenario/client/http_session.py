@@ -1,14 +1,13 @@
 """
-Connections that log no query of an address, and do not wait or read without an end.
+HTTP connections that keep queries out of logs, and limit the time and size of an answer.
 
 urllib3 logs the path and query of every request at the level DEBUG, of a retry at WARNING, and repeats them in its
-exceptions. Signed addresses are as good as a password, and AI Creation Workshop's token may stand in a query. A filter
-on urllib3's logger would miss what it logs through other loggers, and Airflow's logging may be configured again at any
-time. Here urllib3 never gets the query: the adapter keeps it back, and the connection adds it when the request line is
-written.
+exceptions. A signed address is as good as a password, and a token may be in a query. A filter on urllib3's logger would
+not catch other loggers, and Airflow may configure logging again at any time. Here urllib3 never gets the query: the
+adapter withholds it, and the connection adds it when it writes the request line.
 
-Time and size of an answer are limited where its bytes come from the socket: this holds for status line, headers and
-body, however slowly they drip and however they are framed.
+Time and size of an answer are limited where bytes are read from the socket. So the limits cover status line, headers
+and body, however slowly they arrive and however they are framed.
 """
 
 from __future__ import annotations
@@ -33,21 +32,21 @@ if TYPE_CHECKING:
     import socket
 
 _LONGEST_LINE = 65_536
-"""Bytes of a line of an answer's frame; the standard library has the same bound for headers."""
+"""Bytes of a line outside the body; the standard library has the same bound for headers."""
 
 LONGEST_ANSWER = 5
 """How many times the timeout for one read a whole answer may take: with the default of 60 s, 5 minutes."""
 
 LARGEST_REFUSAL = 64 * 1024
-"""Bytes that are read of an answer that is no success: its reason comes first."""
+"""Bytes that are read of an answer that is not a success: the reason is at its beginning."""
 
 
 class AnswerLimitError(OSError):
-    """An answer takes too long or is too large. The text says so in the words of a message."""
+    """An answer takes too long or is too large. The text is part of a sentence, for messages."""
 
 
 class BrokenAnswerError(OSError):
-    """An answer ends too early, or is not packed as it says."""
+    """An answer ends too early, or is not packed as its headers say."""
 
 
 _LARGEST_HEAD = 1_000_000
@@ -72,7 +71,7 @@ class Limits:
 
 
 class _Request(threading.local):
-    """What belongs to the request of this thread; requests and urllib3 have no place for it."""
+    """The query and the limits of this thread's request: requests and urllib3 have no parameter for them."""
 
     query = ""
     limits = Limits()
@@ -83,7 +82,7 @@ _current = _Request()
 
 @contextmanager
 def limited(limits: Limits) -> Iterator[None]:
-    """Requests of this thread, from here on to the end of the block, get answers within these limits."""
+    """Limit the answers to requests that this thread sends within the block."""
     before, _current.limits = _current.limits, limits
     try:
         yield
@@ -107,7 +106,7 @@ def new_session(pool_size: int) -> requests.Session:
 
 class _Session(requests.Session):
     def get_redirect_target(self, _: requests.Response) -> None:
-        """None: where redirects are not followed, requests still reads the whole body of one."""
+        """None: otherwise requests reads the whole body of a redirect, even one that it does not follow."""
 
 
 class _Adapter(HTTPAdapter):
@@ -132,7 +131,7 @@ class _Adapter(HTTPAdapter):
 
 
 def _make_quiet(manager: Any) -> Any:
-    """``pool_classes_by_scheme`` is where urllib3 documents that own pools go."""
+    """Replace the pools; urllib3 documents ``pool_classes_by_scheme`` for this."""
     manager.pool_classes_by_scheme = {
         scheme: _quiet_pool(pool) for scheme, pool in manager.pool_classes_by_scheme.items()
     }
@@ -141,7 +140,7 @@ def _make_quiet(manager: Any) -> Any:
 
 @cache
 def _quiet_pool(pool: Any) -> Any:
-    """Of whatever kind it is: plain, with TLS, through a SOCKS proxy."""
+    """The same kind of pool (plain, TLS, SOCKS proxy), with connections that log no query."""
     if issubclass(pool.ConnectionCls, _Connection):
         return pool
     connection = type(f"Quiet{pool.ConnectionCls.__name__}", (_Connection, pool.ConnectionCls), {})
@@ -149,9 +148,9 @@ def _quiet_pool(pool: Any) -> Any:
 
 
 class _Connection:
-    """What the connections of such a pool have in common."""
+    """Adds the query to the request line, and reads answers within limits."""
 
-    debuglevel = 0  # else http.client prints whole requests, should somebody switch that on for all connections
+    debuglevel = 0  # otherwise http.client prints whole requests when this is switched on for all connections
 
     def putrequest(self, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
         return super().putrequest(method, url + _current.query, *args, **kwargs)  # type: ignore[misc]
@@ -162,14 +161,14 @@ class _Connection:
             super().__init__(self._file, *args, **kwargs)  # type: ignore[arg-type]
 
         def begin(self) -> None:
-            """Read status line and headers; any number of interim answers may come before them."""
+            """Read status line and headers. Interim answers count too: there may be any number of them."""
             self._file.size = _LARGEST_HEAD
             super().begin()
             self._file.size = _current.limits.size
 
 
 class _Reader(io.BufferedReader):
-    """Old versions of urllib3 read lines of any length, and a chunk of length -1 to its end."""
+    """Refuses to read without a bound: old versions of urllib3 do for lines, and for a chunk of length -1."""
 
     def readline(self, size: int | None = -1) -> bytes:
         return super().readline(_LONGEST_LINE if size is None or size < 0 else size)
@@ -181,7 +180,7 @@ class _Reader(io.BufferedReader):
 
 
 class _LimitedFile(io.RawIOBase):
-    """Reads from a socket within limits. Is given to http.client's response in place of the socket."""
+    """Reads from a socket within limits. http.client's response gets it instead of the socket."""
 
     def __init__(self, sock: socket.socket, limits: Limits) -> None:
         self._sock, self._limits = sock, limits
@@ -228,19 +227,19 @@ class _LimitedFile(io.RawIOBase):
 
 
 def too_large(size: float) -> str:
-    """In the words of a message."""
+    """Part of a sentence, for messages."""
     return f"an answer larger than the limit of {size / 1e6:,.3g} MB came"
 
 
 def unpacked(response: requests.Response, limit: int, block: int = 64 * 1024) -> Iterator[bytes]:
     """
-    The body, block by block.
+    Read the body block by block.
 
-    Not as requests and urllib3 unpack it: for them a small block may become any number of bytes, and a body may be
-    packed many times over. What is packed otherwise than with gzip, which was not requested, stays packed.
+    requests and urllib3 would unpack a small block to any number of bytes, and a body that is packed many times over.
+    Only gzip is unpacked here; no other packing was requested.
 
     :raises AnswerLimitError: it is larger than the limit.
-    :raises BrokenAnswerError: it is not packed as it says.
+    :raises BrokenAnswerError: it is not packed as its headers say.
     """
     packed = response.headers.get("content-encoding", "").strip().lower() in ("gzip", "x-gzip")
     pieces: Iterator[bytes] = response.raw.stream(block, decode_content=False)

@@ -1,4 +1,4 @@
-"""Values, names and texts in messages, cut where they are long. Standard library only: DAG files import it."""
+"""Writes values, names and texts into messages, shortened where needed. Standard library only: DAG files import it."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ import reprlib
 from typing import Any
 
 MAX_SHOWN = 80
-"""Characters of a value that a message repeats: a value may have megabytes."""
+"""Characters of a value in a message: the value may have megabytes."""
 
 MAX_MESSAGE = 1000
-"""Characters of a message that holds other text: a value of it may be as long as a file."""
+"""Characters of a message that contains other text, which may be as long as a file."""
 
 MAX_NAME = 200
 """Characters of a name or a path in a message."""
 
 
-# The name and password in front of a host, and a query, which may be a signature.
+# Name and password before a host; a query, which may hold a signature.
 _SECRET_OF_ADDRESS = re.compile(r"(?<=://)[^\s/@'\"]*@|(?<=\?)[^\s'\"]+")
 
 
 def shown(value: object) -> str:
     """
-    A value for a message, cut where it is long.
+    Write a value into a message, shortened where it is long.
 
-    Without the part of an address that lets in whoever sees it, and only its type where a Weights & Biases key may be
-    in it.
+    Credentials and queries of addresses are left out. A value that may hold a Weights & Biases key is replaced by its
+    type.
     """
     text = _brief.repr(value)
     if "wandb" in text.lower():
@@ -38,27 +38,27 @@ def shown(value: object) -> str:
 
 
 class _Brief(reprlib.Repr):
-    """Looks only at the beginning of what is long: a text of megabytes, a list of millions."""
+    """Reads only the beginning of a long value: a text of megabytes, a list of millions."""
 
     def __init__(self) -> None:
         super().__init__()
         self.maxlist = self.maxtuple = self.maxdict = self.maxset = self.maxfrozenset = 10
 
     def repr_str(self, x: str, level: int) -> str:  # noqa: ARG002
-        # Longer than what is shown: what would be left of an address must still look like one to be masked.
+        # Longer than what is shown: a cut address would no longer be recognised and masked.
         return repr(x[: 4 * MAX_SHOWN])
 
     def repr_bytes(self, x: bytes, level: int) -> str:  # noqa: ARG002
         return repr(x[:MAX_SHOWN])
 
     def repr_int(self, x: int, level: int) -> str:  # noqa: ARG002
-        # Python refuses to write out the largest ones.
+        # Python refuses to convert very large numbers to text.
         return repr(x) if x.bit_length() <= 200 else f"a number of {x.bit_length()} bits"
 
     def repr_instance(self, x: Any, level: int) -> str:  # noqa: ARG002
         try:
             return repr(x)
-        except Exception:  # the author's own class may fail in any way
+        except Exception:  # a class of the DAG author may raise anything
             return f"a {type(x).__name__}"
 
 
@@ -66,10 +66,10 @@ _brief = _Brief()
 
 
 def shortened(text: str, length: int = MAX_MESSAGE) -> str:
-    """The text, or its beginning and its end where it is long: the end of a message says what is wrong."""
+    """Shorten a long text to its beginning and its end; the end of a message often has the reason."""
     return text if len(text) <= length else f"{text[: length - length // 3 - 1]}…{text[-(length // 3) :]}"
 
 
 def quoted(text: object, length: int = MAX_NAME) -> str:
-    """A name or a path, in quotes; its beginning and its end where it is long."""
+    """Write a name or a path in quotes, shortened where it is long."""
     return shortened(repr(str(text)), length)

@@ -30,6 +30,12 @@ class NoAnswer:
 
 
 def why_no_answer(problem: Exception, timeout: tuple[float, float]) -> NoAnswer:
+    """
+    Find out why no answer came.
+
+    :param problem: as requests or urllib3 have raised it.
+    :param timeout: seconds that were waited for (connection, answer).
+    """
     causes = list(_causes(problem))
 
     def find(*kinds: type[BaseException]) -> BaseException | None:
@@ -40,7 +46,7 @@ def why_no_answer(problem: Exception, timeout: tuple[float, float]) -> NoAnswer:
     if find(BrokenAnswerError, urllib3.exceptions.IncompleteRead, urllib3.exceptions.InvalidChunkLength):
         return NoAnswer("the answer broke off")
     if find(urllib3.exceptions.InvalidHeader):
-        # Of the answer. Requests raises its ValueError for it, which otherwise says that nothing was sent.
+        # A header of the answer. requests raises a ValueError for it, as for requests that it cannot send.
         return NoAnswer("an answer that is not HTTP came")
     if find(ssl.SSLCertVerificationError):
         return NoAnswer(
@@ -66,19 +72,19 @@ def why_no_answer(problem: Exception, timeout: tuple[float, float]) -> NoAnswer:
     if isinstance(problem, ValueError) or not isinstance(
         problem, requests.exceptions.RequestException | urllib3.exceptions.HTTPError
     ):
-        # Raised before anything is sent: a bad address or header, a bundle of certificates that is not there.
+        # Raised before anything is sent: a bad address or header, a missing CA bundle.
         return NoAnswer(f"no connection ({problem})", nothing_sent=True, hopeless=True)
     return NoAnswer("the connection broke before an answer came")
 
 
 def _causes(problem: BaseException) -> Iterator[BaseException]:
-    """The exception and what it wraps, in the many places where requests and urllib3 keep it."""
-    pending, seen = [problem], set[int]()
+    """The exception and those that it wraps: requests and urllib3 keep them in several attributes."""
+    pending, found = [problem], set[int]()
     while pending:
         cause = pending.pop(0)
-        if id(cause) in seen:
+        if id(cause) in found:
             continue
-        seen.add(id(cause))
+        found.add(id(cause))
         yield cause
         inside = (
             *cause.args,

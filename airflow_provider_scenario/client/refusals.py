@@ -11,7 +11,7 @@ import math
 import re
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_scenario.client.decoding import LONGEST_PAGE
 from airflow_provider_scenario.client.texts import plain
@@ -93,9 +93,9 @@ def page_advice(base_url: str, example: str) -> str:
     )
 
 
-def said_by(body: object, depth: int = 0) -> str:
+def reason_in(body: object, depth: int = 0) -> str:
     """
-    Find the service's own words in an error body of any shape.
+    Find the reason in an error body of any shape, in the service's own words.
 
     ``reason``, ``message``, ``Message`` and ``error`` in this order; nested objects and lists are searched, a page of
     HTML gives its title.
@@ -107,10 +107,10 @@ def said_by(body: object, depth: int = 0) -> str:
             page = body[:LONGEST_PAGE]
             return _title(page) or _without_tags(page)
         case list():
-            return "; ".join(filter(None, (said_by(item, depth + 1) for item in body[:5])))
+            return "; ".join(filter(None, (reason_in(item, depth + 1) for item in body[:5])))
         case dict():
             for key in ("reason", "message", "Message", "error", "errors", "detail"):
-                if text := said_by(body.get(key), depth + 1):
+                if text := reason_in(body.get(key), depth + 1):
                     return text
             name = body.get("name") or body.get("code")
             return name if isinstance(name, str) else ""
@@ -165,7 +165,7 @@ def retry_after(headers: Mapping[str, str], body: object, *, now: float) -> floa
     return max(waits, default=None)
 
 
-def details_of(body: object) -> Mapping[str, Any]:
+def details_of(body: object) -> Mapping[str, object]:
     """The ``details`` of an error body; empty if there are none."""
     details = body.get("details") if isinstance(body, dict) else None
     return details if isinstance(details, dict) else {}

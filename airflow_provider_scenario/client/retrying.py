@@ -1,5 +1,5 @@
 """
-Send a request again: after which errors, how often and after which pause. The only place that decides this.
+Sends a request again: after which errors, how often and after which pause. No other module decides this.
 
 Importing it costs nothing; tenacity is imported with the first :class:`Retrying`.
 """
@@ -43,7 +43,7 @@ class Retrying:
 
     :param tries: how often the function is called at most.
     :param may_retry: whether it may be called again after an error. Default: where the transport allows it.
-    :param turn: seconds until the request budget has a place for the next try; asked before each further try.
+    :param turn: seconds until the request budget has a place for the next try; called before each further try.
     :param on_retry: is given the error and the seconds of the pause, before each pause.
     :param sleep: waits some seconds.
     :param jitter: a number from 0 to 1 for each pause, so that many tasks do not come back at the same moment.
@@ -80,8 +80,8 @@ class Retrying:
 
         def before_pause(state: RetryCallState) -> None:
             error = _error(state)
-            if isinstance(error, ScenarioError):
-                on_retry(error, state.upcoming_sleep)
+            if isinstance(error, ScenarioError) and state.next_action:
+                on_retry(error, state.next_action.sleep)
 
         self._retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(max(1, tries)),

@@ -33,7 +33,7 @@ from airflow_provider_scenario.client.messages import shortened
 from airflow_provider_scenario.client.texts import plain
 
 if TYPE_CHECKING:
-    from airflow_provider_scenario.client.transport import Answer
+    from airflow_provider_scenario.client.answers import Answer
 
 log = logging.getLogger("airflow_provider_scenario.client")
 
@@ -41,7 +41,7 @@ LONGEST_NAME = 1_000
 """Characters of a name; Scenario's own form takes 100."""
 
 LONGEST_ID = 200
-"""Characters of an id, a status and whatever else is one word; Scenario's are below 40."""
+"""Characters of an id, a status or another single word; Scenario's are below 40."""
 
 LONGEST_TEXT = 100_000
 """Characters of a caption, a description or a page: far above what people write."""
@@ -50,7 +50,7 @@ LONGEST_ADDRESS = 20_000
 """Characters of an address; signed ones have about 1 000, and servers refuse more than 8 000."""
 
 LARGEST_NUMBER = 1e15
-"""Of any number: exact as a float, and short enough to be shown."""
+"""The largest number: exact as a float, and short enough to be shown."""
 
 LONGEST_TIME = 10 * 365 * 24 * 3600.0
 """Seconds: ten years."""
@@ -99,7 +99,7 @@ def _one_word(value: str) -> str:
 
 
 def _one_segment(value: str) -> str:
-    # As client.ids has it, without a loop over each character: this runs thousands of times a poll.
+    # The rule of client.ids, without a loop over characters: this runs thousands of times a poll.
     if value in (".", "..") or len(value) > LONGEST_ID or not value.isprintable() or not _IN_NO_ID.isdisjoint(value):
         raise ValueError("not an id")
     return value
@@ -111,7 +111,7 @@ def _safe_text(value: str, info: ValidationInfo) -> str:
 
 
 def _without_oddities(value: Any, depth: int = 0) -> Any:
-    """What the service may put in freely is shown, and written as JSON."""
+    """Drop infinite numbers from an object of any content: it is written as JSON."""
     if depth > DEEPEST_ANSWER:
         raise ValueError("nested too deep")
     match value:
@@ -135,13 +135,13 @@ Seconds = Annotated[float, BeforeValidator(_no_boolean), Field(ge=0, le=LONGEST_
 Milliseconds = Annotated[float, BeforeValidator(_no_boolean), Field(ge=0, le=LONGEST_TIME * 1000, allow_inf_nan=False)]
 
 Share = Annotated[float, BeforeValidator(_no_boolean), AfterValidator(_share)]
-"""0..1; the service has been seen to send 1.02."""
+"""0..1; Scenario has sent 1.02."""
 
 Moment = Annotated[datetime, BeforeValidator(_no_boolean), AfterValidator(_in_utc)]
 """From an ISO string or from milliseconds since 1970, always with a time zone."""
 
 Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
-"""As it is, for comparing and for editing."""
+"""Unchanged, for comparing and for editing."""
 
 Name = Annotated[str, Field(max_length=LONGEST_NAME)]
 
@@ -149,18 +149,18 @@ Word = Annotated[str, AfterValidator(_one_word)]
 """A status, a type, a kind."""
 
 Id = Annotated[str, Field(min_length=1), AfterValidator(_one_segment)]
-"""One segment of a path, here and where files are named after it."""
+"""One segment of a path: of an address, and of files that are named after it."""
 
 Address = Annotated[str, Field(min_length=1, max_length=LONGEST_ADDRESS)]
-"""Of a file, signed: never shown."""
+"""The signed address of a file: never shown."""
 
 ServiceText = Annotated[str, AfterValidator(_safe_text)]
 """The service's own words, for people: see :mod:`.texts`."""
 
 Free = Annotated[dict[str, Any], BeforeValidator(_without_oddities)]
-"""Whatever the service puts in."""
+"""An object of any content."""
 
-_building = threading.RLock()  # a signal handler may come while this thread builds
+_building = threading.RLock()  # reentrant: a signal handler may read an object while this thread builds a class
 
 
 class Schema(BaseModel):
@@ -225,6 +225,7 @@ class Schema(BaseModel):
         maybe_done: bool = False,
         answer: "Answer | None" = None,
         only_status: bool = False,
+        advice: str = "",
     ) -> Self:
         """
         Read an object of an answer.
@@ -235,6 +236,7 @@ class Schema(BaseModel):
         :param answer: the whole answer, for the message.
         :param only_status: whether :attr:`required_if_present` may be unreadable: a dataset that cannot be read must
             not end the waiting for a paid training.
+        :param advice: what to do, as a last sentence of the message.
         :raises ServiceError: the object cannot be read: something it must have is missing or has another shape.
         """
         try:
@@ -244,7 +246,7 @@ class Schema(BaseModel):
             wrong = ", ".join(sorted({".".join(map(str, error["loc"])) or "everything" for error in problem.errors()}))
         raise ServiceError(
             f"{cls.service} was requested to {shortened(action, 300)}; the {cls.__name__} in its answer is unreadable "
-            f"(missing or of another shape: {plain(wrong)[:200]}).",
+            f"(missing or of another shape: {plain(wrong)[:200]}). {advice}".rstrip(),
             maybe_done=maybe_done,
             **(answer.origin if answer else {}),
         )

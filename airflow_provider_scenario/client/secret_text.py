@@ -1,4 +1,4 @@
-"""A secret as a text that reads ``***`` however it is shown, stored or sent, until it is revealed on purpose."""
+"""A secret whose text is ``***`` wherever it is shown, stored or sent, until :func:`revealed` returns it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ class SecretText(str):
     """
     A secret whose text is ``***``.
 
-    A ``str``, because Airflow's minors serialise rendered fields, XComs and triggers each in their own way, and all of
-    them keep a ``str`` as it is. Equal to another one with the same secret, and to the secret itself.
+    A ``str``, because each minor of Airflow serialises rendered fields, XComs and triggers in another way, and all of
+    them keep a ``str`` unchanged. Equal to another one with the same secret, and to the secret itself.
 
     :param secret: what :func:`revealed` returns.
     """
@@ -20,7 +20,7 @@ class SecretText(str):
     _secret: str
 
     def __new__(cls, secret: str) -> SecretText:
-        """Keep the secret beside the text."""
+        """Keep the secret in an attribute beside the text."""
         hidden = super().__new__(cls, _MASK)
         hidden._secret = str(revealed(secret))
         return hidden
@@ -35,13 +35,13 @@ class SecretText(str):
         return hash(self._secret)
 
     def __getnewargs__(self) -> tuple[str]:
-        """For ``copy``, which would take the text for the secret."""
+        """For ``copy``, which would otherwise use ``***`` as the secret."""
         return (self._secret,)
 
 
 def revealed(value: Any) -> Any:
     """
-    The same value with every secret in the clear, to be sent to Scenario and for nothing else.
+    Return the same value with its secrets in plain text, only to send it to Scenario.
 
     :param value: a text, or parameters whose values may be secrets.
     """

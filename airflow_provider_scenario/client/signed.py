@@ -1,5 +1,5 @@
 """
-Files at signed addresses, such as a storage's: sent and fetched without our key.
+Sends and fetches files at signed addresses, such as those of a storage, without our key.
 
 A signed address is as good as a password: it appears in no message and in no log, whatever level is logged (see
 :mod:`.http_session`). No redirect is followed, since it could lead to a host that the service has not named.
@@ -28,7 +28,7 @@ from airflow_provider_scenario.client.http_session import (
     unpacked,
 )
 from airflow_provider_scenario.client.no_answer import why_no_answer
-from airflow_provider_scenario.client.refusals import Call, said_by
+from airflow_provider_scenario.client.refusals import Call, reason_in
 from airflow_provider_scenario.client.texts import Scrubber, is_http, plain
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class SignedAddresses:
         raise self._failure(call, address, why.text)
 
     def _response(self, call: Call, method: str, address: str, content: bytes | None = None) -> requests.Response:
-        """Send one request. An error of requests ends here: it holds the address with its signature."""
+        """Send one request. Errors of requests are not passed on: they hold the address with its signature."""
         if wrong := self._wrong_with(address):
             raise self._failure(call, address, wrong)
         beginning = b""
@@ -133,7 +133,7 @@ class SignedAddresses:
             status = response.status_code
             if 200 <= status < 300:
                 return response
-            text = f"the storage answered {status} ({said_by(decode(beginning))})"
+            text = f"the storage answered {status} ({reason_in(decode(beginning))})"
             raise self._failure(call, address, text, status=status, resendable=status in (408, 429) or status >= 500)
         raise self._failure(call, address, why.text, resendable=not why.hopeless)
 
@@ -146,7 +146,7 @@ class SignedAddresses:
         return None
 
     def _limits(self) -> Limits:
-        size = 2 * self.largest  # twice: framing takes up some
+        size = 2 * self.largest  # twice: chunk headers count too
         if self.deadline is not None:
             return Limits(seconds=self.deadline, size=size, until=time.monotonic() + self.deadline)
         return Limits(seconds=self.timeout[1] * LONGEST_ANSWER, size=size, slowest=SLOWEST_FILE)

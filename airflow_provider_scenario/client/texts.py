@@ -1,8 +1,8 @@
 """
-Text of a service, made safe to show: one line, of bounded length, without signed addresses and our own secrets.
+Makes text of a service safe to show: one line, of bounded length, without signed addresses and without our secrets.
 
-Every text of a service that reaches a log, an exception, an XCom or a page passes through :class:`Scrubber`. All of it
-runs in linear time, and on text that has been cut: the service chooses the text.
+Every text of a service passes through :class:`Scrubber` before it reaches a log, an exception, an XCom or a page. The
+service chooses the text, so all of this takes linear time, on text that was cut before.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ MAX_SERVICE_TEXT = 400
 """Characters of the service's own words that a message repeats."""
 
 _READ = 8_000
-"""Characters that are looked at to find these: markup, addresses and white space take up some."""
+"""Characters that are read to find these: some are markup, addresses and white space."""
 
 _SHORTEST_SECRET = 8
-"""Characters. Shorter ones are made up for tests: masking them would redact ordinary words."""
+"""Characters. Masking short test keys would redact ordinary words."""
 
 _LONGEST_SPELLING = 12
 """Characters that one character of a secret may take up, such as ``%25252541``."""
 
-# The repetitions are bounded, so that no text makes the search quadratic.
+# Bounded repetitions: otherwise a text could make the search take quadratic time.
 _ESCAPED = re.compile(
     r"""%(?:25){0,3}([0-9a-f]{2})|\\{1,4}u00([0-9a-f]{2})|&\#x([0-9a-f]{2});|&\#([0-9]{2,3});|\\{1,4}(["'/])""",
     re.IGNORECASE,
 )
 
-# Ends only at what no address holds: a single quote may stand in a query, before the signature.
+# Ends only at characters that an address cannot hold. A single quote may be in a query, before the signature.
 _IN_ADDRESS = r"""[^\s"<>]"""
 _ADDRESS = re.compile(rf"""(:(?:\\{{0,4}}/){{2}})(?:[^\s/?#"<>]*@)?([^\s?#"<>]*)([?#]{_IN_ADDRESS}*)?""")
 _QUERY = re.compile(
@@ -54,8 +54,8 @@ class Scrubber:
     """
     Makes text of a service safe to show.
 
-    :param secrets: what no text may hold, in no spelling: percent-encoded, escaped for JSON or HTML, in base64.
-        Shorter ones than eight characters are left alone.
+    :param secrets: texts to mask, in every spelling: percent-encoded, escaped for JSON or HTML, in base64.
+        Secrets of less than eight characters are not masked.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
@@ -70,7 +70,7 @@ class Scrubber:
         """One line of at most :data:`MAX_SERVICE_TEXT` characters, without secrets and signed addresses."""
         shown = self.masked(text[:_READ])
         if len(text) > _READ:
-            # The cut may have left the first part of a secret, which no longer looks like one.
+            # The cut may have left the first part of a secret, which would not be found.
             shown = shown[: -min(self._longest, _READ // 2) or None]
         shown = _ADDRESS.sub(lambda found: found[1] + found[2] + ("?…" if found[3] else ""), shown)
         shown = _QUERY.sub("?…", shown)
@@ -94,7 +94,7 @@ class Scrubber:
 
 
 def is_http(address: str) -> bool:
-    """Whether it is an http(s) address that can be asked."""
+    """Whether it is an http(s) address with a host."""
     try:
         parts = urlsplit(address)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -111,7 +111,7 @@ def _found(needles: Iterable[str], text: str) -> Iterator[tuple[int, int]]:
 
 
 def _unescaped(text: str) -> tuple[str, list[int], list[int]]:
-    """The text without escapes, and where each of its characters starts and ends (nowhere: where it is now)."""
+    """The text without escapes, and where each character starts and ends in the original; empty lists: no escapes."""
     parts: list[str] = []
     starts: list[int] = []
     ends: list[int] = []
@@ -133,16 +133,16 @@ def _unescaped(text: str) -> tuple[str, list[int], list[int]]:
 def _spellings(secret: str) -> Iterator[str]:
     content = secret.encode("utf-8", "surrogatepass")
     yield secret
-    # As an unescaped text holds it: percent-encoding is of bytes.
+    # Percent-encoding encodes bytes, so an unescaped text has one character for each.
     yield content.decode("latin-1")
     yield quote(secret, safe="", errors="replace")
-    # A backslash of the secret looks like the beginning of an escape, which other escapes leave as it is.
+    # A backslash in the secret may be doubled while nothing else is escaped.
     escaped = doubled = secret
     for _ in range(2):
         escaped, doubled = json.dumps(escaped)[1:-1], doubled.replace("\\", "\\\\")
         yield from (escaped, escaped.replace("/", "\\/"), doubled)
     for before in range(3):
-        # What base64 makes of the secret depends on where in a text it begins; these characters do not depend on more.
+        # In base64 a secret has three spellings, by its position; the characters at its edges depend on its neighbours.
         whole = base64.b64encode(bytes(before) + content[: len(content) - (before + len(content)) % 3]).decode()
         core = whole[-(-before * 4 // 3) :]
         if len(core) >= _SHORTEST_SECRET:

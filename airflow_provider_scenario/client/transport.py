@@ -11,24 +11,20 @@ import itertools
 import logging
 import random
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode, urlsplit
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode
 
 import urllib3.exceptions
 
 from airflow_provider_scenario import __version__
+from airflow_provider_scenario.client.answers import Answer, AnswerReader
 from airflow_provider_scenario.client.budget import WaitNotice
-from airflow_provider_scenario.client.decoding import decode
 from airflow_provider_scenario.client.defaults import CONNECT_TIMEOUT, TIMEOUT, TRIES
 from airflow_provider_scenario.client.encoding import encoded, query_text
 from airflow_provider_scenario.client.errors import (
-    ConflictError,
-    Origin,
     ScenarioError,
-    ServiceError,
     ThrottledError,
 )
 from airflow_provider_scenario.client.http_session import (
@@ -42,15 +38,10 @@ from airflow_provider_scenario.client.http_session import (
 )
 from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.messages import shortened
-from airflow_provider_scenario.client.no_answer import NoAnswer, why_no_answer
+from airflow_provider_scenario.client.no_answer import why_no_answer
 from airflow_provider_scenario.client.refusals import (
     CHECK_FIRST,
     Call,
-    is_page,
-    page_advice,
-    retry_after,
-    said_by,
-    should_retry,
 )
 from airflow_provider_scenario.client.retrying import Retrying
 from airflow_provider_scenario.client.settings import (
@@ -60,7 +51,7 @@ from airflow_provider_scenario.client.settings import (
     checked_timeout,
 )
 from airflow_provider_scenario.client.signed import LARGEST_FILE, SignedAddresses
-from airflow_provider_scenario.client.texts import Scrubber, plain
+from airflow_provider_scenario.client.texts import Scrubber
 
 if TYPE_CHECKING:
     import requests
@@ -71,7 +62,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("airflow_provider_scenario.client")
 
 LARGEST_ANSWER = 32 * 1024 * 1024
-"""Bytes of an answer in JSON, unpacked. The largest that we ask for, 50 models with 50 images each, has 3 MB."""
+"""Bytes of an answer in JSON, unpacked. The largest that is requested, 50 models with 50 images each, has 3 MB."""
 
 _FIELDS = {
     "models": "model_id",
@@ -83,32 +74,8 @@ _FIELDS = {
     "uploads": "upload_id",
 }
 
-Json = Mapping[str, Any] | list[Any]
+Json = Mapping[str, object] | Sequence[object]
 Query = Mapping[str, "str | bool | float | datetime | Collection[str] | None"]
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """
-    A success.
-
-    :param status: 2xx, or one of the statuses the caller accepts.
-    :param json: the decoded object; empty for a 204.
-    :param request: method and path of the request.
-    :param trace_id: the gateway's id of the request.
-    :param scrub: makes a text of this answer safe to show.
-    """
-
-    status: int
-    json: dict[str, Any] = field(repr=False)
-    request: str = ""
-    trace_id: str | None = None
-    scrub: Scrubber = field(default=plain, repr=False, compare=False)
-
-    @property
-    def origin(self) -> Origin:
-        """Where an error comes from that is found in this answer."""
-        return {"request": self.request, "status": self.status, "trace_id": self.trace_id, "body": self.json}
 
 
 def path(*segments: str) -> str:
@@ -140,7 +107,7 @@ class Transport:
     :param pool_size: connections that are kept open. Default: 10.
     :param max_tries: how often a call is sent at most. Default: 4.
     :param session: used instead of a new one; the caller closes it.
-    :param budget: counts the requests, and says how long to wait after a throttled one. Default: none.
+    :param budget: counts the requests, and spreads those that follow a throttled one. Default: none.
     :param sleep: waits some seconds between tries.
     :param clock: Unix time in seconds, to read a ``Retry-After`` that is a date.
     :param jitter: a number from 0 to 1, for each pause.
@@ -170,20 +137,19 @@ class Transport:
         check_verify(verify)
         self._dialect = dialect(api_key, api_secret)
         self.base_url = checked_base_url(base_url, self._dialect.example)
-        self.host = urlsplit(self.base_url).netloc
         self.project_id = project_id or None
         self.timeout = checked_timeout(timeout)
         self._verify = verify
         self._budget = budget
-        self._clock = clock
         self._notice = WaitNotice(log.info)
         self._until_answered = Retrying(
             tries=max_tries, turn=self._turn_after, on_retry=self._log_retry, sleep=sleep, jitter=jitter
         )
-        self._scrub = Scrubber(self._dialect.secrets)
-        # Not what requests adds by itself: gzip alone is unpacked here, within a limit.
+        scrub = Scrubber(self._dialect.secrets)
+        self._answers = AnswerReader(dialect=self._dialect, base_url=self.base_url, scrub=scrub, clock=clock)
+        # Without this, requests would accept packings that are not unpacked within a limit here.
         self._headers = {"User-Agent": user_agent, "Accept": self._dialect.media_type, "Accept-Encoding": "gzip"}
-        # Twice the size: framing takes up some.
+        # Twice the size: chunk headers count too.
         self._limits = Limits(seconds=self.timeout[1] * LONGEST_ANSWER, size=2 * LARGEST_ANSWER)
         self._owns_session = session is None
         self._session = session or new_session(pool_size)
@@ -193,7 +159,7 @@ class Transport:
             verify=verify,
             largest=LARGEST_FILE,
             user_agent=user_agent,
-            scrub=self._scrub,
+            scrub=scrub,
         )
 
     def __repr__(self) -> str:
@@ -226,21 +192,20 @@ class Transport:
         :param action: for messages, an infinitive without 'to', such as ``train model model_8Xk``.
         :param repeatable: whether sending it twice has the effect of sending it once. If not, it is sent again only
             when certainly nothing was sent (no connection) or the service refused it before acting (throttling).
-            ``x-should-retry`` in the answer is obeyed, but never for more than that.
+            ``x-should-retry`` in the answer cannot extend that.
         :param query: None and empty values are left out, lists are joined by commas.
         :param json: the body; none is sent by default.
-        :param content: the body as JSON that is written already, instead of ``json``: for files, of which each further
-            copy costs megabytes.
+        :param content: the body as JSON text, instead of ``json``: for files, whose copies cost megabytes each.
         :param accept: statuses besides 2xx that are an answer when their body is a JSON object.
         :param if_lost: for messages: what may have happened when the answer to a call that is not repeatable is lost.
         :param in_project: whether ``projectId`` goes with it.
         :raises AuthenticationError, NotFoundError, RequestRefusedError, PlanCeilingError: refused, nothing was done.
-        :raises ThrottledError: still throttled after the last try, or asked to wait longer than 60 s.
+        :raises ThrottledError: still throttled after the last try, or ``Retry-After`` is above 60 s.
         :raises ServiceError: the service failed, cannot be reached, or its answer was lost or cannot be read;
             ``maybe_done`` where the call is not repeatable and may have been carried out.
         :raises InvalidInputError: the body cannot be JSON.
         """
-        # An id or a name in them may be text of any length.
+        # Both may contain an id or a name of any length.
         phrase, request = shortened(action, 300), shortened(f"{method} {path}", 300)
         call = Call(
             phrase,
@@ -252,7 +217,7 @@ class Transport:
         )
         address = self._address(path, query, in_project=in_project)
         content = encoded(json) if json is not None else content
-        return self._until_answered(lambda: self._send(call, method, address, content, accept))
+        return self._until_answered(lambda: self._send_within_budget(call, method, address, content, accept))
 
     def put_signed(self, address: str, content: bytes, *, action: str) -> None:
         """Send a file to a signed address, again where that may help: see :meth:`.SignedAddresses.put`."""
@@ -277,10 +242,20 @@ class Transport:
         text = urlencode({name: value for name, value in pairs.items() if value})
         return f"{self.base_url}{path}" + (f"?{text}" if text else "")
 
+    def _send_within_budget(
+        self, call: Call, method: str, address: str, content: bytes | None, accept: Collection[int]
+    ) -> Answer:
+        if self._budget is None:
+            return self._send(call, method, address, content, accept)
+        self._budget.spend()
+        try:
+            return self._send(call, method, address, content, accept)
+        except ThrottledError as error:
+            self._budget.throttled(error.retry_after)
+            raise
+
     def _send(self, call: Call, method: str, address: str, content: bytes | None, accept: Collection[int]) -> Answer:
-        """Send it once. Requests' own errors end here: they hold the request with its Authorization header."""
-        if self._budget:
-            self._budget.spend()
+        """Send it once. Errors of requests are not passed on: they hold the request with its Authorization header."""
         try:
             with (
                 limited(self._limits),
@@ -303,80 +278,5 @@ class Transport:
         except (OSError, urllib3.exceptions.HTTPError) as problem:
             why = why_no_answer(problem, self.timeout)
         else:
-            return self._read(call, response, body, accept)
-        raise self._unanswered(call, why)
-
-    def _unanswered(self, call: Call, why: NoAnswer) -> ServiceError:
-        text = self._scrub(why.text)
-        if why.nothing_sent:
-            message = f"Could not {call.phrase}: {text} at {self.host}. {self._dialect.no_effect(call)} {why.advice}"
-        else:
-            message = f"{self._requested(call)}, but {text} from {self.host}. {call.consequence}"
-        error = ServiceError(message, maybe_done=call.maybe_done and not why.nothing_sent, request=call.request)
-        error.resendable = not why.hopeless and (call.repeatable or why.nothing_sent)
-        return error
-
-    def _read(self, call: Call, response: requests.Response, content: bytes, accept: Collection[int]) -> Answer:
-        status, headers = response.status_code, response.headers
-        is_success = 200 <= status < 300
-        if not is_success:
-            content = self._scrub.masked(content.decode("utf-8", "replace")).encode()
-            for name, value in headers.items():
-                headers[name] = self._scrub.masked(value)
-        body = {} if status == 204 else decode(content)
-        origin = Origin(request=call.request, status=status, trace_id=self._dialect.trace_id(headers, body), body=body)
-        if (is_success or status in accept) and isinstance(body, dict):
-            if refused := self._dialect.refusal_in_success(call, body, origin):
-                raise refused
-            return Answer(status, body, call.request, origin["trace_id"], self._scrub)
-        if is_success:
-            raise self._unreadable(call, content, origin, is_page=is_page(headers, body))
-        if 300 <= status < 400:
-            raise self._redirected(call, headers.get("location", ""), origin)
-        raise self._refused(call, response, body)
-
-    def _unreadable(self, call: Call, content: bytes, origin: Origin, *, is_page: bool) -> ServiceError:
-        what, advice = "cannot be read: it is not a JSON object", ""
-        if is_page:
-            what = f"is a web page ({self._scrub(said_by(origin['body'])) or 'without a title'}), not JSON"
-            advice = f" {page_advice(self.base_url, self._dialect.example)}"
-        message = f"{self._requested(call)}; the answer {what}. {call.consequence}{advice}"
-        error = ServiceError(message, maybe_done=call.maybe_done, **origin)
-        # Truncated JSON is retried; a proxy's HTML would only come back.
-        error.resendable = call.repeatable and content.startswith(b"{")
-        return error
-
-    def _redirected(self, call: Call, target: str, origin: Origin) -> ServiceError:
-        return ServiceError(
-            f"Could not {call.phrase}: {self.host} redirects to {self._scrub(target) or 'another address'}, and the "
-            f"key is not sent there. {self._dialect.no_effect(call)} Check the base URL.",
-            maybe_done=False,
-            **origin,
-        )
-
-    def _refused(self, call: Call, response: requests.Response, body: object) -> ScenarioError:
-        now = self._clock()
-        error = self._dialect.refusal(call, response, body, now=now)
-        error.resendable = _is_resendable(call, response.status_code, should_retry(response.headers), error)
-        error.retry_after = retry_after(response.headers, body, now=now)
-        if self._budget and isinstance(error, ThrottledError):
-            self._budget.throttled(error.retry_after)
-        return error
-
-    def _requested(self, call: Call) -> str:
-        return f"{self._dialect.service} was requested to {call.phrase}"
-
-
-def _is_resendable(call: Call, status: int, should_retry: bool | None, error: ScenarioError) -> bool:
-    """
-    Whether the request may be sent again after an answer that is not a success.
-
-    :param should_retry: what the answer's ``x-should-retry`` says. It decides, as in the vendor's client, with two
-        exceptions: a call that is not repeatable and a refusal that is certain (a plan ceiling) are never sent again.
-    """
-    if should_retry is False or error.is_certain:
-        return False
-    if isinstance(error, ThrottledError):
-        return True  # refused before anything was done
-    failed = isinstance(error, ServiceError) and (status == 408 or status >= 500)
-    return call.repeatable and (should_retry is True or failed or isinstance(error, ConflictError))
+            return self._answers.read(call, response, body, accept)
+        raise self._answers.unanswered(call, why)

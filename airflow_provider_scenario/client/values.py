@@ -221,3 +221,11 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A sentence for the end of a message, or nothing."""
     close = similar_name(name, known)
     return f" Did you mean {close!r}?" if close else ""
+
+
+def duration_text(seconds: float) -> str:
+    """A duration for people, such as ``40 s``, ``12 min`` or ``2 h 5 min``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

@@ -25,7 +25,7 @@ from typing import Any, Literal
 from airflow_provider_scenario.client.consequences import NOTHING_SENT
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.messages import quoted, shortened
-from airflow_provider_scenario.client.scenario.trainers import TRAINERS
+from airflow_provider_scenario.client.scenario.model_types import TRAINERS
 from airflow_provider_scenario.client.values import check_encodable
 from airflow_provider_scenario.datasets import metadata
 from airflow_provider_scenario.datasets.images import DatasetImage, Images, list_images

@@ -1,4 +1,4 @@
-"""What Scenario's own score says of a dataset that is uploaded, as warnings for the log."""
+"""Scenario's own score of an uploaded dataset, as warnings for the log."""
 
 from __future__ import annotations
 

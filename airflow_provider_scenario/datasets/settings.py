@@ -10,7 +10,9 @@ from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.messages import quoted, shown
 from airflow_provider_scenario.client.scenario.model_fields import check_name, check_short_description
 from airflow_provider_scenario.client.scenario.model_types import check_type
-from airflow_provider_scenario.client.scenario.trainers import EXTRA, PARAMETERS, check_parameters, is_secret
+from airflow_provider_scenario.client.scenario.parameters import PARAMETERS
+from airflow_provider_scenario.client.scenario.secret_parameters import is_secret
+from airflow_provider_scenario.client.scenario.trainers import EXTRA, check_parameters
 from airflow_provider_scenario.client.values import (
     boolean_in,
     camel_case,
@@ -61,7 +63,7 @@ def parse_settings(file_name: str, text: str) -> Settings:
                 )
             else:
                 parameters[written[key]] = value
-        settings = Settings(check_parameters(parameters)[0], **{key: own[key] for key in own if own[key] is not None})
+        settings = Settings(check_parameters(parameters), **{key: own[key] for key in own if own[key] is not None})
         _check(settings)
         return settings
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from airflow_provider_scenario.client.errors import InvalidInputError, RequestRefusedError, ServiceError
 from airflow_provider_scenario.client.messages import quoted, shown
-from airflow_provider_scenario.client.scenario.trainers import MAX_IMAGES, TRAINERS
+from airflow_provider_scenario.client.scenario.model_types import TRAINERS
+from airflow_provider_scenario.client.scenario.trainers import MAX_IMAGES
 from airflow_provider_scenario.datasets.pairs import check_pairs, resolve_pairs
 from airflow_provider_scenario.datasets.settings import check_preset
 

@@ -1,1 +1,1 @@
-"""A real Airflow on this machine, and the show that ``make demo`` puts on with it."""
+"""``make demo``: run the example DAGs with a real Airflow on this machine, against the emulator."""

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import requests
 
@@ -24,11 +24,11 @@ LISTENING = re.compile(r"listening on (http://\S+?/v1)\b")
 
 class EmulatorProcess:
     """
-    An emulated Scenario on a free port; a context manager. It ends when this process ends, in whatever way.
+    An emulator on a free port; a context manager. It ends when this process ends, however that happens.
 
-    :param log: file for what it prints; replaced.
+    :param log: file for its output; replaced.
     :param training_seconds: how long each training lasts.
-    :param files: folder that it serves to everybody. Default: its own.
+    :param files: folder that it serves without credentials. Default: the emulator's default.
     """
 
     def __init__(self, log: Path, *, training_seconds: float = 5, files: Path | None = None) -> None:
@@ -36,7 +36,7 @@ class EmulatorProcess:
         self._process: Guarded | None = None
         self.url = ""
 
-    def __enter__(self) -> EmulatorProcess:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -47,14 +47,14 @@ class EmulatorProcess:
 
     def start(self, timeout: float = 60) -> None:
         """
-        Start it and wait until it listens; :attr:`url` is its base URL from then on.
+        Start it and wait until it listens; then :attr:`url` is its base URL.
 
-        :raises ProcessDiedError: it has ended, or has not said in time where it listens.
+        :raises ProcessDiedError: it has ended, or does not listen in time.
         """
         self._log.unlink(missing_ok=True)
         options = ["--port", "0", "--training-seconds", f"{self._training_seconds:g}"]
         options += ["--files", str(self._files)] if self._files else []
-        # Every user of this machine can read a command line, and only this one the environment.
+        # Every user of this machine can read the command line, but only this user the environment.
         secrets = {"API_KEY": KEY, "API_SECRET": SECRET, "API_TOKEN": TOKEN}
         env = {f"SCENARIO_EMULATOR_{name}": value for name, value in secrets.items()}
         env = {**os.environ, **env, "PYTHONUNBUFFERED": "1"}
@@ -75,41 +75,45 @@ class EmulatorProcess:
 
     @property
     def connection(self) -> dict[str, Any]:
-        """The Airflow connection that leads to it, as the fields of its JSON form."""
+        """An Airflow connection to its Scenario, as the fields of its JSON form."""
         return {
             "conn_type": "scenario",
             "login": KEY,
             "password": SECRET,
             "host": self.url,
-            # Trainings last seconds here, and the emulator is nobody else's.
+            # The default would be too slow for trainings of seconds, and no other client uses this emulator.
             "extra": {"project_id": PROJECT, "requests_per_minute": 6000},
         }
 
     @property
     def root(self) -> str:
-        """Where it listens: what is above the base URL of Scenario."""
+        """Its address without ``/v1``."""
         return self.url.removesuffix("/v1")
 
     @property
     def workshop_connection(self) -> dict[str, Any]:
-        """The Airflow connection that leads to its AI Creation Workshop."""
-        extra = {"api_token": TOKEN}
-        fields = {"conn_type": "ai_creation_workshop", "login": KEY, "password": SECRET}
-        return {**fields, "host": self.root, "extra": extra}
+        """An Airflow connection to its AI Creation Workshop."""
+        return {
+            "conn_type": "ai_creation_workshop",
+            "login": KEY,
+            "password": SECRET,
+            "host": self.root,
+            "extra": {"api_token": TOKEN},
+        }
 
     def synced_models(self) -> list[dict[str, Any]]:
-        """What its AI Creation Workshop knows, as its ledger tells it."""
-        answer = requests.get(f"{self.root}/emulator/ledger", timeout=10)
-        answer.raise_for_status()
-        synced: list[dict[str, Any]] = answer.json()["synced_models"]
+        """The models of its AI Creation Workshop, from the ledger."""
+        response = requests.get(f"{self.root}/emulator/ledger", timeout=10)
+        response.raise_for_status()
+        synced: list[dict[str, Any]] = response.json()["synced_models"]
         return synced
 
     @staticmethod
     def _wait_for_url(process: Guarded, timeout: float) -> str:
         deadline = time.monotonic() + timeout
-        while not (said := LISTENING.search(process.tail())):
+        while not (found := LISTENING.search(process.tail())):
             process.check()
             if time.monotonic() > deadline:
                 raise ProcessDiedError(f"The emulator does not listen after {timeout:g} s:\n{process.tail()}")
             time.sleep(0.05)
-        return said[1]
+        return found[1]

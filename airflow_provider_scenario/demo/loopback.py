@@ -1,11 +1,11 @@
-"""What Airflow's configuration of the local Airflow names by import path; imports nothing."""
+"""Values that the local Airflow's configuration names by import path. Imports nothing, so that Airflow starts fast."""
 
 from __future__ import annotations
 
 PATIENT_SQLITE = {"timeout": 30}
-"""Seconds a process waits for another one's write before it gives up with "database is locked"."""
+"""Seconds that a process waits for another one's write before it fails with "database is locked"."""
 
 
 def hostname() -> str:
-    """The name that parts find each other by: a machine's own name need not be resolvable, this one is."""
+    """The host name of all parts: a machine's own name may not be resolvable."""
     return "localhost"

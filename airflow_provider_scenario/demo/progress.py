@@ -1,4 +1,4 @@
-"""What the demo shows of a run: read from the emulated service and from Airflow, independent of how it is drawn."""
+"""The progress of a run, read from Airflow and the emulated services."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_scenario.client.workshop.client import STATES
+from airflow_provider_scenario.client.workshop.client import STATUS_NAMES
+from airflow_provider_scenario.demo.rest import FINAL_RUN_STATES
 
 if TYPE_CHECKING:
     from airflow_provider_scenario.client.scenario.client import ScenarioClient
     from airflow_provider_scenario.client.scenario.schemas import Model
-    from airflow_provider_scenario.demo.rest import AirflowRest
+    from airflow_provider_scenario.demo.local_airflow import LocalAirflow
 
 
 @dataclass(frozen=True, slots=True)
-class ModelSeen:
-    """One model. ``done`` is a share from 0 to 1, ``seconds`` its training's duration."""
+class ModelProgress:
+    """One model. ``done`` is the training's progress from 0 to 1, ``seconds`` its duration."""
 
     id: str
     name: str
@@ -32,8 +33,8 @@ class ModelSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class FileSeen:
-    """One file that was published; ``state`` is how far AI Creation Workshop is with it."""
+class PublishedFile:
+    """One published file; ``state`` is that of its listing."""
 
     model: str
     name: str
@@ -42,8 +43,8 @@ class FileSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class TaskSeen:
-    """One task of the run; ``label`` carries the map index of a mapped one."""
+class TaskProgress:
+    """One task instance of the run; ``label`` has the map index if there is one."""
 
     task_id: str
     map_index: int
@@ -59,73 +60,73 @@ class RunSnapshot:
     """The run at one moment."""
 
     state: str
-    models: Sequence[ModelSeen]
-    files: Sequence[FileSeen]
-    tasks: Sequence[TaskSeen]
+    models: Sequence[ModelProgress]
+    files: Sequence[PublishedFile]
+    tasks: Sequence[TaskProgress]
 
     @property
-    def over(self) -> bool:
-        return self.state in ("success", "failed")
+    def has_ended(self) -> bool:
+        return self.state in FINAL_RUN_STATES
 
     @property
     def succeeded(self) -> bool:
-        """The run succeeded, there are models, every one is trained, and every file that was published is listed."""
+        """The run succeeded with at least one model, all models are trained and all published files are listed."""
         trained = bool(self.models) and all(each.status == "trained" for each in self.models)
         return self.state == "success" and trained and all(each.state == "listed" for each in self.files)
 
     @property
-    def failed_tasks(self) -> list[TaskSeen]:
+    def failed_tasks(self) -> list[TaskProgress]:
         return [task for task in self.tasks if task.state == "failed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
     """
-    One run of a DAG, whose models are all that the emulator has from some time on.
+    One run of a DAG.
 
-    :param synced_models: what the emulated AI Creation Workshop knows.
-    :param since: the time.
+    :param synced_models: returns the models of the emulated AI Creation Workshop.
+    :param since: all models that the emulator created after this time belong to the run.
     """
 
-    airflow: AirflowRest
+    airflow: LocalAirflow
     scenario: ScenarioClient
     synced_models: Callable[[], list[dict[str, Any]]]
     since: datetime
     dag_id: str
     run_id: str
 
-    def look(self) -> RunSnapshot:
-        state = self.airflow.run_state(self.dag_id, self.run_id)  # first, so that the rest is final when it is
-        tasks = [_task_seen(task) for task in self.airflow.task_instances(self.dag_id, self.run_id)]
+    def snapshot(self) -> RunSnapshot:
+        state = self.airflow.run_state(self.dag_id, self.run_id)  # first: if the run has ended, the rest is final too
+        tasks = [_task_progress(task) for task in self.airflow.task_instances(self.dag_id, self.run_id)]
         models = self._models()
         return RunSnapshot(state, models, self._files({model.id for model in models}), tasks)
 
-    def log_of(self, task: TaskSeen) -> str:
+    def log_of(self, task: TaskProgress) -> str:
         return self.airflow.task_log(self.dag_id, self.run_id, task.task_id, task.map_index)
 
-    def _models(self) -> list[ModelSeen]:
+    def _models(self) -> list[ModelProgress]:
         new = self.scenario.list_models(sort_by="createdAt", sort_direction="asc", created_after=self.since)
         listed = [model.id for model in new]
         if not listed:
             return []
         by_id = {model.id: model for model in self.scenario.get_models(listed)}
-        return [self._model_seen(by_id[model_id]) for model_id in listed if model_id in by_id]
+        return [self._model_progress(by_id[model_id]) for model_id in listed if model_id in by_id]
 
-    def _files(self, model_ids: set[str]) -> list[FileSeen]:
+    def _files(self, model_ids: set[str]) -> list[PublishedFile]:
         return [
-            FileSeen(synced["name"], file["name"], STATES.get(file["status"], "unknown"), file["hash"])
+            PublishedFile(synced["name"], file["name"], STATUS_NAMES.get(file["status"], "unknown"), file["hash"])
             for synced in self.synced_models()
             if synced["model_id"] in model_ids
             for file in synced["files"]
         ]
 
-    def _model_seen(self, model: Model) -> ModelSeen:
+    def _model_progress(self, model: Model) -> ModelProgress:
         progress, job = model.training_progress, self.scenario.get_job(model.job_id) if model.job_id else None
         left = progress.remaining_time_ms if progress else None
         stats = model.training_stats
         started, ended = (stats.started_at, stats.ended_at) if stats else (None, None)
         trained = model.status == "trained"
-        return ModelSeen(
+        return ModelProgress(
             id=model.id,
             name=model.name or model.id,
             type=model.type or "",
@@ -139,5 +140,5 @@ class Run:
         )
 
 
-def _task_seen(task: dict[str, Any]) -> TaskSeen:
-    return TaskSeen(task["task_id"], task["map_index"], task["state"] or "waiting")
+def _task_progress(task: dict[str, Any]) -> TaskProgress:
+    return TaskProgress(task["task_id"], task["map_index"], task["state"] or "waiting")

@@ -1,4 +1,4 @@
-"""How the demo shows a run: bars that move in a terminal, plain lines anywhere else, and a table at the end."""
+"""Show a run: progress bars in a terminal, lines of text elsewhere, and tables at the end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from airflow_provider_scenario.demo.progress import ModelSeen, RunSnapshot, TaskSeen
+    from airflow_provider_scenario.demo.progress import ModelProgress, RunSnapshot, TaskProgress
 
 COLOURS = {
     "success": "green",
@@ -35,7 +35,7 @@ COLOURS = {
 
 
 class Screen(Protocol):
-    """A context manager that is shown the run, again and again."""
+    """A context manager that shows a series of snapshots."""
 
     def __enter__(self) -> Screen: ...
 
@@ -43,11 +43,11 @@ class Screen(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def show(self, seen: RunSnapshot) -> None: ...
+    def show(self, snapshot: RunSnapshot) -> None: ...
 
 
 class LiveScreen:
-    """A bar for each model and a line for each task, redrawn in place."""
+    """Redraws a bar for each model and a line for each task."""
 
     def __init__(self, console: Console) -> None:
         self._bars = Progress(
@@ -69,8 +69,8 @@ class LiveScreen:
     ) -> None:
         self._live.__exit__(kind, error, trace)
 
-    def show(self, seen: RunSnapshot) -> None:
-        for model in seen.models:
+    def show(self, snapshot: RunSnapshot) -> None:
+        for model in snapshot.models:
             row = self._rows.get(model.id)
             if row is None:
                 row = self._rows[model.id] = self._bars.add_task(
@@ -78,21 +78,21 @@ class LiveScreen:
                 )
             self._bars.update(row, completed=model.done, note=_note(model))
         parts: list[RenderableType] = [Text("Models at Scenario", "bold"), self._bars]
-        if seen.files:
-            parts += [Text("\nFiles at AI Creation Workshop", "bold"), _files(seen)]
-        self._live.update(Group(*parts, Text("\nTasks in Airflow", "bold"), _tasks(seen)))
+        if snapshot.files:
+            parts += [Text("\nFiles at AI Creation Workshop", "bold"), _files(snapshot)]
+        self._live.update(Group(*parts, Text("\nTasks in Airflow", "bold"), _tasks(snapshot)))
 
 
 class PlainScreen:
-    """A line when a task changes its state, and now and then one for the models that are in training."""
+    """Prints a line when a state changes, and every few seconds a line for each model in training."""
 
     EVERY = 5.0
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._started = time.monotonic()
-        self._told: dict[str, str] = {}
-        self._next_look = 0.0
+        self._shown: dict[str, str] = {}
+        self._next_progress = 0.0
 
     def __enter__(self) -> PlainScreen:
         return self
@@ -101,33 +101,33 @@ class PlainScreen:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def show(self, seen: RunSnapshot) -> None:
-        for task in seen.tasks:
-            if self._told.get(task.label, "waiting") != task.state:
-                self._told[task.label] = task.state
-                self._say(f"task  {task.label}: {task.state}")
-        for file in seen.files:
-            if self._told.get(file.name) != file.state:
-                self._told[file.name] = file.state
-                self._say(f"file  {file.name}: {file.state}")
-        if time.monotonic() >= self._next_look:
-            self._next_look = time.monotonic() + self.EVERY
-            for model in seen.models:
+    def show(self, snapshot: RunSnapshot) -> None:
+        for task in snapshot.tasks:
+            if self._shown.get(task.label, "waiting") != task.state:
+                self._shown[task.label] = task.state
+                self._print(f"task  {task.label}: {task.state}")
+        for file in snapshot.files:
+            if self._shown.get(file.name) != file.state:
+                self._shown[file.name] = file.state
+                self._print(f"file  {file.name}: {file.state}")
+        if time.monotonic() >= self._next_progress:
+            self._next_progress = time.monotonic() + self.EVERY
+            for model in snapshot.models:
                 if model.status == "training":
-                    self._say(f"model {model.name}: {model.done:.0%}, {_note(model)}")
+                    self._print(f"model {model.name}: {model.done:.0%}, {_note(model)}")
 
-    def _say(self, line: str) -> None:
+    def _print(self, line: str) -> None:
         elapsed = time.monotonic() - self._started
         self._console.print(f"{elapsed:6.1f} s  {line}", markup=False, soft_wrap=True)
 
 
-def result_table(seen: RunSnapshot) -> Table:
+def result_table(snapshot: RunSnapshot) -> Table:
     table = Table(title="What was trained", title_justify="left", title_style="bold")
     for heading in ("model", "type", "status"):
         table.add_column(heading, overflow="fold")
     for heading in ("epochs", "creative units", "duration"):
         table.add_column(heading, justify="right")
-    for model in seen.models:
+    for model in snapshot.models:
         table.add_row(
             escape(model.name),
             model.type,
@@ -139,32 +139,32 @@ def result_table(seen: RunSnapshot) -> Table:
     return table
 
 
-def published_table(seen: RunSnapshot) -> Table:
+def published_table(snapshot: RunSnapshot) -> Table:
     table = Table(title="What was published", title_justify="left", title_style="bold")
     for heading in ("model", "file", "SHA-256", "listing"):
         table.add_column(heading, overflow="fold")
-    for file in seen.files:
+    for file in snapshot.files:
         state = Text(file.state, COLOURS.get(file.state, ""))
         table.add_row(escape(file.model), escape(file.name), f"{file.sha256[:12]}…", state)
     return table
 
 
-def _files(seen: RunSnapshot) -> Text:
+def _files(snapshot: RunSnapshot) -> Text:
     return Text("\n").join(
-        Text.assemble(f"  {file.name}  ", (file.state, COLOURS.get(file.state, "dim"))) for file in seen.files
+        Text.assemble(f"  {file.name}  ", (file.state, COLOURS.get(file.state, "dim"))) for file in snapshot.files
     )
 
 
-def _tasks(seen: RunSnapshot) -> Text:
-    width = max((len(task.label) for task in seen.tasks), default=0)
-    return Text("\n").join(_task_line(task, width) for task in seen.tasks)
+def _tasks(snapshot: RunSnapshot) -> Text:
+    width = max((len(task.label) for task in snapshot.tasks), default=0)
+    return Text("\n").join(_task_line(task, width) for task in snapshot.tasks)
 
 
-def _task_line(task: TaskSeen, width: int) -> Text:
+def _task_line(task: TaskProgress, width: int) -> Text:
     return Text.assemble(f"  {task.label:<{width}}  ", (task.state, COLOURS.get(task.state, "dim")))
 
 
-def _note(model: ModelSeen) -> str:
+def _note(model: ModelProgress) -> str:
     left = "" if model.seconds_left is None else f", about {_duration(model.seconds_left)} left"
     return f"{model.stage}{left}"
 

@@ -1,21 +1,21 @@
-"""What the hooks have in common: a connection is read once, checked, its secrets masked, and becomes a client."""
+"""What both hooks share: read a connection once, check it, mask its secrets, make a client of it."""
 
 from __future__ import annotations
 
 import ipaddress
 import logging
 from abc import abstractmethod
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from urllib.parse import urlsplit
 
 from airflow.sdk import BaseHook
 from airflow.sdk.log import mask_secret
-from asgiref.sync import sync_to_async
 
 from airflow_provider_scenario import metrics
 from airflow_provider_scenario.airflow_compat.connections import connection_is_missing
 from airflow_provider_scenario.airflow_compat.exceptions import AirflowNotFoundException
+from airflow_provider_scenario.client.consequences import NOTHING_SENT
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.messages import shown
 from airflow_provider_scenario.client.texts import is_http, plain
@@ -45,13 +45,16 @@ class ConnectionHook(BaseHook, Generic[C]):
     conn_type: ClassVar[str]
 
     form: ClassVar[ConnectionForm]
-    """What the form of the connection type shows."""
+    """The form of the connection type, and the fields of its extra."""
 
     keys_from: ClassVar[str]
-    """Where key and secret are made, for the message that one is missing."""
+    """Where a user makes key and secret; for the message that one is missing."""
 
-    not_the_clients: ClassVar[tuple[str, ...]] = ("requests_per_minute",)
-    """The settings that are no arguments of the client."""
+    key_names: ClassVar[tuple[str, str]]
+    """What the client calls login and password."""
+
+    service: ClassVar[str] = "scenario"
+    """Begins the names of the metrics, see :mod:`~..metrics`."""
 
     def __init__(self, conn_id: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -63,7 +66,7 @@ class ConnectionHook(BaseHook, Generic[C]):
         The connection's fields, checked. Its secrets are masked in all logs from here on.
 
         :raises InvalidInputError: the connection lacks a key or a secret, or has an unusable extra.
-        :raises ConnectionMissingError: there is none.
+        :raises ConnectionMissingError: the connection does not exist.
         """
         return self._read(self._connection())
 
@@ -74,50 +77,53 @@ class ConnectionHook(BaseHook, Generic[C]):
 
     @cached_property
     def budget(self) -> RequestBudget:
-        """The requests that may be made; all processes of this machine share it."""
+        """The request budget, which all processes of this machine share."""
         from airflow_provider_scenario.client.budget import RequestBudget
 
-        return RequestBudget(self.settings["requests_per_minute"], self._scope(), observe=metrics.count)
+        observe = partial(metrics.count, service=self.service)
+        return RequestBudget(self.settings["requests_per_minute"], self._scope(), observe=observe)
 
     @abstractmethod
     def _scope(self) -> str:
-        """What the service counts the requests of."""
+        """Return the name of what the service limits the requests of: a project, or an application."""
 
     @abstractmethod
     def connect(self, **overrides: Any) -> C:
-        """Make another client of the same connection, with other arguments where ``overrides`` says so."""
+        """
+        Make another client of the same connection.
+
+        :param overrides: arguments of the client that replace those of the connection.
+        """
 
     def _client_arguments(self, overrides: dict[str, Any]) -> dict[str, Any]:
-        settings = {name: value for name, value in self.settings.items() if name not in self.not_the_clients}
+        others = {field.name for field in self.form.extra_fields if not field.is_for_client}
+        settings = {name: value for name, value in self.settings.items() if name not in others}
         return {**settings, "budget": self.budget, **overrides}
 
-    @abstractmethod
     def _read(self, connection: Connection) -> dict[str, Any]:
-        """Check the fields and mask what is secret."""
+        """Check the fields and mask the secrets."""
+        settings: dict[str, Any] = dict(zip(self.key_names, self._key_and_secret(connection), strict=True))
+        extra = self._extra(connection)
+        for field in self.form.extra_fields:
+            value = field.read(f"Connection {self.conn_id!r}: extra {field.name!r}", extra.get(field.name))
+            if field.is_secret:
+                mask_secret(value)
+            settings[field.name] = value
+        return {**settings, **self._base_url(connection)}
 
     def renew(self) -> bool:
         """
-        Read the connection again, for clients to come.
+        Read the connection again; later clients use what it holds now.
 
-        :return: whether it has changed, by a rotation of the key, say.
-        :raises InvalidInputError: it has, to something unusable.
+        :return: whether it has changed, for example because the key was rotated.
+        :raises InvalidInputError: the connection has become unusable.
         """
         before = self.settings
         self.settings = self._read(self._connection())
         if changed := self.settings != before:
-            for made_of_them in ("client", "budget"):
-                vars(self).pop(made_of_them, None)
+            for cached in ("client", "budget"):
+                vars(self).pop(cached, None)
         return changed
-
-    async def aconnect(self, **overrides: Any) -> C:
-        """
-        Make a client from within an event loop, without blocking it.
-
-        All of it happens in a thread: looking the connection up and masking its secrets ask Airflow's supervisor, and
-        the client's first import takes a while. Not ``asyncio.to_thread``: on Airflow 3.1 the supervisor can only be
-        asked from threads that know the loop they come from.
-        """
-        return await sync_to_async(self.connect, thread_sensitive=False)(**overrides)
 
     def get_conn(self) -> C:
         """Airflow's name for :attr:`client`."""
@@ -130,13 +136,13 @@ class ConnectionHook(BaseHook, Generic[C]):
             if not connection_is_missing(self.conn_id):
                 raise
             raise ConnectionMissingError(
-                f"There is no connection {plain(self.conn_id)!r}. Nothing was sent. Make one of type "
+                f"There is no connection {plain(self.conn_id)!r}. {NOTHING_SENT} Make one of type "
                 f"{self.conn_type!r} in Airflow under Admin → Connections, or set the environment variable "
                 f"{_variable(self.conn_id)}."
             ) from None
 
     def _key_and_secret(self, connection: Connection) -> tuple[str, str]:
-        """Login and password, masked: Airflow masks the password by itself, but not the login."""
+        """Return login and password, masked: Airflow itself masks the password, but not the login."""
         found = []
         for field, value in (("login", connection.login), ("password", connection.password)):
             if not value:
@@ -144,17 +150,18 @@ class ConnectionHook(BaseHook, Generic[C]):
                 wrong = f" It is of type {of_type!r}, not {self.conn_type!r}." if of_type != self.conn_type else ""
                 raise InvalidInputError(
                     f"Connection {self.conn_id!r}: {field} ({self.form.labels[field]}) is empty.{wrong} Both are made "
-                    f"at {self.keys_from}. Nothing was sent."
+                    f"at {self.keys_from}. {NOTHING_SENT}"
                 )
             mask_secret(value)
             found.append(value)
         return found[0], found[1]
 
     def _extra(self, connection: Connection) -> dict[str, Any]:
-        """The extra. Airflow keeps any name in it: one that is like a known one is warned of, once a process."""
+        """Return the extra. Airflow accepts any name: warn once a process if one resembles a known name."""
         extra: dict[str, Any] = connection.extra_dejson
-        for name in extra.keys() - self.form.extra_fields.keys():
-            close = similar_name(name, self.form.extra_fields)
+        known = [field.name for field in self.form.extra_fields]
+        for name in extra.keys() - set(known):
+            close = similar_name(name, known)
             if close and (self.conn_id, name) not in _warned:
                 _warned.add((self.conn_id, name))
                 log.warning("Connection %r: extra %s is not used. Is %r meant?", self.conn_id, shown(name), close)
@@ -162,7 +169,7 @@ class ConnectionHook(BaseHook, Generic[C]):
 
     def _base_url(self, connection: Connection) -> dict[str, str]:
         """
-        ``base_url``, unless it is the default.
+        Return ``base_url``, or nothing where the connection has none.
 
         The host field holds the whole base URL; the URI form of a connection may spread it over three fields.
         """
@@ -183,7 +190,7 @@ class ConnectionHook(BaseHook, Generic[C]):
         return {"base_url": url.rstrip("/")}
 
     def _warn_of_plain_http(self, url: str) -> None:
-        """Once a process: without TLS everybody on the way can read the key, the secret and what is sent."""
+        """Warn once a process: without TLS, every machine on the way can read the key, the secret and the requests."""
         host = urlsplit(url).hostname or ""
         if url.lower().startswith("https://") or _is_loopback(host) or (self.conn_id, host) in _warned:
             return
@@ -195,38 +202,14 @@ class ConnectionHook(BaseHook, Generic[C]):
             plain(host),
         )
 
-    def _above_zero(self, extra: dict[str, Any], name: str, default: float, unit: str) -> float:
-        value = extra.get(name)
-        try:
-            number = float(default if value in (None, "") else value)
-        except (TypeError, ValueError):
-            number = 0.0
-        if not 0 < number < float("inf"):
-            raise InvalidInputError(
-                f"Connection {self.conn_id!r}: extra {name!r} is {value!r}; give {unit} above 0, such as {default:g}."
-            )
-        return number
-
-    def _verify(self, value: Any) -> bool | str:
-        if value in (None, ""):
-            return True
-        if isinstance(value, str) and value.lower() in ("true", "false"):
-            return value.lower() == "true"
-        if not isinstance(value, bool | str):
-            raise InvalidInputError(
-                f"Connection {self.conn_id!r}: extra 'verify' is {value!r}; "
-                "give true, false or the path of a CA bundle."
-            )
-        return value
-
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """For Airflow 3.1, which does not read the form from the provider's info."""
+        """Return the form's standard fields; Airflow 3.1 does not read them from the provider's info."""
         return cls.form.ui_field_behaviour()
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """For Airflow 3.1, which does not read the form from the provider's info."""
+        """Return the form's extra fields; Airflow 3.1 does not read them from the provider's info."""
         return cls.form.widgets()
 
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.log import mask_secret
 
 from airflow_provider_scenario.airflow_compat.attempt import Attempt
-from airflow_provider_scenario.client.defaults import SCENARIO_REQUESTS_PER_MINUTE, TEST_TIMEOUT, TIMEOUT
+from airflow_provider_scenario.client.defaults import SCENARIO_KEYS_URL, TEST_TIMEOUT
 from airflow_provider_scenario.client.errors import ScenarioError
 from airflow_provider_scenario.client.texts import plain
 from airflow_provider_scenario.hooks.base import ConnectionHook
 from airflow_provider_scenario.hooks.connection_form import SCENARIO_FORM
-from airflow_provider_scenario.links import DEFAULT_APP_URL, ScenarioModelLink
+from airflow_provider_scenario.links import ScenarioModelLink
 from airflow_provider_scenario.provenance import SEALED, Claim, Place
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ class ScenarioHook(ConnectionHook["ScenarioClient"]):
     conn_type = "scenario"
     hook_name = "Scenario"
     form = SCENARIO_FORM
-    keys_from = "https://app.scenario.com/settings/api"
-    not_the_clients = ("app_url", "requests_per_minute")
+    keys_from = SCENARIO_KEYS_URL
+    key_names = ("api_key", "api_secret")
 
     def __init__(self, scenario_conn_id: str = default_conn_name, **kwargs: Any) -> None:
         super().__init__(scenario_conn_id, **kwargs)
@@ -49,7 +49,7 @@ class ScenarioHook(ConnectionHook["ScenarioClient"]):
         """
         Make another client of the same connection.
 
-        :param overrides: arguments of :meth:`ScenarioClient.connect` that shall differ, such as ``timeout``.
+        :param overrides: arguments of :meth:`ScenarioClient.connect` that replace those of the connection.
         """
         # Not at module level: requests and the schemas cost what parsing a DAG file must not.
         from airflow_provider_scenario.client.scenario.client import ScenarioClient
@@ -58,20 +58,20 @@ class ScenarioHook(ConnectionHook["ScenarioClient"]):
         return ScenarioClient.connect(credentials=credentials, **self._client_arguments(overrides))
 
     def _scope(self) -> str:
-        """Of a project; a key belongs to one, unless it is named."""
+        """Scenario limits the requests of a project; without a project id the key stands for its project."""
         return f"{self.settings.get('base_url')} {self.settings['project_id'] or self.settings['api_key']}"
 
     @property
     def app_url(self) -> str:
-        """Where Scenario's web app is; ``app_url`` in the connection's extra."""
+        """Address of Scenario's web app; ``app_url`` in the connection's extra."""
         return str(self.settings["app_url"])
 
     def show_model(self, context: Context, model_id: str, *, job_id: str | None = None, is_ours: bool = False) -> None:
         """
-        Make the task's model known: the link button, and for the page a sealed :class:`~..provenance.Claim`.
+        Push the address for the link button, and a sealed :class:`~..provenance.Claim` for the page.
 
         :param job_id: of the training, once it has started.
-        :param is_ours: whether the task has made the model or started the training.
+        :param is_ours: whether the task has created the model or started the training.
         """
         attempt = Attempt.of_context(context)
         if self._linked != (attempt, model_id):  # each XCom is a round trip to the API server
@@ -82,7 +82,7 @@ class ScenarioHook(ConnectionHook["ScenarioClient"]):
         context["ti"].xcom_push(key=SEALED, value=sealed)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Make one cheap authenticated request; say which project answered."""
+        """Make one cheap authenticated request; the text names the project that answered."""
         try:
             with self.connect(timeout=TEST_TIMEOUT, max_tries=1) as client:
                 project_id = self.settings["project_id"]
@@ -95,18 +95,7 @@ class ScenarioHook(ConnectionHook["ScenarioClient"]):
             return False, str(error)
 
     def _read(self, connection: Connection) -> dict[str, Any]:
-        key, secret = self._key_and_secret(connection)
-        mask_secret(base64.b64encode(f"{key}:{secret}".encode()).decode())  # what the two become on the wire
-        extra = self._extra(connection)
-        return {
-            "api_key": key,
-            "api_secret": secret,
-            "project_id": extra.get("project_id") or None,
-            "timeout": self._above_zero(extra, "timeout", TIMEOUT, "seconds"),
-            "verify": self._verify(extra.get("verify")),
-            "app_url": extra.get("app_url") or DEFAULT_APP_URL,
-            "requests_per_minute": self._above_zero(
-                extra, "requests_per_minute", SCENARIO_REQUESTS_PER_MINUTE, "requests a minute"
-            ),
-            **self._base_url(connection),
-        }
+        settings = super()._read(connection)
+        header = f"{settings['api_key']}:{settings['api_secret']}"
+        mask_secret(base64.b64encode(header.encode()).decode())  # the form in which both stand in a request
+        return settings

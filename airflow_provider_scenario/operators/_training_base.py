@@ -26,7 +26,7 @@ from airflow_provider_scenario.client.consequences import NOTHING_NEW
 from airflow_provider_scenario.deferral import ends_in_triggerer
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
 from airflow_provider_scenario.operators.base import ScenarioOperator
-from airflow_provider_scenario.watch.cancelling import KillGuard
+from airflow_provider_scenario.watch.cancelling import KillHandler
 from airflow_provider_scenario.watch.decision import FINAL_STATUSES
 from airflow_provider_scenario.watch.result import TrainingResult
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.attempts.earlier import OnClear, OnRetry
     from airflow_provider_scenario.client.scenario.schemas import Model
     from airflow_provider_scenario.watch.decision import Outcome
+    from airflow_provider_scenario.watch.start import TaskResult
 
 
 class TrainingOperator(ScenarioOperator):
@@ -83,13 +84,13 @@ class TrainingOperator(ScenarioOperator):
         return super()._check(only_known=only_known)
 
     @cached_property
-    def kill_guard(self) -> KillGuard:
+    def kill_handler(self) -> KillHandler:
         """Cancels the training if this attempt is killed in the worker."""
-        return KillGuard(lambda **options: self.hook.connect(**options), self.log)
+        return KillHandler(lambda **options: self.hook.connect(**options), self.log)
 
     def pre_execute(self, context: Context) -> None:
         """Note the attempt, so that :meth:`on_kill` can ask Airflow for its state."""
-        self.kill_guard.attempt = Attempt.of_context(context)
+        self.kill_handler.attempt = Attempt.of_context(context)
 
     def on_kill(self) -> None:
         """
@@ -97,7 +98,7 @@ class TrainingOperator(ScenarioOperator):
 
         While the task is deferred, its trigger does that.
         """
-        self.kill_guard.kill()
+        self.kill_handler.on_kill()
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Handle Airflow's own deferral timeout, which calls neither the trigger nor :meth:`execute_complete`."""
@@ -116,7 +117,7 @@ class TrainingOperator(ScenarioOperator):
         adopted_at: float | None = None,
         is_ours: bool | None = None,
         **former: Any,
-    ) -> dict[str, Any]:
+    ) -> TaskResult:
         """
         Continue after the trigger has fired.
 
@@ -169,7 +170,7 @@ class TrainingOperator(ScenarioOperator):
         *,
         already_logged: Collection[str] = (),
         is_shared: bool = False,
-    ) -> dict[str, Any]:
+    ) -> TaskResult:
         """
         Check the price, start or adopt the training, wait for it.
 
@@ -186,13 +187,13 @@ class TrainingOperator(ScenarioOperator):
             attempt.start(model, checked, is_shared=is_shared)
             return self._wait(context, attempt)
         except AirflowTaskTimeout:  # `execution_timeout` while the task holds a worker
-            training = self.kill_guard.training
+            training = self.kill_handler.training
             if training is None:
                 raise
             result = TrainingResult(outcome="timed-out", model_id=training.model_id, job_id=training.job_id)
             return self.conclude(context, result, is_ours=training.is_ours)
 
-    def take_over(self, context: Context, model: Model, earlier: EarlierAttempts) -> dict[str, Any]:
+    def take_over(self, context: Context, model: Model, earlier: EarlierAttempts) -> TaskResult:
         """
         Return the result of a model that another task trains or has trained; start, pay and cancel nothing.
 
@@ -205,7 +206,7 @@ class TrainingOperator(ScenarioOperator):
         attempt.adopt(model)
         return self._wait(context, attempt)
 
-    def result_of_earlier(self, context: Context, model: Model) -> dict[str, Any]:
+    def result_of_earlier(self, context: Context, model: Model) -> TaskResult:
         """
         Return the result, or raise the error, of a training that an earlier attempt has started.
 
@@ -221,7 +222,7 @@ class TrainingOperator(ScenarioOperator):
         *,
         pushed_xcoms: Mapping[str, Any] | None = None,
         is_ours: bool | None = None,
-    ) -> dict[str, Any]:
+    ) -> TaskResult:
         """Return the task's result, or raise its error, see :func:`~..attempts.conclude.conclude`."""
         return conclude(self, context, result, pushed_xcoms=pushed_xcoms, is_ours=is_ours)
 
@@ -229,7 +230,7 @@ class TrainingOperator(ScenarioOperator):
         """Whether the trigger can end the task without a worker, if the training succeeds."""
         return ends_in_triggerer(self, context, stores=True)
 
-    def _wait(self, context: Context, attempt: TrainingAttempt) -> dict[str, Any]:
+    def _wait(self, context: Context, attempt: TrainingAttempt) -> TaskResult:
         if not self.wait_for_completion:
             return attempt.started.result()
         return self._conclude_or_retrain(context, attempt.wait(), **attempt.deferred_kwargs)
@@ -242,14 +243,14 @@ class TrainingOperator(ScenarioOperator):
         pushed_xcoms: Mapping[str, Any] | None,
         adopted_at: float | None,
         is_ours: bool | None,
-    ) -> dict[str, Any]:
-        if not self.kill_guard.was_killed and was_cancelled_by_late_kill(result, adopted_at):
+    ) -> TaskResult:
+        if not self.kill_handler.was_killed and was_cancelled_by_late_kill(result, adopted_at):
             self.log.info("The kill of the attempt before has cancelled the training: starting a new one.")
-            retrained: dict[str, Any] = self.execute(context)
+            retrained: TaskResult = self.execute(context)
             return retrained
         return self.conclude(context, result, pushed_xcoms=pushed_xcoms, is_ours=is_ours)
 
-    def _conclude_read(self, context: Context, outcome: Outcome, model: Model, *, is_ours: bool) -> dict[str, Any]:
+    def _conclude_read(self, context: Context, outcome: Outcome, model: Model, *, is_ours: bool) -> TaskResult:
         from airflow_provider_scenario.watch.polling import fetch_result
 
         result = fetch_result(self.hook.client, outcome, model, model.id, model.job_id)

@@ -1,4 +1,4 @@
-"""What trainings would cost, before anything is paid."""
+"""Estimate the cost of trainings before anything is paid."""
 
 from __future__ import annotations
 
@@ -6,22 +6,19 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from airflow_provider_scenario.arguments import known
+from airflow_provider_scenario.client.consequences import NOTHING_STARTED
 from airflow_provider_scenario.client.errors import InvalidInputError, NotFoundError, RequestRefusedError, ScenarioError
 from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.messages import shortened, shown
 from airflow_provider_scenario.client.scenario.model_fields import check_concepts
-from airflow_provider_scenario.client.scenario.trainers import (
-    TRAINERS,
-    check_dataset_size,
-    check_parameters,
-    check_type,
-    without_secrets,
-)
+from airflow_provider_scenario.client.scenario.model_types import TRAINERS, check_type
+from airflow_provider_scenario.client.scenario.secret_parameters import without_secrets
+from airflow_provider_scenario.client.scenario.trainers import check_dataset_size, check_parameters
 from airflow_provider_scenario.client.text_table import text_table
-from airflow_provider_scenario.client.values import TEMPLATE_HINT, check_text, number_in
+from airflow_provider_scenario.client.values import TEMPLATE_HINT, Spelling, check_text, number_in
 from airflow_provider_scenario.datasets import check_pairs, read_dataset
 from airflow_provider_scenario.datasets.settings import merged_parameters
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
@@ -34,18 +31,38 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.client.scenario.schemas import Model
 
 TEMPORARY_NAME = "cost estimate (Airflow)"
-_READ = ("name", "type", "images", "parameters", "pairs", "concepts", "model_id")
-# Ids of images that may not be uploaded yet have no price.
-_NOT_SENT = ("sampleSourceImages",)
-_MOST_LISTED = 10  # problems that one message names
-_MOST_IMAGES = 1_000_000  # a larger number is a mistake, and no query holds one of any size
-# ``on_kill`` has about five seconds until SIGKILL.
+_KNOWN_KEYS = ("name", "type", "images", "parameters", "pairs", "concepts", "model_id")
+# Ids of images do not change the price, and the images may not be uploaded yet.
+_NOT_QUOTED = ("sampleSourceImages",)
+_MAX_LISTED = 10  # problems in one message
+_MAX_IMAGES = 1_000_000  # a larger number is a mistake, and may be too long for a query
+# Seconds to connect and to read. ``on_kill`` has about five seconds until SIGKILL.
 _KILL_TIMEOUT = (1.0, 3.0)
+
+
+class TrainingCost(TypedDict):
+    """What one training would cost."""
+
+    name: str
+    type: str | None
+    images: int | None
+    creative_units: float
+
+
+class CostEstimate(TypedDict):
+    """What the task returns. ``creative_units`` is the sum."""
+
+    creative_units: float
+    trainings: list[TrainingCost]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Training:
-    """:param images: how many there are; None where the type learns from something else."""
+    """
+    One training to estimate.
+
+    :param images: number of images; None for a type that does not learn from images.
+    """
 
     name: str
     type: str | None
@@ -55,33 +72,32 @@ class _Training:
     model_id: str | None = None
 
     @property
-    def kind(self) -> str:
-        """Equal for those that can be quoted with the same model."""
+    def model_key(self) -> str:
+        """The same for all trainings that one model can be quoted for."""
         return self.model_id or json.dumps([self.type, self.concepts], sort_keys=True)
 
     @property
-    def question(self) -> str:
-        """Equal for those that have the same price."""
-        return json.dumps([self.kind, self.images, self.parameters], sort_keys=True)
+    def price_key(self) -> str:
+        """The same for all trainings with the same price."""
+        return json.dumps([self.model_key, self.images, self.parameters], sort_keys=True)
 
 
 class ScenarioEstimateTrainingCostOperator(ScenarioOperator):
     """
-    Ask what a batch of trainings would cost. Nothing is started, uploaded or billed.
+    Estimate what a batch of trainings would cost. Nothing is started, uploaded or billed.
 
-    Scenario names a price for a model only: for each type a temporary model is created, which is free, and deleted at
-    the end. Equal trainings are asked for once. The sum is in XCom ``creative_units``; a table is in the log.
+    Scenario quotes a price only for a model: for each type a temporary model is created, which is free, and deleted at
+    the end. Equal trainings are quoted once. The sum is in the XCom ``creative_units``; the log has a table.
 
-    An edit type is priced by its number of images. A composition needs its ``concepts``, which must be trained already:
-    a composition of LoRAs of the same batch has no price yet.
+    The price of an edit type depends on its number of images. The ``concepts`` of a composition must be trained
+    already: a composition of LoRAs of the same batch cannot be quoted yet.
 
-    :param trainings: a list of ``{"type": …, "images": …, "parameters": {…}, "name": …}``: what ``list_datasets`` gives
-        to ``ScenarioTrainLoraOperator``, so other keys are ignored. ``images`` is a number or a dataset, which is read
-        and checked; what its ``training.yaml`` sets counts before ``parameters``.
-        ``{"model_id": …, "parameters": {…}}`` asks for a model that exists,
-        ``{"type": "flux.1-composition", "concepts": […]}`` for a composition (templated).
-    :param type: of those trainings that name none (templated).
-    :param parameters: of those trainings that name none, in either spelling (templated).
+    :param trainings: a list of ``{"type": …, "images": …, "parameters": {…}, "name": …}``, as ``list_datasets`` returns
+        it for ``ScenarioTrainLoraOperator``; other keys are ignored. ``images`` is a number or a dataset, which is read
+        and checked; its ``training.yaml`` overrides ``parameters``. ``{"model_id": …, "parameters": {…}}`` is for an
+        existing model, ``{"type": "flux.1-composition", "concepts": […]}`` for a composition (templated).
+    :param type: of the trainings without a ``type`` (templated).
+    :param parameters: of the trainings without ``parameters``, in either spelling (templated).
     :param scenario_conn_id: connection of type ``scenario``. Default: ``scenario_default``.
     :return: ``creative_units``, the sum, and ``trainings`` with ``name``, ``type``, ``images`` and ``creative_units``.
     """
@@ -117,13 +133,13 @@ class ScenarioEstimateTrainingCostOperator(ScenarioOperator):
                         _check_item(self._with_defaults(item))
         return super()._check(only_known=only_known)
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Read and check all, ask for each price once, add them up."""
+    def execute(self, context: Context) -> CostEstimate:
+        """Read and check all trainings, quote each price once, add the prices up."""
         with permanent_errors_do_not_retry():
             trainings = self._read()
             prices = self._prices(trainings)
-            rows: list[dict[str, Any]] = [
-                {"name": each.name, "type": each.type, "images": each.images, "creative_units": prices[each.question]}
+            rows: list[TrainingCost] = [
+                {"name": each.name, "type": each.type, "images": each.images, "creative_units": prices[each.price_key]}
                 for each in trainings
             ]
             total = round(sum(row["creative_units"] for row in rows), 2)
@@ -133,13 +149,13 @@ class ScenarioEstimateTrainingCostOperator(ScenarioOperator):
             return {"creative_units": total, "trainings": rows}
 
     def on_kill(self) -> None:
-        """Leave no temporary model behind."""
+        """Delete the temporary models."""
         if self._temporary:
             with self.hook.connect(timeout=_KILL_TIMEOUT, max_tries=1) as client:
                 self._delete_temporary(client)
 
     def _read(self) -> list[_Training]:
-        """All of them, before anything is asked; whatever is wrong is told in one go."""
+        """Read all trainings before any price is quoted; one error names everything that is wrong."""
         self._check()
         if isinstance(self.trainings, str | Mapping) or not isinstance(self.trainings, Iterable):
             raise InvalidInputError(
@@ -157,11 +173,11 @@ class ScenarioEstimateTrainingCostOperator(ScenarioOperator):
         for warning in warnings:
             self.log.warning("%s", warning)
         if problems:
-            for problem in problems[_MOST_LISTED:]:
+            for problem in problems[_MAX_LISTED:]:
                 self.log.error("%s", problem)
-            listed = [shortened(problem, 300) for problem in problems[:_MOST_LISTED]]
-            more = [f"{len(problems) - _MOST_LISTED} more are in the log."] if len(problems) > _MOST_LISTED else []
-            raise InvalidInputError("\n".join([*listed, *more, "No price was asked for."]))
+            listed = [shortened(problem, 300) for problem in problems[:_MAX_LISTED]]
+            more = [f"{len(problems) - _MAX_LISTED} more are in the log."] if len(problems) > _MAX_LISTED else []
+            raise InvalidInputError("\n".join([*listed, *more, "No price was quoted."]))
         return trainings
 
     def _with_defaults(self, item: Any) -> Any:
@@ -188,15 +204,16 @@ class ScenarioEstimateTrainingCostOperator(ScenarioOperator):
         if trainer and trainer.dataset == "concepts":
             images = None
         parameters, _ = merged_parameters(own, item.get("parameters"))
-        checked, doubts = check_parameters(parameters, model_type)
-        doubts += check_type(model_type) if model_type else []
-        doubts += check_dataset_size(images or 0, model_type=model_type, pairs=None if pairs is None else len(pairs))
-        warnings |= dict.fromkeys(doubts)
+        checked = check_parameters(parameters, model_type, spelling=Spelling(item.get("parameters") or ()))
+        found = list(checked.warnings)
+        found += check_type(model_type) if model_type else []
+        found += check_dataset_size(images or 0, model_type=model_type, pairs=None if pairs is None else len(pairs))
+        warnings |= dict.fromkeys(found)
         return _Training(
             name=name or f"training {place}",
             type=model_type,
             images=images,
-            parameters={key: value for key, value in without_secrets(checked).items() if key not in _NOT_SENT},
+            parameters={key: value for key, value in without_secrets(checked).items() if key not in _NOT_QUOTED},
             concepts=check_concepts(item["concepts"])[0] if item.get("concepts") else None,
             model_id=item.get("model_id"),
         )
@@ -211,8 +228,8 @@ class ScenarioEstimateTrainingCostOperator(ScenarioOperator):
         prices: dict[str, float] = {}
         try:
             for training in trainings:
-                if training.question not in prices:
-                    prices[training.question] = self._price(training)
+                if training.price_key not in prices:
+                    prices[training.price_key] = self._price(training)
         finally:
             self._delete_temporary(self.hook.client)
         return prices
@@ -220,20 +237,20 @@ class ScenarioEstimateTrainingCostOperator(ScenarioOperator):
     def _price(self, training: _Training) -> float:
         client = self.hook.client
         try:
-            if training.model_id is None and training.kind not in self._temporary:
-                self._temporary[training.kind] = client.create_model(
+            if training.model_id is None and training.model_key not in self._temporary:
+                self._temporary[training.model_key] = client.create_model(
                     name=TEMPORARY_NAME,
                     type=training.type,
-                    short_description="Made to ask for a price, and deleted at once. Safe to delete.",
+                    short_description="Created to quote a price, and deleted right after. Safe to delete.",
                     concepts=training.concepts,
                 ).id
-            model_id = training.model_id or self._temporary[training.kind]
+            model_id = training.model_id or self._temporary[training.model_key]
             return client.quote_training(
                 model_id, training.parameters, training_images_count=training.images
             ).creative_units_cost
         except (RequestRefusedError, NotFoundError) as error:
             raise type(error)(
-                f"Scenario names no price for the training {shown(training.name)} ({shown(training.type)}): {error}"
+                f"Scenario quotes no price for the training {shown(training.name)} ({shown(training.type)}): {error}"
             ) from error
 
     def _delete_temporary(self, client: ScenarioClient) -> None:
@@ -244,14 +261,18 @@ class ScenarioEstimateTrainingCostOperator(ScenarioOperator):
             except NotFoundError:
                 pass
             except ScenarioError as error:
-                self.log.warning("The temporary model %s stays behind; it costs nothing. %s", model_id, error)
+                self.log.warning(
+                    "The temporary model %s could not be deleted; it costs nothing. Delete it in Scenario. %s",
+                    model_id,
+                    error,
+                )
 
 
 def _check_item(item: Any) -> None:
     """
-    Check one of ``trainings``, without looking at its dataset.
+    Check one of ``trainings``, without reading its dataset.
 
-    :raises InvalidInputError: it says what would be right.
+    :raises InvalidInputError: says what to change.
     """
     if not isinstance(item, Mapping):
         raise InvalidInputError(f"it is {shown(item)}; give a dictionary with 'type' and 'images', or 'model_id'.")
@@ -265,7 +286,7 @@ def _check_item(item: Any) -> None:
     if "model_id" in item:
         check_id("model_id", item["model_id"])
         if model_type is not None:
-            raise InvalidInputError("it has 'model_id' and 'type'; a model has its type: leave one out.")
+            raise InvalidInputError("it has 'model_id' and 'type'; a model has its own type: leave one out.")
     if model_type is not None:
         check_type(model_type)
     check_parameters(item.get("parameters"), model_type)
@@ -280,29 +301,29 @@ def _check_item(item: Any) -> None:
     elif "model_id" not in item and images is None:
         raise InvalidInputError("it has no 'images'; give their number, a folder or a list.")
     count = _count(images)
-    if count is not None and count <= _MOST_IMAGES:
+    if count is not None and count <= _MAX_IMAGES:
         check_dataset_size(count, model_type=model_type)
     elif count is not None or isinstance(images, bool | float):
         raise InvalidInputError(f"images is {shown(images)}; give their number, a folder or a list.")
 
 
 def _check_spelling(key: Any) -> None:
-    """A key that is ignored must not be one that was meant: without its parameters a training has another price."""
+    """Refuse a misspelt key, which would be ignored: without its ``parameters`` a training has another price."""
     from difflib import get_close_matches
 
-    if key not in _READ and (close := get_close_matches(str(key), _READ, n=1, cutoff=0.8)):
-        raise InvalidInputError(f"it has {shown(key)}; is {close[0]!r} meant?")
+    if key not in _KNOWN_KEYS and (close := get_close_matches(str(key), _KNOWN_KEYS, n=1, cutoff=0.8)):
+        raise InvalidInputError(f"it has {shown(key)}; did you mean {close[0]!r}?")
 
 
 def _count(images: Any) -> int | None:
-    """A number of images, also one that a template has made text of; None for a dataset."""
+    """The number of images, also from the text of a template; None for a dataset."""
     images = number_in(images)
     return images if isinstance(images, int) and not isinstance(images, bool) else None
 
 
 @contextmanager
 def _named(place: int, item: Any) -> Iterator[None]:
-    """Say which of the trainings an error is about."""
+    """Prefix an error with the place and the name of the training."""
     name = item.get("name") if isinstance(item, Mapping) else None
     try:
         yield
@@ -310,9 +331,9 @@ def _named(place: int, item: Any) -> Iterator[None]:
         raise type(problem)(f"trainings[{place}]{f' ({shown(name)})' if name else ''}: {problem}") from None
 
 
-def _table(rows: list[dict[str, Any]], total: float) -> Iterator[str]:
+def _table(rows: list[TrainingCost], total: float) -> Iterator[str]:
     batch = "1 training" if len(rows) == 1 else f"{len(rows)} trainings"
-    yield f"{batch} would cost {total:.16g} creative units. Nothing was started or billed."
+    yield f"{batch} would cost {total:.16g} creative units. {NOTHING_STARTED}"
     cells = [("training", "type", "images", "creative units")]
     cells += [
         (row["name"], row["type"] or "?", str(row["images"] or "-"), f"{row['creative_units']:.16g}") for row in rows

@@ -1,4 +1,4 @@
-"""Create and update models, and give them training images."""
+"""Create and update models, and upload their training images."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from airflow_provider_scenario.datasets import (
 )
 from airflow_provider_scenario.datasets.upload import check_threads
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
-from airflow_provider_scenario.operators.base import ScenarioOperator
+from airflow_provider_scenario.operators.base import ScenarioOperator, check_model_fields
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -46,28 +46,27 @@ _UPDATE_FIELDS = (
     "prompt_embedding",
     "negative_prompt_embedding",
 )
-_OPTIONAL_TEXTS = ("short_description", "class_slug", "base_model_id")
 _OTHER_FIELDS = ("description", "thumbnail_from_epoch", "add_tags", "delete_tags")  # set through other endpoints
 _NULLABLE_FIELDS = ("class_slug", "epoch", "thumbnail", "description")  # the fields for which the API documents a null
 
 
 class ScenarioCreateModelOperator(ScenarioOperator):
     """
-    Create an empty model, which is free; training images and a training come later.
+    Create an empty model, which is free; upload training images and train it with other tasks.
 
-    The id is in XCom ``model_id`` as soon as the model exists. A retry finds the model that an earlier try has created,
-    by a marker in its short description. The description the author asked for replaces the marker in the end; below
-    Airflow 3.3, which keeps nothing for the next try, the marker stays behind it. A retry that asks for something else
-    than the try that has begun fails, and says so.
+    The XCom ``model_id`` is pushed as soon as the model exists. A retry finds the model of an earlier attempt by a
+    marker in its short description. At the end the author's description replaces the marker; below Airflow 3.3, which
+    records nothing for the next attempt, the marker stays behind the description. A retry whose input has changed
+    fails.
 
     :param name: 1 to 64 characters (templated).
     :param type: what is trained, such as ``flux.2-dev-lora``; a type this package does not know warns (templated).
-    :param short_description: at most 256 characters (templated). Default: a line that says
-        which DAG and run made it.
+    :param short_description: at most 256 characters (templated). Default: the DAG and the run
+        that created it.
     :param class_slug: slug of the model's class (templated).
     :param collection_ids: collections to put the model into (templated).
-    :param concepts: for ``flux.1-composition`` the LoRAs it is made of: ``{"model_id": …, "scale": -2…2}`` and, where
-        it is not the last, ``"model_epoch"`` (templated).
+    :param concepts: for ``flux.1-composition``, its LoRAs: ``{"model_id": …, "scale": -2…2}`` and, for another epoch
+        than the last, ``"model_epoch"`` (templated).
     :param base_model_id: follows from ``type``; leave it out when in doubt (templated).
     :param scenario_conn_id: connection of type ``scenario``. Default: ``scenario_default``.
     :return: the model's id.
@@ -100,13 +99,13 @@ class ScenarioCreateModelOperator(ScenarioOperator):
         self._check_when_parsed()
 
     def execute(self, context: Context) -> str:
-        """Check, create, make the id known."""
+        """Check, create or find the model, push its id."""
         with permanent_errors_do_not_retry():
             for warning in self._check():
                 self.log.warning("%s", warning)
             client = self.hook.client
             fields = {field: getattr(self, field) or None for field in _CREATE_FIELDS}
-            inputs = {**fields, "short_description": None}  # another description is no other model
+            inputs = {**fields, "short_description": None}  # another description does not need another model
             earlier = EarlierAttempts(context, self.task_id, inputs, retries=self.retries)
             model = create_model_once(client, earlier, fields)
             self.show_model(context, model.id, is_ours=earlier.has_created(model))
@@ -116,16 +115,11 @@ class ScenarioCreateModelOperator(ScenarioOperator):
 
     def _check(self, *, only_known: bool = False) -> list[str]:
         final, warnings = self._final(only_known), super()._check(only_known=only_known)
-        for field in _CREATE_FIELDS:
-            value = getattr(self, field)
-            # A template that renders to nothing leaves an optional text out.
-            given = value is not None and (value != "" or field not in _OPTIONAL_TEXTS)
-            if (given or field in ("name", "type")) and final(field):
-                warnings += check_field(field, value)
+        warnings += check_model_fields(self, _CREATE_FIELDS, final)
         composition = self.type == "flux.1-composition" and not self.concepts
         if composition and final("concepts"):
             raise InvalidInputError(
-                f"concepts is {shown(self.concepts)}; a flux.1-composition is made of LoRAs: "
+                f"concepts is {shown(self.concepts)}; a flux.1-composition needs LoRAs: "
                 "give [{'model_id': …, 'scale': 1}, …]."
             )
         return warnings
@@ -133,12 +127,12 @@ class ScenarioCreateModelOperator(ScenarioOperator):
 
 class ScenarioUpdateModelOperator(ScenarioOperator):
     """
-    Change a model. What is not given stays as it is.
+    Change a model. Fields that are not given stay as they are.
 
     :param model_id: id of the model (templated).
     :param name: 1 to 64 characters (templated).
     :param short_description: at most 256 characters (templated).
-    :param description: the model's page, in markdown (templated).
+    :param description: text for the model's page, in markdown (templated).
     :param type: only while the model's status is ``new`` (templated).
     :param class_slug: slug of the model's class (templated).
     :param concepts: the LoRAs of a composition (templated).
@@ -150,7 +144,7 @@ class ScenarioUpdateModelOperator(ScenarioOperator):
     :param prompt_embedding: text added to every prompt (templated).
     :param negative_prompt_embedding: text added to every negative prompt (templated).
     :param add_tags: tags to add; existing ones are ignored (templated).
-    :param delete_tags: tags it shall not have; those it has not are no error (templated).
+    :param delete_tags: tags to remove; missing ones are ignored (templated).
     :param unset: names of fields to empty: ``class_slug``, ``epoch`` (back to the last), ``thumbnail``,
         ``description``.
     :param scenario_conn_id: connection of type ``scenario``. Default: ``scenario_default``.
@@ -202,7 +196,7 @@ class ScenarioUpdateModelOperator(ScenarioOperator):
         self._check_when_parsed()
 
     def execute(self, context: Context) -> str:
-        """Check, then one request each for the model, its page and its tags; all of them can be repeated."""
+        """Check, then send one request each for the model, its page and its tags; a retry may send them again."""
         with permanent_errors_do_not_retry():
             for warning in self._check():
                 self.log.warning("%s", warning)
@@ -219,8 +213,8 @@ class ScenarioUpdateModelOperator(ScenarioOperator):
             if self.add_tags or self.delete_tags:
                 add, delete = self.add_tags or (), self.delete_tags or ()
                 client.update_tags(self.model_id, add=add, delete=delete, strict=False)
-            asked = [field for field in (*_UPDATE_FIELDS, *_OTHER_FIELDS) if getattr(self, field) is not None]
-            self.log.info("Updated %s of model %s.", ", ".join([*asked, *self.unset]), self.model_id)
+            given = [field for field in (*_UPDATE_FIELDS, *_OTHER_FIELDS) if getattr(self, field) is not None]
+            self.log.info("Updated %s of model %s.", ", ".join([*given, *self.unset]), self.model_id)
             return self.model_id
 
     def _check(self, *, only_known: bool = False) -> list[str]:
@@ -238,15 +232,15 @@ class ScenarioUpdateModelOperator(ScenarioOperator):
             else:
                 _CHECKS[field](value)
         unset = _unsettable(self.unset) if final("unset") else ()
-        sure = [field for field, value in given.items() if value is not UNKNOWN]
-        if both := [field for field in unset if field in sure]:
-            raise InvalidInputError(f"{', '.join(both)} is given and also to be unset; choose one.")
-        if "thumbnail_from_epoch" in sure and ("thumbnail" in sure or "thumbnail" in unset):
+        final_fields = [field for field, value in given.items() if value is not UNKNOWN]
+        if both := [field for field in unset if field in final_fields]:
+            raise InvalidInputError(f"{', '.join(both)} is given and also in unset; choose one.")
+        if "thumbnail_from_epoch" in final_fields and ("thumbnail" in final_fields or "thumbnail" in unset):
             raise InvalidInputError("thumbnail_from_epoch is given and thumbnail too; choose one.")
         tags = [set(given.get(field, [])) for field in ("add_tags", "delete_tags") if known(given.get(field))]
         if len(tags) == 2 and (both := sorted(set.intersection(*tags))):
             named = shortened(", ".join(map(shown, both)), 300)
-            raise InvalidInputError(f"{named} is to be added and also to be deleted; choose one.")
+            raise InvalidInputError(f"{named} is in add_tags and in delete_tags; choose one.")
         if not (given or unset):
             raise InvalidInputError(
                 f"Nothing to update; give at least one of: {', '.join((*_UPDATE_FIELDS, *_OTHER_FIELDS))}."
@@ -259,16 +253,16 @@ def first_sample(model: Model, epoch: str | int) -> str:
     Return the asset id of the first sample of an epoch.
 
     :param epoch: such as ``000003``, ``3`` or ``last``.
-    :raises InvalidInputError: there is no such epoch, or it has no sample; names those that have one.
+    :raises InvalidInputError: there is no such epoch, or it has no sample; names the epochs with samples.
     """
     samples = {each.epoch: each.assets[0].asset_id for each in model.epochs if each.assets}
     wanted = check_epoch("thumbnail_from_epoch", epoch) or max(samples, default="")
     if wanted in samples:
         return samples[wanted]
-    has = f"epochs with samples: {', '.join(sorted(samples))}" if samples else "no epoch of it has a sample"
+    found = f"epochs with samples: {', '.join(sorted(samples))}" if samples else "no epoch has a sample"
     raise InvalidInputError(
-        f"thumbnail_from_epoch is {shown(epoch)}; model {model.id} ({model.status}): {has}. Only trainings with "
-        "samplePrompts have samples. Nothing was changed."
+        f"thumbnail_from_epoch is {shown(epoch)}; model {model.id} ({model.status}): {found}. Only trainings with "
+        "sample_prompts have samples. Nothing was changed."
     )
 
 
@@ -276,7 +270,7 @@ def _unsettable(unset: Any) -> tuple[str, ...]:
     """
     Check ``unset``, which is not templated.
 
-    :raises InvalidInputError: it is not a list of names of fields that can be emptied.
+    :raises InvalidInputError: it is not a list of names from ``_NULLABLE_FIELDS``.
     """
     if unset is None:
         return ()
@@ -284,7 +278,7 @@ def _unsettable(unset: Any) -> tuple[str, ...]:
         raise InvalidInputError(f"unset is {shown(unset)}; give a list with any of: {', '.join(_NULLABLE_FIELDS)}.")
     names = tuple(unset)
     if wrong := [name for name in names if name not in _NULLABLE_FIELDS]:
-        raise InvalidInputError(f"unset is {shown(wrong)}; what can be emptied: {', '.join(_NULLABLE_FIELDS)}.")
+        raise InvalidInputError(f"unset is {shown(wrong)}; these fields can be emptied: {', '.join(_NULLABLE_FIELDS)}.")
     return names
 
 
@@ -299,23 +293,23 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
 
 class ScenarioAddTrainingImagesOperator(ScenarioOperator):
     """
-    Give a model its training images, with captions, and with pairs for the edit types. Free.
+    Upload the training images of a model, with captions, and with pairs for the edit types. Free.
 
-    Every file is checked before the first one is sent. Several are uploaded at once, big ones in parts, none is made
-    smaller. A retry reads the model and uploads only what is missing, by name; images that are there already are left
-    alone but get their caption. On Airflow 3.3 a retry that finds another dataset than the try that has begun fails,
-    and says so: a model is not trained on a mixture of both.
+    Every file is checked before the first one is sent. Several files are uploaded at once, large ones in parts, and
+    none is resized. A retry reads the model and uploads only the images that are missing, by name; the others only get
+    their caption. On Airflow 3.3 a retry fails if the dataset has changed since an earlier attempt: a model must not be
+    trained on a mixture of both.
 
     :param model_id: id of a model (templated).
     :param images: a folder (path, ``ObjectStoragePath`` or URL such as ``s3://conn_id@bucket/folder``) with images,
         captions and pairs, see :mod:`airflow_provider_scenario.datasets.folder`; or a list of files, of
         ``{"path": …, "name": …, "caption": …}`` or of ``{"asset_id": …, "caption": …}``. A ``.txt`` of the same stem
-        beside a file is its caption; without one the service captions the image itself (templated).
+        beside a file is its caption; without one Scenario writes the caption (templated).
     :param pairs: for edit types, ``[{"source": …, "target": …, "instruction": …}]`` by image name or asset id, where
-        the instruction may be left out; replaces the model's pairs. Default: those of the folder's ``metadata.jsonl``,
-        if there are any (templated).
-    :param preset: what the service's own captions look at: ``default``, ``style`` or ``subject`` (templated).
-    :param threads: files on their way at once. Default: 8.
+        the instruction may be left out; they replace the model's pairs. Default: those of the folder's
+        ``metadata.jsonl``, if there are any (templated).
+    :param preset: what the captions that Scenario writes describe: ``default``, ``style`` or ``subject`` (templated).
+    :param threads: how many files are uploaded at once. Default: 8.
     :param scenario_conn_id: connection of type ``scenario``. Default: ``scenario_default``.
     :return: the training image ids, in the order of ``images``.
     """
@@ -357,7 +351,7 @@ class ScenarioAddTrainingImagesOperator(ScenarioOperator):
         return warnings
 
     def execute(self, context: Context) -> list[str]:
-        """Check all, then send what is missing."""
+        """Check everything, then upload what is missing."""
         with permanent_errors_do_not_retry():
             self._check()
             dataset = read_dataset(self.images)
@@ -370,5 +364,5 @@ class ScenarioAddTrainingImagesOperator(ScenarioOperator):
             check_kind(dataset, model.type)
             log_review(model.name or model.id, dataset, self.log)
             ids = attach(self.hook.client, model, dataset, preset=self.preset, threads=self.threads, log=self.log)
-            self.log.info("Model %r (%s) has the %d training images.", model.name, model.id, len(ids))
+            self.log.info("Model %r (%s) has all %d training images.", model.name, model.id, len(ids))
             return ids

@@ -17,8 +17,9 @@ from airflow_provider_scenario.attempts.create import (
 from airflow_provider_scenario.attempts.once_per_dataset import find_or_create_model_of
 from airflow_provider_scenario.client.errors import ScenarioError
 from airflow_provider_scenario.client.ids import check_id
-from airflow_provider_scenario.client.scenario.model_fields import check_field
-from airflow_provider_scenario.client.scenario.trainers import check_parameters, check_ready, without_secrets
+from airflow_provider_scenario.client.scenario.secret_parameters import without_secrets
+from airflow_provider_scenario.client.scenario.trainers import check_parameters, check_ready
+from airflow_provider_scenario.client.values import Spelling
 from airflow_provider_scenario.datasets import (
     attach,
     check_kind,
@@ -34,7 +35,7 @@ from airflow_provider_scenario.datasets.settings import merged_parameters, overr
 from airflow_provider_scenario.datasets.upload import check_threads
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
 from airflow_provider_scenario.operators._training_base import TrainingOperator
-from airflow_provider_scenario.operators.base import ScenarioOperator
+from airflow_provider_scenario.operators.base import ScenarioOperator, check_model_fields
 from airflow_provider_scenario.watch.cancelling import cancel_training
 
 if TYPE_CHECKING:
@@ -44,43 +45,46 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.attempts.earlier import EarlierAttempts, OnClear, OnRetry
     from airflow_provider_scenario.attempts.once_per_dataset import DatasetModel
     from airflow_provider_scenario.client.scenario.schemas import Model
+    from airflow_provider_scenario.client.scenario.trainers import CheckedParameters
     from airflow_provider_scenario.datasets import Dataset
     from airflow_provider_scenario.watch.result import TrainingResult
+    from airflow_provider_scenario.watch.start import TaskResult
 
 
 class ScenarioTrainModelOperator(TrainingOperator):
     """
     Train a model on Scenario and wait until it is trained.
 
-    Reads the model before it starts anything: a model that is being trained already, by an earlier try whose answer was
-    lost, say, is not started again but waited for. XComs ``model_id``, ``job_id`` and ``creative_units_cost`` are there
-    as soon as the training has started.
+    Reads the model first. If it is being trained already, for example by an earlier attempt whose response was lost,
+    the task waits for that training and starts none. The XComs ``model_id``, ``job_id`` and ``creative_units_cost`` are
+    pushed as soon as the training has started.
 
     :param model_id: id of a model with training images, or with concepts for a composition (templated).
-    :param parameters: training parameters, in the API's spelling or in snake case (templated). Default: the trainer's
-        own. A ``wandbKey`` must come from a template, never from the DAG file. A name that this provider does not know
-        is sent with a warning, unless it looks like a misspelt one; what stands in a dictionary ``extra_parameters``
-        among them is sent as it is.
-    :param max_creative_units: fail before anything is paid if the quoted price is higher (templated). Default: none.
+    :param parameters: training parameters, in the API's spelling or in snake case (templated). Default: those of the
+        trainer. A ``wandbKey`` must come from a template, never from the DAG file. A name that this provider does not
+        know is sent with a warning, unless it resembles a known name: then it is an error. The entries of a dictionary
+        ``extra_parameters`` are sent unchecked.
+    :param max_creative_units: fail before anything is paid if the quoted price is higher (templated). Default:
+        no limit.
     :param wait_for_completion: False returns once the training has started. Default: True.
-    :param poke_interval: seconds between two looks at the training; up to ten times that while the end is far
-        (at most 300), and down to a third of it towards the end. Default: 30.
+    :param poke_interval: seconds between two polls of the training. Far from the end the pauses are longer (up to ten
+        times, at most 300 seconds), close to the end shorter (down to a third). Default: 30.
     :param timeout: seconds to wait at most. A shorter ``execution_timeout`` counts too, also while deferred.
         Default: 43200 (12 hours).
     :param deferrable: wait in the triggerer, without holding a worker. Default: True.
-    :param cancel_on_kill: cancel the remote training when this task is killed, marked, cleared or out of time; never
-        one that somebody else has started. Default: True.
-    :param on_clear: what clearing the finished task means: ``retrain`` (and pay again), or ``reattach`` to what an
-        earlier attempt has made, and pay nothing where it is trained. Default: ``retrain``.
-    :param on_retry: a retry goes on from the earlier attempt. What it does where the training has failed, or was
-        cancelled because time was up, so that there is nothing to go on from: ``resume`` fails the task at once and
-        pays nothing; ``retrain`` trains, and pays, again. Default: ``resume``.
+    :param cancel_on_kill: cancel the training in Scenario when this task is killed, marked, cleared or out of time. A
+        training that this task did not start is never cancelled. Default: True.
+    :param on_clear: what the task does after a person has cleared it: ``retrain`` trains and pays again; ``reattach``
+        continues with the model of an earlier attempt, and pays nothing if it is trained. Default: ``retrain``.
+    :param on_retry: what a retry does if the training of an earlier attempt has failed or was cancelled at the
+        deadline: ``resume`` fails the task at once and pays nothing; ``retrain`` trains and pays again. A training that
+        still runs or has succeeded is never paid again. Default: ``resume``.
     :param scenario_conn_id: connection of type ``scenario``. Default: ``scenario_default``.
     :return: ``model_id``, ``job_id``, ``status``, ``name``, ``type``, ``creative_units_cost``, ``train_seconds`` and
         ``epochs`` (each with its sample ``asset_ids``).
-    :raises TrainingFailedError: the service reports that the training has failed; carries its error and hint.
-    :raises TrainingCanceledError: somebody else cancelled it; not retried.
-    :raises TrainingTimeoutError: it was not over in time; says whether it was cancelled.
+    :raises TrainingFailedError: the training has failed; carries Scenario's error and hint.
+    :raises TrainingCanceledError: the training was cancelled, but not by this task; not retried.
+    :raises TrainingTimeoutError: the training did not end in time; says whether it was cancelled.
     """
 
     custom_operator_name = "ScenarioTrainModelOperator"  # the Trainings page finds tasks by it, also of subclasses
@@ -122,22 +126,23 @@ class ScenarioTrainModelOperator(TrainingOperator):
         final = self._final(only_known)
         if final("model_id"):
             check_id("model_id", self.model_id)
-        if final("parameters"):  # what may be wrong depends on the model too, and is said before the payment
+        if only_known and final("parameters"):  # the model is not known yet, and its type decides the rest
             check_parameters(self.parameters)
         return super()._check(only_known=only_known)
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Check, start or adopt, wait."""
+    def execute(self, context: Context) -> TaskResult:
+        """Read the model, start its training or adopt the one that runs, wait."""
         with permanent_errors_do_not_retry():
             self._check()
-            parameters = without_secrets(self.parameters or {})
-            earlier = self.earlier_attempts(context, {"model_id": self.model_id, "parameters": parameters})
+            parameters = check_parameters(self.parameters)
+            inputs = {"model_id": self.model_id, "parameters": without_secrets(self.parameters or {})}
+            earlier = self.earlier_attempts(context, inputs)
             self.cancel_training_before_clear(earlier, except_model_id=self.model_id)
             model = self.hook.client.get_model(self.model_id)
             self.show_model(context, model.id)
             if self._is_trained_already(earlier, model) or self.must_not_pay_again(earlier, model):
                 return self.result_of_earlier(context, model)
-            return self.train(context, model, self.parameters, earlier)
+            return self.train(context, model, parameters, earlier)
 
     def _is_trained_already(self, earlier: EarlierAttempts, model: Model) -> bool:
         if model.status != "trained" or not model.job_id:
@@ -146,51 +151,50 @@ class ScenarioTrainModelOperator(TrainingOperator):
 
 
 _LORA_MODEL_FIELDS = ("name", "type", "short_description", "class_slug", "collection_ids")
-_OPTIONAL_TEXTS = ("short_description", "class_slug")  # a template that renders to nothing leaves them out
 
 
 class ScenarioTrainLoraOperator(TrainingOperator):
     """
     Train one LoRA, from its dataset to the trained model, in one task: create, attach, check, train, wait.
 
-    Made for ``.expand_kwargs(list_datasets("s3://bucket/characters"))``: one mapped task a dataset. What another task
-    returns for it is not rendered, only templates in the DAG file are: give those to ``partial``. Everything is checked
-    before anything is created. A retry finds the model of an earlier try, uploads only what is missing, and
-    waits for a training that runs; where that training has ended well meanwhile, it returns its result. Clearing a
-    finished task trains a new model.
+    Made for ``.expand_kwargs(list_datasets("s3://bucket/characters"))``: one mapped task per dataset. Airflow renders
+    templates of the DAG file only, not those that another task returns: give templates to ``partial``. Everything is
+    checked before anything is created. A retry finds the model of an earlier attempt, uploads only what is missing, and
+    waits for a training that runs, or returns the result of one that has succeeded. Clearing a finished task trains a
+    new model.
 
     :param name: of the model, 1 to 64 characters (templated); shown in the grid of a mapped task.
     :param type: what is trained, such as ``flux.2-dev-lora`` (templated).
     :param images: the dataset: a folder (local, or an ``ObjectStoragePath`` such as ``s3://bucket/dir``) or a list of
-        images, as :class:`~.model.ScenarioAddTrainingImagesOperator` takes it (templated).
-    :param parameters: as for :class:`ScenarioTrainModelOperator` (templated). What the dataset's own
-        ``training.yaml`` sets counts instead, and the log says so.
-    :param pairs: for edit types; win over those of the dataset (templated).
-    :param preset: what the service's own captions look at: ``default``, ``style`` or ``subject`` (templated).
-    :param short_description: at most 256 characters (templated). Default: which DAG and run made it.
+        images, as for :class:`~.model.ScenarioAddTrainingImagesOperator` (templated).
+    :param parameters: as for :class:`ScenarioTrainModelOperator` (templated). The dataset's ``training.yaml`` overrides
+        them, and the log says so.
+    :param pairs: for edit types; they replace those of the dataset (templated).
+    :param preset: what the captions that Scenario writes describe: ``default``, ``style`` or ``subject`` (templated).
+    :param short_description: at most 256 characters (templated). Default: the DAG and the run that created it.
     :param class_slug: slug of the model's class (templated).
     :param collection_ids: collections to put the model into (templated).
     :param threads: how many images are uploaded at once. Default: 8.
-    :param max_creative_units: fail before anything is paid if the quoted price is higher (templated). Default: none.
+    :param max_creative_units: fail before anything is paid if the quoted price is higher (templated). Default:
+        no limit.
     :param wait_for_completion: False returns once the training has started. Default: True.
-    :param poke_interval: seconds between two looks at the training; up to ten times that while the end is far
-        (at most 300), and down to a third of it towards the end. Default: 30.
+    :param poke_interval: seconds between two polls of the training. Far from the end the pauses are longer (up to ten
+        times, at most 300 seconds), close to the end shorter (down to a third). Default: 30.
     :param timeout: seconds to wait at most. A shorter ``execution_timeout`` counts too, also while deferred.
         Default: 43200 (12 hours).
     :param deferrable: wait in the triggerer, without holding a worker. Default: True.
-    :param cancel_on_kill: cancel the remote training when this task is killed, marked, cleared or out of time; never
-        one that somebody else has started. Default: True.
-    :param on_clear: what clearing the finished task means: ``retrain`` (and pay again), or ``reattach`` to what an
-        earlier attempt has made, and pay nothing where it is trained. Default: ``retrain``.
-    :param on_retry: a retry goes on from the earlier attempt. What it does where the training has failed, or was
-        cancelled because time was up, so that there is nothing to go on from: ``resume`` fails the task at once and
-        pays nothing; ``retrain`` trains, and pays, again. Default: ``resume``.
-    :param once_per_dataset: train each dataset once in the project of the connection, whichever task, run or DAG asks
-        for it, also after a clear: where a model of the same images, captions, pairs, ``training.yaml`` and ``type`` is
-        trained or being trained, its result is returned and nothing is paid. Only what the dataset holds counts: not
-        the model's name, and not the DAG's ``parameters``. Reads each file once more, and keeps a mark
-        (``[dataset …]``) in the model's description. To train one again, leave this out or delete that model in
-        Scenario. Default: False.
+    :param cancel_on_kill: cancel the training in Scenario when this task is killed, marked, cleared or out of time. A
+        training that this task did not start is never cancelled. Default: True.
+    :param on_clear: what the task does after a person has cleared it: ``retrain`` trains and pays again; ``reattach``
+        continues with the model of an earlier attempt, and pays nothing if it is trained. Default: ``retrain``.
+    :param on_retry: what a retry does if the training of an earlier attempt has failed or was cancelled at the
+        deadline: ``resume`` fails the task at once and pays nothing; ``retrain`` trains and pays again. A training that
+        still runs or has succeeded is never paid again. Default: ``resume``.
+    :param once_per_dataset: train each dataset once in the project of the connection, across tasks, runs and DAGs, and
+        also after a clear. If there is a model of the same images, captions, pairs, ``training.yaml`` and ``type`` that
+        is trained or being trained, the task returns its result and pays nothing. The name of the model and the DAG's
+        ``parameters`` do not count. Reads each file once more, and keeps a marker (``[dataset …]``) in the model's
+        description. To train a dataset again, leave this out or delete its model in Scenario. Default: False.
     :param scenario_conn_id: connection of type ``scenario``. Default: ``scenario_default``.
     :return: as :class:`ScenarioTrainModelOperator`.
     """
@@ -262,15 +266,15 @@ class ScenarioTrainLoraOperator(TrainingOperator):
 
     @classmethod
     def partial(cls, *, map_index_template: str = "{{ task.name }}", **kwargs: Any) -> CheckedPartial:
-        """Name each mapped task after its model, where the author has not said how; Airflow reads it before it runs."""
+        """Name each mapped task after its model, unless the author has named it; Airflow reads the name here."""
         return super().partial(map_index_template=map_index_template, **kwargs)
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def execute(self, context: Context) -> TaskResult:
         """Check everything, create or find the model, upload what it lacks, train it."""
         with permanent_errors_do_not_retry():
-            dataset, parameters = self._checked_input()
+            dataset, merged, parameters = self._checked_input()
             logged = log_review(self.name, dataset, self.log)
-            earlier = self.earlier_attempts(context, self._inputs(dataset, parameters))
+            earlier = self.earlier_attempts(context, self._inputs(dataset, merged))
             found = find_created_model(self.hook.client, earlier)
             self.cancel_training_before_clear(earlier)
             if self.once_per_dataset:
@@ -315,14 +319,14 @@ class ScenarioTrainLoraOperator(TrainingOperator):
         filled = model_after_upload(model, dataset, image_ids) if is_new else None
         return filled or client.get_model(model.id)
 
-    def conclude(self, context: Context, result: TrainingResult, **options: Any) -> dict[str, Any]:
+    def conclude(self, context: Context, result: TrainingResult, **options: Any) -> TaskResult:
         """Also replace the marker by the author's description; with ``once_per_dataset`` the markers stay behind it."""
         returned = super().conclude(context, result, **options)
         if self.once_per_dataset:
             return returned
         try:
             replace_marker(
-                *(self.hook.client, context, returned["model_id"], self.short_description), on_clear=self.on_clear
+                *(self.hook.client, context, str(returned["model_id"]), self.short_description), on_clear=self.on_clear
             )
         except ScenarioError as error:
             self.log.warning("The model is trained, but its marker cannot be replaced by the description: %s", error)
@@ -333,8 +337,12 @@ class ScenarioTrainLoraOperator(TrainingOperator):
         keeps_marker = self.once_per_dataset or marker_is_needed(context, self.on_clear)
         return (keeps_marker or not self.short_description) and super().ends_in_triggerer(context)
 
-    def _checked_input(self) -> tuple[Dataset, dict[str, Any]]:
-        """Refuse what Scenario would refuse, before anything is created; warnings are logged before the payment."""
+    def _checked_input(self) -> tuple[Dataset, dict[str, Any], CheckedParameters]:
+        """
+        Refuse what Scenario would refuse, before anything is created; warnings are logged before the payment.
+
+        :return: the dataset; the parameters of both, as they were given; the same, checked.
+        """
         for warning in self._check():
             self.log.warning("%s", warning)
         dataset = read_dataset(self.images)
@@ -343,23 +351,19 @@ class ScenarioTrainLoraOperator(TrainingOperator):
             dataset = replace(dataset, pairs=[dict(pair) for pair in self.pairs])
         if dataset.pairs is not None:
             resolve_pairs(dataset.pairs, {image.name: image.asset_id or image.name for image in dataset.images})
-        parameters, overruled = merged_parameters(dataset.parameters, self.parameters)
+        merged, overruled = merged_parameters(dataset.parameters, self.parameters)
         if overruled:
             self.log.info("%s", overruled_message(self.name, overruled))
-        check_parameters(parameters, self.type)
+        parameters = check_parameters(merged, self.type, spelling=Spelling(self.parameters or ()))
         check_ready(
             model_id=repr(self.name), model_type=self.type, images=len(dataset.images), pairs=len(dataset.pairs or [])
         )
-        return dataset, parameters
+        return dataset, merged, parameters
 
     def _check(self, *, only_known: bool = False) -> list[str]:
         final, warnings = self._final(only_known), super()._check(only_known=only_known)
-        for field in _LORA_MODEL_FIELDS:
-            value = getattr(self, field)
-            given = value is not None and (value != "" or field not in _OPTIONAL_TEXTS)
-            if (given or field in ("name", "type")) and final(field):
-                warnings += check_field(field, value)
-        if final("parameters"):  # what may be wrong depends on the dataset too, and is said before the payment
+        warnings += check_model_fields(self, _LORA_MODEL_FIELDS, final)
+        if final("parameters"):  # before the dataset is read, whose own parameters are merged into these
             check_parameters(self.parameters, self.type if final("type") else None)
         if final("preset"):
             check_preset(None if self.preset == "" else self.preset)
@@ -374,14 +378,14 @@ class ScenarioTrainLoraOperator(TrainingOperator):
 
 class ScenarioCancelTrainingOperator(ScenarioOperator):
     """
-    Cancel the training of a model; succeeds too where nothing is being trained, and then does nothing.
+    Cancel the training of a model; succeeds if there is none.
 
-    What a cancelled training has cost so far may stay billed: Scenario does not promise a refund.
+    A cancelled training may stay billed: Scenario does not promise a refund.
 
     :param model_id: id of the model (templated).
-    :param job_id: cancel only if this is the job that trains it now (templated). Default: whichever does.
+    :param job_id: cancel only this training of the model (templated). Default: the one that runs.
     :param scenario_conn_id: connection of type ``scenario``. Default: ``scenario_default``.
-    :return: ``model_id``, ``job_id`` and the ``status`` the model has in the end.
+    :return: ``model_id``, ``job_id`` and the ``status`` of the model after the cancellation.
     """
 
     template_fields: Sequence[str] = ("model_id", "job_id", "scenario_conn_id")
@@ -399,16 +403,16 @@ class ScenarioCancelTrainingOperator(ScenarioOperator):
         return super()._check(only_known=only_known)
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Cancel, then wait until the service has it so."""
+        """Cancel, then wait until the model's status shows it."""
         with permanent_errors_do_not_retry():
             self._check()
             self.show_model(context, self.model_id)
             self.log.info("%s", cancel_training(self.hook.client, self.model_id, self.job_id).text)
-            model = self._confirmed()
+            model = self._wait_until_cancelled()
             return {"model_id": model.id, "job_id": model.job_id, "status": model.status}
 
-    def _confirmed(self, patience: float = 60.0) -> Model:
-        give_up = time.monotonic() + patience
+    def _wait_until_cancelled(self, timeout: float = 60.0) -> Model:
+        give_up = time.monotonic() + timeout
         model = self.hook.client.get_model(self.model_id)
         while model.status == "training" and time.monotonic() < give_up:
             if self.job_id and model.job_id != self.job_id:

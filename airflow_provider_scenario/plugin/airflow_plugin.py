@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow.plugins_manager import AirflowPlugin
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, MutableMapping
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 PREFIX = "scenario"
 """First part of every address of the page; no address of Airflow begins with it."""
@@ -28,27 +28,25 @@ class Pages:
     """The ASGI application, built at the first request: only an API server gets one."""
 
     def __init__(self) -> None:
-        self._app: Any = None
+        self._app: ASGIApp | None = None
         self._building = threading.Lock()
 
-    async def __call__(
-        self,
-        scope: MutableMapping[str, Any],
-        receive: Callable[[], Awaitable[Any]],
-        send: Callable[[Any], Awaitable[None]],
-    ) -> None:
-        if self._app is None:
-            await asyncio.to_thread(self._build)  # takes most of a second: would block the event loop
-        await self._app(scope, receive, send)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self._app
+        if app is None:
+            app = await asyncio.to_thread(self._build)  # takes most of a second: would block the event loop
+        await app(scope, receive, send)
 
-    def _build(self) -> None:
+    def _build(self) -> ASGIApp:
         from airflow_provider_scenario.plugin.app import create_app
 
         with self._building:
-            self._app = self._app or create_app()
+            if self._app is None:
+                self._app = create_app()
+            return self._app
 
 
-def _view(destination: str, url_route: str, page: str) -> dict[str, Any]:
+def _view(destination: str, url_route: str, page: str) -> dict[str, object]:
     # Without a leading slash, so that the address is also right where Airflow is served below a path.
     return {
         "name": "Trainings" if destination != "task_instance" else "Training",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 from urllib.parse import quote, urlencode
 
-from fastapi import APIRouter, Depends, FastAPI, Form, HTTPException, Query, Request, status
+from fastapi import APIRouter, Depends, FastAPI, Form, HTTPException, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, Response
@@ -22,7 +23,7 @@ from airflow_provider_scenario.plugin import access, actions, pictures, training
 from airflow_provider_scenario.plugin.headers import StrictHeaders
 from airflow_provider_scenario.plugin.lookup import Lookups
 from airflow_provider_scenario.plugin.page_cache import PageCache
-from airflow_provider_scenario.plugin.pages import Pages
+from airflow_provider_scenario.plugin.pages import Pages, ScenarioState
 from airflow_provider_scenario.plugin.proof import CANNOT_ACT
 from airflow_provider_scenario.plugin.status import STATES, Batch, TrainingStatus
 from airflow_provider_scenario.plugin.threads import Threads, not_now
@@ -31,19 +32,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from airflow_provider_scenario.plugin.lookup import ScenarioLookup
-    from airflow_provider_scenario.plugin.page_requests import Trouble
     from airflow_provider_scenario.plugin.trainings import Training
 
-NO_TRAINING = "This task trains nothing, or nothing yet."
+NO_TRAINING = "This task has no training, or none yet."
 NO_CALLS = "[scenario] page_calls_scenario is False in Airflow's configuration"
 
 STATIC = Path(__file__).parent / "static"
 PAGE_SIZE = 50
 RUN_PAGE_SIZE = 500
-"""Rows of a run; its sums are of all its trainings."""
+"""Rows of a run on one page; the sums above them are of all its trainings."""
 
 WINDOW = 500
-"""How many of the newest trainings are counted, and looked through for a state, a type or a text."""
+"""How many of the newest trainings are counted, and searched for a state, a type or a text."""
 
 T = TypeVar("T")
 
@@ -52,9 +52,9 @@ pages = Pages()
 
 
 def create_app() -> FastAPI:
-    """Make the application; its state, what Scenario has said, is its own."""
+    """Make the application. What Scenario has answered is kept in its state."""
     app = FastAPI(title="Scenario trainings", docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.lines = Lookups(calls=conf().getboolean("scenario", "page_calls_scenario", fallback=True))
+    app.state.lookups = Lookups(calls=conf().getboolean("scenario", "page_calls_scenario", fallback=True))
     app.state.picture_threads = pictures.picture_threads()
     app.state.action_threads = Threads(each=8, altogether=32)  # none waits: a button is answered at once
     app.state.runs = PageCache[Batch]()
@@ -75,24 +75,25 @@ async def _refuse(_: Request, error: Exception) -> Response:
 
 
 async def _misunderstand(_: Request, __: Exception) -> Response:
-    return pages.error(status.HTTP_400_BAD_REQUEST, "This address is incomplete. Come back from Airflow's own pages.")
+    text = "This address is incomplete. Open the page from Airflow's menu or from a task."
+    return pages.error(HTTPStatus.BAD_REQUEST, text)
 
 
 async def _explain_changed_tables(_: Request, error: Exception) -> Response:
     text = (
         f"This version of the provider does not know the tables of Airflow {airflow_version()} ({error}). Only this "
-        "page is affected, trainings are not. Update airflow-provider-scenario."
+        "page is affected: trainings continue. Update airflow-provider-scenario."
     )
-    return pages.error(status.HTTP_501_NOT_IMPLEMENTED, text)
+    return pages.error(HTTPStatus.NOT_IMPLEMENTED, text)
 
 
 def map_index(map_index: str = "-1") -> int:
-    """The index of a mapped task; Airflow leaves its placeholder where the task is not mapped."""
+    """Read the index of a mapped task. If the task is not mapped, Airflow leaves its placeholder in the address."""
     return int(map_index) if map_index.isdecimal() and len(map_index) < 10 else -1
 
 
 RunId = Annotated[str, Depends(run_id)]
-Text = Annotated[str, Query(max_length=250, pattern=r"^[^\x00]*$")]  # PostgreSQL takes no NUL
+Text = Annotated[str, Query(max_length=250, pattern=r"^[^\x00]*$")]  # PostgreSQL refuses a NUL
 
 
 def task_key(
@@ -103,7 +104,7 @@ def task_key(
     region_id: Text = "",
     region_index: Annotated[int, Query(ge=-1, lt=2**31)] = -1,
 ) -> TaskKey:
-    """Which task instance an address is about; the region only where the task is in a loop (Airflow 3.4)."""
+    """Read which task instance an address is about. Only a task in a loop has a region (Airflow 3.4)."""
     if not region_id:
         return TaskKey(dag_id, run_id, task_id, map_index)
     return TaskKey(dag_id, run_id, task_id, map_index, region_id, region_index)
@@ -119,32 +120,30 @@ def list_page(
     may_see_tasks: access.MaySeeTasks,
     dag_id: Text = "",
     state: Text = "",
-    type: Text = "",  # noqa: A002 - the page's word
+    type: Text = "",  # noqa: A002 - named so in the address
     text: Text = "",
     page: Annotated[int, Query(ge=1, le=1000)] = 1,
 ) -> HTMLResponse:
-    """All trainings of the DAGs whose tasks the viewer may see: the newest counted, some of them in rows."""
+    """List the trainings of the DAGs whose tasks the viewer may see; above the rows, sums of the newest."""
     dags = {dag_id} & readable if dag_id else readable
     newest = partial(_newest, may_see_tasks, dags)
     found, begin = newest(limit=WINDOW + 1), (page - 1) * PAGE_SIZE
-    counted = [each for each in _standings(request, found[:WINDOW]) if _matches(each, state, type, text)]
+    counted = [each for each in _statuses(request, found[:WINDOW]) if _matches(each, state, type, text)]
     rest, are_all = counted[begin:], len(found) <= WINDOW
-    if not (are_all or state or type or text) and begin + PAGE_SIZE >= WINDOW:  # beyond what is counted
-        rest = _standings(request, newest(limit=PAGE_SIZE + 1, offset=begin))
-    asked = {"dag_id": dag_id, "state": state, "type": type, "text": text}
-    filters = {name: value for name, value in asked.items() if value}
+    if not (are_all or state or type or text) and begin + PAGE_SIZE >= WINDOW:  # older than those that are counted
+        rest = _statuses(request, newest(limit=PAGE_SIZE + 1, offset=begin))
+    filter_values = {"dag_id": dag_id, "state": state, "type": type, "text": text}
+    filters = {name: value for name, value in filter_values.items() if value}
     return pages.render(
         "trainings.html",
-        asked=asked,
+        filter=filter_values,
         filters=filters,
         dags=sorted(readable),
         states=STATES,
         batch=Batch(counted),
         are_all=are_all,
         shown=Batch(rest[:PAGE_SIZE]),
-        troubles=_troubles(request, [*counted, *rest]),
-        asking=_lines(request).is_polling,
-        calls=_lines(request).calls,
+        **_scenario_state(request, [*counted, *rest]),
         window=WINDOW,
         previous=urlencode({**filters, "page": page - 1}) if page > 1 else None,
         following=urlencode({**filters, "page": page + 1}) if len(rest) > PAGE_SIZE else None,
@@ -155,21 +154,18 @@ def list_page(
 def run_page(
     request: Request, dag_id: Text, run_id: RunId, page: Annotated[int, Query(ge=1, le=1000)] = 1
 ) -> HTMLResponse:
-    """The batch of one DAG run: all of it summed up, some of it in rows."""
+    """Show the batch of one DAG run: sums of all its trainings, and a page of rows."""
     runs: PageCache[Batch] = request.app.state.runs
-    batch = runs.get((dag_id, run_id), lambda: Batch(_standings(request, _read(trainings.of_run, dag_id, run_id))))
-    lines, troubles = _lines(request), _troubles(request, batch.standings)
+    batch = runs.get((dag_id, run_id), lambda: Batch(_statuses(request, _read(trainings.of_run, dag_id, run_id))))
     end, address = page * RUN_PAGE_SIZE, {"dag_id": dag_id, "run_id": run_id}
     return pages.render(
         "run.html",
         batch=batch,
-        shown=Batch(batch.standings[end - RUN_PAGE_SIZE : end]),
+        shown=Batch(batch.statuses[end - RUN_PAGE_SIZE : end]),
         previous=urlencode({**address, "page": page - 1}, quote_via=quote) if page > 1 else None,
-        following=urlencode({**address, "page": page + 1}, quote_via=quote) if len(batch.standings) > end else None,
+        following=urlencode({**address, "page": page + 1}, quote_via=quote) if len(batch.statuses) > end else None,
         run_id=run_id,
-        troubles=troubles,
-        asking=lines.is_polling,
-        calls=lines.calls,
+        **_scenario_state(request, batch.statuses),
     )
 
 
@@ -177,7 +173,7 @@ def run_page(
 def training_page(
     request: Request, may_edit: access.MayEdit, may_see_xcoms: access.MaySeeXComs, key: Key
 ) -> HTMLResponse:
-    """One training; of a task in a loop that of its latest iteration, with ways to the others."""
+    """Show one training; of a task in a loop that of its latest iteration, with links to the others."""
     found = _read(trainings.of_task, key)
     if found and found[-1].published is not None:
         return pages.publication(found[-1], may_see_xcoms=may_see_xcoms)
@@ -187,32 +183,30 @@ def training_page(
     training, iterations = proven[0], found if len(found) > 1 else []
     if key.region_id:
         iterations = _read(trainings.of_task, key._replace(region_id=None, region_index=None))
-    lines = _lines(request)
-    details = lines.details(training)
-    (standing,) = _stand(request, [training])
+    lookups = _lookups(request)
+    details = lookups.details(training)
+    (status,) = _with_snapshots(request, [training])
     return pages.training(
-        standing,
+        status,
         details,
         iterations=iterations,
-        more_to_come=lines.more_to_come(training),
-        troubles=_troubles(request, [standing]),
-        asking=lines.is_polling,
-        calls=lines.calls,
-        may_edit=may_edit and lines.calls and training.may_act,
+        more_to_come=lookups.more_to_come(training),
+        **_scenario_state(request, [status]),
+        may_edit=may_edit and lookups.calls and training.may_act,
         token=access.form_token(request),
     )
 
 
 @routes.get("/picture", dependencies=[MAY_SEE_DAG])
 async def picture(request: Request, key: Key, asset_id: Text) -> Response:
-    """A training image or a sample of one training; a browser that has it asks again whether it may show it."""
+    """Send a training image or a sample of one training. A browser checks here before it shows a cached one."""
     if request.headers.get("if-none-match") == pictures.etag(asset_id):
-        return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=pictures.cache_headers(asset_id))
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=pictures.cache_headers(asset_id))
     stored = await run_in_threadpool(_stored, request, key)
 
     def load() -> Response:
         training = _proven(request, stored)
-        return pictures.load(_line(request, training), training, asset_id)
+        return pictures.load(_lookup(request, training), training, asset_id)
 
     threads: Threads = request.app.state.picture_threads
     return await threads.run(stored.conn_id, load)
@@ -227,7 +221,7 @@ async def cancel_training(request: Request, key: Key) -> HTMLResponse:
 @routes.post("/epoch", dependencies=[MAY_EDIT_DAG, access.FROM_OWN_PAGE, AUDITED])
 async def choose_epoch(request: Request, key: Key, epoch: Annotated[str, Form(max_length=50)]) -> HTMLResponse:
     """Choose the epoch that a trained model uses."""
-    return await _act(request, key, lambda line, training: actions.choose_epoch(line, training, epoch))
+    return await _act(request, key, lambda lookup, training: actions.choose_epoch(lookup, training, epoch))
 
 
 async def _act(request: Request, key: TaskKey, act: Callable[[ScenarioLookup, Training], str]) -> HTMLResponse:
@@ -235,7 +229,7 @@ async def _act(request: Request, key: TaskKey, act: Callable[[ScenarioLookup, Tr
 
     def act_on_own() -> HTMLResponse:
         training = _proven(request, stored, to_act=True)
-        return pages.outcome(training, lambda: act(_line(request, training), training))
+        return pages.outcome(training, lambda: act(_lookup(request, training), training))
 
     threads: Threads = request.app.state.action_threads
     return await threads.run(stored.conn_id, act_on_own)
@@ -246,28 +240,28 @@ def static(name: str) -> Response:
     """Style, script and icons."""
     found = next((file for file in STATIC.iterdir() if file.name == name), None)
     if found is None:
-        raise HTTPException(status.HTTP_404_NOT_FOUND)
+        raise HTTPException(HTTPStatus.NOT_FOUND)
     return FileResponse(found, headers={"Cache-Control": "no-cache"})
 
 
-def _lines(request: Request) -> Lookups:
-    lines: Lookups = request.app.state.lines
-    return lines
+def _lookups(request: Request) -> Lookups:
+    lookups: Lookups = request.app.state.lookups
+    return lookups
 
 
-def _line(request: Request, training: Training) -> ScenarioLookup:
-    """The line over which a training's connection leads to Scenario."""
-    return _lines(request)[training.conn_id]
+def _lookup(request: Request, training: Training) -> ScenarioLookup:
+    """Return the lookup of a training's connection."""
+    return _lookups(request)[training.conn_id]
 
 
-def _read(question: Callable[..., T], *arguments: object, **options: object) -> T:
-    """Ask the database, and give its connection back before anybody waits for Scenario."""
+def _read(query: Callable[..., T], *arguments: object, **options: object) -> T:
+    """Query the database, and return its connection before the request waits for Scenario."""
     with database_session() as session:
-        return question(session, *arguments, **options)
+        return query(session, *arguments, **options)
 
 
 def _newest(may_see_tasks: Callable[[str], bool], dags: set[str], **page: int) -> list[Training]:
-    """The newest trainings of these DAGs, without those whose tasks the viewer may not see."""
+    """Read the newest trainings of these DAGs, without those whose tasks the viewer may not see."""
     while True:
         found: list[Training] = _read(trainings.newest, dags, **page)
         closed = {dag_id for dag_id in {training.dag_id for training in found} if not may_see_tasks(dag_id)}
@@ -278,70 +272,74 @@ def _newest(may_see_tasks: Callable[[str], bool], dags: set[str], **page: int) -
 
 def _stored(request: Request, key: TaskKey) -> Training:
     """
-    What Airflow has stored of one task; its model is not proven yet.
+    Read what Airflow has stored of one task; its model is not proven yet.
 
     :raises HTTPException: 400, 404 or 409 with the reason.
     """
-    if not _lines(request).calls:
-        raise HTTPException(status.HTTP_409_CONFLICT, f"This page does not call Scenario here: {NO_CALLS}.")
+    if not _lookups(request).calls:
+        raise HTTPException(HTTPStatus.CONFLICT, f"This page does not call Scenario here: {NO_CALLS}.")
     found = _read(trainings.of_task, key)
     if len(found) > 1:
         detail = "This task is in a loop; the address does not say which iteration."
-        raise HTTPException(status.HTTP_400_BAD_REQUEST, detail)
+        raise HTTPException(HTTPStatus.BAD_REQUEST, detail)
     if not found:
-        raise HTTPException(status.HTTP_404_NOT_FOUND, NO_TRAINING)
+        raise HTTPException(HTTPStatus.NOT_FOUND, NO_TRAINING)
     return found[0]
 
 
 def _proven(request: Request, stored: Training, *, to_act: bool = False) -> Training:
     """
-    The training of a task, whose model is proven to be the task's.
+    Return the training with its model, which is proven to be the task's.
 
-    :param to_act: whether something is to be changed, not only shown.
-    :raises HTTPException: 404, 409 or 503 with the reason; Scenario was asked for nothing but whose the model is.
+    :param to_act: whether the model is going to be changed, not only shown.
+    :raises HTTPException: 404, 409 or 503 with the reason; of Scenario only the model's marker was read.
     """
     training = next(iter(_ours(request, [stored])), None)
+    if training and training.refusal and training.is_undecided:
+        raise not_now(training.refusal)
     if training and training.refusal:
-        raise (
-            not_now(training.refusal)
-            if training.undecided
-            else HTTPException(status.HTTP_409_CONFLICT, training.refusal)
-        )
+        raise HTTPException(HTTPStatus.CONFLICT, training.refusal)
     if training is None or training.model_id is None:
-        raise HTTPException(status.HTTP_404_NOT_FOUND, NO_TRAINING)
+        raise HTTPException(HTTPStatus.NOT_FOUND, NO_TRAINING)
     if to_act and not training.may_act:
-        raise HTTPException(status.HTTP_409_CONFLICT, CANNOT_ACT.format(model_id=training.model_id))
+        raise HTTPException(HTTPStatus.CONFLICT, CANNOT_ACT.format(model_id=training.model_id))
     return training
 
 
 def _ours(request: Request, found: Iterable[Training]) -> list[Training]:
-    """Those of our operators, each with its model where that is proven to be its own."""
-    return [training for training in _lines(request).prove(found) if training.is_ours]
+    """Return the trainings of our operators, each with its model if that is proven to be the task's."""
+    return [training for training in _lookups(request).prove(found) if training.is_ours]
 
 
-def _standings(request: Request, found: Iterable[Training]) -> list[TrainingStatus]:
-    return _stand(request, _ours(request, found))
+def _statuses(request: Request, found: Iterable[Training]) -> list[TrainingStatus]:
+    return _with_snapshots(request, _ours(request, found))
 
 
-def _stand(request: Request, found: Iterable[Training]) -> list[TrainingStatus]:
+def _with_snapshots(request: Request, found: Iterable[Training]) -> list[TrainingStatus]:
     found = list(found)
-    sights, now = _lines(request).snapshots(found), time.time()
-    standings = []
+    snapshots, now = _lookups(request).snapshots(found), time.time()
+    statuses = []
     for training in found:
-        sight = sights.get((training.conn_id, training.model_id or ""))
-        standings.append(TrainingStatus(training, sight if sight and sight.is_of(training.job_id) else None, now))
-    return standings
+        snapshot = snapshots.get((training.conn_id, training.model_id or ""))
+        is_shown = snapshot is not None and snapshot.is_of(training.job_id)
+        statuses.append(TrainingStatus(training, snapshot if is_shown else None, now))
+    return statuses
 
 
-def _troubles(request: Request, standings: Iterable[TrainingStatus]) -> list[Trouble]:
-    return _lines(request).troubles(each.training for each in standings if each.moving)
+def _scenario_state(request: Request, statuses: Iterable[TrainingStatus]) -> ScenarioState:
+    lookups = _lookups(request)
+    return {
+        "troubles": lookups.troubles(each.training for each in statuses if each.may_change),
+        "refresh_soon": lookups.is_polling,
+        "calls_scenario": lookups.calls,
+    }
 
 
-def _matches(standing: TrainingStatus, state: str, model_type: str, text: str) -> bool:
-    training = standing.training
-    words = " ".join((standing.name, standing.task, training.dag_id, training.run_id, training.model_id or ""))
+def _matches(status: TrainingStatus, state: str, model_type: str, text: str) -> bool:
+    training = status.training
+    words = " ".join((status.name, status.task, training.dag_id, training.run_id, training.model_id or ""))
     return (
-        (not state or standing.state == state)
-        and (not model_type or model_type.casefold() in standing.type.casefold())
+        (not state or status.state == state)
+        and (not model_type or model_type.casefold() in status.type.casefold())
         and (not text or text.casefold() in words.casefold())
     )

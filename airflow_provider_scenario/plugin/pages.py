@@ -1,4 +1,4 @@
-"""From what is known to HTML: templates that escape everything, and the words for numbers."""
+"""Renders the pages: templates that escape everything, and formats of numbers and times."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 from urllib.parse import quote, urlencode
 
 from fastapi.responses import HTMLResponse
@@ -15,7 +15,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from markupsafe import Markup, escape
 
 from airflow_provider_scenario.client.errors import ScenarioError
-from airflow_provider_scenario.client.scenario.trainers import without_secrets
+from airflow_provider_scenario.client.scenario.secret_parameters import without_secrets
+from airflow_provider_scenario.client.values import duration_text
 from airflow_provider_scenario.plugin import values as safe
 from airflow_provider_scenario.plugin.actions import can_choose_epoch
 from airflow_provider_scenario.plugin.page_requests import POLL_INTERVAL
@@ -27,11 +28,12 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_provider_scenario.client.scenario.schemas import DatasetScore, Model
+    from airflow_provider_scenario.plugin.page_requests import Trouble
     from airflow_provider_scenario.plugin.snapshots import Details
     from airflow_provider_scenario.plugin.trainings import Training
 
 REFRESH, SOON = POLL_INTERVAL + 1, 1.0
-"""Seconds between two looks of an open page; while an answer is on its way."""
+"""Seconds between two refreshes of an open page; the second while an answer of Scenario is on its way."""
 
 MOST_SHOWN = 500
 """Images, epochs, prompts, parameters, warnings or statuses of a training. Scenario trains with up to some hundred."""
@@ -44,8 +46,16 @@ _REASONS = {
 }
 _ADVICE = {
     401: "Log in to Airflow, then open this page again.",
-    403: "You may not see or change this DAG, or there is no such DAG. Ask whoever looks after your Airflow.",
+    403: "You may not see or change this DAG, or it does not exist. Ask your Airflow administrator.",
 }
+
+
+class ScenarioState(TypedDict):
+    """What the page can show of Scenario now, for all templates; see ``parts.html``."""
+
+    troubles: list[Trouble]
+    refresh_soon: bool
+    calls_scenario: bool
 
 
 class Pages:
@@ -77,68 +87,69 @@ class Pages:
         environment.globals |= {"most": MOST_SHOWN}
         return environment
 
-    def render(self, template: str, status: int = 200, *, asking: bool = False, **values: Any) -> HTMLResponse:
+    def render(self, template: str, code: int = 200, *, refresh_soon: bool = False, **values: Any) -> HTMLResponse:
         """
-        A page.
+        Render a page.
 
-        :param asking: whether an answer is on its way.
+        :param code: HTTP status of the answer.
+        :param refresh_soon: whether an answer of Scenario is on its way.
         """
-        values |= {"now": time.time(), "refresh": SOON if asking else REFRESH}
+        values |= {"now": time.time(), "refresh": SOON if refresh_soon else REFRESH}
         page = self._templates.get_template(template).render(values)
-        return HTMLResponse(page.encode(errors="replace"), status)
+        return HTMLResponse(page.encode(errors="replace"), code)
 
-    def _row(self, standing: TrainingStatus, now: float, *, with_dag: bool) -> Markup:
-        """A row of the table; where it cannot be shown one that says so, for the sake of the others."""
+    def _row(self, status: TrainingStatus, now: float, *, with_dag: bool) -> Markup:
+        """Render a row of the table. If that fails, the row says so, and the other rows are shown."""
         parts: Any = self._templates.get_template("parts.html").module
-        training, row = standing.training, None
+        training, row = status.training, None
         try:
             if not training.unreadable:
-                row = parts.row(standing, now, with_dag)
+                row = parts.row(status, now, with_dag)
         except Exception as problem:
             safe.cannot_show(training.address, problem)
-        found: Markup = row or parts.bad_row(standing.task, training.dag_id, training.run_id, with_dag)
+        found: Markup = row or parts.bad_row(status.task, training.dag_id, training.run_id, with_dag)
         return found
 
-    def training(self, standing: TrainingStatus, details: Details | None, **values: Any) -> HTMLResponse:
-        """The page of one training; where what Scenario says of it cannot be shown, without that."""
+    def training(self, status: TrainingStatus, details: Details | None, **values: Any) -> HTMLResponse:
+        """Render the page of one training. If Scenario's answers cannot be rendered, the page is shown without them."""
         try:
-            return self._training(standing, details, **values)
+            return self._training(status, details, **values)
         except Exception as problem:
             if details is None:
                 raise
-            safe.cannot_show(standing.training.address, problem)
-            return self._training(standing, None, **{**values, "unreadable": True})
+            safe.cannot_show(status.training.address, problem)
+            return self._training(status, None, **{**values, "unreadable": True})
 
-    def _training(self, standing: TrainingStatus, details: Details | None, **values: Any) -> HTMLResponse:
+    def _training(self, status: TrainingStatus, details: Details | None, **values: Any) -> HTMLResponse:
         model = details.model if details else None
-        given = model.parameters if model and model.parameters else standing.training.parameters
+        given = model.parameters if model and model.parameters else status.training.parameters
         parameters = dict(islice(without_secrets(given).items(), MOST_SHOWN))
         prompts = parameters.pop("samplePrompts", None) or parameters.pop("sample_prompts", None) or []
         job = details.job if details else None
-        cost = safe.amount(job.billing.cu_cost if job and job.billing else standing.training.cost)
-        values.setdefault("unreadable", standing.training.unreadable)
+        cost = safe.amount(job.billing.cu_cost if job and job.billing else status.training.cost)
+        values.setdefault("unreadable", status.training.unreadable)
         return self.render(
             "training.html",
-            standing=standing,
-            training=standing.training,
+            status=status,
+            training=status.training,
             model=model,
-            trained_again=model is not None and is_anothers(model, standing.training.job_id),
+            trained_again=model is not None and is_anothers(model, status.training.job_id),
             job=job,
             cost=cost,
-            paid=replace(standing.training, cost=cost).paid,
+            billed=replace(status.training, cost=cost).billed,
             images=sorted(model.training_images, key=lambda image: safe.by_name(image.name)) if model else [],
-            epoch_in_use=epoch_in_use(model) if model and standing.state == "trained" else None,
+            epoch_in_use=epoch_in_use(model) if model and status.state == "trained" else None,
             parameters=parameters,
             prompts=[text for text in prompts[:MOST_SHOWN] if isinstance(text, str)]
             if isinstance(prompts, list)
             else [],
             warnings=dataset_warnings(details.score if details else None),
-            can_choose_epoch=can_choose_epoch(standing.type) and standing.state == "trained",
+            can_choose_epoch=can_choose_epoch(status.type) and status.state == "trained",
             **values,
         )
 
     def publication(self, training: Training, *, may_see_xcoms: bool) -> HTMLResponse:
-        """What one task has published. No request is sent: the page shows the task's XCom as text."""
+        """Render what one task has published. No request is sent: the page shows the task's XCom as text."""
         task = TrainingStatus(training, None, time.time()).task
         published = training.published if may_see_xcoms else ()
         return self.render(
@@ -146,27 +157,27 @@ class Pages:
         )
 
     def outcome(self, training: Training, act: Callable[[], str]) -> HTMLResponse:
-        """Do something, and say what became of it."""
+        """Act, and render the result or the error."""
         try:
             return self.render("outcome.html", training=training, text=act(), failed=False)
         except ScenarioError as error:
             return self.render("outcome.html", 409, training=training, text=str(error), failed=True)
 
-    def error(self, status: int, text: str) -> HTMLResponse:
-        """Why there is no page, and what to do."""
-        title = _REASONS.get(status, "Something went wrong")
-        airflows_own = status == 401 or text in ("Forbidden", "Unauthorized", "Invalid JWT token")
-        advice = _ADVICE.get(status, text) if airflows_own else text
-        return self.render("error.html", status, title=title, text=advice)
+    def error(self, code: int, text: str) -> HTMLResponse:
+        """Render why there is no page, and what to do."""
+        title = _REASONS.get(code, "Something went wrong")
+        is_from_airflow = code == 401 or text in ("Forbidden", "Unauthorized", "Invalid JWT token")
+        advice = _ADVICE.get(code, text) if is_from_airflow else text
+        return self.render("error.html", code, title=title, text=advice)
 
 
 def epoch_in_use(model: Model) -> str | None:
-    """The epoch that was chosen, else the latest: Scenario says which only where one was chosen."""
+    """Return the chosen epoch, else the latest: Scenario names the epoch only if one was chosen."""
     return model.epoch or max((each.epoch for each in model.epochs), key=safe.by_name, default=None)
 
 
 def dataset_warnings(score: DatasetScore | None) -> Mapping[str, Sequence[str]]:
-    """What Scenario holds against the dataset: warning → the images it is about."""
+    """Return Scenario's warnings about the dataset: warning → ids of the images that it is about."""
     found: dict[str, list[str]] = {}
     if score:
         for warning in score.assets_warnings[:MOST_SHOWN]:
@@ -175,18 +186,18 @@ def dataset_warnings(score: DatasetScore | None) -> Mapping[str, Sequence[str]]:
         for couple in score.asset_couples_warnings[:MOST_SHOWN]:
             for message in couple.message[:MOST_SHOWN]:
                 found.setdefault(message, []).extend(couple.couple)
-    # An image may be one of several couples.
+    # An image may be in several couples.
     return {message: list(dict.fromkeys(images)) for message, images in islice(found.items(), MOST_SHOWN)}
 
 
 def address(training: Training, page: str, **more: str) -> Markup:
-    """Where a page of this training is, from another of our pages."""
+    """Return the address of a page of this training, relative to our other pages."""
     fields = {name: safe.text(value, safe.SHORT) or "" for name, value in {**training.address, **more}.items()}
     return escape(f"{page}?{urlencode(fields, quote_via=quote)}")
 
 
 def log_address(training: Training) -> str:
-    """Where Airflow's own API has the task's log; it asks whether the viewer may read it."""
+    """Return the address of the task's log in Airflow's API, which checks that the viewer may read it."""
     parts = (training.dag_id, training.run_id, training.task_id)
     dag_id, run_id, task_id = (quote(part, safe="", errors="replace") for part in parts)
     task = f"../api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
@@ -195,23 +206,18 @@ def log_address(training: Training) -> str:
 
 
 def ago(then: float, now: float) -> str:
-    """How long ago that was."""
+    """Format how long ago that was."""
     return f"{duration(max(0.0, now - then))} ago"
 
 
 def duration(seconds: float | None) -> str:
-    """Such as ``40 s``, ``12 min``, ``2 h 5 min``."""
+    """Format seconds, such as ``40 s``, ``12 min``, ``2 h 5 min``."""
     seconds = safe.number(seconds)
-    if seconds is None:
-        return "–"
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
+    return "–" if seconds is None else duration_text(seconds)
 
 
 def moment(when: datetime | None) -> Markup:
-    """A time that the script puts into the viewer's zone; in UTC without it."""
+    """Format a time in UTC; the page's script converts it to the viewer's time zone."""
     when = safe.moment(when)
     if when is None:
         return Markup("–")
@@ -221,27 +227,27 @@ def moment(when: datetime | None) -> Markup:
 
 
 def number(value: float | None) -> str:
-    """Creative units."""
+    """Format creative units."""
     value = safe.number(value)
     return "–" if value is None else f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"
 
 
 def size(kilobytes: float) -> str:
-    """Of a file."""
+    """Format the size of a file."""
     return f"{kilobytes:,.1f} KB" if kilobytes < 1000 else f"{kilobytes / 1000:,.1f} MB"
 
 
 def percent(share: float) -> str:
-    """Whole percents, and 100 only for what is complete."""
+    """Format a share in whole percents; 100 only if it is complete."""
     share = safe.number(share) or 0.0
     return f"{min(int(share * 100), 99 if share < 1 else 100)} %"
 
 
 def plain(value: Any) -> str:
-    """A parameter as text."""
+    """Format a parameter."""
     return value if isinstance(value, str) else safe.as_json(value)
 
 
 def _clean(value: Any) -> Any:
-    """Whatever a template puts out: text is cut and cleaned; markup is made of what came through here before."""
+    """Clean every text that a template prints. Markup is left: it was made of texts that were cleaned before."""
     return safe.text(value) if isinstance(value, str) and not isinstance(value, Markup) else value

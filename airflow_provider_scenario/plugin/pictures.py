@@ -49,27 +49,27 @@ def picture_threads() -> Threads:
     return Threads(each=6, altogether=THREADS, waiting=300, max_wait=TIMEOUT)
 
 
-def load(line: ScenarioLookup, training: Training, asset_id: str) -> Response:
+def load(lookup: ScenarioLookup, training: Training, asset_id: str) -> Response:
     """
     Fetch a picture of this training. No request is sent for an asset that the training does not have.
 
     :raises HTTPException: 404 if the training has no such picture, 502 or 503 if it cannot be loaded now.
     """
     model_id = str(training.model_id)
-    details = None if line.is_gone(model_id) else line.details(model_id, training.job_id, max_wait=PATIENCE)
-    if details is None and not line.is_gone(model_id):
+    details = None if lookup.is_gone(model_id) else lookup.details(model_id, training.job_id, max_wait=PATIENCE)
+    if details is None and not lookup.is_gone(model_id):
         raise not_now("Scenario has not described this training yet.")
     address = _address(details, asset_id)
     try:
         try:
-            content = _fetch(line, address)
+            content = _fetch(lookup, address)
         except ServiceError as error:
             if error.status not in _EXPIRED:
                 raise
-            details = line.renew_addresses(details, training.job_id, max_wait=PATIENCE) if details else None
+            details = lookup.renew_addresses(details, training.job_id, max_wait=PATIENCE) if details else None
             if details is None:
                 raise not_now("The picture's address has expired, and Scenario has not given a new one yet.") from None
-            content = _fetch(line, _address(details, asset_id))
+            content = _fetch(lookup, _address(details, asset_id))
     except ServiceError:
         content = b""
     content_type = image_type_of(content)
@@ -84,7 +84,7 @@ def etag(asset_id: str) -> str:
 
 
 def cache_headers(asset_id: str) -> dict[str, str]:
-    """Let a browser keep the picture, but show it only after asking us again: not after a logout."""
+    """Let a browser keep the picture, but check with us before showing it: not after a logout."""
     return {"Cache-Control": "private, no-cache", "ETag": etag(asset_id)}
 
 
@@ -103,23 +103,23 @@ def addresses(details: Details) -> dict[str, str]:
     return {asset_id: url for asset_id, url in {**images, **samples}.items() if url}
 
 
-def _fetch(line: ScenarioLookup, address: str) -> bytes:
-    return b"".join(storage(line).get(address, action="fetch a picture"))
+def _fetch(lookup: ScenarioLookup, address: str) -> bytes:
+    return b"".join(storage(lookup).get(address, action="fetch a picture"))
 
 
-def storage(line: ScenarioLookup) -> SignedAddresses:
+def storage(lookup: ScenarioLookup) -> SignedAddresses:
     """
     Fetches pictures over https, or over http from the connection's own host alone, such as the emulator's.
 
     Scenario names the addresses: it must not make the API server send requests to services inside its network.
     """
     return SignedAddresses(
-        session=_session(line.verify),
+        session=_session(lookup.verify),
         timeout=(TIMEOUT, TIMEOUT),
         deadline=TIMEOUT,
         largest=LARGEST,
-        verify=line.verify,
-        http_hosts={line.http_host},
+        verify=lookup.verify,
+        http_hosts={lookup.http_host},
     )
 
 

@@ -75,7 +75,8 @@ def _publications(result: object) -> Iterator[Publication]:
             continue
         tree, state, status = _dict(each.get("model")), _short(each.get("state")), number(each.get("status"))
         versions = tuple(_version(version) for version in _rows(tree, "versions"))
-        addresses = each.get("files") if isinstance(each.get("files"), list) else []
+        files = each.get("files")
+        addresses = files if isinstance(files, list) else []
         yield Publication(
             model_id=model_id,
             version_id=_short(each.get("model_version_id")),

@@ -1,16 +1,16 @@
-"""The trainings that Airflow's database knows of."""
+"""Trainings, as Airflow's database has them."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_scenario.airflow_compat.tables import PushedKeys, TaskKey, tables
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.ids import check_id
-from airflow_provider_scenario.client.scenario.trainers import without_secrets
+from airflow_provider_scenario.client.scenario.secret_parameters import without_secrets
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.operators.training import ScenarioTrainLoraOperator, ScenarioTrainModelOperator
 from airflow_provider_scenario.plugin.publications import Publication, read_publications
@@ -29,7 +29,7 @@ TRAINING_OPERATORS = tuple(
 """Airflow stores this attribute with every task instance, also before it runs; rows from older versions have it too."""
 
 ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
-"""States of a task that does nothing any more."""
+"""States of a task that has ended."""
 
 _OPERATORS = (*TRAINING_OPERATORS, ScenarioTrainingSensor.custom_operator_name)
 _TOTAL = "creative_units_total"
@@ -41,26 +41,27 @@ class Training:
     """
     A task that trains a model, as far as Airflow knows.
 
-    :param region_id: of a task in a loop (Airflow 3.4), with ``region_index`` and ``iteration``, its place.
-    :param label: what tells it from its siblings: the rendered map index.
-    :param state: of the task; None before Airflow has looked at it.
+    :param region_id: with ``region_index`` and ``iteration`` the place of a task in a loop (Airflow 3.4).
+    :param label: the rendered map index.
+    :param operator: the operator's ``custom_operator_name``.
+    :param state: of the task; None before the scheduler has reached it.
     :param conn_id: the connection that the task uses.
-    :param pushed_model_id: as an XCom says, which proves nothing; checked to be no more than an id.
+    :param pushed_model_id: from an XCom, which proves nothing; checked to be an id.
     :param pushed_job_id: the same.
-    :param given_model_id: what the worker has rendered the task's ``model_id`` to.
-    :param given_job_id: the same of its ``job_id``.
+    :param rendered_model_id: from the ``model_id`` that the worker has rendered.
+    :param rendered_job_id: the same of its ``job_id``.
     :param sealed: what :meth:`Claim.read` reads.
-    :param model_id: once :mod:`.proof` has found it proven. Only such a model is asked for, shown and changed.
-    :param job_id: the training's, where that is proven; None: whichever trains the model.
+    :param model_id: set by :mod:`.proof` once it is proven. Only such a model is polled, shown and changed.
+    :param job_id: the training's, if that is proven; None: whichever trains the model.
     :param may_act: whether the task has made the model or started its training, so that the page may change it.
     :param has_our_field: whether the worker has rendered a field that only our operators have.
-    :param published: what it has published; None where it is not a task that publishes.
-    :param unreadable: whether what the task has pushed cannot be read, so that only its place is known.
-    :param refusal: why the page does not show the model, for people; a later look may find otherwise if it is
-        ``undecided``.
-    :param cost: creative units, as soon as the training has started.
-    :param total: creative units of all attempts of the task together, where earlier ones have paid, too.
-    :param status: of the model, in the API's words, where the task has returned it.
+    :param published: what it has published; None if the task does not publish.
+    :param unreadable: whether the stored values cannot be read, so that only its place is known.
+    :param refusal: why the page does not show the model, as a sentence.
+    :param is_undecided: whether a later refresh may find a proof.
+    :param cost: creative units of the latest training, once it has started.
+    :param total: creative units of all attempts of the task, if earlier ones were billed too.
+    :param status: ``trained`` if the task has returned that.
     """
 
     dag_id: str
@@ -79,14 +80,14 @@ class Training:
     conn_id: str = ScenarioHook.default_conn_name
     pushed_model_id: str | None = None
     pushed_job_id: str | None = None
-    given_model_id: str | None = None
-    given_job_id: str | None = None
-    sealed: Any = None
+    rendered_model_id: str | None = None
+    rendered_job_id: str | None = None
+    sealed: object = None
     model_id: str | None = None
     job_id: str | None = None
     may_act: bool = False
     refusal: str | None = None
-    undecided: bool = False
+    is_undecided: bool = False
     has_our_field: bool = False
     published: tuple[Publication, ...] | None = None
     unreadable: bool = False
@@ -95,35 +96,41 @@ class Training:
     name: str | None = None
     type: str | None = None
     status: str | None = None
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def ended(self) -> bool:
+        """Whether the task has ended."""
         return self.state in ENDED
 
     @property
-    def paid(self) -> float | None:
-        """Creative units that the task has paid, in all attempts; None as long as no training has started."""
+    def is_skipped(self) -> bool:
+        """Whether Airflow has skipped or removed the task."""
+        return self.state in ("skipped", "removed")
+
+    @property
+    def billed(self) -> float | None:
+        """Creative units that the task was billed, in all attempts; None until a training has started."""
         return self.cost if self.total is None else self.total
 
     @property
     def is_ours(self) -> bool:
-        """Whether it is of one of our operators, or of a subclass: they alone have our fields or a proven model."""
+        """Whether the operator is one of ours or a subclass: only those have our fields or a proven model."""
         return self.has_our_field or self.model_id is not None or self.operator in _OPERATORS
 
     @property
     def place(self) -> Place:
-        """As the worker knows the task."""
+        """The place of the task, as its worker has sealed it."""
         return Place(self.dag_id, self.run_id, self.task_id, self.map_index, self.iteration)
 
     @property
     def has_started(self) -> bool:
-        """Whether there is a training, as far as Airflow knows. Only for the words of the page."""
+        """Whether a training has started, as far as Airflow knows. Not proven: only for the words of the page."""
         return bool(self.job_id or self.pushed_job_id)
 
     @property
     def address(self) -> dict[str, str]:
-        """What leads to it, as query parameters."""
+        """Query parameters of its pages."""
         address = {
             "dag_id": self.dag_id,
             "run_id": self.run_id,
@@ -134,28 +141,28 @@ class Training:
 
     @property
     def region(self) -> dict[str, str]:
-        """What tells its iteration of a loop from the others, as query parameters, here and in Airflow's own API."""
+        """Query parameters for its iteration of a loop, of our pages and of Airflow's API."""
         if self.region_id is None:
             return {}
         return {"region_id": self.region_id, "region_index": str(self.region_index)}
 
 
 def newest(session: Session, dag_ids: Collection[str], *, limit: int, offset: int = 0) -> list[Training]:
-    """The tasks of these DAGs that have pushed a model, the newest first; see :attr:`Training.is_ours`."""
+    """Read the tasks of these DAGs that have pushed a model, the newest first; see :attr:`Training.is_ours`."""
     rows = tables().newest(session, dag_ids, TRAINING_OPERATORS, _KEYS, limit=limit, offset=offset)
     return [_training(row) for row in rows]
 
 
 def of_run(session: Session, dag_id: str, run_id: str) -> list[Training]:
-    """All trainings of a run, also those that have not begun; see :attr:`Training.is_ours`."""
+    """Read all trainings of a run, also those that have not begun; see :attr:`Training.is_ours`."""
     return [_training(row) for row in tables().of_run(session, dag_id, run_id, TRAINING_OPERATORS, _KEYS)]
 
 
 def of_task(session: Session, key: TaskKey) -> list[Training]:
     """
-    What one task trains or waits for: one training, or several where it is in a loop and ``key`` names no iteration.
+    Read the training of one task, or several if it is in a loop and ``key`` names no iteration.
 
-    Of a task that is not ours too; see :attr:`Training.is_ours`.
+    Also of a task that is not ours; see :attr:`Training.is_ours`.
     """
     return [_training(row) for row in tables().of_task(session, key, _KEYS)]
 
@@ -172,7 +179,6 @@ def _read(row: TaskRow) -> Training:
     xcoms, fields = row.xcoms, row.rendered
     result = xcoms.get("return_value")
     result = result if isinstance(result, dict) and "model_id" in result and "status" in result else {}
-    parameters = fields.get("parameters")
     return Training(
         **row.key._asdict(),
         iteration=row.iteration,
@@ -182,27 +188,27 @@ def _read(row: TaskRow) -> Training:
         try_number=row.try_number,
         started_at=row.start_date,
         ended_at=row.end_date,
-        conn_id=text(fields.get("scenario_conn_id"), SHORT) or ScenarioHook.default_conn_name,
+        conn_id=text(fields.scenario_conn_id, SHORT) or ScenarioHook.default_conn_name,
         pushed_model_id=_id(xcoms.get("model_id")),
         pushed_job_id=_id(xcoms.get("job_id")) or _id(result.get("job_id")),
-        given_model_id=_id(fields.get("model_id")),
-        given_job_id=_id(fields.get("job_id")),
+        rendered_model_id=_id(fields.model_id),
+        rendered_job_id=_id(fields.job_id),
         sealed=xcoms.get(SEALED),
-        has_our_field=bool(fields.get("scenario_conn_id")),
-        published=read_publications(xcoms.get("return_value")) if fields.get("ai_creation_workshop_conn_id") else None,
+        has_our_field=bool(fields.scenario_conn_id),
+        published=read_publications(xcoms.get("return_value")) if fields.ai_creation_workshop_conn_id else None,
         cost=amount(xcoms.get("creative_units_cost", result.get("creative_units_cost"))),
         total=amount(xcoms.get(_TOTAL)),
-        name=text(result.get("name"), SHORT) or text(fields.get("name"), SHORT),
-        type=text(result.get("type"), SHORT) or text(fields.get("type"), SHORT),
+        name=text(result.get("name"), SHORT) or text(fields.name, SHORT),
+        type=text(result.get("type"), SHORT) or text(fields.type, SHORT),
         status="trained" if result.get("status") == "trained" else None,
-        parameters=without_secrets(parameters) if isinstance(parameters, dict) else {},
+        parameters=without_secrets(fields.parameters) if isinstance(fields.parameters, dict) else {},
     )
 
 
-def _id(value: Any) -> str | None:
-    try:
-        return check_id("id", value) if len(value) <= SHORT else None
-    except TypeError:
+def _id(value: object) -> str | None:
+    if not isinstance(value, str) or len(value) > SHORT:
         return None
+    try:
+        return check_id("id", value)
     except InvalidInputError:
         return None

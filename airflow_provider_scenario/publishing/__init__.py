@@ -1,1 +1,1 @@
-"""How a trained model gets to where AI Creation Workshop lists it: its files re-hosted, its tree built and sent."""
+"""Publish models to AI Creation Workshop: host their files, build their trees, sync them, wait for their listing."""

@@ -1,4 +1,4 @@
-"""Files put where AI Creation Workshop can fetch them: streamed, hashed on the way, and only once."""
+"""Files in a storage from which AI Creation Workshop can fetch them. Each is streamed, hashed, and stored once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 from urllib.parse import quote, urlsplit
 
 from airflow_provider_scenario.client.errors import InvalidInputError
@@ -20,8 +20,8 @@ from airflow_provider_scenario.storage import Location, StorageError
 
 LONGEST_NAME, LONGEST_ID = 220, 200
 """
-Bytes of a file's or folder's name, and of an id that it begins with. Disks take 255, and to a file's name we add the
-suffix of its note and of the part that is being written. Ids of Scenario have about 30.
+Bytes of the name of a file or folder, and of an id at its start. Disks allow 255 bytes, and we append suffixes: that of
+the note, and that of a partial file. Ids of Scenario have about 30.
 """
 
 _PORTS = (f"{port}{number}" for port in ("COM", "LPT") for number in range(10))
@@ -31,9 +31,9 @@ _RESERVED = frozenset({"CON", "PRN", "AUX", "NUL", *_PORTS})
 @dataclass(frozen=True, slots=True)
 class HostedFile:
     """
-    A file where it can be fetched from.
+    A file in a storage.
 
-    :param address: public, or where it lies in the storage, to be signed when it is sent. Never signed itself.
+    :param address: its public address, or the unsigned address in the storage, which is signed when it is sent.
     :param sha256: in hex.
     :param size: bytes.
     """
@@ -45,12 +45,12 @@ class HostedFile:
 
 class Hosting:
     """
-    A folder in a storage, and how what lies there is reached.
+    A folder in a storage, and the address under which others fetch its files.
 
     :param storage: folder: a URL such as ``s3://conn_id@bucket/loras``, an ``ObjectStoragePath``, or a local path.
-    :param public_url: the address under which that folder is served to everybody, such as ``https://cdn.studio/loras``.
+    :param public_url: the address under which the folder is served to everybody, such as ``https://cdn.studio/loras``.
         None: addresses are signed when they are sent, which buckets can do and disks cannot.
-    :raises InvalidInputError: nobody could fetch files from there.
+    :raises InvalidInputError: others could not fetch files from there.
     """
 
     def __init__(self, storage: Any, public_url: str | None = None) -> None:
@@ -59,16 +59,16 @@ class Hosting:
                 f"storage is {shown(storage)}; give a path, or a URL such as 's3://conn_id@bucket'."
             )
         self._folder = Location.of(storage)
-        self._public_url = None if public_url is None else _checked(public_url)
+        self._public_url = None if public_url is None else _checked_url(public_url)
         if public_url is None and "://" not in self._folder.text:
             raise InvalidInputError(
                 f"storage is {shown(self._folder.text)}, a folder on this machine: give public_url, the address under "
-                "which others can fetch what lies there, or a bucket such as 's3://conn_id@bucket/loras'."
+                "which others can fetch its files, or give a bucket such as 's3://conn_id@bucket/loras'."
             )
 
     def check_addresses(self) -> None:
         """
-        See that what will lie there can be reached, before gigabytes are put there.
+        Check that the storage can sign addresses, before gigabytes are put there.
 
         :raises StorageError: the storage cannot sign.
         """
@@ -79,10 +79,11 @@ class Hosting:
         """
         Put a file there, unless it is there already.
 
-        What is noted beside it says that, once all of it was there: its size is compared, and its hash is known.
+        A note beside the file, written after it, holds its size and hash. A file without a note, or with another size,
+        is written again.
 
-        :param name: path in the folder; always the same content under the same name.
-        :param fetch: gives the content, block by block; not called for a file that is there.
+        :param name: path in the folder; the same name always has the same content.
+        :param fetch: returns the content, block by block; not called if the file is there.
         :raises InvalidInputError: the path could lead out of the folder.
         :raises StorageError: the storage fails.
         """
@@ -91,18 +92,18 @@ class Hosting:
         file, note = self._folder.child(name), self._folder.child(f"{name}.json")
         for place in (file, note):
             self._check_below(place)
-        known = _noted(file, note)
-        if known is None:
-            passing = _Measured(fetch())
-            file.write(passing)
-            known = {"sha256": passing.sha256.hexdigest(), "size": passing.size}
-            note.write([json.dumps(known).encode()])
-        return HostedFile(self._address(name, file), known["sha256"], known["size"])
+        noted = _read_note(file, note)
+        if noted is None:
+            blocks = _HashedBlocks(fetch())
+            file.write(blocks)
+            noted = {"sha256": blocks.sha256.hexdigest(), "size": blocks.size}
+            note.write([json.dumps(noted).encode()])
+        return HostedFile(self._address(name, file), noted["sha256"], noted["size"])
 
     def _check_below(self, place: Location) -> None:
-        """Refuse what a link puts outside the folder; whoever may make links there could make us write anywhere."""
+        """Refuse a path that a link leads out of the folder: by such a link, others could make us write anywhere."""
         if "://" in self._folder.text:
-            return  # buckets have no links
+            return  # a bucket has no links
         folder, real = (Path(os.path.realpath(text or ".")) for text in (self._folder.text, place.text))
         if not real.is_relative_to(folder):
             raise InvalidInputError(
@@ -118,11 +119,11 @@ class Hosting:
 
 def path_part(field: str, value: Any, longest: int = LONGEST_ID) -> str:
     """
-    Check what the service gave before it becomes the name of a file or folder, or the beginning of one.
+    Check a value of the service before it becomes a name, or the start of a name, of a file or folder.
 
-    :param field: what the service calls it.
+    :param field: its name at the service.
     :param longest: bytes.
-    :raises InvalidInputError: it is no id, or no name of a single file on every disk.
+    :raises InvalidInputError: it is not an id, or not a valid name of one file on every disk.
     """
     if wrong := _wrong_with_name(value, longest):
         raise InvalidInputError(f"{field} {wrong}. It would be part of a path in the storage; nothing was written.")
@@ -134,35 +135,35 @@ def _wrong_with_name(value: Any, longest: int) -> str | None:
         return f"is {value[:50]!r} and so on: it must have at most {longest} bytes"
     if wrong := wrong_with_id(value):
         return wrong
-    # Some disks and web servers take a character such as U+FF0F for the plain one that it looks like.
+    # Some disks and web servers turn a character such as U+FF0F into the plain one that it resembles.
     if wrong_with_id(unicodedata.normalize("NFKC", value)):
         return f"is {value!r}, which looks like a path"
     if value[0] in ".-~":
-        return f"is {value!r}: it must not begin with '.', '-' or '~', which programs take for something else"
+        return f"is {value!r}: it must not begin with '.', '-' or '~', which have a special meaning for programs"
     if value.partition(".")[0].upper() in _RESERVED:
         return f"is {value!r}, a name that Windows reserves for a device"
     return None
 
 
-def sendable(address: str, seconds: int) -> str:
+def address_to_send(address: str, seconds: int) -> str:
     """
-    An address as the workshop needs it: that of a file in a storage is signed, any other stays as it is.
+    Return an address that the workshop can fetch: that of a storage is signed, any other stays unchanged.
 
     :param address: such as ``s3://conn_id@bucket/hero.safetensors``, or ``https://…``.
-    :param seconds: how long a signed one is good.
+    :param seconds: how long the signed address is valid.
     :raises StorageError: the storage cannot sign.
     """
     return Location.of(address).sign(seconds) if in_storage(address) else address
 
 
 def in_storage(address: str) -> bool:
-    """Whether it names a file in a storage that may sign it, and not what a browser could open, or a disk."""
+    """Whether an address is that of a storage that may sign it; false for http(s) addresses and for disks."""
     protocol, is_url, _ = address.partition("://")
     return bool(is_url) and protocol.isidentifier() and protocol not in ("http", "https", "file", "local")
 
 
 def unsigned(address: str) -> str:
-    """The address without what lets others in: fit for logs and XCom. In that of a storage nothing does."""
+    """Return an address without signature and login, for logs and XComs. That of a storage has neither."""
     if in_storage(address):
         return address
     scheme, is_url, rest = re.split("[?#]", address, maxsplit=1)[0].partition("://")
@@ -170,8 +171,8 @@ def unsigned(address: str) -> str:
     return f"{scheme}{is_url}{host.rpartition('@')[2]}{slash}{path}"
 
 
-class _Measured:
-    """Hashes and counts the blocks that pass."""
+class _HashedBlocks:
+    """Passes blocks on, and computes their hash and size."""
 
     def __init__(self, blocks: Iterable[bytes]) -> None:
         self._blocks = blocks
@@ -185,19 +186,26 @@ class _Measured:
             yield block
 
 
-def _noted(file: Location, note: Location) -> dict[str, Any] | None:
-    """Hash and size of a file that is there, all of it; None where it has to be put there."""
+class _Note(TypedDict):
+    """What the note beside a file holds."""
+
+    sha256: str
+    size: int
+
+
+def _read_note(file: Location, note: Location) -> _Note | None:
+    """Return hash and size of a file that is completely there, otherwise None."""
     try:
-        noted = json.loads(note.read_text())
-        known = {"sha256": str(noted["sha256"]), "size": int(noted["size"])}
-        return known if file.with_size().size == known["size"] else None
+        content = json.loads(note.read_text())
+        noted: _Note = {"sha256": str(content["sha256"]), "size": int(content["size"])}
+        return noted if file.with_size().size == noted["size"] else None
     except StorageError:
         raise
     except (InvalidInputError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
 
 
-def _checked(public_url: Any) -> str:
+def _checked_url(public_url: Any) -> str:
     is_text = isinstance(public_url, str)
     try:
         parts = urlsplit(public_url if is_text else "")

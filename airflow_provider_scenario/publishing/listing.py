@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 Outcome = Literal["listed", "failed", "timed-out", "refused"]
 """``timed-out`` and ``refused``: see :data:`~..pacing.EarlyOutcome`."""
 
-Listing = dict[str, Any]
-"""What a sync returns, see :func:`..publishing.syncing.outcome`."""
+Listing = Mapping[str, Any]
+"""What a sync returns, see :func:`..publishing.syncing.SyncResult`."""
 
 SyncAnswer = Listing | ScenarioError
 """What one poll returns: a listing, or why there is none."""
@@ -131,9 +131,9 @@ class Workshop:
 
 
 def _sync(client: WorkshopClient, tree: SignedTree, session: Any) -> Listing:
-    from airflow_provider_scenario.publishing.syncing import outcome
+    from airflow_provider_scenario.publishing.syncing import sync_result
 
-    return outcome(client.sync_model(tree.body(), session=session), tree.unsigned)
+    return sync_result(client.sync_model(tree.body(), session=session), tree.unsigned)
 
 
 async def _close(workshop: Workshop) -> None:

@@ -14,7 +14,7 @@ from airflow_provider_scenario.arguments import DEFAULT_TIMEOUT, GRACE, CheckedO
 from airflow_provider_scenario.deferral import ends_in_triggerer, warn_without_triggerer
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
 from airflow_provider_scenario.hooks.ai_creation_workshop import AICreationWorkshopHook
-from airflow_provider_scenario.publishing.trees import WEEK, model_id_of, plain
+from airflow_provider_scenario.publishing.trees import WEEK, as_dict, model_id_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -34,9 +34,10 @@ class AICreationWorkshopModelListingSensor(CheckedOperator, BaseSensorOperator):
     result does; see ``do_xcom_push``).
 
     :param model: the tree that was synced (templated): the XCom ``model`` of
-        :class:`~..operators.model_sync.AICreationWorkshopSyncModelOperator` (``sync.output["model"]``), or what was
-        given to it. Where a file's address is that of a storage (``s3://…``), it is signed when the tree is sent: so
-        no signed address is in an XCom, in the row of the trigger, or among the rendered templates.
+        :class:`~..operators.model_sync.AICreationWorkshopPublishModelOperator` (``publish.output["model"]``), or the
+        tree that was given to :class:`~..operators.model_sync.AICreationWorkshopSyncModelOperator`. Where a file's
+        address is that of a storage (``s3://…``), it is signed when the tree is sent: so no signed address is in an
+        XCom, in the row of the trigger, or among the rendered templates.
     :param session: as for the operator (templated).
     :param poke_interval: seconds between two looks. Default: 300.
     :param timeout: seconds to wait at most. Default: 43200 (12 hours).
@@ -69,8 +70,8 @@ class AICreationWorkshopModelListingSensor(CheckedOperator, BaseSensorOperator):
         super().__init__(**kwargs)
         self.poke_interval = in_seconds(poke_interval)
         self.timeout = in_seconds(timeout)
-        self.model = plain(model)
-        self.session = plain(session)
+        self.model = as_dict(model)
+        self.session = as_dict(session)
         self.deferrable = deferrable
         self.url_expires_in = in_seconds(url_expires_in)
         self.ai_creation_workshop_conn_id = ai_creation_workshop_conn_id

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_scenario.watch.polling import Poller
+    from airflow_provider_scenario.watch.start import TaskResult
 
 
 class ScenarioTrainingSensor(CheckedOperator, BaseSensorOperator):
@@ -146,7 +147,7 @@ class ScenarioTrainingSensor(CheckedOperator, BaseSensorOperator):
             return None
         return self._poller.fetch_result(outcome, answer, self.model_id, self.job_id)
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> TaskResult:  # noqa: ARG002
         """Go on after the trigger has seen the end."""
         return _result(TrainingResult.from_event(event))
 
@@ -184,9 +185,9 @@ class ScenarioTrainingSensor(CheckedOperator, BaseSensorOperator):
         return super()._check(only_known=only_known)
 
 
-def _result(end: TrainingResult) -> dict[str, Any]:
+def _result(end: TrainingResult) -> TaskResult:
     try:
-        return end.result()
+        return end.value_or_raise()
     except TrainingFailedError as error:
         # Looking again cannot help: unlike the operator, the sensor starts nothing on a retry.
         raise AirflowFailException(str(error)) from error

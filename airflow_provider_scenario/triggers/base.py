@@ -49,7 +49,9 @@ class FinishingTrigger(BaseTrigger):
         path = f"{type(self).__module__}.{type(self).__qualname__}"
         return path, {name: getattr(self, name) for name in self.stored}
 
-    async def last_event(self, payload: dict[str, Any], *, ended_well: bool, xcoms: Mapping[str, Any]) -> TriggerEvent:
+    async def last_event(
+        self, payload: Mapping[str, object], *, ended_well: bool, xcoms: Mapping[str, Any]
+    ) -> TriggerEvent:
         """
         Return the event to fire at the end: one that ends the task, where that is possible, or one for a worker.
 
@@ -62,7 +64,7 @@ class FinishingTrigger(BaseTrigger):
         await wait_until_worker_has_gone(self, self.deferred_at)
         return event
 
-    async def _stored(self, xcoms: Mapping[str, Any]) -> bool:
+    async def _stored(self, xcoms: Mapping[str, object]) -> bool:
         """
         Store what the task returns.
 

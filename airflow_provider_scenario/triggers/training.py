@@ -15,6 +15,7 @@ from airflow_provider_scenario.airflow_compat.attempt import Attempt
 from airflow_provider_scenario.airflow_compat.threads import in_thread
 from airflow_provider_scenario.airflow_compat.triggers import has_on_kill, on_kill_is_certain
 from airflow_provider_scenario.client.budget import WaitNotice
+from airflow_provider_scenario.client.consequences import TRAINING_CONTINUES
 from airflow_provider_scenario.client.errors import PlanCeilingError, ScenarioError
 from airflow_provider_scenario.client.secret_text import revealed
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
@@ -119,7 +120,7 @@ class ScenarioTrainingTrigger(FinishingTrigger):
         if end.creative_units_cost is None:
             end = replace(end, creative_units_cost=self.pushed_xcoms.get("creative_units_cost"))
         total = None if self.paid_before is None else self.paid_before + (end.creative_units_cost or 0) * self.is_ours
-        result = end.result(creative_units_total=total)
+        result: dict[str, object] = {**end.value_or_raise(creative_units_total=total)}
         xcoms = {key: result[key] for key, pushed in self.pushed_xcoms.items() if result[key] not in (None, pushed)}
         if total not in (None, end.creative_units_cost):
             xcoms["creative_units_total"] = total
@@ -197,15 +198,16 @@ class ScenarioTrainingTrigger(FinishingTrigger):
                 state = await in_thread(Attempt.of_trigger(self).state)
             except Exception as error:
                 self.log.warning(
-                    "Cannot tell whether the task was killed (%s): the training of %s goes on, and its cost.",
+                    "The task's state cannot be read (%s): the training of %s is not cancelled. %s",
                     type(error).__name__,
                     self.model_id,
+                    TRAINING_CONTINUES,
                 )
                 return
             if state == "deferred":
                 self.log.info(
                     "The task is deferred: this trigger has moved to another triggerer, or the task was cleared and "
-                    "has deferred again. Nothing is cancelled from here; the task goes on with %s, or cancels it.",
+                    "has deferred again. Nothing is cancelled here; the task continues with %s, or cancels it.",
                     self.model_id,
                 )
                 return

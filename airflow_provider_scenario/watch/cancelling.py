@@ -1,8 +1,8 @@
 """
-Stopping a training: which one, whose it is, whether the author lets it be cancelled, and how much time there is.
+Cancelling a training: which one, whose it is, whether the author allows it, and how much time there is.
 
-Every way in which a task may end before its training comes through here: a kill in a worker or in the triggerer, a
-time-out, a clear that leaves a training behind, the operator that cancels, and the page.
+All code that cancels calls this: a kill in a worker or in the triggerer, a time-out, a clear, the operator that cancels
+and the page.
 """
 
 from __future__ import annotations
@@ -11,8 +11,16 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from airflow_provider_scenario.airflow_compat.attempt import in_time, is_ended, is_task_timeout
+from airflow_provider_scenario.airflow_compat.attempt import call_with_timeout, is_ended, is_task_timeout
 from airflow_provider_scenario.airflow_compat.exceptions import AirflowFailException
+from airflow_provider_scenario.client.consequences import (
+    A_RETRY_WAITS,
+    NO_REFUND,
+    NOTHING_STARTED,
+    RUNNING_TRAINING_CONTINUES,
+    TRAINING_CONTINUES,
+    TRAINING_MAY_CONTINUE,
+)
 from airflow_provider_scenario.client.errors import ConflictError, RequestRefusedError, ScenarioError
 
 if TYPE_CHECKING:
@@ -23,59 +31,62 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.client.scenario.client import ScenarioClient
     from airflow_provider_scenario.client.scenario.schemas import Model
 
-GOES_ON = "It goes on, and so does its cost; a retry finds it and goes on waiting."
+Effect = Literal["cancelled", "over", "continues", "unknown"]
+"""``over``: nothing to cancel; ``continues``: cancelling it is not allowed; ``unknown``: the request has failed."""
 
 
 class CancelResult(NamedTuple):
     """
-    What became of a training that was to stop, and of its cost.
+    What a cancellation has done to the training and its cost.
 
-    :param state: ``over`` where there was nothing to cancel, ``unknown`` where the request to cancel it has failed.
-    :param text: the same as a sentence for the log.
+    :param text: the same as sentences for the log.
     """
 
-    state: Literal["cancelled", "over", "goes on", "unknown"]
+    effect: Effect
     text: str
 
-    def log_to(self, log: Logger, before: str) -> None:
-        """Log it after the sentence that says why; as a warning where the cost may go on unseen."""
-        (log.warning if self.state == "unknown" else log.info)("%s %s", before, self.text)
+    def log_to(self, log: Logger, reason: str) -> None:
+        """Log it after the reason; as a warning if the training may continue unnoticed."""
+        (log.warning if self.effect == "unknown" else log.info)("%s %s", reason, self.text)
 
 
-class CancelTiming(NamedTuple):
+class CancelLimits(NamedTuple):
     """
     How much time there is to cancel a training.
 
     :param timeout: seconds to connect, and to wait for an answer.
-    :param patience: seconds after which no further attempt begins.
+    :param retry_for: seconds after which the requests are not sent again.
     """
 
     timeout: tuple[float, float]
-    patience: float
+    retry_for: float
 
 
-IN_WORKER = CancelTiming(timeout=(0.5, 1.2), patience=0.4)
-"""``on_kill`` has about five seconds until SIGKILL, for a question to Airflow and two requests, which are sent again
-where the service fails at once."""
+IN_WORKER = CancelLimits(timeout=(0.5, 1.2), retry_for=0.4)
+"""``on_kill`` has about five seconds until SIGKILL: for reading the task's state from Airflow and two requests, which
+are sent again if the service fails at once."""
 
-IN_TRIGGERER = CancelTiming(timeout=(2.0, 4.0), patience=5.0)
+IN_TRIGGERER = CancelLimits(timeout=(2.0, 4.0), retry_for=5.0)
 """Airflow lets ``on_kill`` of a trigger take thirty seconds; a service that hangs must not take them all."""
 
-IN_TIMEOUT = CancelTiming(timeout=(3.0, 8.0), patience=15.0)
-"""After an ``execution_timeout`` Airflow lets a worker go on for a minute (``[core] killed_task_cleanup_time``)."""
+IN_TIMEOUT = CancelLimits(timeout=(3.0, 8.0), retry_for=15.0)
+"""After an ``execution_timeout`` Airflow lets a worker run for another minute (``[core] killed_task_cleanup_time``)."""
 
-_ASKING_AIRFLOW = 1.0  # seconds
-_ASKING_AFTER_DEFERRAL = 10.0  # seconds; nobody else would cancel the training, and no SIGKILL is near
+_STATE_TIMEOUT = 1.0
+"""Seconds to wait for the task's state in ``on_kill``, see :data:`IN_WORKER`."""
+
+_STATE_TIMEOUT_AFTER_DEFERRAL = 10.0
+"""As above, after a refused deferral: no SIGKILL is near, and nothing else would cancel the training."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoppableTraining:
     """
-    A training that somebody waits for.
+    The training that a task waits for.
 
     :param model_id: the model that is trained.
-    :param job_id: the training's job; another training of the same model is left alone. None: whichever it is.
-    :param is_ours: False for a training that somebody else has started, which is never cancelled.
+    :param job_id: the training's job; another training of the same model is not cancelled. None: any training is.
+    :param is_ours: False for a training that this task did not start, which is never cancelled.
     :param cancel_on_kill: whether the author wants it cancelled when the waiting ends early.
     """
 
@@ -86,92 +97,90 @@ class StoppableTraining:
 
     @property
     def may_be_cancelled(self) -> bool:
-        """Whether it is ours and its author allows it."""
+        """Whether this task has started it and its author allows it."""
         return self.is_ours and self.cancel_on_kill
 
     def cancel(self, client: ScenarioClient) -> CancelResult:
         """
         Cancel it if that is allowed, with the client's own time-outs and retries.
 
-        :return: what became of it and of its cost.
+        :return: the effect on the training and its cost.
         """
-        if not self.is_ours:
-            return CancelResult("goes on", f"Somebody else has started it. {GOES_ON}")
-        if not self.cancel_on_kill:
-            return CancelResult("goes on", GOES_ON)
+        if not self.may_be_cancelled:
+            reason = "" if self.is_ours else "This task did not start it. "
+            return CancelResult("continues", f"{reason}{TRAINING_CONTINUES} {A_RETRY_WAITS}")
         try:
             return cancel_training(client, self.model_id, self.job_id)
         except ScenarioError as error:
             return self.could_not_be_cancelled(error)
 
-    def cancel_at_once(self, connect: Callable[..., ScenarioClient], haste: CancelTiming) -> CancelResult:
+    def cancel_at_once(self, connect: Callable[..., ScenarioClient], limits: CancelLimits) -> CancelResult:
         """
-        Cancel it if that is allowed, in the little time that is left; tried again while the service only stumbles.
+        Cancel it if that is allowed, in the little time that is left; sent again after an error that may pass.
 
         :param connect: makes a client, see :meth:`ScenarioHook.connect`.
         :return: as :meth:`cancel`.
         """
         if not self.may_be_cancelled:
-            return CancelResult("goes on", f"The training of {self.model_id} goes on, and so does its cost.")
+            return CancelResult("continues", f"Model {self.model_id}: {TRAINING_CONTINUES}")
         try:
-            with connect(timeout=haste.timeout, max_tries=1) as client:
-                return self._cancel_persistently(client, haste.patience)
+            with connect(timeout=limits.timeout, max_tries=1) as client:
+                return self._cancel_with_retries(client, limits.retry_for)
         except ScenarioError as error:
             return self.could_not_be_cancelled(error)
 
-    def _cancel_persistently(self, client: ScenarioClient, patience: float) -> CancelResult:
-        give_up = time.monotonic() + patience
+    def _cancel_with_retries(self, client: ScenarioClient, retry_for: float) -> CancelResult:
+        give_up = time.monotonic() + retry_for
         while True:
             try:
                 return cancel_training(client, self.model_id, self.job_id)
             except ScenarioError as error:
                 if error.permanent or time.monotonic() >= give_up:
                     raise
-            time.sleep(patience / 10)
+            time.sleep(retry_for / 10)
 
     def could_not_be_cancelled(self, error: ScenarioError) -> CancelResult:
-        """What to say where the request to cancel it has failed."""
-        text = f"The training of {self.model_id} could not be cancelled and may go on, and so may its cost: {error}"
+        """Return the result where the request to cancel it has failed."""
+        text = f"The training of {self.model_id} could not be cancelled. {TRAINING_MAY_CONTINUE} {error}"
         return CancelResult("unknown", text)
 
 
 def is_anothers(model: Model, job_id: str | None) -> bool:
-    """Whether the model is by now trained by another job than the one that is waited for."""
+    """Whether another job trains the model now than the one that the task waits for."""
     return bool(job_id and model.job_id and model.job_id != job_id)
 
 
 def cancel_training(client: ScenarioClient, model_id: str, job_id: str | None) -> CancelResult:
     """
-    Cancel the model's training, unless it is over or is by now another one than ``job_id``.
+    Cancel the model's training, unless it is over or another job than ``job_id`` trains the model now.
 
-    :raises ScenarioError: the request has failed; the training may go on.
+    :raises ScenarioError: the request has failed; the training may continue.
     """
     model = client.get_model(model_id, only_status=True)
     if model.status != "training":
-        state: Literal["cancelled", "over"] = "cancelled" if model.status == "training-canceled" else "over"
-        return CancelResult(state, f"Nothing to cancel: {model_id} is {model.status}.")
+        effect: Effect = "cancelled" if model.status == "training-canceled" else "over"
+        return CancelResult(effect, f"Nothing to cancel: {model_id} is {model.status}.")
     if is_anothers(model, job_id):
-        return CancelResult("over", f"Not cancelled: {model_id} is by now trained by {model.job_id}, not by {job_id}.")
+        return CancelResult("over", f"Not cancelled: {model.job_id} trains {model_id} now, not {job_id}.")
     try:
         client.cancel_training(model_id)
     except ConflictError:
-        raise  # it trains, and can be cancelled at the next try
+        raise  # the training runs and can be cancelled with the next request
     except RequestRefusedError as error:
         return CancelResult("over", f"Nothing to cancel: {error}")
-    text = f"The training of {model_id} ({model.job_id}) was cancelled. Scenario does not promise a refund."
-    return CancelResult("cancelled", text)
+    return CancelResult("cancelled", f"The training of {model_id} ({model.job_id}) was cancelled. {NO_REFUND}")
 
 
-class KillGuard:
+class KillHandler:
     """
-    Knows whether the attempt that runs in this worker is to stop, and which training goes with it.
+    Cancels the training when the attempt that runs in this worker is killed.
+
+    A process learns only with its next heartbeat that its task was ended, and Airflow lets it run for some seconds
+    more. So :meth:`stop_if_ended` reads the task's state before each step that costs something.
 
     :param connect: makes a client, see :meth:`ScenarioHook.connect`.
 
-    ``attempt`` is what to ask Airflow about; None outside of Airflow.
-
-    A process learns only with its next heartbeat that its task was ended, and Airflow lets it go on for some seconds
-    more. So Airflow is asked before each step that costs or that nobody would wait for.
+    ``attempt`` is the attempt whose state is read; None outside of Airflow.
     """
 
     def __init__(self, connect: Callable[..., ScenarioClient], log: Logger) -> None:
@@ -183,32 +192,32 @@ class KillGuard:
 
     @property
     def was_killed(self) -> bool:
-        """Whether :meth:`kill` has found that the task was ended."""
+        """Whether :meth:`on_kill` has found that the task was ended."""
         return self._killed
 
     @property
     def training(self) -> StoppableTraining | None:
-        """The training that a kill cancels; None until there may be one."""
+        """The training that a kill cancels; None until its start is requested."""
         return self._training
 
     def watch(self, training: StoppableTraining) -> None:
-        """From here on a kill cancels this training, if that is allowed."""
+        """Let a kill cancel this training from here on, if that is allowed."""
         self._training = training
 
-    def kill(self) -> None:
+    def on_kill(self) -> None:
         """
-        Handle ``on_kill``: cancel the training if a person or a time limit ends the task.
+        Cancel the training if a person or a time limit ends the task.
 
-        A task that goes on in Airflow's eyes only loses its worker, in a deploy, say, or after missed heartbeats: then
-        the training goes on, and a retry goes on waiting for it.
+        If Airflow still counts the task as active, only this worker stops, as in a deploy or after missed heartbeats:
+        then the training continues, and a retry waits for it.
         """
-        left = "A training that runs goes on, and so does its cost; a retry goes on waiting for it."
+        effect = f"{RUNNING_TRAINING_CONTINUES} {A_RETRY_WAITS}"
         try:
-            if not (is_task_timeout() or is_ended(in_time(self._ask_for_state, _ASKING_AIRFLOW))):
-                self._log.info("The worker stops, the task is not ended by anybody. %s", left)
+            if not (is_task_timeout() or is_ended(call_with_timeout(self._task_state, _STATE_TIMEOUT))):
+                self._log.info("Only this worker stops: the task was not ended. %s", effect)
                 return
         except Exception as error:
-            self._log.warning("Told to stop; cannot tell why (%s). %s", type(error).__name__, left)
+            self._log.warning("This worker stops, for an unknown reason (%s). %s", type(error).__name__, effect)
             return
         self._killed = True
         if self._training and self._training.may_be_cancelled:
@@ -216,46 +225,46 @@ class KillGuard:
 
     def stop_if_ended(self) -> None:
         """
-        Start nothing, and leave nothing behind that nobody waits for.
+        Fail if the task was ended, and cancel its training.
 
-        :raises AirflowFailException: the task was ended; says what became of its training.
+        :raises AirflowFailException: the task was ended; names the effect on its training.
         """
         try:
-            state = self._ask_for_state()
-        except Exception:  # then the attempt hears of its end as any task does
+            state = self._task_state()
+        except Exception:  # then Airflow ends this attempt itself, as that of any task
             state = None
         if not self._killed and state in ("running", None):
             return
-        fate = "Nothing was started or billed."
+        effect = NOTHING_STARTED
         if self._training and self._training.job_id:
             cancels = self._training.cancel_on_kill and (self._killed or is_ended(state))
-            fate = replace(self._training, cancel_on_kill=cancels).cancel_at_once(self._connect, IN_WORKER).text
-        raise AirflowFailException(f"The task was killed. {fate}")
+            effect = replace(self._training, cancel_on_kill=cancels).cancel_at_once(self._connect, IN_WORKER).text
+        raise AirflowFailException(f"The task was killed. {effect}")
 
     def cancel_if_ended(self) -> None:
         """
         Cancel the training if the task was ended while it deferred.
 
-        Airflow then refuses the deferral and starts no trigger, so that nobody else would cancel it.
+        Airflow then refuses the deferral and starts no trigger: nothing else would cancel the training.
         """
         attempt, training = self.attempt, self._training
         if self._killed or not (attempt and training and training.job_id and training.may_be_cancelled):
             return
         try:
-            ended = is_ended(in_time(attempt.state, _ASKING_AFTER_DEFERRAL))
+            ended = is_ended(call_with_timeout(attempt.state, _STATE_TIMEOUT_AFTER_DEFERRAL))
         except Exception as error:
             self._log.warning(
-                "Cannot tell whether the task was ended while it deferred (%s). If it was, its training goes on, and "
-                "so does its cost.",
+                "The task's state cannot be read after the deferral (%s). If the task was ended meanwhile: %s",
                 type(error).__name__,
+                TRAINING_CONTINUES,
             )
             return
         if ended:
-            fate = training.cancel_at_once(self._connect, IN_WORKER)
-            self._log.warning("The task was ended while it deferred. %s", fate.text)
+            result = training.cancel_at_once(self._connect, IN_WORKER)
+            self._log.warning("The task was ended while it deferred. %s", result.text)
 
-    def _ask_for_state(self) -> str | None:
-        """None where nobody is there to ask: it was not Airflow, then, that has called this."""
+    def _task_state(self) -> str | None:
+        """Return the task's state; None outside of Airflow's processes."""
         try:
             return self.attempt.state() if self.attempt else None
         except LookupError:

@@ -18,7 +18,7 @@ from operator import attrgetter
 
 from airflow_provider_scenario import metrics
 from airflow_provider_scenario.airflow_compat.threads import in_thread
-from airflow_provider_scenario.client.budget import WORTH_A_LINE, WaitNotice
+from airflow_provider_scenario.client.budget import SHORTEST_LOGGED, WaitNotice
 from airflow_provider_scenario.client.errors import ServiceError
 from airflow_provider_scenario.client.scenario.models import BULK
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
@@ -155,7 +155,7 @@ class SharedPoller:
     async def _wait_for_turn(self) -> None:
         seconds = await in_thread(self.poller.turn)
         self._next_turn = self._clock() + seconds
-        if seconds >= WORTH_A_LINE:
+        if seconds >= SHORTEST_LOGGED:
             for number, waiter in enumerate(list(self._waiters), start=1):
                 # In the waiter's context, so that the line goes to the log of its own task.
                 waiter.context.run(self._notify_of_wait, waiter)
@@ -166,7 +166,7 @@ class SharedPoller:
     def _notify_of_wait(self, waiter: _Waiter) -> None:
         # Not before the first turn: until then `why_wait` reads the connection, which asks Airflow, once for each of
         # thousands of waiters.
-        if waiter.wait_notice and (seconds := self._next_turn - waiter.due) >= WORTH_A_LINE:
+        if waiter.wait_notice and (seconds := self._next_turn - waiter.due) >= SHORTEST_LOGGED:
             waiter.wait_notice(seconds, self.poller.why_wait)
 
     def _next_batch(self) -> list[_Waiter]:

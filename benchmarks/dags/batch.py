@@ -1,4 +1,4 @@
-"""What ``benchmarks/batch.py`` holds side by side: a batch of LoRAs, and as many tasks that only defer once."""
+"""The DAGs of ``benchmarks/batch.py``: a batch of LoRAs, and the same number of tasks that only defer once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ POKE_INTERVAL = float(os.environ.get("BENCHMARK_POKE_INTERVAL", "3"))
 
 
 class DeferOnce(BaseOperator):
-    """Does nothing but defer once."""
+    """Only defers once."""
 
     def __init__(self, *, number: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)

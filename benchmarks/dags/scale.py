@@ -1,7 +1,7 @@
 """
-What ``benchmarks/scale.py`` holds side by side: our operator, deferred and not, and what is usual without it.
+The DAGs of ``benchmarks/scale.py``: our operator, deferred and not, and the usual way without it.
 
-The usual shape is a task for each request and a sensor that holds its worker: as one would write it with ``requests``.
+The usual way, written with ``requests``, is a task for each request and a sensor that holds its worker.
 """
 
 from __future__ import annotations

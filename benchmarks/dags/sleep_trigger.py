@@ -1,4 +1,4 @@
-"""A trigger that does nothing, in a module of its own: triggerers do not import from DAG files."""
+"""A trigger that only sleeps. It has its own module because triggerers do not import from DAG files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``benchmarks/start.py`` holds side by side: worker starts that train a LoRA, and as many that only defer."""
+"""The DAGs of ``benchmarks/start.py``: tasks that train a LoRA, and the same number of tasks that only defer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FOLDER = os.environ.get("BENCHMARK_FOLDER", "/nowhere")
 
 
 class DeferOnly(BaseOperator):
-    """Does nothing but defer once; its trigger ends it."""
+    """Only defers; its trigger ends it."""
 
     def __init__(self, *, number: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -26,7 +26,7 @@ class DeferOnly(BaseOperator):
         self.defer(trigger=SleepAndEnd(SECONDS), method_name="execute")
 
 
-# Mapped over what is known when the file is parsed: no other task holds a slot.
+# Mapped over values that are known at parse time, so that no other task holds a slot.
 with DAG("start_defer", schedule=None, catchup=False, max_active_tasks=1000):
     DeferOnly.partial(task_id="defer").expand(number=list(STARTS))
 

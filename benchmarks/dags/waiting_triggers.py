@@ -1,4 +1,4 @@
-"""The triggers of ``benchmarks/waiting.py`` beside those that it measures; importable in the triggerer."""
+"""The watchdog and the changed triggers of ``benchmarks/waiting.py``; importable in the triggerer."""
 
 from __future__ import annotations
 
@@ -23,10 +23,8 @@ if TYPE_CHECKING:
 
 class Watchdog(BaseTrigger):
     """
-    Writes a line a second: the time, and by how much a sleep of 10 ms took longer, at worst, in ms.
-
-    Twice: by the clock, and without the time that this thread was ready to run but had no core: that is the fault of
-    what else runs on the machine. Then the ms of CPU that full garbage collections have taken.
+    Writes a line a second: the time; by how much a sleep of 10 ms took longer at worst, in ms; the same without time in
+    which this thread had no core, because other processes used it; and the ms of CPU of full garbage collections.
     """
 
     def __init__(self, file: str) -> None:
@@ -57,7 +55,7 @@ class Watchdog(BaseTrigger):
 
 
 class _FullCollections:
-    """Seconds of CPU that they have taken; nothing else runs in the process meanwhile."""
+    """Sums up the CPU seconds of full garbage collections."""
 
     def __init__(self) -> None:
         self._seconds = self._began = 0.0
@@ -80,14 +78,14 @@ def _waited(scheduling: int) -> float:
 
 
 class Steady(ScenarioTrainingTrigger):
-    """Ours, but with a pause that is always the interval."""
+    """Our trigger with a fixed interval."""
 
     async def _end(self, shared: SharedPoller) -> TrainingResult:
         return await super()._end(_SteadyPoller(shared, self.poke_interval))
 
 
 class Alone(ScenarioTrainingTrigger):
-    """Ours, but each with a poller and a client of its own, and a pause that is always the interval."""
+    """Our trigger with a fixed interval and its own poller and client."""
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         own = SharedPoller(Poller(ScenarioHook(self.scenario_conn_id)))

@@ -5,8 +5,6 @@ from __future__ import annotations
 import copy
 import decimal
 import itertools
-import json
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -36,6 +34,7 @@ from airflow_provider_scenario.operators.training import (
 from airflow_provider_scenario.sensors.training import ScenarioTrainingSensor
 from tests.airflow_versions import TaskDeferred
 from tests.contract.training_limits import PARAMETERS
+from tests.harness.task_instance import FakeTaskInstance
 
 if TYPE_CHECKING:
     from airflow_provider_scenario.emulator.server import RunningEmulator
@@ -63,24 +62,6 @@ ODD: list[Any] = [
         datetime(2026, 1, 1, tzinfo=UTC),
     ),
 ]
-
-
-class FakeTaskInstance:
-    """As much of a task instance as operators touch."""
-
-    def __init__(self) -> None:
-        self.xcoms: dict[str, Any] = {}
-        self.dag_id, self.run_id, self.task_id = "a_dag", "a_run", "a_task"
-        self.map_index = -1
-        self.region_id = uuid.UUID(int=0)
-        self.try_number, self.max_tries = 1, 0
-        self.start_date = datetime.now(UTC)
-
-    def xcom_push(self, key: str, value: Any) -> None:
-        self.xcoms[key] = json.loads(json.dumps(value))
-
-    def xcom_pull(self, *, task_ids: str, key: str, map_indexes: int) -> Any:
-        return self.xcoms.get(key)
 
 
 def a_context() -> dict[str, Any]:

@@ -29,8 +29,9 @@ from airflow_provider_scenario.client.errors import (
 )
 from airflow_provider_scenario.client.scenario import models, schemas, training
 from airflow_provider_scenario.client.scenario.client import ScenarioClient
+from airflow_provider_scenario.client.scenario.parameters import PARAMETERS
 from airflow_provider_scenario.client.scenario.schemas import TrainingImagePair
-from airflow_provider_scenario.client.scenario.trainers import PARAMETERS, camel_case
+from airflow_provider_scenario.client.values import camel_case
 from tests.contract.wire import Call, Recorder, Reply, Sent, api_names, differences, forward_to, recorder, repeat
 
 if TYPE_CHECKING:
@@ -208,7 +209,7 @@ LEFT_OUT = {
     "assets.retrieve": {"with_embedding", "with_quality_gate_details"},
     # A file on disk, for a dataset; the price of an upload is nothing.
     "uploads.create": {"asset_options", "civitai_model_url", "dry_run", "hugging_face_model_name", "url"},
-    # Of an asset only the name and the caption matter to a training; nobody reads the addresses in the answer.
+    # Of an asset only the name and the caption matter to a training; the addresses in the answer are not read.
     "assets.update": {
         *("original_assets", "canvas", "disable_snapshot", "lock_expires_at", "lock_id", "thumbnail"),
     },
@@ -752,7 +753,7 @@ def test_ours_sends_no_id_that_would_be_another_address_and_the_vendors_encodes_
 
 
 def test_ours_follows_no_redirect_and_the_vendors_does(wire, ours, vendor):
-    # A paid call must not end up at an address that nobody has configured.
+    # A paid call must not end up at an address that is not configured.
     def moved(sent: Sent) -> Reply:
         if sent.path.endswith("/elsewhere"):
             return canned(sent)

@@ -11,10 +11,10 @@ import scenario_sdk
 from scenario_sdk.types import job_retrieve_response, model_retrieve_response
 from scenario_sdk.types.models import train_trigger_response
 
+from airflow_provider_scenario.client import schema
+from airflow_provider_scenario.client.answers import Answer
 from airflow_provider_scenario.client.errors import ServiceError
-from airflow_provider_scenario.client.scenario import schemas
 from airflow_provider_scenario.client.scenario.client import ScenarioClient
-from airflow_provider_scenario.client.transport import Answer
 from tests.contract.wire import api_names
 from tests.unit.client.conftest import READY
 
@@ -81,7 +81,7 @@ def client(answer: dict[str, Any]) -> ScenarioClient:
 @pytest.fixture(autouse=True)
 def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Warnings are counted, and others must get theirs."""
-    monkeypatch.setattr(schemas, "_told", set())
+    monkeypatch.setattr(schema, "_warned", set())
 
 
 STARTED = whole(train_trigger_response.TrainTriggerResponse)

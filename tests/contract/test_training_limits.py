@@ -132,7 +132,7 @@ def _ready(emulator: RunningEmulator, model_type: str) -> str:
 def judged(case: Case) -> str:
     """``silent``, ``warned`` or ``refused``; what else is raised, as it is."""
     try:
-        return "warned" if check_parameters(case.given, case.model_type)[1] else "silent"
+        return "warned" if check_parameters(case.given, case.model_type).warnings else "silent"
     except InvalidInputError:
         return "refused"
     except Exception as error:
@@ -251,7 +251,7 @@ def test_a_number_from_a_template_is_taken_as_the_number(parameter):
     bounds = limits(A_TYPE[parameter], parameter)
     assert bounds is not None
     low = bounds.narrow.low + (bounds.narrow.above and 0.0005)
-    checked, _ = check_parameters({parameter: f"{low:g}"}, A_TYPE[parameter])
+    checked = check_parameters({parameter: f"{low:g}"}, A_TYPE[parameter])
     assert checked == {parameter: pytest.approx(low)}
     assert not isinstance(checked[parameter], str)
 
@@ -259,7 +259,7 @@ def test_a_number_from_a_template_is_taken_as_the_number(parameter):
 @pytest.mark.parametrize("parameter", ["randomCrop", "removeBackgroundNoise", "scaleLr"])
 @pytest.mark.parametrize(("text", "meant"), [("True", True), ("true", True), ("False", False), ("false", False)])
 def test_a_boolean_from_a_template_is_taken_as_the_boolean(parameter, text, meant):
-    checked, _ = check_parameters({parameter: text}, A_TYPE[parameter])
+    checked = check_parameters({parameter: text}, A_TYPE[parameter])
     assert checked[parameter] is meant
 
 
@@ -268,7 +268,8 @@ def test_a_fraction_is_sent_as_it_is_where_the_api_types_a_number(parameter):
     bounds = limits(A_TYPE[parameter], parameter)
     assert bounds is not None
     value = bounds.narrow.low + 0.5
-    checked, warnings = check_parameters({parameter: value}, A_TYPE[parameter])
+    checked = check_parameters({parameter: value}, A_TYPE[parameter])
+    warnings = list(checked.warnings)
     assert checked == {parameter: value}
     assert any(parameter in warning for warning in warnings)
 
@@ -277,7 +278,7 @@ def test_a_fraction_is_sent_as_it_is_where_the_api_types_a_number(parameter):
 def test_validation_is_not_less_frequent_than_there_are_steps(frequency, passes):
     given = {"validationFrequency": frequency, "maxTrainSteps": 10}
     if passes:
-        assert check_parameters(given, "sd-1_5-lora")[0] == given
+        assert check_parameters(given, "sd-1_5-lora") == given
     else:
         with pytest.raises(InvalidInputError, match="validationFrequency"):
             check_parameters(given, "sd-1_5-lora")
@@ -290,7 +291,7 @@ def test_each_source_image_has_its_prompt(model_type, images, prompts, passes):
     if prompts:
         given["samplePrompts"] = ["a dog"] * prompts
     if passes:
-        assert check_parameters(given, model_type)[0] == given
+        assert check_parameters(given, model_type) == given
     else:
         with pytest.raises(InvalidInputError, match="sampleSourceImages"):
             check_parameters(given, model_type)
@@ -304,12 +305,13 @@ def test_each_parameter_may_be_spelled_in_snake_case(parameter):
     )
     case = next(case for case in OF_TYPE[A_TYPE[parameter]] if case.parameter == parameter and case.passes)
     given = {(snake if name == parameter else name): value for name, value in case.given.items()}
-    assert check_parameters(given, case.model_type)[0] == case.given
+    assert check_parameters(given, case.model_type) == case.given
 
 
 class TestWhatIsNotKnownYet:
     def test_a_new_parameter_is_sent_as_it_is_with_a_warning(self, service):
-        checked, warnings = check_parameters({"zigzagFactor": [1, {"a": None}]}, "flux.1-lora")
+        checked = check_parameters({"zigzagFactor": [1, {"a": None}]}, "flux.1-lora")
+        warnings = list(checked.warnings)
         assert checked == {"zigzagFactor": [1, {"a": None}]}
         assert any("zigzagFactor" in warning for warning in warnings)
         assert outcome_of(service.client.quote_training, service.model_ids["flux.1-lora"], checked) == "taken"
@@ -326,13 +328,13 @@ class TestWhatIsNotKnownYet:
     def test_a_new_type_takes_any_parameter_that_is_well_formed(self, model_type):
         for parameter in PARAMETERS:
             case = next(case for case in OF_TYPE[A_TYPE[parameter]] if case.parameter == parameter and case.passes)
-            assert check_parameters(case.given, model_type)[0] == case.given
+            assert check_parameters(case.given, model_type) == case.given
 
     @pytest.mark.parametrize("key", ["extra_parameters", "extraParameters"])
     def test_extra_parameters_are_sent_unchecked_with_a_warning(self, key):
         extra = {"nbEpoch": 500, "rank": "big", "zigzagFactor": None}
         parameters = {"nbRepeats": 2, key: extra}
-        assert any("zigzagFactor" in warning for warning in check_parameters(parameters, "flux.1-lora")[1])
+        assert any("zigzagFactor" in warning for warning in check_parameters(parameters, "flux.1-lora").warnings)
         with recorder() as server:
             server.reply = lambda _: Reply(269, b'{"creativeUnitsCost": 1}')
             with ScenarioClient.connect(api_key="demo", api_secret="demo", base_url=server.url) as client:

@@ -187,8 +187,8 @@ def check_value(element: Element, service: Service) -> None:
     assert service.takes(tree)
     for send in service.senders():
         assert at(service.arrived(send, tree)["tree"], element.path) == element.value
-    concerns = workshop_schemas.read_tree(tree).concerns()
-    assert [concern for concern in concerns if "does not list" in concern] == []
+    warnings = workshop_schemas.read_tree(tree).warnings()
+    assert [warning for warning in warnings if "does not list" in warning] == []
     assert_named(element)
 
 
@@ -218,7 +218,7 @@ def check_status(element: Element, service: Service) -> None:
         service.reset()
         prepare()
         listing = service.client(whole_tree())
-        assert (listing.status, listing.state) == (element.value, element.ours)
+        assert (listing.status, listing.status_name) == (element.value, element.ours)
         service.reset()
         prepare()
         if element.ours == "failed":
@@ -303,7 +303,7 @@ def test_the_table_has_each_element_of_the_page_once() -> None:
         (Element("field", "versions[].isNew", "Version.is_new", True), "isNew"),
         (Element("parameter", "region", "SessionParameters.region", "cn"), "region"),
         (Element("value", "modelType", "ModelTree.model_type", "controlnet"), ""),
-        (Element("answer", "data.progress", "Listing.progress", int), "progress"),
+        (Element("answer", "data.progress", "ListingStatus.progress", int), "progress"),
         (Element("status", "data.status", "paused", 7), "7"),
     ],
 )

@@ -101,11 +101,11 @@ VALUES = [
 ]
 
 ANSWER = [
-    Element("answer", "data", "Listing", dict),
-    Element("answer", "data.modelId", "Listing.model_id", str),
-    Element("answer", "data.modelVersionId", "Listing.model_version_id", str),
-    Element("answer", "data.modelFileId", "Listing.model_file_id", str),
-    Element("answer", "data.status", "Listing.status", int),
+    Element("answer", "data", "ListingStatus", dict),
+    Element("answer", "data.modelId", "ListingStatus.model_id", str),
+    Element("answer", "data.modelVersionId", "ListingStatus.model_version_id", str),
+    Element("answer", "data.modelFileId", "ListingStatus.model_file_id", str),
+    Element("answer", "data.status", "ListingStatus.status", int),
 ]
 
 STATUSES = [

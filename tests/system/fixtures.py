@@ -1,4 +1,4 @@
-"""A real Airflow, all its processes, against the emulator; its ledger is the witness."""
+"""Fixtures: a real Airflow with all its processes, against the emulator, whose ledger the tests check."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from tests.witness import Witness
 ROOT = Path(__file__).parents[2]
 HEARTBEAT_TIMEOUT = "20" if Version("3.4") > AIRFLOW else "90"
 """
-Seconds. Airflow 3.4 gives a task that it kills a minute, without heartbeats. Where it misses them meanwhile, and the
-task is in a loop and was cleared, the scheduler of 3.4.0b2 ends itself (UniqueViolation in ``complete_restart``).
+Seconds. Airflow 3.4 gives a killed task a minute to end, without heartbeats. If it misses them meanwhile, and the task
+is in a loop and was cleared, the scheduler of 3.4.0b2 ends itself (UniqueViolation in ``complete_restart``).
 """
 
 KEY, SECRET = "api_system_test_key", "system-test-secret-not-in-any-log"
@@ -34,7 +34,7 @@ TOKEN = "system-test-token-not-in-any-log"
 
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that the emulator serves, so that its workshop can fetch what is put there."""
+    """A folder that the emulator serves, so that its workshop can fetch files from there."""
     return tmp_path_factory.mktemp("served")
 
 
@@ -56,10 +56,10 @@ def emulator(emulator_process: str) -> Witness:
 @pytest.fixture(scope="session")
 def database(request: pytest.FixtureRequest) -> Iterator[str | None]:
     """
-    PostgreSQL in a session that has tests marked ``full``, else SQLite, which needs nothing installed.
+    PostgreSQL in a session with tests marked ``full``, otherwise SQLite, which needs no installation.
 
-    On SQLite, Airflow's own backfill meets "database is locked" now and then: it reads inside a savepoint before it
-    writes, and SQLite refuses to write after what has been read is old.
+    On SQLite, Airflow's own backfill sometimes fails with "database is locked": it reads inside a savepoint before it
+    writes, and SQLite refuses the write if the data has changed since.
     """
     with contextlib.ExitStack() as stack:
         if any(item.get_closest_marker("full") for item in request.session.items):
@@ -72,7 +72,7 @@ def database(request: pytest.FixtureRequest) -> Iterator[str | None]:
 
 @pytest.fixture(scope="session")
 def statistics() -> Iterator[Statistics]:
-    """All that this Airflow reports to StatsD."""
+    """All metrics that this Airflow reports to StatsD."""
     with contextlib.closing(Statistics()) as statistics:
         yield statistics
 
@@ -126,7 +126,7 @@ def airflow(
         config={
             "core.default_task_retry_delay": "1",
             "core.simple_auth_manager_users": "admin:admin,op:op,user:user,viewer:viewer",
-            # The DAGs stay as they are: parsing them all again and again would take half of two cores.
+            # The DAG files do not change; parsing them repeatedly would take half of the CPU.
             "dag_processor.min_file_process_interval": "3600",
             "metrics.statsd_on": "True",
             "metrics.statsd_port": str(statistics.port),
@@ -141,7 +141,7 @@ def airflow(
 
 
 def deprecations(home: Path) -> list[str]:
-    """What the logs of Airflow's parts and of all tasks say that this package uses, and that will go away."""
+    """Deprecation warnings about this package in the logs of all parts and tasks."""
     package = str(Path(airflow_provider_scenario.__file__).parent)
     logs = [*(home / "parts").glob("*.log"), *(home / "logs").rglob("*.log*")]
     lines = {line for log in logs for line in log.read_text(encoding="utf-8", errors="replace").splitlines()}
@@ -162,7 +162,7 @@ def browser():
 
 @pytest.fixture
 def visit(airflow, browser):
-    """Log somebody in, with the theme and the window they like; returns Airflow's page."""
+    """Log a user in, with a theme and a window width; return Airflow's page."""
     contexts = []
 
     def visit(username="admin", *, theme="light", width=1440):

@@ -1,4 +1,4 @@
-"""Ways to die, and the tasks that die so: what the kill matrices have in common."""
+"""The cells of the kill matrices: where a task is killed, and what the next attempt must find."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ import requests
 
 PICTURES = sorted((Path(__file__).parents[2] / "example_dags" / "datasets" / "ink-style").glob("*.jpg"))[:3]
 TYPE = "flux.2-dev-lora"
-DESCRIPTION = "Made to be killed"
+DESCRIPTION = "Model of a task that is killed"
 
 CREATE, IMAGE, TRAIN = "POST /models", "POST /models/*/training-images", "PUT /models/*/train"
 DESCRIBE = "PUT /models/*"
 SECOND_IMAGE = f"{IMAGE} #2"
 
-# A point is the steps that the process takes until it dies; dags/kill_points.py knows them.
+# A point is the steps of the process until it is killed; dags/kill_points.py defines them.
 BEFORE, LOST, UNRECORDED, RECORDED = "before it", "acted, answer lost", "answered, not recorded", "recorded"
 WAITING, DEFERRING, FINISHING, RETURNED = "waiting", "handing over", "finishing", "result stored"
 POINTS = {
-    BEFORE: ["asks {request}"],
+    BEFORE: ["sends {request}"],
     LOST: ["answered {request}"],
     UNRECORDED: ["answered {request}", "records"],
     RECORDED: ["answered {request}", "recorded"],
-    WAITING: ["answered {request}", "asks GET /models/*", "asks GET /models/*"],
+    WAITING: ["answered {request}", "sends GET /models/*", "sends GET /models/*"],
     DEFERRING: ["answered {request}", "defers"],
     FINISHING: ["concludes"],
     RETURNED: ["returned"],
 }
-WHILE_ASKING = (BEFORE, LOST, UNRECORDED, RECORDED)
+AROUND_A_REQUEST = (BEFORE, LOST, UNRECORDED, RECORDED)
 
 
 @dataclass(frozen=True)
 class Cell:
     """
-    One way to die.
+    One way to be killed.
 
-    :param kills: request and point, one for each try that dies.
-    :param brief: whether a training ends before the next try looks; else it still runs then.
+    :param kills: request and point, for each attempt that is killed.
+    :param brief: whether the training ends before the next attempt polls it; otherwise it still runs then.
     """
 
     operator: str
@@ -61,8 +61,8 @@ class Cell:
         return self.mode == "sync" and not self.brief
 
     @property
-    def leaves(self) -> str:
-        """What the last try must come by of the earlier ones."""
+    def expected_found(self) -> str:
+        """The training of earlier attempts that the last attempt must find."""
         request, point = self.kills[-1]
         if point in (FINISHING, RETURNED) or request == DESCRIBE:
             return "ended"
@@ -78,9 +78,9 @@ def cell(operator: str, mode: str, *kills: tuple[str, str], brief: bool = False)
 @dataclass(frozen=True)
 class Run:
     """
-    A cell that is being tried.
+    The run of a cell.
 
-    :param model_id: of the model that was prepared for it; None where the task makes its own.
+    :param model_id: of the model that was prepared for it; None if the task creates its own.
     """
 
     cell: Cell
@@ -95,10 +95,10 @@ _numbers = itertools.count(1)
 
 def begin(airflow: Any, emulator: Any, cell: Cell, kind: str = "", unharmed: int = 0) -> Run:
     """
-    Start the cell's task, on a model of a name of its own.
+    Start the cell's task, with a model name that is unique.
 
-    :param kind: of DAG, where there is more than one for the operator and the mode.
-    :param unharmed: how many tries live before the first one dies.
+    :param kind: of DAG, if the operator and the mode have several.
+    :param unharmed: number of attempts before the first one that is killed.
     """
     name = f"{'brief' if cell.brief else 'long'} {next(_numbers)} {cell.operator} {cell.mode}".strip()
     model_id = None
@@ -114,14 +114,14 @@ def begin(airflow: Any, emulator: Any, cell: Cell, kind: str = "", unharmed: int
 
 
 def found(log: str) -> str:
-    """Which training of the earlier tries the last one came by, as its log says."""
+    """The training of earlier attempts that the last attempt has found, from its log."""
     if "is being trained already" in log:
         return "running"
     return "ended" if "An earlier attempt has trained" in log else "nothing"
 
 
 def price_of_one(emulator: Any) -> float:
-    """What the service asks for one training of such a dataset; its quote for a model that has none yet."""
+    """The service's price for one training of such a dataset, quoted for a model without images."""
     model_id = send(emulator, "POST", "models", {"name": "price", "type": TYPE})["model"]["id"]
     path = f"models/{model_id}/train?dryRun=true&trainingImagesCount={len(PICTURES)}"
     return send(emulator, "PUT", path, {"parameters": {"nbEpochs": 1}})["creativeUnitsCost"]
@@ -135,7 +135,7 @@ def send(emulator: Any, method: str, path: str, body: dict[str, Any]) -> dict[st
 
 def show(capsys: Any, rows: list[dict[str, Any]]) -> None:
     with capsys.disabled():
-        print(table(rows))  # noqa: T201 - worth seeing
+        print(table(rows))  # noqa: T201 - shown even if the test passes
 
 
 def table(rows: list[dict[str, Any]]) -> str:

@@ -1,4 +1,4 @@
-"""A task that is ended in some way while it waits, and what becomes of its training."""
+"""A waiting task that is ended in some way, and what happens to its training."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import requests
 from tests.harness.waiting import eventually
 
 CANCELED = {"training-canceled": 1}
-GOES_ON = {"training": 1}
+CONTINUES = {"training": 1}
 TRAINED = {"trained": 1}
-AGAIN = {"training-canceled": 1, "trained": 1}
+RETRAINED = {"training-canceled": 1, "trained": 1}
 NEVER_STARTED: dict[str, int] = {}
 
 EVERY = "train deferred, train blocking, lora deferred, lora blocking"
@@ -27,16 +27,16 @@ PIXEL = (
     "mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
 
-TOLD_TO_STOP, GONE = "the task shouldn't be running anymore. Terminating process", "Task killed!"
-WATCHED, LOSES_ITS_WORKER = "queued-for-train", "The worker stops, the task is not ended by anybody"
-FATE_IS_SAID = ("was cancelled", "could not be cancelled", "Nothing to cancel", "cannot tell why")
-ON_KILL_MAY_TAKE = 5.0  # seconds, then comes SIGKILL
+SUPERVISOR_KILLS, PROCESS_KILLED = "the task shouldn't be running anymore. Terminating process", "Task killed!"
+POLLED, LOSES_ITS_WORKER = "queued-for-train", "Only this worker stops: the task was not ended"
+OUTCOME_IS_LOGGED = ("was cancelled", "could not be cancelled", "Nothing to cancel", "for an unknown reason")
+ON_KILL_MAY_TAKE = 5.0  # seconds; then Airflow sends SIGKILL
 
 numbers = itertools.count(1)
 
 
 class Case:
-    """One run of a DAG with one task, and what the ledger says of its training."""
+    """One run of a DAG with one task, and the trainings in the ledger."""
 
     def __init__(self, airflow: Any, emulator: Any, column: str, variant: str = "plain", name: str = "") -> None:
         self.airflow, self.emulator, self.column = airflow, emulator, column
@@ -59,20 +59,20 @@ class Case:
         self.run = self.airflow.trigger(self.dag, {"name": self.name, "model_id": self.model_id})
         return self
 
-    def train_as_a_person(self) -> None:
+    def train_as_a_user(self) -> None:
         self._call("PUT", f"models/{self.model_id}/train", {"parameters": {"nbEpochs": 1}})
 
-    def is_waited_for(self, triggers: int = 1, try_number: int = 1) -> bool:
+    def is_polled(self, triggers: int = 1, try_number: int = 1) -> bool:
         """
-        Somebody has looked at the training, so somebody is there to cancel it.
+        Whether a process or trigger has polled the training: then it can also cancel it.
 
-        :param triggers: which of the triggers that wait for a deferred task one after another.
+        :param triggers: the number of the trigger, if several wait for the task one after another.
         """
         lines = self.lines(try_number)
         if self.mode == "deferred":
             starts = [number for number, line in enumerate(lines) if " info trigger " in line and "starting" in line]
             lines = lines[starts[triggers - 1] :] if len(starts) >= triggers else []
-        return any(WATCHED in line for line in lines)
+        return any(POLLED in line for line in lines)
 
     def lines(self, try_number: int = 1) -> list[str]:
         return self.log(try_number).splitlines()
@@ -80,8 +80,8 @@ class Case:
     def triggers(self) -> int:
         return sum(" info trigger " in line and "starting" in line for line in self.lines())
 
-    def waiting(self) -> Case:
-        eventually(self.is_waited_for, f"{self.name}: waited for", 90)
+    def wait_for_poll(self) -> Case:
+        eventually(self.is_polled, f"{self.name}: polled", 90)
         return self
 
     def state(self) -> str | None:
@@ -94,7 +94,7 @@ class Case:
         self.airflow.clear(*self.at)
 
     def log(self, try_number: int = 1) -> str:
-        """Read from its files: a frozen triggerer would be asked for them too."""
+        """The log, read from its files: Airflow's API would also ask a frozen triggerer for it."""
         ti = f"dag_id={self.dag}/run_id={self.run}/task_id=task"
         folder = Path(self.airflow.home, "logs", ti, *([f"map_index={self.map_index}"] if self.map_index >= 0 else []))
         events = [
@@ -104,25 +104,26 @@ class Case:
         ]
         return "\n".join(sorted(events))
 
-    def nobody_is_left(self, try_number: int = 1) -> bool:
-        """The process or the trigger that waited has ended."""
-        return (GONE if self.mode == "blocking" else "trigger completed") in self.log(try_number)
+    def has_stopped_waiting(self, try_number: int = 1) -> bool:
+        """Whether the process or trigger that waited has ended."""
+        return (PROCESS_KILLED if self.mode == "blocking" else "trigger completed") in self.log(try_number)
 
-    def fate(self, name: str | None = None) -> dict[str, int]:
+    def trainings(self, name: str | None = None) -> dict[str, int]:
+        """Status → number of the trainings of the task's model, or of another model of this name."""
         wanted = name or self.training_of
         trainings = self.emulator.ledger()["trainings"]
         return dict(Counter(each["status"] for each in trainings if each["model_name"] == wanted))
 
-    def faults_seen(self) -> int:
+    def hits(self) -> int:
         faults = requests.get(f"{self.emulator.root}/emulator/faults", timeout=10).json()
         return sum(fault["hits"] for fault in faults if str(self.model_id) in fault["route"] + fault["model"])
 
     def on_kill_took(self) -> float | None:
-        """Seconds from the decision to kill the process to the last word of its handler."""
+        """Seconds from the supervisor's decision to kill the process to the last log line of its handler."""
         lines = self.lines()
-        told = next((moment(line) for line in lines if TOLD_TO_STOP in line), None)
-        ends = [moment(line) for line in lines if any(word in line for word in FATE_IS_SAID)]
-        after = [end - told for end in ends if told is not None and end >= told]
+        decided = next((moment(line) for line in lines if SUPERVISOR_KILLS in line), None)
+        ends = [moment(line) for line in lines if any(word in line for word in OUTCOME_IS_LOGGED)]
+        after = [end - decided for end in ends if decided is not None and end >= decided]
         return min(after) if after else None
 
     def _model(self) -> str:
@@ -143,7 +144,7 @@ class Result(NamedTuple):
     what: str
     column: str
     expected: dict[str, int]
-    fate: dict[str, int]
+    trainings: dict[str, int]
     state: str | None
     took: float | None = None
     problems: tuple[str, ...] = ()
@@ -151,26 +152,26 @@ class Result(NamedTuple):
 
 def conclude(table: list[Result], results: list[Result]) -> None:
     table += results
-    wrong = [result for result in results if result.problems or result.fate != result.expected]
-    assert not wrong, drawn(wrong) + "".join(
+    wrong = [result for result in results if result.problems or result.trainings != result.expected]
+    assert not wrong, as_table(wrong) + "".join(
         f"\n\n{each.what}, {each.column}: " + "\n".join(each.problems) for each in wrong
     )
 
 
-def drawn(results: list[Result]) -> str:
+def as_table(results: list[Result]) -> str:
     lines = [f"\n\n{'what happens':40} {'task':16} {'trainings':34} {'task is':10} {'on_kill':>7}"]
     for each in results:
-        right = not each.problems and each.fate == each.expected
+        right = not each.problems and each.trainings == each.expected
         took = "" if each.took is None else f"{each.took:.1f} s"
         lines.append(
-            f"{each.what:40} {each.column:16} {told(each.fate):34} {each.state!s:10} {took:>7}"
-            + ("" if right else f"  WRONG, not {told(each.expected)}")
+            f"{each.what:40} {each.column:16} {as_text(each.trainings):34} {each.state!s:10} {took:>7}"
+            + ("" if right else f"  WRONG, not {as_text(each.expected)}")
         )
     return "\n".join(lines)
 
 
-def told(fate: dict[str, int]) -> str:
-    return ", ".join(f"{number} {status}" for status, number in sorted(fate.items())) or "none"
+def as_text(trainings: dict[str, int]) -> str:
+    return ", ".join(f"{number} {status}" for status, number in sorted(trainings.items())) or "none"
 
 
 def moment(line: str) -> float:

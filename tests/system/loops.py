@@ -1,4 +1,4 @@
-"""A run of a DAG whose group of tasks Airflow 3.4 repeats, seen iteration by iteration."""
+"""A run of a DAG with a loop (Airflow 3.4), iteration by iteration."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Loop:
         return self.airflow.wait_for_run(self.dag, self.run)
 
     def tasks(self) -> list[dict[str, Any]]:
-        """The task instances that train, iteration by iteration."""
+        """The instances of the training task, in the order of the iterations."""
         found = self.airflow.task_instances(self.dag, self.run)
         ours = [task for task in found if task["task_id"] == self.task_id]
         return sorted(ours, key=lambda task: (task["region_index"], task["map_index"]))
@@ -42,17 +42,17 @@ class Loop:
         return [self._call("GET", task, "/xcomEntries/return_value", stringify=False)["value"] for task in self.tasks()]
 
     def wait_for_iteration(self, number: int, emulator: Any) -> None:
-        """Let the earlier iterations end their trainings, which take long, and this one wait for its own."""
+        """Let the earlier iterations end their long trainings, and wait until this one polls its own."""
         for earlier in range(number):
-            self.wait_for_look(earlier)
+            self.wait_for_poll(earlier)
             emulator.advance(900)
-        self.wait_for_look(number)
+        self.wait_for_poll(number)
 
-    def wait_for_look(self, number: int) -> None:
-        eventually(lambda: self.has_looked(number))
+    def wait_for_poll(self, number: int) -> None:
+        eventually(lambda: self.has_polled(number))
 
-    def has_looked(self, number: int) -> bool:
-        """Whether the latest attempt of an iteration, or its trigger, has looked at its training."""
+    def has_polled(self, number: int) -> bool:
+        """Whether the latest attempt of an iteration, or its trigger, has polled its training."""
         begun = any(task["region_index"] == number and task["try_number"] for task in self.tasks())
         return begun and "queued-for-train" in self.log(number)
 

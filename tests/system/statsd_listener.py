@@ -1,4 +1,4 @@
-"""What a StatsD server hears."""
+"""A StatsD server that collects all metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Airflow's own backfill over ten days of datasets, four times: the ledger says what each of them has paid for."""
+"""Airflow's own backfill of ten days of datasets, four times; the ledger shows which trainings each of them paid."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.full
 PICTURES = Path(__file__).parents[2] / "example_dags" / "datasets" / "isometric-props"
 DAG = "backfill_lora_batches"
 DAYS = [f"2026-01-{day:02}" for day in range(1, 11)]
-BROUGHT = {
+DATASETS = {
     "2026-01-01": ["crates"],
     "2026-01-02": ["crates", "lantern"],
     "2026-01-04": ["tower"],
@@ -24,22 +24,22 @@ BROUGHT = {
     "2026-01-08": ["well"],
     "2026-01-10": ["crates"],
 }
-SAME = {"crates 2026-01-10": "crates 2026-01-01"}  # brought a second time, under another day
-ONCE = Counter({f"{name} {day}" for day, names in BROUGHT.items() for name in names} - SAME.keys())
+SAME = {"crates 2026-01-10": "crates 2026-01-01"}  # the same dataset on two days
+ONCE = Counter({f"{name} {day}" for day, names in DATASETS.items() for name in names} - SAME.keys())
 DOOMED = Counter({"doomed 2026-01-05": 1})
 
 
 @pytest.fixture
 def root(tmp_path):
-    for day, names in BROUGHT.items():
+    for day, names in DATASETS.items():
         for name in names:
             folder = tmp_path / day / name
             folder.mkdir(parents=True)
             for picture in sorted(PICTURES.glob("*.jpg"))[:2]:
                 shutil.copy(picture, folder)
-                said = f"{name} {day}"
-                (folder / f"{picture.stem}.txt").write_text(SAME.get(said, said))
-    (tmp_path / "2026-01-07").mkdir()  # empty, as a day may be that somebody has prepared
+                caption = f"{name} {day}"
+                (folder / f"{picture.stem}.txt").write_text(SAME.get(caption, caption))
+    (tmp_path / "2026-01-07").mkdir()  # a day whose folder is empty
     return tmp_path
 
 
@@ -52,10 +52,10 @@ def test_a_backfill_trains_each_dataset_once_and_then_only_what_failed(airflow, 
     assert trained(emulator) == ONCE  # a training that fails is not paid again by the task's retries
     states = {day: state for day, (_, state) in runs(airflow).items()}
     assert states == {day: "failed" if day == "2026-01-05" else "success" for day in DAYS}
-    for day in set(DAYS) - set(BROUGHT):
+    for day in set(DAYS) - set(DATASETS):
         run, _ = runs(airflow)[day]
         assert airflow.task_instance(DAG, run, "datasets")["state"] == "skipped"
-        assert why_skipped(airflow, run) == f"{day} brought nothing: there are no datasets in {root}/{day}."
+        assert why_skipped(airflow, run) == f"Nothing to train: there are no datasets in {root}/{day}."
 
     backfill(airflow, root)
     assert trained(emulator) == ONCE
@@ -73,7 +73,7 @@ def test_a_backfill_trains_each_dataset_once_and_then_only_what_failed(airflow, 
 
 
 def unpause(airflow):
-    """And wait for the run of yesterday that this starts: it brought nothing, and is skipped."""
+    """Unpause the DAG and wait for the run of yesterday that this starts: it has no datasets and is skipped."""
     airflow.wait_for_dag(DAG)
     airflow.call("PATCH", f"/dags/{DAG}", json={"is_paused": False})
     deadline = time.monotonic() + 60
@@ -83,13 +83,13 @@ def unpause(airflow):
 
 
 def backfill(airflow, root, *options: str, patience: float = 480) -> None:
-    """Create it, as a person does, and wait until all of its runs have ended."""
+    """Create a backfill as a user does, and wait until all of its runs have ended."""
     airflow.wait_for_dag(DAG)
     conf = json.dumps({"root": str(root)})
     dates = ("--from-date", DAYS[0], "--to-date", DAYS[-1])
     airflow.cli("backfill", "create", "--dag-id", DAG, *dates, "--dag-run-conf", conf, *options)
     deadline = time.monotonic() + patience
-    # Airflow looks twice a minute whether a backfill is over, and allows no other one of the DAG until then.
+    # Airflow checks twice a minute whether a backfill has ended, and allows no other one of the DAG before.
     while any(each["completed_at"] is None for each in backfills(airflow)):
         assert time.monotonic() < deadline, runs(airflow)
         time.sleep(1)
@@ -108,13 +108,13 @@ def runs(airflow) -> dict[str, tuple[str, str]]:
 
 
 def why_skipped(airflow, run) -> str:
-    """What Airflow shows beside 'Skipping task.' in the log."""
+    """The reason in the log event 'Skipping task.'."""
     path = f"/dags/{DAG}/dagRuns/{quote(run)}/taskInstances/datasets/logs/1"
     events = airflow.call("GET", path, params={"full_content": True})["content"]
     return next(event["reason"] for event in events if event["event"] == "Skipping task.")
 
 
 def trained(emulator) -> Counter[str]:
-    """How often a training of each dataset was started, and so billed."""
+    """How often a training of each dataset was started and billed."""
     names = [training["model_name"] for training in emulator.ledger()["trainings"]]
     return Counter(SAME.get(name, name) for name in names)

@@ -1,4 +1,4 @@
-"""Batches of LoRAs: one mapped task a dataset, with a person asked, ceilings, one bad dataset, and an asset's DAG."""
+"""Batches of LoRAs, one mapped task per dataset: approval, plan ceilings, a bad dataset, and the DAG of an asset."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WORKER_STARTS = "DAG bundles loaded"
 
 @pytest.fixture
 def folder(tmp_path):
-    """Three small datasets, of two pictures each."""
+    """Three datasets of two pictures each."""
     for name in ("crates", "lantern", "tower"):
         add_dataset(tmp_path / name)
     return tmp_path
@@ -30,7 +30,7 @@ def no_import_errors(airflow):
     assert airflow.import_errors() == []
 
 
-def test_a_batch_below_the_threshold_asks_nobody_and_publishes_each_lora(airflow, emulator, folder):
+def test_a_batch_below_the_threshold_needs_no_approval_and_publishes_each_lora(airflow, emulator, folder):
     run = airflow.trigger("train_lora_batch", {"folder": str(folder), "ask_above": 1_000_000})
     assert airflow.wait_for_run("train_lora_batch", run) == "success"
 
@@ -53,12 +53,12 @@ def test_a_batch_below_the_threshold_asks_nobody_and_publishes_each_lora(airflow
 
 
 @pytest.mark.every_minor
-def test_a_batch_above_the_threshold_waits_for_a_person(airflow, emulator, folder):
+def test_a_batch_above_the_threshold_waits_for_approval(airflow, emulator, folder):
     run = airflow.trigger("train_lora_batch", {"folder": str(folder), "ask_above": 0})
-    # Airflow 3.3 has a state of its own for it; before, the task is deferred.
+    # Airflow 3.3 has the state awaiting_input; in earlier versions the task is deferred.
     airflow.wait_for_task("train_lora_batch", run, "approve", ["awaiting_input", "deferred"])
     price = airflow.xcom("train_lora_batch", run, "estimate", "creative_units")
-    question = asked(airflow, run)
+    question = approval_details(airflow, run)
     assert question["subject"] == f"Train 3 LoRAs for {price:g} creative units?"
     assert "| lantern | flux.2-dev-lora | 2 |" in question["body"]
     assert trainings(emulator) == []
@@ -97,7 +97,7 @@ def test_one_bad_dataset_fails_its_own_task_and_no_other(airflow, emulator, fold
 
 
 @pytest.mark.every_minor
-def test_what_cannot_be_mended_uses_no_retry_and_keeps_the_name_of_its_task(airflow, emulator, folder):
+def test_errors_that_a_retry_cannot_fix_use_no_retry_and_keep_the_name_of_the_task(airflow, emulator, folder):
     trainings = [
         {"name": "misspelt", "images": str(folder / "tower"), "threads": 0},
         {"name": "no connection", "images": str(folder / "tower")},
@@ -115,7 +115,7 @@ def test_what_cannot_be_mended_uses_no_retry_and_keeps_the_name_of_its_task(airf
     assert emulator.counts()["models"] == 0
 
 
-def test_where_the_plan_trains_one_at_a_time_the_others_wait_for_their_slot(airflow, emulator, folder):
+def test_trainings_beyond_the_plans_limit_wait_for_a_slot(airflow, emulator, folder):
     emulator.set(parallel_training=1, training_seconds=2)
     run = airflow.trigger("batch", {"folder": str(folder)})
     assert airflow.wait_for_run("batch", run) == "success"
@@ -128,7 +128,7 @@ def test_where_the_plan_trains_one_at_a_time_the_others_wait_for_their_slot(airf
         assert airflow.xcom("batch", run, "train", "creative_units_cost", index) == result["creative_units_cost"] > 0
 
 
-def test_a_pool_that_counts_the_deferred_trains_one_at_a_time(airflow, emulator, folder):
+def test_a_pool_of_one_that_counts_deferred_tasks_trains_one_at_a_time(airflow, emulator, folder):
     airflow.cli("pools", "set", "one_lora", "1", "one at a time", "--include-deferred")
     shutil.rmtree(folder / "tower")
     run = airflow.trigger("batch_in_a_pool", {"folder": str(folder)})
@@ -137,7 +137,7 @@ def test_a_pool_that_counts_the_deferred_trains_one_at_a_time(airflow, emulator,
     assert at_once(emulator) == 1
 
 
-def test_a_training_that_is_too_dear_is_not_started(airflow, emulator, folder):
+def test_a_training_above_the_price_limit_is_not_started(airflow, emulator, folder):
     run = airflow.trigger("batch_too_dear", {"folder": str(folder)})
     assert airflow.wait_for_run("batch_too_dear", run) == "failed"
     assert trainings(emulator) == []
@@ -153,7 +153,7 @@ def test_killing_one_of_a_batch_cancels_its_training_and_no_other(airflow, emula
     run = airflow.trigger("batch", {"folder": str(folder)})
     for index in range(3):
         airflow.wait_for_task("batch", run, "train", ["deferred"], map_index=index)
-        # Somebody must be there to cancel: between the deferral and its pick-up by a triggerer nobody is.
+        # Wait for a poll: until a triggerer has the trigger, nothing can cancel the training.
         eventually(lambda index=index: "queued-for-train" in airflow.task_log("batch", run, "train", index))
     airflow.mark("batch", run, "train", "failed", map_index=1)
     eventually(lambda: emulator.counts()["canceled"] == 1)
@@ -171,12 +171,12 @@ def add_dataset(folder: Path, pictures: int = 2) -> None:
 
 
 def trainings(emulator) -> list[str]:
-    """The names of the models whose trainings were started, each as often as one was."""
+    """The model names of all trainings that were started."""
     return sorted(training["model_name"] for training in emulator.ledger()["trainings"])
 
 
 def at_once(emulator) -> int:
-    """How many trainings ran at the same time, at most."""
+    """The largest number of trainings that ran at the same time."""
     moments = []
     for training in emulator.ledger()["trainings"]:
         moments.append((datetime.fromisoformat(training["started_at"]), 1))
@@ -189,7 +189,7 @@ def at_once(emulator) -> int:
 
 
 def grid(airflow, dag, run) -> dict[str, str]:
-    """What the grid shows of the mapped task: name → state."""
+    """The mapped task in the grid: name → state."""
     tasks = [task for task in airflow.task_instances(dag, run) if task["task_id"] == "train"]
     return {task["rendered_map_index"]: task["state"] for task in tasks}
 
@@ -199,12 +199,12 @@ def state(airflow, dag, run, task_id) -> str:
     return found
 
 
-def asked(airflow, run):
+def approval_details(airflow, run):
     return airflow.call("GET", f"{approval(run)}/hitlDetails")
 
 
 def answer(airflow, run, option: str) -> None:
-    time.sleep(2)  # as a person does; Airflow 3.3.2 fails a task that is woken before its scheduler has seen it asleep
+    time.sleep(2)  # Airflow 3.3.2 fails a task that is answered before its scheduler knows that it waits
     airflow.call("PATCH", f"{approval(run)}/hitlDetails", json={"chosen_options": [option]})
 
 
@@ -214,10 +214,10 @@ def approval(run) -> str:
 
 def is_published(airflow, models) -> bool:
     """
-    Whether each model of this batch was published, and none failed to be.
+    Whether each model of this batch was published, and none failed.
 
-    Airflow may leave an event to the asset's next run; of an earlier batch that is a model that the reset between two
-    tests has removed, and is not looked at here.
+    Airflow may leave an event of an earlier batch to the asset's next run. The reset between two tests has removed its
+    model, so other models are ignored here.
     """
     dag = "publish_on_new_lora"
     states: dict[str, set[str]] = {model: set() for model in models}

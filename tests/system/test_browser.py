@@ -1,4 +1,4 @@
-"""What a person sees in Airflow's UI, in a real browser."""
+"""Airflow's UI in a real browser."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def page(visit):
     return visit()
 
 
-def test_the_model_can_be_opened_from_a_task_that_still_waits(airflow, emulator, page):
+def test_a_waiting_task_has_a_link_to_the_model(airflow, emulator, page):
     emulator.set(training_seconds=60)
     run = airflow.trigger("train_lora_chain")
     for task in ("style.train", "character.train"):
@@ -35,14 +35,14 @@ def test_the_model_can_be_opened_from_a_task_that_still_waits(airflow, emulator,
     page.keyboard.press("g")  # the graph
     page.get_by_label("Expand all task groups").click()
     page.get_by_text("update").first.wait_for()
-    page.wait_for_timeout(2000)  # until the graph has found its place
+    page.wait_for_timeout(2000)  # until the graph does not move any more
     picture(page, "run_waiting")
     emulator.set(training_seconds=1)
     emulator.advance(60)
     assert airflow.wait_for_run("train_lora_chain", run) == "success"
 
 
-def test_the_connection_form_has_our_fields(airflow, page):
+def test_the_connection_form_has_the_fields_of_scenario(airflow, page):
     page.goto("/connections")
     page.get_by_role("button", name="Add Connection").click()
     page.get_by_text("Select Connection Type").click(force=True)

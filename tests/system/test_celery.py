@@ -1,4 +1,4 @@
-"""Several machines: workers and triggerers as processes of their own, of which some die with all they hold."""
+"""Several machines: two workers and two triggerers, of which one each crashes with everything it runs."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ SETTINGS = {
     "dag_processor.min_file_process_interval": "3600",
     "core.parallelism": str(2 * len(WORKERS) * SLOTS),
     "celery.worker_concurrency": str(SLOTS),
-    # Imported once a worker instead of once a start.
+    # Imported once per worker instead of once per task.
     "celery.extra_celery_config": json.dumps({"imports": PRELOADED}),
-    # Fewer looks of the scheduler at 300 tasks, which leaves the cores to them.
+    # The scheduler checks the 300 tasks less often, which leaves the CPU to them.
     "scheduler.scheduler_idle_sleep_time": "1",
-    # What a worker held that died: running tasks are tried again after this long without a sign of life …
+    # Running tasks of a crashed worker are retried after this long without a heartbeat …
     "scheduler.task_instance_heartbeat_timeout": "25",
     "scheduler.task_instance_heartbeat_timeout_detection_interval": "5",
-    # … and those that it had not begun are queued again after this long. The broker would do so after a day.
+    # … and tasks that it had not begun are queued again after this long. The broker would do so after a day.
     "scheduler.task_queued_timeout": "40",
     "scheduler.task_queued_timeout_check_interval": "5",
-    # What a triggerer held that died is taken over after this long without a sign of life.
+    # Triggers of a crashed triggerer move to another one after this long without a heartbeat.
     "triggerer.triggerer_health_check_threshold": "10",
 }
 
@@ -82,12 +82,14 @@ def test_loras_that_lose_a_worker_and_a_triggerer_midway_are_each_trained_and_pa
     lost = [task["map_index"] for task in tasks if task["state"] != "success"]
     assert not lost, airflow.task_log("many", run, "train", lost[0])[-3000:]
     assert (state, len(tasks)) == ("success", LORAS)
-    assert all(held.values()), "what died held nothing: it proves nothing"
+    assert all(held.values()), "the crashed parts ran nothing, so the test shows nothing"
     results = [airflow.xcom("many", run, "train", map_index=task["map_index"]) for task in tasks]
     assert {result["status"] for result in results} == {"trained"}
     assert sorted(result["name"] for result in results) == sorted(path.name for path in datasets.iterdir())
     theirs = Counter(result["model_id"] for result in results)
-    assert Counter(model["model_id"] for model in ledger["models"]) == theirs, "a model of none, or two of one"
+    assert Counter(model["model_id"] for model in ledger["models"]) == theirs, (
+        "a model without a task, or two of one task"
+    )
     assert Counter(training["model_id"] for training in ledger["trainings"]) == theirs
     assert Counter(image["model_id"] for image in ledger["training_images"]) == theirs
     assert (totals["trainings_started"], totals["trainings_trained"]) == (LORAS, LORAS)
@@ -96,7 +98,7 @@ def test_loras_that_lose_a_worker_and_a_triggerer_midway_are_each_trained_and_pa
 
 @pytest.fixture
 def datasets(tmp_path) -> Path:
-    """A folder of datasets of one small picture each."""
+    """A folder of datasets with one small picture each."""
     for number in range(LORAS):
         dataset = tmp_path / "datasets" / f"tile-{number:03}"
         dataset.mkdir(parents=True)
@@ -139,8 +141,8 @@ def airflow(emulator, tmp_path) -> Iterator[AirflowUnderTest]:
 
 @contextlib.contextmanager
 def own_queues() -> Iterator[dict[str, str]]:
-    """The settings by which Celery keeps all it writes into this machine's Redis under a name that is ours alone."""
-    import redis  # here, since noxfile.py installs none and yet collects this file
+    """Settings that make Celery use a unique key prefix in this machine's Redis; delete the keys at the end."""
+    import redis  # imported late: noxfile.py does not install it, but collects this file
 
     prefix = f"airflow-{secrets.token_hex(6)}:"
     with contextlib.closing(redis.Redis.from_url(REDIS)) as server:
@@ -164,10 +166,10 @@ def held_by_first_triggerer(airflow, run) -> int:
 
 
 def unfinished(log: Path) -> int:
-    """How many tasks the worker had taken and not brought to an end."""
-    said = log.read_text(encoding="utf-8", errors="replace")
-    taken = set(re.findall(r"Task execute_workload\[([-0-9a-f]+)\] received", said))
-    done = set(re.findall(r"Task execute_workload\[([-0-9a-f]+)\] (?:succeeded|raised|ignored)", said))
+    """How many tasks the worker had received and not finished."""
+    text = log.read_text(encoding="utf-8", errors="replace")
+    taken = set(re.findall(r"Task execute_workload\[([-0-9a-f]+)\] received", text))
+    done = set(re.findall(r"Task execute_workload\[([-0-9a-f]+)\] (?:succeeded|raised|ignored)", text))
     return len(taken - done)
 
 
@@ -176,4 +178,4 @@ def show(capsys, row: dict[str, Any]) -> None:
     heads = "  ".join(name.rjust(width) for name, width in widths.items())
     cells = "  ".join(str(row[name]).rjust(width) for name, width in widths.items())
     with capsys.disabled():
-        print(f"\n{heads}\n{cells}")  # noqa: T201 - worth seeing
+        print(f"\n{heads}\n{cells}")  # noqa: T201 - shown even if the test passes

@@ -1,4 +1,4 @@
-"""``make demo`` as a person runs it: its end, its interruption, and what it leaves behind (nothing)."""
+"""``make demo`` as a user runs it: its end, its interruption, and that no process remains."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.full, pytest.mark.alone]
 
 @pytest.fixture
 def demo(tmp_path):
-    """Start the demo in a folder of this test; whatever happens, end it."""
+    """Start the demo in a folder of this test; kill it at the end if it still runs."""
     started = []
 
     def start(home: Path = tmp_path) -> subprocess.Popen[str]:
@@ -42,45 +42,45 @@ def demo(tmp_path):
         process.kill()
 
 
-def test_it_trains_four_models_publishes_one_says_so_and_leaves_nothing_running(demo, tmp_path):
-    """Also right after one that was killed."""
+def test_it_trains_four_models_publishes_one_and_leaves_no_process(demo, tmp_path):
+    """Also right after a demo that was killed."""
     killed = demo()
     read_until(killed, "style.train: deferred")
     killed.kill()
     process = demo()
-    said, _ = process.communicate(timeout=480)
-    assert process.returncode == 0, said
-    assert said.count("│ trained │") == 4
-    assert said.count("│ listed") == 1
-    assert "Every model is trained. Every file is listed." in said
-    assert said.count("Its pages in Airflow open: all trainings, this run, each training (") == 2
-    assert left_behind(tmp_path) == []
+    output, _ = process.communicate(timeout=480)
+    assert process.returncode == 0, output
+    assert output.count("│ trained │") == 4
+    assert output.count("│ listed") == 1
+    assert "Every model is trained. Every file is listed." in output
+    assert output.count("Its pages in Airflow open: all trainings, this run, each training (") == 2
+    assert processes_of(tmp_path) == []
 
 
-def test_interrupted_it_leaves_nothing_running_and_no_traceback(demo, tmp_path):
+def test_an_interrupted_demo_leaves_no_process_and_prints_no_traceback(demo, tmp_path):
     signals = (signal.SIGINT, signal.SIGTERM)
     homes = {number: tmp_path / number.name for number in signals}
     processes = {number: demo(homes[number]) for number in signals}
-    said = {number: read_until(processes[number], "style.train: deferred") for number in signals}
+    output = {number: read_until(processes[number], "style.train: deferred") for number in signals}
     for number, process in processes.items():
         process.send_signal(number)
         rest, _ = process.communicate(timeout=40)
         assert process.returncode != 0
-        assert "Traceback" not in said[number] + rest
-        assert left_behind(homes[number]) == []
+        assert "Traceback" not in output[number] + rest
+        assert processes_of(homes[number]) == []
 
 
 def read_until(process: subprocess.Popen[str], text: str) -> str:
-    said = ""
+    output = ""
     for line in process.stdout:
-        said += line
+        output += line
         if text in line:
-            return said
-    raise AssertionError(f"it ended before it said {text!r}:\n{said}")
+            return output
+    raise AssertionError(f"it ended before it printed {text!r}:\n{output}")
 
 
-def left_behind(home: Path, patience: float = 45) -> list[str]:
-    """Processes that still have the demo's folder in their environment or on their command line."""
+def processes_of(home: Path, patience: float = 45) -> list[str]:
+    """Processes with the demo's folder in their environment or command line, after waiting for their end."""
     deadline = time.monotonic() + patience
     while (alive := list(filter(None, (of(process, home) for process in Path("/proc").iterdir())))) and (
         time.monotonic() < deadline

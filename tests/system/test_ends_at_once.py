@@ -1,4 +1,4 @@
-"""Trainings that end as soon as their tasks have deferred, and whose tasks need a worker again."""
+"""Trainings that end right after their tasks have deferred, while these tasks need a worker again."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ LORAS = 16
 
 
 @pytest.fixture
-def unhurried(tmp_path, connection):
-    """An Airflow whose supervisors look after their tasks as seldom as they do by default."""
+def airflow_with_default_intervals(tmp_path, connection):
+    """An Airflow whose supervisors check their tasks at the default, long interval."""
     dags = tmp_path / "dags"
     shutil.copytree(DATASETS, dags / "datasets")
     shutil.copy(DAGS / "minors.py", dags)
@@ -32,10 +32,12 @@ def unhurried(tmp_path, connection):
         yield airflow
 
 
-def test_no_result_is_lost(unhurried, emulator):
-    """Airflow takes the end of a task's first worker for the end of its second one, where it hears of it late."""
+def test_no_result_is_lost(airflow_with_default_intervals, emulator):
+    """If the end of a task's first process is reported late, Airflow takes it for the end of the second."""
     emulator.set(training_seconds=0.1)
-    runs = [unhurried.trigger("minor_lora_emits") for _ in range(LORAS)]
-    states = [unhurried.wait_for_run("minor_lora_emits", run) for run in runs]
-    attempts = [unhurried.task_instance("minor_lora_emits", run, "train")["try_number"] for run in runs]
+    runs = [airflow_with_default_intervals.trigger("minor_lora_emits") for _ in range(LORAS)]
+    states = [airflow_with_default_intervals.wait_for_run("minor_lora_emits", run) for run in runs]
+    attempts = [
+        airflow_with_default_intervals.task_instance("minor_lora_emits", run, "train")["try_number"] for run in runs
+    ]
     assert (states, attempts) == (["success"] * LORAS, [1] * LORAS)

@@ -1,7 +1,7 @@
 """
-What has to hold on every minor of Airflow: a run, the pages, retry, clear and kill, and loops (3.4).
+Tests for every minor of Airflow: a run, the pages, retry, clear and kill, and loops (3.4).
 
-Where only one way of clearing is tried it is the harder one: to retrain with what is remembered, to reattach without.
+If a test clears in one way only, it is the harder one: retrain with kept task state, reattach without it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PAGES = ("trainings", "run", "training")
 OPERATORS = pytest.mark.parametrize("operator", ["lora", "model"])
 
 
-def test_a_run_gives_its_result_and_stands_on_all_three_pages(airflow, emulator):
+def test_a_run_returns_its_result_and_all_three_pages_show_it(airflow, emulator):
     run = airflow.trigger("minor_lora_retrains", {"name": "on every page"})
     assert airflow.wait_for_run("minor_lora_retrains", run) == "success"
     result = airflow.xcom("minor_lora_retrains", run, "train")
@@ -39,12 +39,12 @@ def test_a_run_gives_its_result_and_stands_on_all_three_pages(airflow, emulator)
 
 
 def description(text: str, result: dict[str, Any], emulator: Any) -> str:
-    """Below 3.3 Airflow keeps nothing for the next attempt: the marker stays behind the author's words."""
-    said = emulator.model(result["model_id"])["shortDescription"]
-    return text if Version("3.3") <= AIRFLOW else f"{text} {re.search(r'.airflow .*', said)[0]}"
+    """Below 3.3 Airflow has no task state for the next attempt, so the marker stays after the author's text."""
+    stored = emulator.model(result["model_id"])["shortDescription"]
+    return text if Version("3.3") <= AIRFLOW else f"{text} {re.search(r'.airflow .*', stored)[0]}"
 
 
-def test_mapped_tasks_stand_on_the_page_of_their_run(airflow, emulator):
+def test_the_page_of_a_run_shows_its_mapped_tasks(airflow, emulator):
     run = airflow.trigger("minor_mapped", {"name": "one of two"})
     assert airflow.wait_for_run("minor_mapped", run) == "success"
     shown = airflow.page("/scenario/run", dag_id="minor_mapped", run_id=run)
@@ -55,7 +55,7 @@ def test_mapped_tasks_stand_on_the_page_of_their_run(airflow, emulator):
 
 @pytest.mark.parametrize(("method", "route"), [("POST", "/models"), ("PUT", "/models/*/train")])
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_request_that_is_lost_is_made_up_for_by_the_retry(airflow, emulator, method, route, when):
+def test_a_retry_makes_up_for_a_lost_request(airflow, emulator, method, route, when):
     emulator.fault(kind="close", method=method, route=route, when=when)
     run = airflow.trigger("minor_lora_retrains")
     assert airflow.wait_for_run("minor_lora_retrains", run) == "success"
@@ -96,14 +96,14 @@ def test_a_task_that_is_cleared_while_it_waits_ends_with_one_training(airflow, e
     emulator.set(training_seconds=600)
     dag = f"minor_{operator}_retrains"
     run = airflow.trigger(dag)
-    wait_for_look(airflow, dag, run)
+    wait_for_poll(airflow, dag, run)
     emulator.set(training_seconds=3)
     clear(airflow, dag, run, "train", keeps)
     eventually(lambda: airflow.task_instance(dag, run, "train")["try_number"] == 2)
-    eventually(lambda: is_over(airflow, dag, run) or has_looked(airflow, dag, run))
+    eventually(lambda: is_over(airflow, dag, run) or has_polled(airflow, dag, run))
     emulator.advance(900)
     assert airflow.wait_for_run(dag, run) == "success"
-    # Whichever wins: the next attempt waits for the training of the one before, or for a new one.
+    # Two outcomes are right: the next attempt waits for the training of the earlier one, or for a new one.
     assert statuses(emulator) in ({"training-canceled": 1, "trained": 1}, {"trained": 1})
 
 
@@ -112,22 +112,22 @@ def test_a_task_that_is_marked_while_it_waits_cancels_its_training(airflow, emul
     emulator.set(training_seconds=600)
     dag = f"minor_lora_{mode}"
     run = airflow.trigger(dag)
-    wait_for_look(airflow, dag, run)
+    wait_for_poll(airflow, dag, run)
     airflow.mark(dag, run, "train", "failed")
     eventually(lambda: statuses(emulator) == {"training-canceled": 1})
 
 
-def test_a_triggerer_that_comes_and_goes_cancels_nothing(airflow, emulator):
+def test_a_restarted_triggerer_cancels_nothing(airflow, emulator):
     emulator.set(training_seconds=600)
     run = airflow.trigger("minor_lora_retrains")
-    wait_for_look(airflow, "minor_lora_retrains", run)
+    wait_for_poll(airflow, "minor_lora_retrains", run)
     airflow.restart("triggerer")
     emulator.advance(900)
     assert airflow.wait_for_run("minor_lora_retrains", run) == "success"
     assert statuses(emulator) == {"trained": 1}
 
 
-def test_a_worker_at_the_end_loses_no_result_of_a_training_that_ends_at_once(airflow, emulator):
+def test_the_result_of_a_training_that_ends_at_once_is_not_lost(airflow, emulator):
     emulator.set(training_seconds=0.1)
     run = airflow.trigger("minor_lora_emits")
     assert airflow.wait_for_run("minor_lora_emits", run) == "success"
@@ -136,9 +136,9 @@ def test_a_worker_at_the_end_loses_no_result_of_a_training_that_ends_at_once(air
 
 @pytest.mark.since("3.4")
 class TestRunsAgainWithoutUsingARetry:
-    """The tasks have none, but ``SCENARIO_RETRY_POLICY``."""
+    """The tasks have no retries, but ``SCENARIO_RETRY_POLICY``."""
 
-    def test_a_task_of_ones_own_for_which_no_training_slot_is_free(self, airflow, emulator):
+    def test_a_users_own_task_for_which_no_training_slot_is_free(self, airflow, emulator):
         emulator.set(training_seconds=600, parallel_training=1)
         other = airflow.trigger("minor_lora_retrains")
         eventually(lambda: emulator.counts()["trainings"] == 1)
@@ -152,7 +152,7 @@ class TestRunsAgainWithoutUsingARetry:
 
     def test_an_operator_that_is_throttled(self, airflow, emulator):
         for method, route in (("POST", "/models"), ("PUT", "/models/*/train")):
-            emulator.fault(kind="429", method=method, route=route, times=4)  # as often as one attempt asks
+            emulator.fault(kind="429", method=method, route=route, times=4)  # the number of requests of one attempt
         run = airflow.trigger("minor_lora_put_off")
         assert airflow.wait_for_run("minor_lora_put_off", run) == "success"
         assert airflow.task_instance("minor_lora_put_off", run, "train")["try_number"] == 1
@@ -161,14 +161,12 @@ class TestRunsAgainWithoutUsingARetry:
 
 @pytest.mark.since("3.4")
 class TestLoops:
-    """Airflow 3.4 repeats a group of tasks; all iterations have the same DAG, run, task and map index."""
+    """Airflow 3.4 can repeat a group of tasks; all iterations have the same DAG, run, task and map index."""
 
     @pytest.mark.parametrize(
         ("method", "route", "when"), [("POST", "/models", "before"), ("PUT", "/models/*/train", "after")]
     )
-    def test_a_request_that_is_lost_in_one_iteration_is_made_up_for_in_that_one(
-        self, airflow, emulator, method, route, when
-    ):
+    def test_a_retry_makes_up_for_a_lost_request_of_one_iteration(self, airflow, emulator, method, route, when):
         emulator.fault(kind="close", method=method, route=route, when=when, skip=1)
         loop = Loop.begin(airflow, "loop_lora_retrains")
         assert loop.end() == "success"
@@ -183,7 +181,7 @@ class TestLoops:
         assert len({result["model_id"] for result in loop.results()}) == 6
         assert emulator.counts() == {"models": 6, "images": 12, "trainings": 6, "canceled": 0}
 
-    def test_a_triggerer_that_comes_and_goes_cancels_nothing(self, airflow, emulator):
+    def test_a_restarted_triggerer_cancels_nothing(self, airflow, emulator):
         emulator.set(training_seconds=600)
         loop = Loop.begin(airflow, "loop_lora_retrains")
         loop.wait_for_iteration(1, emulator)
@@ -214,14 +212,14 @@ class TestLoops:
         assert emulator.counts()["trainings"] == 3 + paid
         assert [old == new for old, new in zip(before, loop.results(), strict=True)] == [not paid, True, True]
 
-    def test_an_iteration_that_runs_again_beside_later_ones_is_killed_by_itself(self, airflow, emulator):
-        """Airflow tells the state of the latest iteration only, which has succeeded."""
+    def test_an_iteration_that_runs_again_before_later_ones_can_be_killed_alone(self, airflow, emulator):
+        """Airflow reports only the state of the latest iteration, which has succeeded."""
         loop = Loop.begin(airflow, "loop_lora_retrains")
         assert loop.end() == "success"
         emulator.set(training_seconds=600)
         loop.clear(0, include_later_loop_iterations=False)
         eventually(lambda: statuses(emulator) == {"trained": 3, "training": 1})
-        loop.wait_for_look(0)
+        loop.wait_for_poll(0)
         loop.mark(0, "failed")
         eventually(lambda: statuses(emulator) == {"trained": 3, "training-canceled": 1})
 
@@ -244,13 +242,13 @@ def statuses(emulator: Any) -> dict[str, int]:
     return dict(Counter(training["status"] for training in emulator.ledger()["trainings"]))
 
 
-def wait_for_look(airflow: Any, dag: str, run: str) -> None:
-    """Until somebody has looked at the training, so that somebody is there to cancel it."""
+def wait_for_poll(airflow: Any, dag: str, run: str) -> None:
+    """Wait until a process or trigger has polled the training: then it can also cancel it."""
     airflow.wait_for_task(dag, run, "train", ["running", "deferred"])
-    eventually(lambda: has_looked(airflow, dag, run))
+    eventually(lambda: has_polled(airflow, dag, run))
 
 
-def has_looked(airflow: Any, dag: str, run: str) -> bool:
+def has_polled(airflow: Any, dag: str, run: str) -> bool:
     try:
         return "queued-for-train" in airflow.task_log(dag, run, "train")
     except AirflowError:  # between two attempts

@@ -1,7 +1,7 @@
 """
-The kill matrix where a task has been there before: in an earlier iteration of a loop, or before a person cleared it.
+The kill matrix for tasks that have run before: in an earlier iteration of a loop, or before they were cleared.
 
-Those have left a model, a training and maybe a state that the task which dies must not take for its own.
+The earlier run has left a model, a training and maybe a task state, which the killed task must not take for its own.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import pytest
 from airflow_provider_scenario.demo.rest import FINAL_RUN_STATES
 from tests.airflow_versions import KEEP_TASK_STATE
 from tests.system.kill_cells import (
+    AROUND_A_REQUEST,
     CREATE,
     DEFERRING,
     FINISHING,
@@ -23,7 +24,6 @@ from tests.system.kill_cells import (
     RETURNED,
     TRAIN,
     UNRECORDED,
-    WHILE_ASKING,
     Run,
     begin,
     cell,
@@ -39,11 +39,11 @@ pytestmark = [pytest.mark.full, pytest.mark.alone]
 ITERATIONS = 3
 
 IN_ONE_ITERATION = [
-    *(cell("train", "sync", (TRAIN, point), brief=True) for point in WHILE_ASKING),
+    *(cell("train", "sync", (TRAIN, point), brief=True) for point in AROUND_A_REQUEST),
     cell("train", "deferrable", (TRAIN, LOST), brief=True),
     cell("train", "deferrable", (TRAIN, DEFERRING), brief=True),
-    *(cell("lora", "sync", (CREATE, point), brief=True) for point in WHILE_ASKING),
-    *(cell("lora", "sync", (TRAIN, point), brief=True) for point in WHILE_ASKING),
+    *(cell("lora", "sync", (CREATE, point), brief=True) for point in AROUND_A_REQUEST),
+    *(cell("lora", "sync", (TRAIN, point), brief=True) for point in AROUND_A_REQUEST),
     cell("lora", "sync", ("", RETURNED), brief=True),
     cell("lora", "deferrable", (CREATE, LOST), (TRAIN, LOST), brief=True),
     cell("lora", "deferrable", (TRAIN, UNRECORDED), brief=True),
@@ -53,10 +53,10 @@ IN_ONE_ITERATION = [
 
 WHEN_CLEARED = {
     "retrain": [
-        *(cell("train", "sync", (TRAIN, point), brief=True) for point in WHILE_ASKING),
+        *(cell("train", "sync", (TRAIN, point), brief=True) for point in AROUND_A_REQUEST),
         cell("train", "deferrable", (TRAIN, LOST), brief=True),
         *(cell("lora", "sync", (CREATE, point), brief=True) for point in (LOST, UNRECORDED, RECORDED)),
-        *(cell("lora", "sync", (TRAIN, point), brief=True) for point in WHILE_ASKING),
+        *(cell("lora", "sync", (TRAIN, point), brief=True) for point in AROUND_A_REQUEST),
         cell("lora", "deferrable", (CREATE, LOST), (TRAIN, LOST), brief=True),
         cell("lora", "deferrable", (TRAIN, DEFERRING), brief=True),
     ],
@@ -73,7 +73,7 @@ WHEN_CLEARED = {
 @pytest.mark.every_minor
 @pytest.mark.since("3.4")
 def test_a_task_that_is_killed_in_one_iteration_of_a_loop(airflow, emulator, capsys):
-    """Each iteration makes and pays its own, once."""
+    """Each iteration creates and pays its own training, once."""
     emulator.set(training_seconds=0.1)
     runs = [begin(airflow, emulator, each, "loop") for each in IN_ONE_ITERATION]
     wait_for_all(airflow, runs)
@@ -87,7 +87,7 @@ def test_a_task_that_is_killed_in_one_iteration_of_a_loop(airflow, emulator, cap
 
 
 @pytest.mark.since("3.3")
-@pytest.mark.parametrize("keeps", KEEP_TASK_STATE[:1])  # where it is kept, 3.4 does as 3.3
+@pytest.mark.parametrize("keeps", KEEP_TASK_STATE[:1])  # if the state is kept, 3.4 behaves like 3.3
 @pytest.mark.parametrize(("on_clear", "trainings"), [("retrain", 2), ("reattach", 1)])
 def test_a_task_that_is_killed_after_it_was_cleared(airflow, emulator, capsys, on_clear, trainings, keeps):
     emulator.set(training_seconds=0.1)
@@ -108,11 +108,11 @@ def test_a_task_that_is_killed_after_it_was_cleared(airflow, emulator, capsys, o
 
 class Outcome(NamedTuple):
     """
-    What a run has come to.
+    The outcome of a run.
 
     :param results: of each iteration, or of the attempts before and after the clear.
-    :param tries: of the task that died, without one that lived and was cleared.
-    :param log: of its last try.
+    :param tries: attempts of the killed task, without the one that was cleared.
+    :param log: of its last attempt.
     """
 
     run: Run
@@ -123,7 +123,7 @@ class Outcome(NamedTuple):
 
 
 def wait_for_all(airflow, runs: list[Run], timeout: float = 480) -> None:
-    """Until all have ended; one that hangs is in the table."""
+    """Wait until all have ended; the table shows a run that hangs."""
     deadline = time.monotonic() + timeout
     while any(airflow.run_state(run.dag, run.run_id) not in FINAL_RUN_STATES for run in runs):
         if time.monotonic() > deadline:
@@ -132,14 +132,14 @@ def wait_for_all(airflow, runs: list[Run], timeout: float = 480) -> None:
 
 
 def conclude(emulator, capsys, outcomes: list[Outcome], *, trainings: int) -> None:
-    """Compare each with the ledger; what is not as it must be stands in the row's ``wrong``."""
+    """Compare each with the ledger; ``wrong`` of a row lists what differs."""
     price, ledger = price_of_one(emulator), emulator.ledger()
-    rows = [judge(ledger, price, outcome, trainings) for outcome in outcomes]
+    rows = [compare(ledger, price, outcome, trainings) for outcome in outcomes]
     show(capsys, rows)
     assert not any(row["wrong"] for row in rows), table(rows)
 
 
-def judge(ledger: dict[str, Any], price: float, outcome: Outcome, paid: int) -> dict[str, Any]:
+def compare(ledger: dict[str, Any], price: float, outcome: Outcome, paid: int) -> dict[str, Any]:
     run, cell = outcome.run, outcome.run.cell
     models = [model["model_id"] for model in ledger["models"] if model["name"] == run.name]
     images = sum(image["model_id"] in models for image in ledger["training_images"])
@@ -164,7 +164,7 @@ def judge(ledger: dict[str, Any], price: float, outcome: Outcome, paid: int) -> 
         "trainings": paid,
         "billed": paid * price,
         "orphans": 0,
-        "found": cell.leaves,
+        "found": cell.expected_found,
     }
     wrong = [name for name, value in expected.items() if actual[name] != value]
     reported = {(result["job_id"], result["status"], result["creative_units_cost"]) for result in outcome.results}

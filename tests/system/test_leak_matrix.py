@@ -1,7 +1,7 @@
 """
-Nothing goes on costing that nobody waits for, and nothing is cancelled that somebody still wants.
+A training is cancelled if its task is ended, and only then.
 
-Each row ends a waiting task in some way; the emulator's ledger tells what became of its training.
+Each row ends a waiting task in some way; the emulator's ledger shows what happened to its training.
 """
 
 from __future__ import annotations
@@ -17,70 +17,70 @@ import pytest
 
 from tests.harness.waiting import eventually
 from tests.system.leak_cases import (
-    AGAIN,
     CANCELED,
+    CONTINUES,
     EVERY,
-    GOES_ON,
     LOSES_ITS_WORKER,
     NEVER_STARTED,
     ON_KILL_MAY_TAKE,
+    RETRAINED,
     TRAINED,
     Case,
     Result,
+    as_table,
     conclude,
-    drawn,
 )
 
 pytestmark = [pytest.mark.full, pytest.mark.alone]
 
-# AirflowUnderTest runs four tasks at once; one place stays free for those that only come to defer.
+# AirflowUnderTest runs four tasks at once; one slot stays free for tasks that start and defer.
 BLOCKING_AT_ONCE, DEFERRED_AT_ONCE = 3, 4
 
 
 def nothing(case: Case) -> None:
-    """A time limit ends it."""
+    """Wait: a time limit ends the task."""
 
 
 def marked(state: str) -> Callable[[Case], None]:
     def act(case: Case) -> None:
-        case.waiting()
+        case.wait_for_poll()
         case.airflow.mark(case.dag, case.run, "task", state, case.map_index)
 
     return act
 
 
 def run_marked_failed(case: Case) -> None:
-    case.waiting()
+    case.wait_for_poll()
     case.airflow.mark_run(case.dag, case.run, "failed")
 
 
 def marked_as_it_starts(case: Case) -> None:
-    """The training runs, the answer to its start is on its way."""
-    eventually(case.fate, "a training", 60, pause=0.05)
+    """The training has started, and the response is still on its way."""
+    eventually(case.trainings, "a training", 60, pause=0.05)
     case.airflow.mark(*case.at[:3], "failed")
 
 
 def marked_as_it_defers(case: Case) -> None:
-    """It has asked Airflow for the last time; then Airflow refuses the deferral."""
+    """The task has checked its state for the last time; then Airflow ignores its deferral."""
     eventually(lambda: "Deferring" in case.log(), "it defers", 60, pause=0.05)
     case.airflow.mark(*case.at[:3], "failed")
 
 
 def marked_in_the_middle_of_a_poll(case: Case) -> None:
-    case.waiting()
+    case.wait_for_poll()
     slow = {"kind": "slow", "seconds": 3, "times": 1}
-    faulty((LOOK,), **slow)(case)
-    # Where others wait in the same triggerer, one request asks for all of them.
+    faulty((POLL,), **slow)(case)
+    # If others wait in the same triggerer, one request polls all of them.
     case.emulator.fault(method="POST", route="/models/get-bulk", model=case.model_id, **slow)
-    eventually(case.faults_seen, "a poll that is slow")
+    eventually(case.hits, "a poll that is slow")
     case.airflow.mark(*case.at[:3], "failed")
 
 
 def marked_while(*routes: tuple[str, str], **fault: Any) -> Callable[[Case], None]:
-    """Marked failed on a bad day."""
+    """Mark the task failed while requests fail."""
 
     def act(case: Case) -> None:
-        case.waiting()
+        case.wait_for_poll()
         faulty(routes, **fault)(case)
         case.airflow.mark(*case.at[:3], "failed")
 
@@ -95,15 +95,15 @@ def faulty(routes: Iterable[tuple[str, str]], **fault: Any) -> Callable[[Case], 
     return act
 
 
-LOOK, START, CANCEL = ("GET", ""), ("PUT", "/train"), ("POST", "/train/action")
+POLL, START, CANCEL = ("GET", ""), ("PUT", "/train"), ("POST", "/train/action")
 
 
 class Row(NamedTuple):
     what: str
     act: Callable[[Case], None]
-    fate: dict[str, int]
+    trainings: dict[str, int]
     state: str
-    says: str = ""
+    logged: str = ""
     variant: str = "plain"
     columns: str = "train deferred, train blocking"
     before: Callable[[Case], None] = nothing
@@ -112,10 +112,10 @@ class Row(NamedTuple):
 SENSORS = "sensor deferred, sensor blocking"
 LATE = "late deferred, late deferred, late deferred"
 CUT = "was cancelled. Scenario does not promise a refund"
-KEPT = "could not be cancelled and may go on, and so may its cost"
-THEIRS = "Somebody else has started it"
+KEPT = "could not be cancelled. The training may continue and be billed"
+THEIRS = "This task did not start it"
 FAIL = marked("failed")
-BY_A_PERSON = Case.train_as_a_person
+BY_A_USER = Case.train_as_a_user
 SLOW_START = faulty((START,), kind="slow", when="after", seconds=50)
 
 MATRIX = [
@@ -130,32 +130,32 @@ MATRIX = [
     Row("marked failed as it defers", marked_as_it_defers, CANCELED, "failed", CUT, "defers", LATE),
     Row("marked failed in the middle of a poll", marked_in_the_middle_of_a_poll, CANCELED, "failed", CUT),
     Row(
-        "marked failed, 0.8 s an answer", marked_while(LOOK, CANCEL, kind="slow", seconds=0.8), CANCELED, "failed", CUT
+        "marked failed, 0.8 s an answer", marked_while(POLL, CANCEL, kind="slow", seconds=0.8), CANCELED, "failed", CUT
     ),
     Row("marked failed, a 503", marked_while(CANCEL, kind="status", status=503, times=1), CANCELED, "failed", CUT),
-    Row("marked failed, Scenario hangs", marked_while(LOOK, kind="hang", seconds=60), GOES_ON, "failed", KEPT),
-    Row("cancel_on_kill=False, marked failed", FAIL, GOES_ON, "failed", "", "keeps"),
-    Row("a person's training, marked failed", FAIL, GOES_ON, "failed", THEIRS, before=BY_A_PERSON),
-    Row("a person's training, timeout", nothing, GOES_ON, "failed", THEIRS, "own_timeout", before=BY_A_PERSON),
-    Row("sensor marked failed", FAIL, GOES_ON, "failed", "", "plain", SENSORS, BY_A_PERSON),
-    Row("sensor's timeout", nothing, GOES_ON, "failed", "", "own_timeout", SENSORS, BY_A_PERSON),
-    Row("cancelling sensor marked failed", FAIL, CANCELED, "failed", CUT, "cancels", "sensor deferred", BY_A_PERSON),
+    Row("marked failed, Scenario hangs", marked_while(POLL, kind="hang", seconds=60), CONTINUES, "failed", KEPT),
+    Row("cancel_on_kill=False, marked failed", FAIL, CONTINUES, "failed", "", "keeps"),
+    Row("a person's training, marked failed", FAIL, CONTINUES, "failed", THEIRS, before=BY_A_USER),
+    Row("a person's training, timeout", nothing, CONTINUES, "failed", THEIRS, "own_timeout", before=BY_A_USER),
+    Row("sensor marked failed", FAIL, CONTINUES, "failed", "", "plain", SENSORS, BY_A_USER),
+    Row("sensor's timeout", nothing, CONTINUES, "failed", "", "own_timeout", SENSORS, BY_A_USER),
+    Row("cancelling sensor marked failed", FAIL, CANCELED, "failed", CUT, "cancels", "sensor deferred", BY_A_USER),
 ]
 
 
 @pytest.fixture(scope="module")
 def table(airflow, pytestconfig) -> Iterator[list[Result]]:
-    """All results, shown when the last is there."""
+    """All results, shown at the end."""
     results: list[Result] = []
     yield results
-    pytestconfig.pluginmanager.getplugin("terminalreporter").write_line(drawn(results))
+    pytestconfig.pluginmanager.getplugin("terminalreporter").write_line(as_table(results))
     assert airflow.import_errors() == []
 
 
-def test_what_ends_a_task_ends_its_training_and_nothing_else_does(airflow, emulator, table):
+def test_ending_a_task_cancels_its_training_and_no_other(airflow, emulator, table):
     emulator.set(training_seconds=600)
     cells = [(row, column) for row in MATRIX for column in row.columns.split(", ")]
-    # Those with a time limit first: later ones make the machine slow.
+    # Those with a time limit first, while the machine is not busy yet.
     cells.sort(key=lambda cell: cell[0].act is not nothing)
     with ThreadPoolExecutor(BLOCKING_AT_ONCE) as blocking, ThreadPoolExecutor(DEFERRED_AT_ONCE) as deferred:
         pools = {"blocking": blocking, "deferred": deferred}
@@ -173,36 +173,36 @@ def result_of(row: Row, case: Case) -> Result:
         case.start()
         row.act(case)
         eventually(lambda: case.state() == row.state, f"the task is {row.state}", 90)
-        if row.fate != GOES_ON:
-            # The first question of a triggerer to Airflow takes it ten seconds.
-            eventually(lambda: case.fate() == row.fate, "the ledger is right", 90)
-        elif row.act is not nothing:  # then nobody is left who could still cancel
-            eventually(case.nobody_is_left, "its process or trigger is gone")
-        if row.says:
-            eventually(lambda: row.says in case.log(), f"the log says {row.says!r}", 90)
+        if row.trainings != CONTINUES:
+            # The first request of a triggerer to Airflow takes ten seconds.
+            eventually(lambda: case.trainings() == row.trainings, "the ledger is right", 90)
+        elif row.act is not nothing:  # then nothing can cancel the training any more
+            eventually(case.has_stopped_waiting, "its process or trigger is gone")
+        if row.logged:
+            eventually(lambda: row.logged in case.log(), f"the log logged {row.logged!r}", 90)
     except Exception as error:
         problems.append(f"{type(error).__name__}: {error}")
     if case.operator == "mapped":
-        problems += sibling_goes_on(case)
+        problems += sibling_continues(case)
     took = case.on_kill_took() if case.mode == "blocking" else None
     if took is not None and took >= ON_KILL_MAY_TAKE:
         problems.append(f"on_kill took {took:.1f} s")
     if problems:
         problems.append(case.log()[-1500:])
-    return Result(row.what, case.column, row.fate, case.fate(), case.state(), took, tuple(problems))
+    return Result(row.what, case.column, row.trainings, case.trainings(), case.state(), took, tuple(problems))
 
 
-def sibling_goes_on(case: Case) -> list[str]:
-    """It may still be waiting for a worker."""
+def sibling_continues(case: Case) -> list[str]:
+    """The other mapped task may still wait for a worker."""
     sibling = f"{case.name}-1"
     try:
-        eventually(lambda: case.fate(sibling), "its sibling is trained", 90)
+        eventually(lambda: case.trainings(sibling), "its sibling is trained", 90)
     except AssertionError as error:
         return [str(error)]
-    return [] if case.fate(sibling) == GOES_ON else [f"its sibling: {case.fate(sibling)}"]
+    return [] if case.trainings(sibling) == CONTINUES else [f"its sibling: {case.trainings(sibling)}"]
 
 
-def test_triggerers_that_come_and_go_cancel_nothing(airflow, emulator, table):
+def test_restarted_killed_and_frozen_triggerers_cancel_nothing(airflow, emulator, table):
     emulator.set(training_seconds=600)
     cases = started(airflow, emulator, "train deferred, lora deferred, mapped deferred", "triggerers")
     results = []
@@ -213,7 +213,7 @@ def test_triggerers_that_come_and_go_cancel_nothing(airflow, emulator, table):
 
 
 def triggerer_restarted(airflow: Any, cases: list[Case]) -> None:
-    watched_anew(cases, lambda: airflow.restart("triggerer"))
+    polled_again(cases, lambda: airflow.restart("triggerer"))
 
 
 def triggerer_killed(airflow: Any, cases: list[Case]) -> None:
@@ -221,40 +221,43 @@ def triggerer_killed(airflow: Any, cases: list[Case]) -> None:
         airflow.kill("triggerer", signal.SIGKILL)
         airflow.restart("triggerer")
 
-    watched_anew(cases, act)
+    polled_again(cases, act)
 
 
 def triggerer_frozen_and_thawed(airflow: Any, cases: list[Case]) -> None:
-    """Its triggers move to another one; when it wakes up, Airflow 3.3.2 tells it that they were killed."""
+    """Its triggers move to another triggerer; when it continues, Airflow 3.3.2 reports them to it as killed."""
     frozen = psutil.Process(airflow.parts["triggerer"].pid)
     frozen = [frozen, *frozen.children(recursive=True)]
     airflow.add_triggerer("triggerer-2")
     try:
         for process in frozen:
             process.suspend()
-        watched_anew(cases, nothing_more)
+        polled_again(cases, nothing_more)
         for process in frozen:
             process.resume()
         for case in cases:
-            eventually(lambda case=case: "moved to another triggerer" in case.log(), "the thawed one was told to kill")
+            eventually(
+                lambda case=case: "moved to another triggerer" in case.log(),
+                "its log has the move",
+            )
     finally:
         airflow.parts.pop("triggerer-2").stop()
-        watched_anew(cases, lambda: airflow.restart("triggerer"))
+        polled_again(cases, lambda: airflow.restart("triggerer"))
 
 
 def nothing_more() -> None:
-    """Only time passes."""
+    """Do nothing: time passes."""
 
 
-def watched_anew(cases: list[Case], act: Callable[[], Any]) -> None:
-    """Until another trigger of each has looked at its training."""
+def polled_again(cases: list[Case], act: Callable[[], Any]) -> None:
+    """Act, and wait until another trigger of each task has polled its training."""
     before = [case.triggers() for case in cases]
     act()
     for case, times in zip(cases, before, strict=True):
-        eventually(lambda case=case, times=times: case.is_waited_for(times + 1), f"{case.name}: waited for anew", 90)
+        eventually(lambda case=case, times=times: case.is_polled(times + 1), f"{case.name}: polled again", 90)
 
 
-def test_a_worker_told_to_stop_cancels_nothing(airflow, emulator, table):
+def test_a_worker_that_is_terminated_cancels_nothing(airflow, emulator, table):
     emulator.set(training_seconds=600)
     cases = started(airflow, emulator, "train blocking, lora blocking", "worker")
     results = after(task_process_terminated, airflow, cases) + after(worker_terminated, airflow, cases)
@@ -263,20 +266,20 @@ def test_a_worker_told_to_stop_cancels_nothing(airflow, emulator, table):
 
 
 def worker_terminated(airflow: Any, cases: list[Case]) -> None:
-    """A deploy; the worker hands the signal on to the task."""
+    """As in a deployment: the worker passes the signal on to the task."""
     for case in cases:
         psutil.Process(pid_of(case)).parent().terminate()
-        eventually(lambda case=case: heard(case) == 2, "the task has heard it again")
+        eventually(lambda case=case: sigterms(case) == 2, "the task has received the second signal")
 
 
 def task_process_terminated(airflow: Any, cases: list[Case]) -> None:
     for case in cases:
         psutil.Process(pid_of(case)).terminate()
-        eventually(lambda case=case: heard(case) == 1, "the task has heard it")
+        eventually(lambda case=case: sigterms(case) == 1, "the task has received the signal")
 
 
 def test_an_attempt_whose_heartbeat_was_missed_cancels_nothing(airflow, emulator, table):
-    """A machine stands still for a while: Airflow tries again, then the old process wakes up and is told to end."""
+    """A machine freezes for a while: Airflow starts a retry, then the old process continues and is killed."""
     emulator.set(training_seconds=600)
     cases = started(airflow, emulator, "train blocking, lora blocking", "asleep", "retries")
     results = after(worker_asleep, airflow, cases)
@@ -291,16 +294,16 @@ def worker_asleep(airflow: Any, cases: list[Case]) -> None:
         process.suspend()
     try:
         for case in cases:
-            eventually(lambda case=case: case.is_waited_for(try_number=2), f"{case.name}: tried again", 120)
+            eventually(lambda case=case: case.is_polled(try_number=2), f"{case.name}: tried again", 120)
     finally:
         for process in sleepers:
             process.resume()
     for case in cases:
-        eventually(lambda case=case: heard(case), f"{case.name}: the old process was told to end", 90)
-        eventually(case.nobody_is_left, f"{case.name}: the old process has ended", 90)
+        eventually(lambda case=case: sigterms(case), f"{case.name}: the old process has received a signal", 90)
+        eventually(case.has_stopped_waiting, f"{case.name}: the old process has ended", 90)
 
 
-def heard(case: Case) -> int:
+def sigterms(case: Case) -> int:
     return sum(LOSES_ITS_WORKER in line for line in case.lines())
 
 
@@ -320,21 +323,21 @@ def test_restarts_of_api_server_and_scheduler_cancel_nothing(airflow, emulator, 
 def api_server_restarted(airflow: Any, cases: list[Case]) -> None:
     airflow.restart("api-server")
     for case in cases:
-        eventually(lambda case=case: case.state() in ("running", "deferred"), f"{case.name}: goes on", 90)
+        eventually(lambda case=case: case.state() in ("running", "deferred"), f"{case.name}: continues", 90)
 
 
 def scheduler_restarted(airflow: Any, cases: list[Case]) -> None:
-    """The workers of a LocalExecutor go with it; what they ran is tried again once its heartbeat is missed."""
+    """The workers of a LocalExecutor end with it; their tasks are retried once their heartbeats are missing."""
     blocking = [case for case in cases if case.mode == "blocking"]
     tries = [case.try_number() for case in blocking]
     airflow.restart("scheduler")
     for case, tried in zip(blocking, tries, strict=True):
         eventually(
-            lambda case=case, tried=tried: case.is_waited_for(try_number=tried + 1), f"{case.name}: tried again", 120
+            lambda case=case, tried=tried: case.is_polled(try_number=tried + 1), f"{case.name}: tried again", 120
         )
 
 
-def test_without_a_triggerer_nothing_goes_on(airflow, emulator, table):
+def test_without_a_triggerer_no_training_continues_after_its_task(airflow, emulator, table):
     emulator.set(training_seconds=600)
     cleared_cases = started(airflow, emulator, "train deferred, lora deferred", "cleared-unwatched")
     stop_triggerer(airflow)
@@ -351,11 +354,11 @@ def test_without_a_triggerer_nothing_goes_on(airflow, emulator, table):
     finally:
         airflow.restart("triggerer")
     for case in cleared_cases:
-        eventually(lambda case=case: case.is_waited_for(try_number=2), f"{case.name}: waited for again", 90)
+        eventually(lambda case=case: case.is_polled(try_number=2), f"{case.name}: polled again", 90)
     emulator.advance(900)
     train, lora = cleared_cases
     results += ended_well("cleared without a triggerer", [train], TRAINED)
-    results += ended_well("cleared without a triggerer", [lora], AGAIN)
+    results += ended_well("cleared without a triggerer", [lora], RETRAINED)
     conclude(table, results)
 
 
@@ -364,9 +367,9 @@ def stop_triggerer(airflow: Any) -> None:
     airflow.parts["triggerer"].wait()
 
 
-def test_who_is_ended_while_it_waits_for_a_slot_starts_nothing_later(airflow, emulator, table):
+def test_a_task_that_is_ended_while_it_waits_for_a_slot_starts_no_training_later(airflow, emulator, table):
     emulator.set(training_seconds=600, parallel_training=1)
-    Case(airflow, emulator, "train deferred", name="holds the slot").train_as_a_person()
+    Case(airflow, emulator, "train deferred", name="holds the slot").train_as_a_user()
     cases = [Case(airflow, emulator, f"train {mode}", name="slot").start() for mode in ("deferred", "blocking")]
     results = []
     for case in cases:
@@ -375,7 +378,7 @@ def test_who_is_ended_while_it_waits_for_a_slot_starts_nothing_later(airflow, em
             eventually(lambda case=case: "Waiting for a slot" in case.log(), "waits for a slot", 90)
             eventually(lambda case=case: case.mode == "blocking" or case.triggers(), "its trigger has started")
             case.airflow.mark(*case.at[:3], "failed")
-            eventually(case.nobody_is_left, "its process or trigger is gone")
+            eventually(case.has_stopped_waiting, "its process or trigger is gone")
         except Exception as error:
             problems += [f"{type(error).__name__}: {error}", case.log()[-2500:]]
         results.append((case, tuple(problems)))
@@ -383,26 +386,29 @@ def test_who_is_ended_while_it_waits_for_a_slot_starts_nothing_later(airflow, em
     what = "marked failed, waits for a slot"
     conclude(
         table,
-        [Result(what, case.column, NEVER_STARTED, case.fate(), case.state(), None, found) for case, found in results],
+        [
+            Result(what, case.column, NEVER_STARTED, case.trainings(), case.state(), None, found)
+            for case, found in results
+        ],
     )
 
 
 class Clearing(NamedTuple):
     what: str
     act: Callable[[Case], None]
-    fates: tuple[dict[str, int], ...]
+    trainings: tuple[dict[str, int], ...]
     variant: str = "plain"
     columns: str = EVERY
 
 
 def cleared(case: Case) -> None:
-    case.waiting()
+    case.wait_for_poll()
     case.clear()
 
 
 def cleared_with_a_slow_cancellation(case: Case) -> None:
     """The next attempt adopts the training before it is cancelled."""
-    case.waiting()
+    case.wait_for_poll()
     faulty((CANCEL,), kind="slow", seconds=3.5, times=1)(case)
     case.clear()
 
@@ -416,10 +422,10 @@ TRAINS = "train deferred, train deferred, train blocking"
 LORAS = "lora deferred, lora deferred, lora blocking"
 
 CLEARINGS = [
-    # Whichever wins: the next attempt waits for the training of the one before, or for a new one.
-    Clearing("cleared while running", cleared, (AGAIN, TRAINED), columns=TRAINS),
-    Clearing("cleared while running", cleared, (AGAIN,), columns=LORAS),
-    Clearing("cleared, cancelled late", cleared_with_a_slow_cancellation, (AGAIN, TRAINED), columns=TRAINS),
+    # Two outcomes are right: the next attempt waits for the training of the earlier one, or for a new one.
+    Clearing("cleared while running", cleared, (RETRAINED, TRAINED), columns=TRAINS),
+    Clearing("cleared while running", cleared, (RETRAINED,), columns=LORAS),
+    Clearing("cleared, cancelled late", cleared_with_a_slow_cancellation, (RETRAINED, TRAINED), columns=TRAINS),
     Clearing("cleared when done", cleared_when_done, ({"trained": 2},)),
     Clearing("reattach, cleared when done", cleared_when_done, (TRAINED,), "reattaches"),
 ]
@@ -441,7 +447,7 @@ def test_a_cleared_task_ends_with_one_training(airflow, emulator, table):
 
 
 class Seconds:
-    """How long the trainings of each model take that start from now on."""
+    """Sets the duration of later trainings, for each model."""
 
     def __init__(self, emulator: Any) -> None:
         self._emulator, self._seconds, self._lock = emulator, {}, threading.Lock()
@@ -453,16 +459,16 @@ class Seconds:
 
 
 def clear_and_settle(clearing: Clearing, case: Case, seconds: Seconds) -> list[str]:
-    """Until the second attempt has ended, or waits and nobody is left of the first."""
+    """Wait until the second attempt has ended, or waits while the first has stopped."""
     try:
         seconds.of(case, 3 if clearing.act is cleared_when_done else 600)
         case.start()
-        eventually(case.fate, "a training", 90)
+        eventually(case.trainings, "a training", 90)
         seconds.of(case, 3)
         clearing.act(case)
         eventually(lambda: case.try_number() == 2, "a second try", 120)
         eventually(
-            lambda: case.state() == "success" or (case.nobody_is_left() and case.is_waited_for(try_number=2)),
+            lambda: case.state() == "success" or (case.has_stopped_waiting() and case.is_polled(try_number=2)),
             "the second try has come so far",
             150,
         )
@@ -474,41 +480,43 @@ def clear_and_settle(clearing: Clearing, case: Case, seconds: Seconds) -> list[s
 def cleared_result(clearing: Clearing, case: Case, problems: list[str]) -> Result:
     try:
         eventually(lambda: case.state() == "success", "the task has succeeded", 90)
-        eventually(lambda: case.fate() in clearing.fates, "the ledger is right", 90)
+        eventually(lambda: case.trainings() in clearing.trainings, "the ledger is right", 90)
     except Exception as error:
         problems += [f"{type(error).__name__}: {error}", case.log()[-2500:], case.log(2)[-2500:]]
-    fate = case.fate()
-    expected = fate if fate in clearing.fates else clearing.fates[0]
-    return Result(clearing.what, case.column, expected, fate, case.state(), None, tuple(problems))
+    trainings = case.trainings()
+    expected = trainings if trainings in clearing.trainings else clearing.trainings[0]
+    return Result(clearing.what, case.column, expected, trainings, case.state(), None, tuple(problems))
 
 
 def started(airflow: Any, emulator: Any, columns: str, name: str, variant: str = "plain") -> list[Case]:
     cases = [Case(airflow, emulator, column, variant, name).start() for column in columns.split(", ")]
-    return [case.waiting() for case in cases]
+    return [case.wait_for_poll() for case in cases]
 
 
 def after(event: Callable[[Any, list[Case]], None], airflow: Any, cases: list[Case]) -> list[Result]:
-    """Nothing may have been cancelled."""
+    """Results of cases whose trainings must all continue."""
     problems = []
     try:
         event(airflow, cases)
     except Exception as error:
         problems.append(f"{type(error).__name__}: {error}")
     what = event.__name__.replace("_", " ")
-    return [Result(what, case.column, GOES_ON, case.fate(), case.state(), None, tuple(problems)) for case in cases]
+    return [
+        Result(what, case.column, CONTINUES, case.trainings(), case.state(), None, tuple(problems)) for case in cases
+    ]
 
 
 def ended_well(
-    what: str, cases: list[Case], fate: dict[str, int], state: str = "success", says: str = ""
+    what: str, cases: list[Case], trainings: dict[str, int], state: str = "success", logged: str = ""
 ) -> list[Result]:
     results = []
     for case in cases:
         problems = []
         try:
             eventually(lambda case=case: case.state() == state, f"{case.name} is {state}", 90)
-            eventually(lambda case=case: case.fate() == fate, "the ledger is right", 90)
-            assert says in case.log(), f"not said: {says}"
+            eventually(lambda case=case: case.trainings() == trainings, "the ledger is right", 90)
+            assert logged in case.log(), f"not in the log: {logged}"
         except Exception as error:
             problems += [f"{type(error).__name__}: {error}", case.log()[-2500:], case.log(2)[-1500:]]
-        results.append(Result(what, case.column, fate, case.fate(), case.state(), None, tuple(problems)))
+        results.append(Result(what, case.column, trainings, case.trainings(), case.state(), None, tuple(problems)))
     return results

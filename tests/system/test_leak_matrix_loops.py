@@ -1,4 +1,4 @@
-"""The leak matrix in a loop: the second iteration of three is ended while it waits, and its own training with it."""
+"""The leak matrix in a loop: ending the second of three iterations cancels its own training and no other."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.harness.waiting import eventually
-from tests.system.leak_cases import EVERY, Case, Result, conclude, drawn
+from tests.system.leak_cases import EVERY, Case, Result, as_table, conclude
 from tests.system.loops import Loop
 
 pytestmark = [pytest.mark.full, pytest.mark.alone, pytest.mark.every_minor, pytest.mark.since("3.4")]
 
 
 class Row(NamedTuple):
-    """What is done to the second iteration of three while it waits, and what becomes of all their trainings."""
+    """What happens to the second of three iterations while it waits, and all trainings afterwards."""
 
     what: str
     act: Callable[[Loop], None]
-    fates: tuple[dict[str, int], ...]
+    trainings: tuple[dict[str, int], ...]
     state: str
     columns: str = EVERY
 
@@ -39,10 +39,10 @@ ITERATIONS = [
     Row("marked failed", iteration_marked("failed"), ({"training-canceled": 1, "trained": 1},), "failed"),
     Row("marked success", iteration_marked("success"), ({"training-canceled": 1, "trained": 2},), "success"),
     *(
-        Row(f"cleared, {what}", iteration_cleared(keep_task_state=keeps), fates, "success", columns)
+        Row(f"cleared, {what}", iteration_cleared(keep_task_state=keeps), expected, "success", columns)
         for what, keeps in {"state kept": True, "state discarded": False}.items()
-        # As for CLEARINGS: whichever wins.
-        for columns, fates in {
+        # As for CLEARINGS, two outcomes are right.
+        for columns, expected in {
             "train deferred, train blocking": (ALL_THREE_AGAIN, ALL_THREE),
             "lora deferred, lora blocking": (ALL_THREE_AGAIN,),
         }.items()
@@ -50,14 +50,14 @@ ITERATIONS = [
 ]
 
 
-def test_what_ends_an_iteration_ends_its_own_training(airflow, emulator, capsys):
+def test_ending_an_iteration_cancels_its_own_training(airflow, emulator, capsys):
     cells = [(each, column) for each in ITERATIONS for column in each.columns.split(", ")]
     deferred = [cell for cell in cells if "deferred" in cell[1]]
     blocking = [cell for cell in cells if "blocking" in cell[1]]  # AirflowUnderTest runs four tasks at once
     groups = [deferred, *(blocking[first : first + 4] for first in range(0, len(blocking), 4))]
     results = [result for group in groups for result in iterations_ended(airflow, emulator, group)]
     with capsys.disabled():
-        print(drawn(results))  # noqa: T201 - worth seeing
+        print(as_table(results))  # noqa: T201 - worth seeing
     conclude([], results)
 
 
@@ -67,7 +67,7 @@ def iterations_ended(airflow: Any, emulator: Any, cells: list[tuple[Row, str]]) 
     loops = [Loop(airflow, case.dag, case.run, "task") for case in cases]
     for number in (0, 1):
         for case, loop in zip(cases, loops, strict=True):
-            eventually(lambda loop=loop, number=number: loop.has_looked(number), f"{case.name} {number}", 120)
+            eventually(lambda loop=loop, number=number: loop.has_polled(number), f"{case.name} {number}", 120)
         if number == 0:
             emulator.advance(900)
     emulator.set(training_seconds=3)
@@ -80,16 +80,16 @@ def iterations_ended(airflow: Any, emulator: Any, cells: list[tuple[Row, str]]) 
 
 
 def attempts(loop: Loop) -> list[tuple[str, int]]:
-    """Of the second iteration: a clear may let Airflow make its task anew."""
+    """Attempts of the second iteration. Airflow may create its task again after a clear."""
     return [(task["id"], task["try_number"]) for task in loop.tasks() if task["region_index"] == 1]
 
 
 def settled(case: Case, loop: Loop, attempt: list[tuple[str, int]]) -> list[str]:
-    """Until its training is cancelled, or another attempt waits for it."""
+    """Wait until its training is cancelled, or another attempt waits for it."""
 
     def is_so() -> bool:
-        adopted = case.operator == "train" and attempts(loop) != attempt and loop.has_looked(1)
-        return "training-canceled" in case.fate() or adopted
+        adopted = case.operator == "train" and attempts(loop) != attempt and loop.has_polled(1)
+        return "training-canceled" in case.trainings() or adopted
 
     try:
         eventually(is_so, "the second iteration has come so far", 150)
@@ -103,9 +103,9 @@ def iteration_result(each: Row, case: Case, problems: list[str]) -> Result:
     try:
         state = case.airflow.wait_for_run(case.dag, case.run, timeout=240)
         assert state == each.state, f"the run is {state}"
-        eventually(lambda: case.fate() in each.fates, "the ledger is right", 90)
+        eventually(lambda: case.trainings() in each.trainings, "the ledger is right", 90)
     except Exception as error:
         problems = [*problems, f"{type(error).__name__}: {error}"]
-    fate = case.fate()
-    expected = fate if fate in each.fates else each.fates[0]
-    return Result(each.what, case.column, expected, fate, state, None, tuple(problems))
+    trainings = case.trainings()
+    expected = trainings if trainings in each.trainings else each.trainings[0]
+    return Result(each.what, case.column, expected, trainings, state, None, tuple(problems))

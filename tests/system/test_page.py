@@ -66,7 +66,7 @@ def load_all(page, view):
 
 
 def pictures(page, view, name):
-    """Keep what is seen, light and dark, in two widths; leaves the page as it was."""
+    """Take pictures, light and dark, in two widths; leaves the page as it was."""
     if not keeps_pictures():
         return
     for width in (1280, 1440):
@@ -346,11 +346,11 @@ def test_while_the_api_is_down_the_last_known_state_stays(emulator, visit, run):
     view = task_of(page, run)
     view.get_by_role("heading", name="hero").wait_for()
     emulator.fault(kind="status", status=503, times=None)
-    view.get_by_text("Scenario cannot be asked").wait_for()
+    view.get_by_text("No answer from Scenario").wait_for()
     view.get_by_role("heading", name="hero").wait_for()
     picture(page, "training_api_down")
     emulator.clear_faults()
-    view.get_by_text("Scenario cannot be asked").wait_for(state="hidden")
+    view.get_by_text("No answer from Scenario").wait_for(state="hidden")
 
 
 def test_a_voice_that_waits_for_a_captcha_says_so_and_goes_on_once_it_is_solved(airflow, emulator, visit, tmp_path):

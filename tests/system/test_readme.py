@@ -1,4 +1,4 @@
-"""The DAGs of the README as they stand there: in a real Airflow, with a real S3 protocol server."""
+"""The DAGs of the README, unchanged, in a real Airflow with an S3 server."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ DATASETS = ROOT / "example_dags" / "datasets"
 
 
 def snippets() -> dict[str, str]:
-    """The whole DAGs of the README, by id."""
+    """The complete DAGs in the README, by id."""
     blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
     return {dag[1]: block for block in blocks if (dag := re.search(r'DAG\("(\w+)"', block))}
 
 
 @pytest.fixture(scope="module")
 def storage():
-    """The buckets that the README names, and the environment in which they are found."""
+    """The buckets of the README; gives the environment variables to reach them."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -57,7 +57,7 @@ def airflow(storage, emulator, tmp_path_factory):
     folder = tmp_path_factory.mktemp("readme")
     (folder / "dags").mkdir()
     for dag_id, code in snippets().items():
-        # The tests do without Amazon's provider: of its connection they have the environment.
+        # Without Amazon's provider, the environment has what its connection would have.
         (folder / "dags" / f"{dag_id}.py").write_text(code.replace("s3://aws_default@", "s3://"))
     extra: dict[str, Any] = {"project_id": "proj_emulator", "requests_per_minute": 1_000_000}
     with AirflowUnderTest(
@@ -86,7 +86,7 @@ def airflow(storage, emulator, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def runs(airflow):
-    """Both at once: their waiting takes the time."""
+    """Start both DAGs at once, to save time."""
     return {dag_id: airflow.trigger(dag_id) for dag_id in snippets()}
 
 

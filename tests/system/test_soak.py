@@ -1,5 +1,5 @@
 """
-Two hundred trainings while one request in ten fails; ``tests/unit/operators/test_soak.py`` is the same in seconds.
+Two hundred trainings while one request in ten fails. ``tests/unit/operators/test_soak.py`` does the same in seconds.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ def datasets(tmp_path):
     return sizes
 
 
-def test_trainings_on_a_bad_day_are_each_made_and_paid_once(airflow, emulator, datasets, tmp_path, capsys):
+def test_trainings_with_many_failing_requests_are_each_created_and_paid_once(
+    airflow, emulator, datasets, tmp_path, capsys
+):
     airflow.wait_for_dag("soak")
     emulator.fail_at_random(0.1)
     run = airflow.trigger("soak", {"folder": str(tmp_path)})
@@ -38,12 +40,12 @@ def test_trainings_on_a_bad_day_are_each_made_and_paid_once(airflow, emulator, d
     totals = ledger["totals"]
     tasks = [task for task in airflow.task_instances("soak", run) if task["task_id"] == "train"]
     with capsys.disabled():
-        print(f"\n{TASKS} trainings on a bad day: {report(tasks, injected, totals)}")  # noqa: T201 - worth seeing
+        print(f"\n{TASKS} trainings, one request in ten fails: {report(tasks, injected, totals)}")  # noqa: T201 - shown even if the test passes
 
     lost = [task["map_index"] for task in tasks if task["state"] != "success"]
     assert not lost, airflow.task_log("soak", run, "train", lost[0])[-3000:]
     assert (state, len(tasks)) == ("success", TASKS)
-    # Without faults there is nothing to see.
+    # Without faults the test would show nothing.
     assert 0.08 <= sum(injected.values()) / totals["requests"] <= 0.12
     assert all(injected.values())
     assert sum(task["try_number"] - 1 for task in tasks) >= TASKS / 20
@@ -52,7 +54,9 @@ def test_trainings_on_a_bad_day_are_each_made_and_paid_once(airflow, emulator, d
     assert {result["status"] for result in results} == {"trained"}
     assert sorted(result["name"] for result in results) == list(datasets)
     theirs = Counter(result["model_id"] for result in results)
-    assert Counter(model["model_id"] for model in ledger["models"]) == theirs, "a model of none, or two of one"
+    assert Counter(model["model_id"] for model in ledger["models"]) == theirs, (
+        "a model without a task, or two of one task"
+    )
     assert Counter(training["model_id"] for training in ledger["trainings"]) == theirs
     assert (totals["trainings_started"], totals["trainings_trained"]) == (TASKS, TASKS)
     assert (totals["trainings_running"], totals["trainings_canceled"], totals["trainings_failed"]) == (0, 0, 0)

@@ -1,4 +1,4 @@
-"""The tab of a task where Airflow 3.4 says what it is for and which iteration of a loop is open, in a real browser."""
+"""The tab of a task in a real browser, for Airflow 3.4, which tells the tab its task and loop iteration."""
 
 from __future__ import annotations
 
@@ -31,13 +31,15 @@ def test_the_tab_shows_the_iteration_that_is_open_in_airflow(airflow, visit):
     view.get_by_text(results[0]["model_id"]).wait_for()
 
 
-def test_the_tab_is_on_our_tasks_only(airflow, visit):
+def test_only_tasks_of_this_provider_have_the_tab(airflow, visit):
     run = airflow.trigger("minor_mapped")
     assert airflow.wait_for_run("minor_mapped", run) == "success"
     page = visit()
     page.goto(f"/dags/minor_mapped/runs/{quote(run)}/tasks/train/mapped/0")
     page.get_by_role("link", name="Training", exact=True).wait_for()
-    with page.expect_response(re.compile("/api/v2/dags/minor_mapped/tasks/names")):  # it decides which tabs there are
+    with page.expect_response(
+        re.compile("/api/v2/dags/minor_mapped/tasks/names")
+    ):  # the response decides which tabs are shown
         page.goto(f"/dags/minor_mapped/runs/{quote(run)}/tasks/names")
     page.get_by_role("link", name="Details").wait_for()
     page.wait_for_load_state("networkidle")
@@ -45,7 +47,7 @@ def test_the_tab_is_on_our_tasks_only(airflow, visit):
 
 
 def address(loop: Loop, number: int) -> str:
-    """Of a task in Airflow's UI."""
+    """The address of a task in Airflow's UI."""
     task = loop.task(number)
     place = f"region_id={task['region_id']}&region_index={task['region_index']}&try_number={task['try_number']}"
     return f"/dags/{loop.dag}/runs/{quote(loop.run)}/tasks/{task['task_id']}?{place}"

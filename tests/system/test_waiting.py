@@ -51,7 +51,7 @@ def test_a_training_that_fails_fails_the_task_with_the_vendors_words(airflow, em
 @MODES
 @pytest.mark.parametrize("end", ["failed", "out of time"])
 @pytest.mark.parametrize(("on_retry", "trainings"), [("resume", 1), ("retrain", 3)])
-def test_retries_pay_again_only_where_the_author_says_so(airflow, emulator, mode, end, on_retry, trainings):
+def test_retries_pay_again_only_with_on_retry_retrain(airflow, emulator, mode, end, on_retry, trainings):
     if end == "failed":
         emulator.outcome(fail_at=0.1, times=None)
     else:
@@ -63,7 +63,7 @@ def test_retries_pay_again_only_where_the_author_says_so(airflow, emulator, mode
     assert emulator.counts() == {**ONE_TRAINING, "trainings": trainings, "canceled": canceled}
     assert airflow.task_instance(dag, run, "train")["try_number"] == trainings
     log = airflow.task_log(dag, run, "train")
-    assert ("failed: " if end == "failed" else "was not over within execution_timeout=0:00:08.") in log
+    assert ("failed: " if end == "failed" else "did not end within execution_timeout=0:00:08.") in log
     assert ("Airflow does not retry the task" in log) == (on_retry == "resume")
     key = "creative_units_total" if trainings > 1 else "creative_units_cost"
     assert airflow.xcom(dag, run, "train", key) == emulator.ledger()["totals"]["creative_units_billed"]
@@ -75,14 +75,14 @@ def test_killing_the_task_cancels_the_training(airflow, emulator, mode):
     dag = f"operator_{mode}"
     run = airflow.trigger(dag)
     airflow.wait_for_task(dag, run, "train", ["deferred" if mode == "deferred" else "running"])
-    # Somebody must be there to cancel: between the deferral and its pick-up by a triggerer, about a second, nobody is.
+    # Wait for a poll: until a triggerer has the trigger, about a second, nothing can cancel the training.
     eventually(lambda: "queued-for-train" in airflow.task_log(dag, run, "train"))
     airflow.mark(dag, run, "train", "failed")
     eventually(lambda: emulator.counts()["canceled"] == 1)
     assert emulator.model(airflow.xcom(dag, run, "create"))["status"] == "training-canceled"
 
 
-def test_a_sensor_that_is_killed_leaves_the_training_alone(airflow, emulator):
+def test_a_sensor_that_is_killed_does_not_cancel_the_training(airflow, emulator):
     emulator.set(training_seconds=600)
     run = airflow.trigger("sensor_deferred")
     airflow.wait_for_task("sensor_deferred", run, "wait", ["deferred"])
@@ -93,7 +93,7 @@ def test_a_sensor_that_is_killed_leaves_the_training_alone(airflow, emulator):
 
 
 @pytest.mark.every_minor
-def test_a_deferred_task_that_runs_out_of_time_cancels_the_training_and_says_so(airflow, emulator):
+def test_a_deferred_task_that_times_out_cancels_the_training_and_logs_it(airflow, emulator):
     emulator.set(training_seconds=600)
     run = airflow.trigger("out_of_time")
     assert airflow.wait_for_run("out_of_time", run) == "failed"
@@ -101,7 +101,7 @@ def test_a_deferred_task_that_runs_out_of_time_cancels_the_training_and_says_so(
     assert "was cancelled. Scenario does not promise a refund" in airflow.task_log("out_of_time", run, "train")
 
 
-def test_cancelling_cancels_once_and_is_content_the_second_time(airflow, emulator):
+def test_cancelling_a_cancelled_training_succeeds(airflow, emulator):
     emulator.set(training_seconds=600)
     run = airflow.trigger("cancel")
     assert airflow.wait_for_run("cancel", run) == "success"
@@ -110,7 +110,7 @@ def test_cancelling_cancels_once_and_is_content_the_second_time(airflow, emulato
     assert airflow.xcom("cancel", run, "cancel_again")["status"] == "training-canceled"
 
 
-def test_a_training_cancelled_by_somebody_else_is_not_paid_for_again(airflow, emulator):
+def test_a_training_that_a_user_cancels_is_not_paid_again(airflow, emulator):
     emulator.set(training_seconds=600)
     run = airflow.trigger("operator_deferred")
     airflow.wait_for_task("operator_deferred", run, "train", ["deferred"])
@@ -120,7 +120,7 @@ def test_a_training_cancelled_by_somebody_else_is_not_paid_for_again(airflow, em
     assert "was cancelled" in airflow.task_log("operator_deferred", run, "train")
 
 
-def test_wrong_credentials_fail_at_once_and_burn_no_retries(airflow, emulator):
+def test_wrong_credentials_fail_at_once_without_retries(airflow, emulator):
     run = airflow.trigger("wrong_secret")
     assert airflow.wait_for_run("wrong_secret", run) == "failed"
     assert airflow.task_instance("wrong_secret", run, "create")["try_number"] == 1
@@ -136,7 +136,7 @@ def test_mapped_tasks_train_a_model_each(airflow, emulator):
 
 
 @pytest.mark.every_minor
-def test_ids_link_and_progress_are_there_while_it_trains(airflow, emulator):
+def test_ids_link_and_progress_are_shown_during_the_training(airflow, emulator):
     emulator.set(training_seconds=600)
     run = airflow.trigger("operator_deferred")
     airflow.wait_for_task("operator_deferred", run, "train", ["deferred"])
@@ -153,7 +153,7 @@ def test_ids_link_and_progress_are_there_while_it_trains(airflow, emulator):
     assert airflow.wait_for_run("operator_deferred", run) == "success"
 
 
-def test_the_link_is_there_while_a_worker_is_held(airflow, emulator):
+def test_the_link_is_shown_while_a_worker_is_held(airflow, emulator):
     emulator.set(training_seconds=600)
     run = airflow.trigger("operator_blocking")
     eventually(lambda: emulator.counts()["trainings"] == 1)
@@ -168,7 +168,7 @@ def test_the_link_is_there_while_a_worker_is_held(airflow, emulator):
     assert airflow.wait_for_run("operator_blocking", run) == "success"
 
 
-def test_a_restarted_triggerer_goes_on_waiting_and_cancels_nothing(airflow, emulator):
+def test_a_restarted_triggerer_continues_to_wait_and_cancels_nothing(airflow, emulator):
     emulator.set(training_seconds=600)
     run = airflow.trigger("operator_deferred")
     airflow.wait_for_task("operator_deferred", run, "train", ["deferred"])
@@ -179,7 +179,7 @@ def test_a_restarted_triggerer_goes_on_waiting_and_cancels_nothing(airflow, emul
     assert emulator.counts() == ONE_TRAINING
 
 
-def test_without_a_triggerer_the_log_says_so_and_nothing_is_lost(airflow, emulator):
+def test_without_a_triggerer_the_log_has_a_warning_and_nothing_is_lost(airflow, emulator):
     airflow.kill("triggerer")
     eventually(lambda: airflow.health()["triggerer"]["status"] != "healthy", seconds=30)
     run = airflow.trigger("operator_deferred")
@@ -190,14 +190,14 @@ def test_without_a_triggerer_the_log_says_so_and_nothing_is_lost(airflow, emulat
     assert emulator.counts() == ONE_TRAINING
 
 
-def test_a_deferred_training_is_looked_at_once_an_interval_and_more_rarely_while_its_end_is_far(airflow, emulator):
+def test_a_deferred_training_is_polled_less_often_while_its_end_is_far(airflow, emulator):
     emulator.set(training_seconds=600)
     run = airflow.trigger("operator_deferred")
     airflow.wait_for_task("operator_deferred", run, "train", ["deferred"])
     eventually(lambda: "min left" in airflow.task_log("operator_deferred", run, "train"))
     before = emulator.requests()
     time.sleep(12)
-    # poke_interval is 1 s in these DAGs; with ten minutes to go a pause is ten of them.
+    # poke_interval is 1 s in these DAGs; with ten minutes left a pause lasts ten intervals.
     assert 1 <= emulator.requests() - before <= 2
     emulator.advance(900)
     assert airflow.wait_for_run("operator_deferred", run) == "success"
@@ -205,14 +205,14 @@ def test_a_deferred_training_is_looked_at_once_an_interval_and_more_rarely_while
 
 @pytest.mark.every_minor
 @pytest.mark.parametrize(("dag", "starts"), [("sensor_quiet", 1), ("sensor_with_outlet", 2)])
-def test_success_starts_a_worker_again_only_where_one_has_something_to_do(airflow, emulator, dag, starts):
+def test_success_starts_a_worker_again_only_if_it_has_work(airflow, emulator, dag, starts):
     run = end_once_deferred(airflow, emulator, dag, "wait")
     assert airflow.wait_for_run(dag, run) == "success"
     assert airflow.task_log(dag, run, "wait").count(WORKER_STARTS) == starts
 
 
 def end_once_deferred(airflow, emulator, dag, task):
-    """A run whose training goes on until that task waits for it, however slowly the machine starts its worker."""
+    """Start a run whose training ends only after the task has deferred, however slow the machine is."""
     emulator.set(training_seconds=60)
     run = airflow.trigger(dag)
     airflow.wait_for_task(dag, run, task, ["deferred"])
@@ -226,15 +226,15 @@ def links(airflow, dag, run):
 
 @pytest.mark.every_minor
 @MODES
-def test_airflows_statistics_hear_of_polls_requests_and_the_end(airflow, emulator, statistics, mode):
+def test_statsd_gets_polls_requests_and_the_delay_of_the_end(airflow, emulator, statistics, mode):
     ends = statistics.timers["airflow.scenario.end_noticed_after"]
     waiting = statistics.gauges[f"airflow.scenario.trainings_waiting.{socket.gethostname()}"]
     before, earlier_ends, earlier_waiting = statistics.counters.copy(), len(ends), len(waiting)
     run = airflow.trigger(f"operator_{mode}")
     assert airflow.wait_for_run(f"operator_{mode}", run) == "success"
-    heard = statistics.counters - before
-    assert heard["airflow.scenario.requests"] == emulator.requests()
-    assert 1 <= heard["airflow.scenario.polls"] < heard["airflow.scenario.requests"]
+    counted = statistics.counters - before
+    assert counted["airflow.scenario.requests"] == emulator.requests()
+    assert 1 <= counted["airflow.scenario.polls"] < counted["airflow.scenario.requests"]
     (after,) = ends[earlier_ends:]
     assert 0 <= after < 60_000  # milliseconds
     assert waiting[earlier_waiting:] == ([1, 0] if mode == "deferred" else [])

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,8 +16,9 @@ from packaging.version import Version
 from airflow_provider_scenario.emulator.server import running_emulator
 from airflow_provider_scenario.operators.model import ScenarioAddTrainingImagesOperator, ScenarioCreateModelOperator
 from airflow_provider_scenario.operators.training import ScenarioTrainModelOperator
-from airflow_provider_scenario.watch.cancelling import CancelTiming
-from tests.airflow_versions import AIRFLOW, WAYS_TO_REMEMBER
+from airflow_provider_scenario.watch.cancelling import CancelLimits
+from tests.airflow_versions import AIRFLOW, STORES
+from tests.harness.task_instance import FakeTaskInstance
 from tests.witness import Witness
 
 # What the first imports came with 3.3.
@@ -50,7 +50,7 @@ def _own_budget(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
 def _time_to_cancel(monkeypatch: pytest.MonkeyPatch) -> None:
     """Airflow gives a killed worker five seconds; a test may be kept waiting longer than that for its core."""
     monkeypatch.setattr(
-        "airflow_provider_scenario.watch.cancelling.IN_WORKER", CancelTiming(timeout=(30, 30), patience=10)
+        "airflow_provider_scenario.watch.cancelling.IN_WORKER", CancelLimits(timeout=(30, 30), retry_for=10)
     )
 
 
@@ -76,24 +76,6 @@ def workshop_connection(**changes: Any) -> str:
     return json.dumps({**fields, **changes})
 
 
-class FakeTaskInstance:
-    """As much of a task instance as operators touch."""
-
-    def __init__(self) -> None:
-        self.xcoms: dict[str, Any] = {}
-        self.dag_id, self.run_id, self.task_id = "a_dag", "a_run", "a_task"
-        self.map_index = -1
-        self.region_id = uuid.UUID(int=0)
-        self.try_number, self.max_tries = 1, 0
-        self.start_date = datetime.now(UTC)
-
-    def xcom_push(self, key: str, value: Any) -> None:
-        self.xcoms[key] = json.loads(json.dumps(value))
-
-    def xcom_pull(self, *, task_ids: str, key: str, map_indexes: int) -> Any:
-        return self.xcoms.get(key)
-
-
 class FakeTaskStateStore:
     """Airflow's: one a task instance, whatever its attempt. On 3.3 it is still there after a clear."""
 
@@ -117,7 +99,7 @@ def context() -> dict[str, Any]:
     }
 
 
-@pytest.fixture(params=WAYS_TO_REMEMBER)
+@pytest.fixture(params=STORES)
 def either_way(request: pytest.FixtureRequest, context: dict[str, Any]) -> str:
     """Once as Airflow 3.3 has it, once as 3.1, which keeps nothing from try to try."""
     if request.param == "no task state":

@@ -4,7 +4,7 @@ import pytest
 from airflow.sdk import Asset
 from airflow.sdk.execution_time.context import OutletEventAccessors
 
-from airflow_provider_scenario.assets import tell_outlets
+from airflow_provider_scenario.assets import add_to_outlet_events
 
 RESULT = {
     "model_id": "model_1",
@@ -41,10 +41,10 @@ def test_anything_else_is_refused_with_the_right_form(uri):
 def test_an_event_tells_which_model_it_is():
     outlet, other = Asset("scenario://model/ink"), Asset("s3://bucket/ink")
     events = OutletEventAccessors()
-    tell_outlets({"outlet_events": events}, [outlet, other], RESULT)
+    add_to_outlet_events({"outlet_events": events}, [outlet, other], RESULT)
     assert events[outlet].extra == {key: RESULT[key] for key in RESULT if key not in ("status", "train_seconds")}
     assert events[other].extra == {}
 
 
 def test_a_training_that_has_only_started_tells_nothing():
-    tell_outlets({}, [Asset("scenario://model/ink")], {**RESULT, "status": "training"})
+    add_to_outlet_events({}, [Asset("scenario://model/ink")], {**RESULT, "status": "training"})

@@ -113,22 +113,22 @@ class TestWithoutTriggerer:
     @pytest.mark.parametrize("status", ["unhealthy", None])
     def test_the_log_says_so(self, health, status):
         health["triggerer"] = {"status": status}
-        assert "No triggerer is alive" in said_by(warn_without_triggerer)
+        assert "No triggerer is alive" in reason_in(warn_without_triggerer)
 
     def test_a_healthy_one_is_not_worth_a_line(self, health):
         health["triggerer"] = {"status": "healthy"}
-        assert said_by(warn_without_triggerer) == ""
+        assert reason_in(warn_without_triggerer) == ""
 
     def test_an_unknown_answer_is_no_reason_to_fail(self, health):
         health["detail"] = "not found"
-        assert said_by(warn_without_triggerer) == ""
+        assert reason_in(warn_without_triggerer) == ""
 
     def test_no_answer_is_no_reason_to_fail(self, monkeypatch):
         monkeypatch.setenv("AIRFLOW__CORE__EXECUTION_API_SERVER_URL", "http://127.0.0.1:9/execution/")
-        assert said_by(warn_without_triggerer) == ""
+        assert reason_in(warn_without_triggerer) == ""
 
 
-def said_by(function):
+def reason_in(function):
     lines = []
     function(SimpleNamespace(warning=lambda text, *args: lines.append(text % args)))
     return "\n".join(lines)

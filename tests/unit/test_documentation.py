@@ -1,7 +1,7 @@
 """
-What README and docs say of model types and arguments is what the code takes.
+README and docs list the same model types and arguments as the code.
 
-``python -m tests.unit.test_documentation`` writes ``docs/model_types.md`` anew, and prints the README's short table.
+``python -m tests.unit.test_documentation`` writes ``docs/model_types.md``, and prints the README's short table.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import pytest
 
 from airflow_provider_scenario.client.scenario.model_types import FAMILIES, TRAINERS, Trainer, parameters_of
 from airflow_provider_scenario.client.values import snake_case
+from airflow_provider_scenario.hooks.connection_form import SCENARIO_FORM, WORKSHOP_FORM, ConnectionForm
 from airflow_provider_scenario.operators import cost, model, model_sync, training
 from airflow_provider_scenario.sensors import model_sync as listing
 from airflow_provider_scenario.sensors import training as waiting
@@ -29,7 +30,8 @@ ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 PAGE = ROOT / "docs" / "model_types.md"
 
-LEARNS_FROM = {"images": "images", "pairs": "pairs of images", "audio": "recordings", "concepts": "trained LoRAs"}
+DATASETS = {"images": "images", "pairs": "pairs of images", "audio": "recordings", "concepts": "trained LoRAs"}
+FORMS = {"Scenario": SCENARIO_FORM, "AI Creation Workshop": WORKSHOP_FORM}
 CLASSES = {
     name: each
     for module in (cost, model, model_sync, training, listing, waiting)
@@ -39,7 +41,7 @@ CLASSES = {
 
 
 def groups() -> dict[tuple[str, str], list[str]]:
-    """Model types that learn from the same with the same parameters, by trainer and dataset."""
+    """Model types with the same trainer and kind of dataset, and so with the same parameters."""
     found: dict[tuple[str, str], list[str]] = {}
     for model_type, trainer in TRAINERS.items():
         found.setdefault((trainer.name, "images" if trainer.retired else trainer.dataset), []).append(model_type)
@@ -50,7 +52,7 @@ def parameters_of_all(types: list[str]) -> list[Parameter]:
     return list({parameter.name: parameter for each in types for parameter in parameters_of(each)}.values())
 
 
-def takes(parameter: Parameter, trainer: Trainer, types: list[str]) -> str:
+def accepted_values(parameter: Parameter, trainer: Trainer, types: list[str]) -> str:
     low, high = parameter.by_trainer.get(trainer.name) or (parameter.minimum, parameter.maximum)
     text = parameter.kind
     if low is not None:
@@ -77,31 +79,32 @@ def takes(parameter: Parameter, trainer: Trainer, types: list[str]) -> str:
 def page() -> Iterator[str]:
     yield "# Model types and their training parameters"
     yield ""
-    yield "Made of the code (`client/scenario/trainers.py`) by `python -m tests.unit.test_documentation`;"
-    yield "a test compares them."
-    yield "Both spellings are taken, `nb_epochs` and `nbEpochs`. A type or a parameter that is not here is sent with a"
-    yield "warning; a parameter that looks like a misspelt one is an error that says which. Without a parameter"
-    yield "Scenario's default holds. Bounds are inclusive; a warning means that Scenario's own documents disagree, and"
+    yield "Generated from the code (`client/scenario/model_types.py` and `parameters.py`) by"
+    yield "`python -m tests.unit.test_documentation`; a test compares them."
+    yield ""
+    yield "Both spellings are accepted, `nb_epochs` and `nbEpochs`. An unknown type or parameter is sent with a"
+    yield "warning; a parameter that looks misspelt is an error that names the likely one. Scenario has defaults for"
+    yield "parameters that you leave out. Bounds are inclusive. A warning means that Scenario's own documents disagree;"
     yield "Scenario decides."
     for (name, dataset), types in groups().items():
         yield ""
-        edits = ", learning from pairs" if dataset == "pairs" else ""
+        edits = ", trained on pairs" if dataset == "pairs" else ""
         heading = f"{FAMILIES[name]}{edits}"
         yield f"## {heading[0].upper()}{heading[1:]}"
         yield ""
         yield f"Types: {', '.join(f'`{each}`' for each in types)}."
         yield ""
-        also = "; the compositions from trained LoRAs" if TRAINERS[types[0]].retired else ""
-        yield f"Learn from {LEARNS_FROM[dataset]}{also}."
+        also = "; the compositions: trained LoRAs" if TRAINERS[types[0]].retired else ""
+        yield f"Dataset: {DATASETS[dataset]}{also}."
         yield ""
-        yield "| parameter | takes |"
+        yield "| parameter | values |"
         yield "| --- | --- |"
         for parameter in parameters_of_all(types):
-            yield f"| `{snake_case(parameter.name)}` | {takes(parameter, TRAINERS[types[0]], types)} |"
+            yield f"| `{snake_case(parameter.name)}` | {accepted_values(parameter, TRAINERS[types[0]], types)} |"
 
 
 def short_table() -> Iterator[str]:
-    """A row for each family that is not retired; ``wandb_key`` is told once, below it."""
+    """A row for each family that is not retired, without ``wandb_key``, which the README explains below the table."""
     yield "| model types | learn from | parameters |"
     yield "| --- | --- | --- |"
     for (_, dataset), types in groups().items():
@@ -109,19 +112,19 @@ def short_table() -> Iterator[str]:
             continue
         names = [snake_case(parameter.name) for parameter in parameters_of_all(types) if not parameter.secret]
         parameters = ", ".join(f"`{name}`" for name in names) or "none"
-        yield f"| {', '.join(f'`{each}`' for each in types)} | {LEARNS_FROM[dataset]} | {parameters} |"
+        yield f"| {', '.join(f'`{each}`' for each in types)} | {DATASETS[dataset]} | {parameters} |"
 
 
 @pytest.mark.parametrize("types", [types for types in groups().values() if not TRAINERS[types[0]].retired], ids=str)
-def test_the_types_of_one_row_take_the_same(types):
+def test_the_types_of_one_row_have_the_same_parameters(types):
     assert all(parameters_of(each) == parameters_of(types[0]) for each in types)
 
 
-def test_the_page_of_model_types_is_what_the_code_takes():
+def test_the_page_of_model_types_is_generated_from_the_code():
     assert PAGE.read_text() == "\n".join(page()) + "\n"
 
 
-def test_the_readmes_table_of_model_types_is_what_the_code_takes():
+def test_the_readme_has_the_generated_table_of_model_types():
     assert "\n".join(short_table()) in README.read_text()
 
 
@@ -138,7 +141,7 @@ def arguments() -> list[tuple[str, str]]:
 
 
 def signature(operator: str) -> set[str]:
-    """Also what the bases of this package take."""
+    """The arguments of a class, with those of its bases in this package."""
     return {
         name
         for each in CLASSES[operator].__mro__
@@ -148,13 +151,18 @@ def signature(operator: str) -> set[str]:
 
 
 @pytest.mark.parametrize(("operator", "argument"), arguments())
-def test_every_argument_that_the_readme_names_is_one(operator, argument):
+def test_every_argument_in_the_readme_exists(operator, argument):
     assert argument in signature(operator)
 
 
-def test_the_readme_has_the_arguments_of_all_operators_and_sensors():
+def test_the_readme_has_arguments_of_all_operators_and_sensors():
     shown = {operator for operator, _ in arguments()}
     assert {name for name in CLASSES if name.endswith(("Operator", "Sensor"))} - shown == {"ScenarioOperator"}
+
+
+@pytest.mark.parametrize("form", [pytest.param(form, id=name) for name, form in FORMS.items()])
+def test_the_readme_lists_the_fields_of_a_connection_as_the_form_has_them(form: ConnectionForm):
+    assert "\n".join(field.readme_row for field in form.extra_fields) in README.read_text(encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """
-What Airflow's database knows of tasks: one adapter for each schema, picked once.
+Reads tasks from Airflow's database: one adapter for each schema, picked once.
 
-No public interface gives a page what it needs of hundreds of tasks at once: XComs and rendered fields beside the task
-instances. Below 3.4 both are keyed by DAG, run, task and map index, from 3.4 on by the id of the task instance.
+No public interface returns the XComs and rendered fields of hundreds of task instances at once. Below 3.4 both are
+keyed by DAG, run, task and map index, from 3.4 on by the id of the task instance.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def tables() -> Tables:
     Relies on ``RenderedTaskInstanceFields``, which has ``task_instance_id`` from 3.4 on and ``map_index`` before. Each
     adapter checks the columns that it reads.
 
-    :raises TablesChangedError: this Airflow's tables are others than those that any adapter knows.
+    :raises TablesChangedError: no adapter knows this Airflow's tables.
     """
     try:
         from airflow.models.renderedtifields import RenderedTaskInstanceFields as Rendered

@@ -6,7 +6,7 @@ Relies on the columns of ``TaskInstance``, ``XComModel`` and ``RenderedTaskInsta
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.models.renderedtifields import RenderedTaskInstanceFields
@@ -18,6 +18,8 @@ from sqlalchemy.orm import aliased
 from airflow_provider_scenario.airflow_compat.tables.rows import (
     TASK_COLUMNS,
     Columns,
+    Owner,
+    SelectedTask,
     Tables,
     TaskKey,
     require,
@@ -60,25 +62,27 @@ class Adapter(Tables):
     def _order(self) -> Sequence[Any]:
         return (TaskInstance.map_index,)
 
-    def _xcoms(self, session: Session, tasks: Sequence[Any], keys: Collection[str]) -> Iterable[tuple[Any, str, Any]]:
+    def _xcoms(
+        self, session: Session, tasks: Sequence[SelectedTask], keys: Collection[str]
+    ) -> Iterable[tuple[Owner, str, str | None]]:
         columns = (*_place(XComModel), XComModel.key, xcom_column(XComModel.value))
         statement = select(*columns).where(_is_of(tasks, XComModel), XComModel.key.in_(keys))
         return ((tuple(place), key, value) for *place, key, value in session.execute(statement))
 
     def _rendered(
-        self, session: Session, tasks: Sequence[Any], columns: Columns
-    ) -> Iterable[tuple[Any, dict[str, Any]]]:
+        self, session: Session, tasks: Sequence[SelectedTask], columns: Columns
+    ) -> Iterable[tuple[Owner, Mapping[str, str | None]]]:
         model = RenderedTaskInstanceFields
         statement = select(*_place(model), *columns(model.rendered_fields)).where(_is_of(tasks, model))
         return ((tuple(row[:4]), dict(row._mapping)) for row in session.execute(statement))
 
-    def _owner(self, task: Any) -> Any:
-        return tuple(getattr(task, name) for name in _PLACE)
+    def _owner(self, task: SelectedTask) -> Owner:
+        return tuple(self._key(task)[: len(_PLACE)])
 
-    def _key(self, task: Any) -> TaskKey:
-        return TaskKey(*self._owner(task))
+    def _key(self, task: SelectedTask) -> TaskKey:
+        return TaskKey(task.dag_id, task.run_id, task.task_id, task.map_index)
 
-    def _iteration(self, task: Any) -> int | None:  # noqa: ARG002
+    def _iteration(self, task: SelectedTask) -> int | None:  # noqa: ARG002
         return None
 
 
@@ -90,7 +94,7 @@ def _place(model: Any) -> tuple[Any, ...]:
     return tuple(getattr(model, name) for name in _PLACE)
 
 
-def _is_of(tasks: Sequence[Any], model: Any) -> ColumnElement[bool]:
+def _is_of(tasks: Sequence[SelectedTask], model: Any) -> ColumnElement[bool]:
     return and_(
         tuple_(model.dag_id, model.run_id).in_({(task.dag_id, task.run_id) for task in tasks}),
         model.task_id.in_({task.task_id for task in tasks}),

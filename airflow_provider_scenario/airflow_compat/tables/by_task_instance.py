@@ -1,14 +1,14 @@
 """
 Airflow 3.4: XComs and rendered fields are keyed by the id of the task instance, of which each attempt has its own.
 
-What was stored before the upgrade stays in tables of the old form, and another table says to which attempt it belongs.
+Values stored before the upgrade stay in tables of the old form; another table maps them to task instances.
 Relies on ``TaskInstance.region_id``, ``region_index`` and ``working_set``, ``DynamicRegion``, ``XComModelV1`` and
 ``XComModelV2``, ``RenderedTaskInstanceFields`` and its legacy form, and ``LegacyTaskDataOwner``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -30,6 +30,8 @@ from sqlalchemy import and_, case, exists, or_, select
 from airflow_provider_scenario.airflow_compat.tables.rows import (
     TASK_COLUMNS,
     Columns,
+    Owner,
+    SelectedTask,
     Tables,
     TaskKey,
     require,
@@ -51,6 +53,13 @@ _iteration: Any = case(
     (DynamicRegion.node_id == _ti.task_id, DynamicRegion.parent_region_index),
     else_=_ti.region_index,
 )
+
+
+class _Task(SelectedTask):
+    id: UUID
+    region_id: UUID
+    region_index: int
+    iteration: int | None
 
 
 class Adapter(Tables):
@@ -115,7 +124,9 @@ class Adapter(Tables):
     def _order(self) -> Sequence[Any]:
         return (_map_index, _iteration, _ti.region_id, _ti.region_index)
 
-    def _xcoms(self, session: Session, tasks: Sequence[Any], keys: Collection[str]) -> Iterable[tuple[Any, str, Any]]:
+    def _xcoms(
+        self, session: Session, tasks: Sequence[Any], keys: Collection[str]
+    ) -> Iterable[tuple[Owner, str, str | None]]:
         ids = [task.id for task in tasks]
         old = (
             select(_old.task_instance_id, XComModelV1.key, xcom_column(XComModelV1.value))
@@ -129,7 +140,7 @@ class Adapter(Tables):
 
     def _rendered(
         self, session: Session, tasks: Sequence[Any], columns: Columns
-    ) -> Iterable[tuple[Any, dict[str, Any]]]:
+    ) -> Iterable[tuple[Owner, Mapping[str, str | None]]]:
         ids = [task.id for task in tasks]
         before: Any = LegacyRenderedTaskInstanceFields
         since: Any = RenderedTaskInstanceFields
@@ -141,18 +152,17 @@ class Adapter(Tables):
         new = select(since.task_instance_id, *columns(since.rendered_fields)).where(since.task_instance_id.in_(ids))
         return ((row[0], dict(row._mapping)) for row in session.execute(old.union_all(new)))
 
-    def _owner(self, task: Any) -> Any:
+    def _owner(self, task: _Task) -> Owner:
         return task.id
 
-    def _key(self, task: Any) -> TaskKey:
+    def _key(self, task: _Task) -> TaskKey:
         place = (task.dag_id, task.run_id, task.task_id, task.map_index)
         if task.iteration is None:
             return TaskKey(*place)
         return TaskKey(*place, region_id=str(task.region_id), region_index=task.region_index)
 
-    def _iteration(self, task: Any) -> int | None:
-        iteration: int | None = task.iteration
-        return iteration
+    def _iteration(self, task: _Task) -> int | None:
+        return task.iteration
 
 
 def _same_place(model: Any) -> ColumnElement[bool]:

@@ -1,15 +1,16 @@
-"""What every adapter takes and gives."""
+"""The adapters' common part: what they take, what they return, and how stored values are read."""
 
 from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
-from sqlalchemy import JSON, Text, and_, cast, func, or_, type_coerce
+from sqlalchemy import JSON, Text, and_, func, or_, type_coerce
+from sqlalchemy import cast as sql_cast
 from sqlalchemy.exc import DBAPIError
 
 if TYPE_CHECKING:
@@ -18,30 +19,29 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Select
     from sqlalchemy.orm import Session
 
-RENDERED_TEXTS = ("scenario_conn_id", "ai_creation_workshop_conn_id", "name", "type", "model_id", "job_id")
-"""Rendered fields that are read as text, beside ``parameters``."""
-
-
 LARGEST_VALUE = 100_000
 """
-Characters of an XCom or a rendered field. A longer one counts as absent, and never leaves the database: a training's
+Characters of an XCom or a rendered field. A longer one counts as absent and is not read from the database: a training's
 result has some thousands, and Airflow itself cuts rendered fields at 4,096.
 """
 
-
 Columns = Callable[[Any], tuple[Any, ...]]
+"""Makes the columns to select from the column that holds all rendered fields."""
+
+Owner = Hashable
+"""Key that XComs and rendered fields have in common with their task instance."""
 
 
 class TablesChangedError(Exception):
-    """The tables of this Airflow are others than this version of the provider knows."""
+    """The tables of this Airflow are not known to this version of the provider."""
 
 
 class TaskKey(NamedTuple):
     """
-    What a viewer's address says of a task instance.
+    Names a task instance in the address of a page.
 
     :param map_index: -1 for a task that is not mapped.
-    :param region_id: of a task in a loop (3.4), as Airflow's own addresses have it; None: its latest iteration.
+    :param region_id: of a task in a loop (3.4), as in Airflow's own addresses; None: its latest iteration.
     :param region_index: place in that region.
     """
 
@@ -68,15 +68,49 @@ class PushedKeys(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RenderedFields:
+    """
+    Rendered template fields that the page reads; None if the operator has no such field or the value is not text.
+
+    :param parameters: any JSON.
+    """
+
+    scenario_conn_id: str | None = None
+    ai_creation_workshop_conn_id: str | None = None
+    name: str | None = None
+    type: str | None = None
+    model_id: str | None = None
+    job_id: str | None = None
+    parameters: object = None
+
+
+_TEXTS = tuple(each.name for each in fields(RenderedFields) if each.name != "parameters")
+
+
+class SelectedTask(Protocol):
+    """A row of the statement that selects task instances."""
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+    label: str | None
+    operator: str | None
+    state: str | None
+    try_number: int | None
+    start_date: datetime | None
+    end_date: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRow:
     """
-    A task instance, with what it has pushed and been given.
+    A task instance with its XComs and its rendered fields.
 
     :param label: its rendered map index.
     :param operator: the operator's ``custom_operator_name``, which subclasses inherit.
     :param iteration: of the loop that it is in (3.4).
-    :param xcoms: key → value, as they were pushed. Anybody may have: it is any JSON, and proves nothing.
-    :param rendered: rendered fields: texts, and ``parameters`` as JSON.
+    :param xcoms: key → value, any JSON. Anyone with the right to write XComs may have pushed it: it proves nothing.
     """
 
     key: TaskKey
@@ -87,23 +121,23 @@ class TaskRow:
     start_date: datetime | None
     end_date: datetime | None
     iteration: int | None = None
-    xcoms: Mapping[str, Any] = field(default_factory=dict)
-    rendered: Mapping[str, Any] = field(default_factory=dict)
+    xcoms: Mapping[str, object] = field(default_factory=dict)
+    rendered: RenderedFields = field(default_factory=RenderedFields)
 
 
 TASK_COLUMNS = (
     *("dag_id", "run_id", "task_id", "map_index", "_rendered_map_index"),
     *("custom_operator_name", "state", "try_number", "start_date", "end_date"),
 )
-"""What every adapter reads of a task instance. There is no public name for the rendered map index."""
+"""Columns of a task instance that every adapter reads. The rendered map index has no public name."""
 
 
 class Tables(ABC):
     """
     Reads the tasks of some operators, and tasks that push the same XComs as they do.
 
-    Three statements, whatever the number of tasks: the tasks, their XComs, their rendered fields. One that joins them
-    would be worse: a database that has not counted a new batch yet joins it row by row, each with all others.
+    Sends three statements for any number of tasks: the tasks, their XComs, their rendered fields. One statement with
+    joins would be slower: until the database has statistics of a new batch, it joins each row with all others.
     """
 
     def newest(
@@ -116,43 +150,43 @@ class Tables(ABC):
         limit: int,
         offset: int = 0,
     ) -> list[TaskRow]:
-        """The tasks of these DAGs whose model is known, the newest first."""
+        """Read the tasks of these DAGs whose model is known, the newest first."""
         statement = self._with_model(keys.model).where(self._ti.dag_id.in_(dag_ids), self._trains(operators, keys))
         return self._read(session, statement.limit(limit).offset(offset), keys)
 
     def of_run(
         self, session: Session, dag_id: str, run_id: str, operators: Collection[str], keys: PushedKeys
     ) -> list[TaskRow]:
-        """All tasks of a run that train, also those that have not begun."""
+        """Read all tasks of a run that train, also those that have not begun."""
         statement = self._tasks().where(
             self._ti.dag_id == dag_id, self._ti.run_id == run_id, self._trains(operators, keys)
         )
         return self._read(session, statement.order_by(self._ti.task_id, *self._order()), keys)
 
     def of_task(self, session: Session, key: TaskKey, keys: PushedKeys) -> list[TaskRow]:
-        """One task instance, whatever its operator; of a task in a loop each iteration, unless ``key`` says which."""
+        """Read one task instance of any operator; of a task in a loop all iterations, unless ``key`` names one."""
         statement = self._tasks().where(
             self._ti.dag_id == key.dag_id, self._ti.run_id == key.run_id, self._ti.task_id == key.task_id
         )
         return self._read(session, self._at(statement, key).order_by(*self._order()), keys)
 
     def _read(self, session: Session, statement: Select[Any], keys: PushedKeys) -> list[TaskRow]:
-        found = session.execute(statement).all()
+        found = cast("Sequence[SelectedTask]", session.execute(statement).all())
         if not found:
             return []
         wanted = {keys.model, *keys.trains, *keys.others}
-        xcoms: dict[Any, dict[str, Any]] = {}
+        xcoms: dict[Owner, dict[str, object]] = {}
         for owner, key, value in self._xcoms(session, found, wanted):
             xcoms.setdefault(owner, {})[key] = _decoded(value)
         rendered = self._rendered_of(session, found)
         return [self._row(task, xcoms, rendered) for task in found]
 
-    def _rendered_of(self, session: Session, tasks: Sequence[Any]) -> dict[Any, Mapping[str, Any]]:
+    def _rendered_of(self, session: Session, tasks: Sequence[SelectedTask]) -> dict[Owner, RenderedFields]:
         """
-        The rendered fields of each task.
+        Read the rendered fields of each task.
 
-        A database looks into the JSON only as long as it can read all of it: PostgreSQL fails at a NUL or half a
-        surrogate, such as in the name of a folder that is not UTF-8, SQLite at a NaN too. Then it gives the whole.
+        The database extracts them from the JSON, which fails if it cannot parse all of it: PostgreSQL at a NUL or half
+        a surrogate, such as in the name of a folder that is not UTF-8, SQLite also at a NaN. Then the whole is read.
         """
         try:
             found = dict(self._rendered(session, tasks, rendered_columns))
@@ -160,10 +194,18 @@ class Tables(ABC):
             session.rollback()
             whole = dict(self._rendered(session, tasks, _whole_column))
             return {owner: _fields_of(_decoded(columns["whole"])) for owner, columns in whole.items()}
-        return {owner: {**columns, "parameters": _decoded(columns["parameters"])} for owner, columns in found.items()}
+        return {
+            owner: RenderedFields(
+                **{name: columns[name] for name in _TEXTS}, parameters=_decoded(columns["parameters"])
+            )
+            for owner, columns in found.items()
+        }
 
     def _row(
-        self, task: Any, xcoms: Mapping[Any, dict[str, Any]], rendered: Mapping[Any, Mapping[str, Any]]
+        self,
+        task: SelectedTask,
+        xcoms: Mapping[Owner, Mapping[str, object]],
+        rendered: Mapping[Owner, RenderedFields],
     ) -> TaskRow:
         owner = self._owner(task)
         return TaskRow(
@@ -176,7 +218,7 @@ class Tables(ABC):
             end_date=task.end_date,
             iteration=self._iteration(task),
             xcoms=xcoms.get(owner, {}),
-            rendered=rendered.get(owner, {}),
+            rendered=rendered.get(owner, RenderedFields()),
         )
 
     def _trains(self, operators: Collection[str], keys: PushedKeys) -> ColumnElement[bool]:
@@ -206,11 +248,11 @@ class Tables(ABC):
 
     @abstractmethod
     def _tasks(self) -> Select[Any]:
-        """Select the task instances that count: of each its latest attempt."""
+        """Select the task instances: of each its latest attempt."""
 
     @abstractmethod
     def _with_model(self, key: str) -> Select[Any]:
-        """As :meth:`_tasks`, of those that have pushed an XCom, the last to push it first."""
+        """Select those that have pushed an XCom, the latest to push it first."""
 
     @abstractmethod
     def _has_pushed(self, key: str) -> ColumnElement[bool]:
@@ -225,22 +267,20 @@ class Tables(ABC):
         """Columns that put the instances of one task in order."""
 
     @abstractmethod
-    def _xcoms(self, session: Session, tasks: Sequence[Any], keys: Collection[str]) -> Iterable[tuple[Any, str, Any]]:
-        """Owner, key and value of what these tasks have pushed; of some others too, which does no harm."""
+    def _xcoms(
+        self, session: Session, tasks: Sequence[SelectedTask], keys: Collection[str]
+    ) -> Iterable[tuple[Owner, str, str | None]]:
+        """Read owner, key and value of the XComs of these tasks; those of some other tasks may be among them."""
 
     @abstractmethod
     def _rendered(
-        self, session: Session, tasks: Sequence[Any], columns: Columns
-    ) -> Iterable[tuple[Any, dict[str, Any]]]:
-        """
-        Owner and rendered fields of these tasks; of some others too, which does no harm.
-
-        :param columns: what to select of the column that holds all fields.
-        """
+        self, session: Session, tasks: Sequence[SelectedTask], columns: Columns
+    ) -> Iterable[tuple[Owner, Mapping[str, str | None]]]:
+        """Read owner and rendered fields of these tasks; those of some other tasks may be among them."""
 
     @abstractmethod
-    def _owner(self, task: Any) -> Any:
-        """What tells the XComs and fields of a task from those of others."""
+    def _owner(self, task: Any) -> Owner:
+        """Return the key by which its XComs and fields are found."""
 
     @abstractmethod
     def _key(self, task: Any) -> TaskKey: ...
@@ -253,50 +293,49 @@ def require(model: Any, *columns: str) -> None:
     """
     Check that a table still has the columns that an adapter reads.
 
-    :raises TablesChangedError: it does not; names what is missing.
+    :raises TablesChangedError: it does not; the message names the missing columns.
     """
     if missing := [column for column in columns if not hasattr(model, column)]:
         raise TablesChangedError(f"{model.__name__} has no {', '.join(missing)}")
 
 
 def rendered_columns(rendered_fields: Any) -> tuple[Any, ...]:
-    """The columns to select of rendered fields as text, whatever type this Airflow gives the whole of them."""
+    """Return the columns to select of rendered fields, as text: their type differs between Airflow's minors."""
     fields = type_coerce(rendered_fields, JSON)
-    return tuple(_cut(fields[name].as_string()).label(name) for name in (*RENDERED_TEXTS, "parameters"))
+    return tuple(_cut(fields[name].as_string()).label(name) for name in (*_TEXTS, "parameters"))
 
 
 def _whole_column(rendered_fields: Any) -> tuple[Any, ...]:
-    return (_cut(cast(rendered_fields, Text)).label("whole"),)
+    return (_cut(sql_cast(rendered_fields, Text)).label("whole"),)
 
 
-def _fields_of(rendered: Any) -> dict[str, Any]:
-    """What :func:`rendered_columns` selects, from all rendered fields."""
+def _fields_of(rendered: object) -> RenderedFields:
     known = rendered if isinstance(rendered, dict) else {}
-    texts = {name: value for name in RENDERED_TEXTS if isinstance(value := known.get(name), str)}
-    return {**texts, "parameters": known.get("parameters")}
+    texts = {name: value for name in _TEXTS if isinstance(value := known.get(name), str)}
+    return RenderedFields(**texts, parameters=known.get("parameters"))
 
 
 def xcom_column(value: Any) -> ColumnElement[str]:
-    """The column to select of an XCom as text: a driver that decodes it fails for all rows at the first odd one."""
-    return _cut(cast(value, Text))
+    """Return the column of an XCom as text: a driver that decoded it would fail for all rows at one invalid value."""
+    return _cut(sql_cast(value, Text))
 
 
 def _cut(text: ColumnElement[str]) -> ColumnElement[str]:
     return func.substr(text, 1, LARGEST_VALUE + 1)
 
 
-def _decoded(text: Any) -> Any:
+def _decoded(text: str | None) -> object:
     """
-    An XCom as it was pushed, from its column as text; None where it cannot be read.
+    Return an XCom as it was pushed; None if it cannot be read.
 
-    What Airflow itself stores is JSON inside of JSON, what a task pushes is not.
+    What Airflow itself stores, such as a link, is JSON inside of JSON; what a task pushes is not.
     """
-    value: Any = None
+    value: object = None
     try:
         if isinstance(text, str) and len(text) <= LARGEST_VALUE:
             value = json.loads(text)
             value = json.loads(value) if isinstance(value, str) else value
-    except ValueError:  # a text that a task has pushed, or no JSON at all
+    except ValueError:  # a text that a task has pushed, or not JSON at all
         pass
     except RecursionError:  # nested too deeply
         value = None

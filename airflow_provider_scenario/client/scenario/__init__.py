@@ -1,4 +1,4 @@
-"""Scenario's API: :class:`ScenarioClient`, what travels, and what each model type's trainer accepts."""
+"""Scenario's API: :class:`ScenarioClient`, its objects, and what each model type's trainer accepts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["ScenarioClient"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the client when it is used: DAG files import modules beside it, and need neither requests nor pydantic."""
+    """Import the client when it is used: DAG files import other modules of this package, and need no requests."""
     if name == "ScenarioClient":
         from airflow_provider_scenario.client.scenario.client import ScenarioClient
 

@@ -1,8 +1,8 @@
 """
-Scenario's API: one method an endpoint, typed in and out.
+Scenario's API: one method for each endpoint, with typed arguments and results.
 
-Nothing here decides or waits. What a call costs, whether it may be sent twice and what a lost answer means is said
-where the call is made; all about the wire is in :mod:`.transport`, what travels is in :mod:`.schemas`.
+Nothing here decides or waits. Each method documents what a call costs, whether it may be sent twice and what a lost
+answer means. Requests are sent by :mod:`~airflow_provider_scenario.client.transport`; objects are in :mod:`.schemas`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class ScenarioClient(Trainings, Datasets, Uploads, Downloads):
     """
     Scenario's API for one project. Safe to use from several threads.
 
-    :param transport: the way to the service.
+    :param transport: sends the requests.
     """
 
     @classmethod
@@ -57,7 +57,7 @@ class ScenarioClient(Trainings, Datasets, Uploads, Downloads):
         """
         Make a client with a transport of its own. What is not listed is as for :class:`.Transport`.
 
-        :param credentials: where key and secret come from, for the message that they are wrong, such as ``login and
+        :param credentials: what the message tells the user to check when key or secret are wrong, such as ``login and
             password of connection 'scenario_default'``.
         """
         return cls(
@@ -77,7 +77,7 @@ class ScenarioClient(Trainings, Datasets, Uploads, Downloads):
         )
 
     def list_projects(self) -> Iterator[Project]:
-        """List the projects the key can see."""
+        """List the projects that the key may read."""
         return self._pages(Project, path("projects"), "projects", action="list projects", in_project=False)
 
     def get_project(self, project_id: str) -> Project:

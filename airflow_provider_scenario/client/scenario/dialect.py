@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from requests.auth import HTTPBasicAuth
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import requests
     from requests.auth import AuthBase
 
+    from airflow_provider_scenario.client.decoding import JsonObject
     from airflow_provider_scenario.client.errors import Origin, ScenarioError
     from airflow_provider_scenario.client.refusals import Call
 
@@ -26,7 +27,7 @@ class ScenarioDialect:
 
     :param api_key: of a project or a team.
     :param api_secret: its secret.
-    :param credentials: where key and secret come from, for the message that they are wrong.
+    :param credentials: what the message tells the user to check when key or secret are wrong.
     """
 
     service = "Scenario"
@@ -45,7 +46,7 @@ class ScenarioDialect:
     def refusal(self, call: Call, response: requests.Response, body: object, *, now: float) -> ScenarioError:
         return refusal(call, response.status_code, response.headers, body, now=now, credentials=self._credentials)
 
-    def refusal_in_success(self, call: Call, body: dict[str, Any], origin: Origin) -> None:
+    def refusal_in_success(self, call: Call, body: JsonObject, origin: Origin) -> None:
         """None: Scenario always refuses with a status."""
 
     def trace_id(self, headers: Mapping[str, str], body: object) -> str | None:

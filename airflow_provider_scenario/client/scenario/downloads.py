@@ -1,4 +1,4 @@
-"""Files that come from Scenario: trained models, which are packed first, and assets."""
+"""The endpoints of downloads: trained models, which Scenario packs first, and assets."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class Downloads(Endpoints):
-    """The endpoints of downloads. None names a price."""
+    """The endpoints of downloads. No price is documented for them."""
 
     def download_model(self, model_id: str, *, epoch: str | None = None) -> str:
         """
-        Ask for an archive of a trained model and return the id of the job that makes it. Never sent twice.
+        Start a job that packs a trained model, and return its id. Never sent twice.
 
         :param epoch: which checkpoint; default: the selected one, or the latest.
         """
@@ -31,22 +31,22 @@ class Downloads(Endpoints):
             json=given(modelEpoch=epoch),
             action=action,
             repeatable=False,
-            if_lost="An archive may be on its way; asking again would make another one.",
+            if_lost="Scenario may be packing it; another request would start a second job.",
         )
         return Download.read(answer.json, action=action, maybe_done=True, answer=answer).job_id
 
     def get_download(self, job_id: str) -> Download:
-        """Read how far a download is, and its address when it is ready."""
+        """Read the status of a download, and its address when it is ready."""
         action = f"read download {job_id}"
         answer = self._transport.request("GET", path("assets", "download", job_id), action=action, repeatable=True)
         return Download.read(answer.json, action=action, answer=answer)
 
     def fetch_download(self, download: Download) -> Iterator[bytes]:
         """
-        Fetch what a download has made, in blocks of 1 MB. Each call is one try.
+        Fetch a packed model, in blocks of 1 MB. Each call is one try.
 
-        :param download: as :meth:`get_download` has just given it: its address expires.
-        :raises ServiceError: it is not ready, cannot be reached, or breaks off.
+        :param download: just read with :meth:`get_download`: its address expires.
+        :raises ServiceError: it is not ready, the storage cannot be reached, or the file breaks off.
         """
         return self._fetch(download.download_url, action=f"fetch download {download.job_id}")
 
@@ -55,7 +55,7 @@ class Downloads(Endpoints):
         Fetch the file of an asset, in blocks of 1 MB. Each call is one try.
 
         :param asset: as just read: its address expires.
-        :raises ServiceError: it cannot be reached, or breaks off.
+        :raises ServiceError: the storage cannot be reached, or the file breaks off.
         """
         return self._fetch(asset.url, action=f"fetch asset {asset.id}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_scenario.client.base import Client
 from airflow_provider_scenario.client.consequences import NOTHING_SENT
@@ -17,8 +17,9 @@ from airflow_provider_scenario.client.values import camel_keys
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from airflow_provider_scenario.client.answers import Answer
     from airflow_provider_scenario.client.schema import S
-    from airflow_provider_scenario.client.transport import Answer
+    from airflow_provider_scenario.client.transport import Query
 
 _LONGEST_TOKEN = 8_000
 """Characters of a pagination token: it becomes part of an address, and servers refuse longer ones."""
@@ -66,7 +67,7 @@ class Endpoints(Client):
         name: str,
         *,
         action: str,
-        query: Mapping[str, Any] | None = None,
+        query: Query | None = None,
         in_project: bool = True,
     ) -> Iterator[S]:
         """
@@ -105,7 +106,7 @@ class Endpoints(Client):
             used.add(token)
 
 
-def given(**fields: Any) -> dict[str, Any]:
+def given(**fields: object) -> dict[str, object]:
     """Leave out what is None: for the API a missing field means 'not given'."""
     return {name: value for name, value in fields.items() if value is not None}
 
@@ -150,7 +151,7 @@ def flag(value: object, field: str) -> bool | None:
     return value
 
 
-def filters_of(known: type, filters: Mapping[str, Any]) -> dict[str, Any]:
+def filters_of(known: type, filters: Mapping[str, object]) -> Query:
     """
     Write filters in the API's spelling.
 

@@ -179,8 +179,8 @@ def _collections(ids: Any) -> tuple[list[str], list[str]]:
 
 
 def _parameters(parameters: Any) -> tuple[dict[str, Any], list[str]]:
-    checked, doubts = check_parameters(parameters)
-    return as_sent(checked), doubts
+    checked = check_parameters(parameters)
+    return as_sent(checked), list(checked.warnings)
 
 
 _CHECKS: dict[str, Callable[[Any], tuple[Any, list[str]]]] = {

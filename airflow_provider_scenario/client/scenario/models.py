@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from airflow_provider_scenario.client.answers import Answer
     from airflow_provider_scenario.client.scenario.parameters import TrainingParameters
-    from airflow_provider_scenario.client.transport import Answer
 
 BULK = 50
 """Models read in one call. No limit is documented; the vendor's Blender add-on reads 50."""
@@ -105,7 +105,7 @@ class Models(Endpoints):
         original_assets: bool | None = None,
     ) -> Model:
         """
-        Create a model, which is free. Never sent twice: a second one would look the same.
+        Create a model, which is free. Never sent twice: there would be two equal models.
 
         :param name: at most 64 characters; default: the service invents one when training starts.
         :param type: model type, such as ``flux.2-dev-lora``.

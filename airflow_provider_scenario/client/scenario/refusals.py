@@ -6,7 +6,7 @@ Nothing else reads a body that is an error. Knows no HTTP library: status, heade
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from airflow_provider_scenario.client.consequences import NOTHING_CHANGED, NOTHING_STARTED
@@ -30,8 +30,8 @@ from airflow_provider_scenario.client.refusals import (
     is_page,
     number_of,
     page_advice,
+    reason_in,
     retry_after,
-    said_by,
     should_retry,
 )
 from airflow_provider_scenario.client.texts import plain
@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 CREDENTIALS = "the API key and the API secret"
-"""Where to look for what is wrong with them, unless the caller knows a better place."""
+"""What messages tell the user to check, unless the caller knows where key and secret are stored."""
 
-# Statuses whose meaning a proxy's page does not change: a time-out, a conflict, too large, too many requests.
+# Statuses that mean the same in a proxy's page: timeout, conflict, too large, too many requests.
 _ALSO_AS_PAGES = (408, 409, 413, 429)
 
 
@@ -66,13 +66,13 @@ def refusal(
     credentials: str = CREDENTIALS,
 ) -> ScenarioError:
     """
-    Translate an answer that is no success into the error that says it.
+    Translate an answer that is not a success into an error.
 
     :param status: the HTTP status, anything but 2xx.
-    :param headers: of the answer; looked up in any case if the mapping does so.
+    :param headers: of the answer; in any letter case if the mapping ignores it.
     :param body: as :func:`.decode` gave it, without secrets the service may have repeated.
     :param now: Unix time in seconds, for a ``Retry-After`` that is a date.
-    :param credentials: where key and secret come from, for messages.
+    :param credentials: what messages tell the user to check when key or secret are wrong.
     """
     error = _refusal(call, status, headers, body, now=now, credentials=credentials)
     if should_retry(headers) and not error.is_certain:
@@ -83,7 +83,7 @@ def refusal(
 def _refusal(
     call: Call, status: int, headers: Mapping[str, str], body: object, *, now: float, credentials: str
 ) -> ScenarioError:
-    said = plain(said_by(body))
+    reason = plain(reason_in(body))
     details = details_of(body)
     origin: Origin = {
         "request": call.request,
@@ -92,11 +92,11 @@ def _refusal(
         "body": body,
     }
     refused = f"Scenario refused to {call.phrase}"
-    because = f": {said.rstrip('.')}." if said else f" with status {status} and no reason."
+    because = f": {reason.rstrip('.')}." if reason else f" with status {status} and no reason."
 
     if is_page(headers, body) and 400 <= status < 500 and status not in _ALSO_AS_PAGES:
         kind = {401: AuthenticationError, 403: AuthenticationError, 404: NotFoundError}.get(status, RequestRefusedError)
-        page = f"Could not {call.phrase}: the answer is a web page ({said or 'without a title'}), not JSON."
+        page = f"Could not {call.phrase}: the answer is a web page ({reason or 'without a title'}), not JSON."
         return kind(f"{page} {no_effect(call)} {page_advice(call.base_url, SCENARIO_URL)}", **origin)
     if status in (401, 403):
         advice = _access_advice(status, headers, body, base_url=call.base_url, credentials=credentials)
@@ -108,24 +108,24 @@ def _refusal(
             **origin,
         )
     if status == 429:
-        return _too_many(call, refused, said, retry_after(headers, body, now=now), body, details, origin)
+        return _too_many(call, refused, reason, retry_after(headers, body, now=now), body, details, origin)
     if status == 413:
         return RequestRefusedError(
-            f"{refused}: the request is too large{f' ({said})' if said else ''}. {NOTHING_STARTED} Scenario takes "
+            f"{refused}: the request is too large{f' ({reason})' if reason else ''}. {NOTHING_STARTED} Scenario takes "
             "about 6 MB in one request: send a smaller file, or upload it as an asset and give its id.",
             **origin,
         )
     if 400 <= status < 500 and status != 408:
-        return _refused(call, f"{refused}{because}", said, origin, may_pass=bool(should_retry(headers)))
+        return _refused(call, f"{refused}{because}", reason, origin, may_pass=bool(should_retry(headers)))
     return ServiceError(
-        f"Scenario failed to {call.phrase}: status {status}{f', {said}' if said else ''}. {call.consequence}",
+        f"Scenario failed to {call.phrase}: status {status}{f', {reason}' if reason else ''}. {call.consequence}",
         maybe_done=call.maybe_done,
         **origin,
     )
 
 
-def _refused(call: Call, text: str, said: str, origin: Origin, *, may_pass: bool) -> RequestRefusedError:
-    lower = said.lower()
+def _refused(call: Call, text: str, reason: str, origin: Origin, *, may_pass: bool) -> RequestRefusedError:
+    lower = reason.lower()
     if "already training" in lower:
         return AlreadyTrainingError(
             f"{text} This request has started and billed nothing: the training that runs was started before. Wait for "
@@ -140,14 +140,14 @@ def _refused(call: Call, text: str, said: str, origin: Origin, *, may_pass: bool
         )
     advice = "Change the request: the same one cannot succeed."
     if origin["status"] == 402:
-        advice = "Buy creative units, then clear the task."
+        advice = "Buy creative units, then send it again."
     if may_pass:
         advice = "Scenario says that the same request may succeed later: try again."
     return RequestRefusedError(f"{text} {no_effect(call)} {advice}", **origin)
 
 
 def _path_advice(call: Call, origin: Origin) -> str:
-    """Scenario's gateway gives each of its answers a trace: one without it may come from a wrong address."""
+    """Scenario's gateway adds a trace to each answer: an answer without it may come from a wrong address."""
     path = urlsplit(call.base_url).path
     if not call.base_url or origin["trace_id"] or path.endswith("/v1"):
         return ""
@@ -177,27 +177,27 @@ def _access_advice(status: int, headers: Mapping[str, str], body: object, *, bas
 def _too_many(
     call: Call,
     refused: str,
-    said: str,
+    reason: str,
     wait: float | None,
     body: object,
-    details: Mapping[str, Any],
+    details: Mapping[str, object],
     origin: Origin,
 ) -> PlanCeilingError | ThrottledError:
-    """Tell the three kinds of 429 apart: the plan's ceiling, the cool-down after launches, and throttling."""
+    """Distinguish the three kinds of 429: the plan's ceiling, the cool-down after launches, and throttling."""
     ceiling = isinstance(body, dict) and body.get("name") == "PlanLimitReachedError"
     cooling = number_of(details.get("remainingSeconds")) is not None
     if ceiling or (not cooling and "actionName" in details):
-        return _plan_ceiling(refused, said, details, origin)
+        return _plan_ceiling(refused, reason, details, origin)
     kind = "cool-down between launches" if cooling else "too many requests"
     when = f"in {wait:.0f} s" if wait is not None else "later"
     return ThrottledError(
-        f"{refused}: {kind}{f' ({said})' if said else ''}. {no_effect(call)} Try again {when}.",
+        f"{refused}: {kind}{f' ({reason})' if reason else ''}. {no_effect(call)} Try again {when}.",
         retry_after=wait,
         **origin,
     )
 
 
-def _plan_ceiling(refused: str, said: str, details: Mapping[str, Any], origin: Origin) -> PlanCeilingError:
+def _plan_ceiling(refused: str, reason: str, details: Mapping[str, object], origin: Origin) -> PlanCeilingError:
     action = plain(str(details["actionName"])) if details.get("actionName") else None
     limit, used = number_of(details.get("actionLimit")), number_of(details.get("actionValue"))
     unit = " creative units" if action == "train-model" else ""
@@ -210,12 +210,12 @@ def _plan_ceiling(refused: str, said: str, details: Mapping[str, Any], origin: O
         if part
     )
     ceiling = f"plan ceiling {action!r}" if action else "plan ceiling"
-    what = f"{ceiling}{f' ({numbers})' if numbers else ''}{f': {said}' if said and not action else ''}"
+    what = f"{ceiling}{f' ({numbers})' if numbers else ''}{f': {reason}' if reason and not action else ''}"
     match action:
         case "train-model":
-            advice = "The price of this run counts already: raise the plan, or train with fewer images or epochs."
+            advice = "The price of this training counts already: raise the plan, or train with fewer images or epochs."
         case "parallel-training" if limit:
-            advice = "A slot is free again when another training of the team ends."
+            advice = "A slot is free when another training of the team ends."
         case "parallel-training":
             advice = "The plan does not include training: raise it."
         case "add-training-image":

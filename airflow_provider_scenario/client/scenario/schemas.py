@@ -39,7 +39,7 @@ JOB_STATUSES = frozenset(
 )
 
 JOB_WORDS_OF_PROSE = {"succeeded": "success", "completed": "success", "failed": "failure", "cancelled": "canceled"}
-"""What Scenario's guides and webhooks call a job's final statuses, and the API's own word for each."""
+"""The words of Scenario's guides and webhooks for a job's final statuses → the API's own words."""
 
 UPLOAD_STATUSES = frozenset({"pending", "complete", "validating", "validated", "imported", "failed"})
 
@@ -54,7 +54,7 @@ def _one_of(field: str, known: frozenset[str]) -> AfterValidator:
 
 
 def _in_the_apis_spelling(known: frozenset[str], others: Mapping[str, str] | None = None) -> AfterValidator:
-    """In any letter case; ``others`` are words of the documentation, each with the API's own."""
+    """Accept any letter case, and translate ``others``: words of the documentation → the API's own."""
     spelled = {**(others or {}), **{word: word for word in known}}
     return AfterValidator(lambda value: spelled.get(value.strip().lower(), value))
 
@@ -74,12 +74,12 @@ class _Object(Schema):
 
 class TrainingProgress(_Object):
     """
-    Where a training is. For showing only: it stays on trained models, and runs ahead of or behind the job.
+    The progress of a training. For showing only: it stays on trained models, and may be ahead of or behind the job.
 
     :param stage: ``queued-for-train``, ``starting-train``, ``running-train`` …
     :param position: trainings in the queue before this one.
     :param remaining_time_ms: milliseconds.
-    :param retryable_error: what went wrong and is tried again.
+    :param retryable_error: the error after which Scenario tries again.
     """
 
     stage: TrainingStage | None = None
@@ -94,7 +94,7 @@ class TrainingProgress(_Object):
 
 
 class TrainingStats(_Object):
-    """When it ran; durations in seconds. Only the owner sees it."""
+    """When a training ran; durations in seconds. Only the owner gets it."""
 
     started_at: Moment | None = None
     ended_at: Moment | None = None
@@ -103,7 +103,7 @@ class TrainingStats(_Object):
 
 
 class TrainingImage(_Object):
-    """One member of a dataset. Its id is the id of the asset, its caption the asset's description."""
+    """An image of a dataset. Its id is the id of its asset, its caption is the description of the asset."""
 
     id: Id
     name: Name | None = None
@@ -114,7 +114,7 @@ class TrainingImage(_Object):
 
 
 class TrainingImagePair(_Object):
-    """What an edit model learns from: source, target, and how one becomes the other. The ids are asset ids."""
+    """What an edit model learns from: source, target, and the instruction between them. The ids are asset ids."""
 
     source_id: Id | None = None
     target_id: Id | None = None
@@ -157,8 +157,8 @@ class Model(_Object):
     """
     A model. Its status is the truth about its training: ``trained``, ``failed`` and ``training-canceled`` are final.
 
-    :param job_id: of the training; only the owner sees it.
-    :param parameters: of the training, in the API's spelling. Not shown in a ``repr``: may hold a key.
+    :param job_id: of the training; only the owner gets it.
+    :param parameters: of the training, in the API's spelling. Not in the ``repr``: they may hold a key.
     :param training_images: all of them from ``get_model``, at most three from ``list_models``.
     :param training_images_number: how many there are.
     """
@@ -202,10 +202,10 @@ class Model(_Object):
 
 class JobMetadata(_Object):
     """
-    What a job says about itself.
+    Details of a job.
 
     :param error: why it failed.
-    :param hint: what the service advises to do about it.
+    :param hint: the service's advice about it.
     """
 
     error: ServiceText | None = None
@@ -217,7 +217,7 @@ class JobMetadata(_Object):
 
 
 class Billing(_Object):
-    """In creative units. ``cu_cost`` stays what was charged, even where a failed job was refunded."""
+    """In creative units. ``cu_cost`` stays the amount that was charged, even if a failed job was refunded."""
 
     cu_cost: Number | None = None
     cu_discount: Number | None = None
@@ -229,8 +229,8 @@ class JobStatusChange(_Object):
     date: Moment | None = None
 
 
-def job_id_in(answer: Mapping[str, Any]) -> str | None:
-    """The id of the job in an answer: ``job.jobId`` in the reference, ``job.id`` in the guide, or ``jobId`` alone."""
+def job_id_in(answer: Mapping[str, object]) -> str | None:
+    """Find the job id in an answer: ``job.jobId`` (reference), ``job.id`` (guide), or ``jobId`` alone."""
     job = answer.get("job")
     of_job = (job.get("jobId"), job.get("id")) if isinstance(job, dict) else ()
     return next((found for found in (*of_job, answer.get("jobId")) if isinstance(found, str) and found), None)
@@ -238,8 +238,8 @@ def job_id_in(answer: Mapping[str, Any]) -> str | None:
 
 class Job(_Object):
     """
-    Something the service works on. Final statuses: ``success``, ``failure``, ``canceled``, in whatever spelling the
-    service has sent them.
+    Something the service works on. Final statuses: ``success``, ``failure``, ``canceled``; other spellings of them are
+    translated.
     """
 
     job_id: Id
@@ -257,7 +257,7 @@ class Job(_Object):
     @model_validator(mode="before")
     @classmethod
     def _as_in_the_guide(cls, data: Any) -> Any:
-        """The training guide calls them ``id`` and ``type``."""
+        """Accept ``id`` and ``type``, the names in the training guide."""
         if not isinstance(data, dict):
             return data
         names = {"jobId": "id", "jobType": "type"}
@@ -266,12 +266,12 @@ class Job(_Object):
 
 class StartedTraining(_Object):
     """
-    A training that was started, and what it was billed at.
+    A training that was started, and its cost.
 
-    :param job: its ``job_id`` is what to keep.
+    :param job: store its ``job_id``.
     :param creative_units_cost: creative units, after the discount.
     :param cost_details: the same by action; a training is ``train-model``.
-    :param ip_detection: findings, where the team has its inputs checked.
+    :param ip_detection: findings of the copyright check, where the team has it.
     """
 
     job: Job
@@ -283,7 +283,7 @@ class StartedTraining(_Object):
 
 
 class Quote(_Object):
-    """What a training would cost, in creative units."""
+    """The price of a training, in creative units."""
 
     creative_units_cost: Number
     creative_units_discount: Number | None = None
@@ -291,7 +291,7 @@ class Quote(_Object):
 
 
 class UploadPart(_Object):
-    """Where one part of a file goes; ``number`` counts from 1."""
+    """The address for one part of a file; ``number`` counts from 1."""
 
     number: Count
     url: Address = Field(repr=False)
@@ -299,9 +299,9 @@ class UploadPart(_Object):
 
 class Upload(_Object):
     """
-    A file that comes in parts.
+    An upload in parts.
 
-    :param entity_id: the asset it has become, once ``imported``.
+    :param entity_id: the asset that it became, once ``imported``.
     :param parts: only while it is ``pending``.
     """
 
@@ -339,7 +339,7 @@ class Project(_Object):
 
 
 class TagChange(_Object):
-    """The tags that were added and deleted: without ``strict`` those that were (not) there are not among them."""
+    """The tags that were added and deleted. Without ``strict``, tags that needed no change are left out."""
 
     added: list[Name] = []
     deleted: list[Name] = []
@@ -352,14 +352,14 @@ class Description(_Object):
 
 
 class AssetWarning(_Object):
-    """What the service holds against one training image, such as ``Missing caption``."""
+    """Warnings about one training image, such as ``Missing caption``."""
 
     asset_id: Id | None = None
     message: list[ServiceText] = []
 
 
 class AssetCoupleWarning(_Object):
-    """What it holds against two of them together, such as ``Captions are identical``."""
+    """Warnings about two training images, such as ``Captions are identical``."""
 
     couple: list[Id] = []
     message: list[ServiceText] = []
@@ -367,11 +367,11 @@ class AssetCoupleWarning(_Object):
 
 class DatasetScore(_Object):
     """
-    What the service thinks of a dataset. It refuses no training for it.
+    How Scenario rates a dataset. It does not refuse a training because of it.
 
     :param score: 0..1; the higher, the better the chances of the training.
-    :param status: ``complete``, ``incomplete`` or ``unknown``: whether there was enough to judge by.
-    :param details: what the score is made of, in the API's spelling.
+    :param status: ``complete``, ``incomplete`` or ``unknown``: whether there was enough data for the score.
+    :param details: the parts of the score, in the API's spelling.
     """
 
     model_id: Id | None = None
@@ -383,7 +383,7 @@ class DatasetScore(_Object):
 
 
 class Download(_Object):
-    """The archive a download job makes; the address is there when the job has ended, is signed, and expires."""
+    """A packed model. The address is set when the job has ended; it is signed and expires."""
 
     job_id: Id
     job_status: JobStatus | None = None

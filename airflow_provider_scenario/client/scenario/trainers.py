@@ -12,16 +12,14 @@ Imported while DAG files are parsed: nothing but the standard library, and littl
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.messages import shown
 from airflow_provider_scenario.client.scenario.model_types import (
-    BASE_TYPES,
     FAMILIES,
     MIN_PAIRS,
-    TRAINABLE_TYPES,
     TRAINERS,
     Trainer,
     check_type,
@@ -34,13 +32,16 @@ from airflow_provider_scenario.client.scenario.parameters import (
     Parameter,
     TrainingParameters,
 )
+from airflow_provider_scenario.client.scenario.secret_parameters import (
+    is_secret,
+    refuse_nested_secrets,
+    without_secrets,
+)
 from airflow_provider_scenario.client.secret_text import SecretText, revealed
 from airflow_provider_scenario.client.values import (
-    MAX_DEPTH,
     TEMPLATE_HINT,
     Spelling,
     boolean_in,
-    camel_case,
     camel_keys,
     check_encodable,
     check_sendable,
@@ -52,26 +53,6 @@ from airflow_provider_scenario.client.values import (
 
 if TYPE_CHECKING:
     from airflow_provider_scenario.client.scenario.schemas import Model
-
-__all__ = [
-    "BASE_TYPES",
-    "MAX_IMAGES",
-    "PARAMETERS",
-    "TRAINABLE_TYPES",
-    "TRAINERS",
-    "Parameter",
-    "Trainer",
-    "TrainingParameters",
-    "as_sent",
-    "camel_case",
-    "camel_keys",
-    "check_dataset_size",
-    "check_parameters",
-    "check_ready",
-    "check_training",
-    "check_type",
-    "parameters_of",
-]
 
 MAX_IMAGES = 50
 """Images in a dataset (training guide); many plans allow fewer, which only the service knows."""
@@ -108,62 +89,42 @@ _MOST_UNKNOWN = 50
 _NOT_IN_BODY = frozenset({"dryrun", "trainingimagescount", "originalassets", "projectid"})
 
 
-def is_secret(name: object) -> bool:
+class CheckedParameters(dict[str, Any]):
     """
-    Whether a training parameter must not be shown or kept.
+    Training parameters in the API's spelling, checked: what takes them neither checks nor spells them again.
 
-    :param name: in either spelling, or in a wrong one: a misspelt ``WANDB_API_KEY`` is refused, and not shown.
+    ``extraParameters`` is still one of them, see :func:`as_sent`.
+
+    :param model_type: the type for which they were checked; None: only what holds for all types.
+    :param spelling: the author's spelling, for messages.
+    :param warnings: what the sources disagree about, or what may surprise the author.
     """
-    if not isinstance(name, str):
-        return False
-    parameter = PARAMETERS.get(camel_case(name))
-    return (parameter is not None and parameter.secret) or "wandb" in name.lower()
 
+    def __init__(
+        self, checked: Mapping[str, Any], *, model_type: str | None, spelling: Spelling, warnings: Sequence[str]
+    ) -> None:
+        super().__init__(checked)
+        self.model_type, self.spelling, self.warnings = model_type, spelling, tuple(warnings)
 
-def without_secrets(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Training parameters as they may be shown and kept."""
-    return {name: with_hidden_secrets(value) for name, value in parameters.items() if not is_secret(name)}
-
-
-def only_secrets(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """What :func:`without_secrets` leaves out."""
-    return {name: value for name, value in parameters.items() if is_secret(name)}
-
-
-def with_hidden_secrets(value: Any, found: Callable[[str], None] = lambda _: None, depth: int = 0) -> Any:
-    """
-    The same value with each secret in it as a :class:`~.secret_text.SecretText`.
-
-    :param value: training parameters, or lists and dictionaries that hold some.
-    :param found: is told each secret.
-    """
-    if not isinstance(value, list | dict):
-        return value
-    if depth > MAX_DEPTH:
-        return "***"  # no parameter is nested so deep, and Python cannot look into it
-    if isinstance(value, list):
-        return [with_hidden_secrets(item, found, depth + 1) for item in value]
-    hidden = {}
-    for name, item in value.items():
-        if not is_secret(name) or item is None or isinstance(item, bool):
-            hidden[name] = with_hidden_secrets(item, found, depth + 1)
-            continue
-        hidden[name] = item if isinstance(item, SecretText) else SecretText(str(item))
-        found(revealed(hidden[name]))
-    return hidden
+    def without_secrets(self) -> CheckedParameters:
+        """The same without secrets."""
+        return CheckedParameters(
+            without_secrets(self), model_type=self.model_type, spelling=self.spelling, warnings=self.warnings
+        )
 
 
 def check_training(
     model: Model, parameters: Mapping[str, Any] | TrainingParameters | None
-) -> tuple[dict[str, Any], list[str]]:
+) -> tuple[CheckedParameters, list[str]]:
     """
     Check all that can be checked before a training is paid for.
 
-    :param model: as just read; one that is being trained already is only checked for its parameters.
-    :return: as :func:`check_parameters`.
+    :param model: as just read; of a model that is being trained only the parameters are checked.
+    :return: the parameters, and all warnings: those of the parameters and those of the model.
     :raises InvalidInputError: as :func:`check_parameters` and :func:`check_ready`.
     """
-    checked, warnings = check_parameters(parameters, model.type)
+    checked = check_parameters(parameters, model.type)
+    warnings = list(checked.warnings)
     if model.status != "training":
         warnings += check_ready(
             model_id=model.id,
@@ -176,25 +137,32 @@ def check_training(
 
 
 def check_parameters(
-    parameters: Mapping[str, Any] | TrainingParameters | None, model_type: str | None = None
-) -> tuple[dict[str, Any], list[str]]:
+    parameters: Mapping[str, Any] | TrainingParameters | None,
+    model_type: str | None = None,
+    *,
+    spelling: Spelling | None = None,
+) -> CheckedParameters:
     """
     Check training parameters and bring them into the API's spelling.
 
-    A name that is not known here is an error where it is like a known one, and otherwise sent with a warning. What
-    stands in ``extra_parameters`` is sent as it is, whatever it is like.
+    An unknown name is an error if it resembles a known one; otherwise it is sent with a warning. What
+    ``extra_parameters`` holds is sent without a check.
 
-    :param parameters: in the API's spelling or in snake case; a None counts as not given. None: none at all.
-    :param model_type: judge by its trainer too; default: only what holds for all.
-    :return: the parameters, ``extraParameters`` still apart (see :func:`as_sent`), and warnings: what sources disagree
-        about, or what will surprise.
+    :param parameters: in the API's spelling or in snake case; None counts as not given. Those that are checked for this
+        type already, or for any where ``model_type`` is None, are returned as they are.
+    :param model_type: check for its trainer too. Default: check only what holds for all types.
+    :param spelling: the author's spelling, where ``parameters`` is in the API's. Default: ``parameters`` shows it.
     :raises InvalidInputError: a parameter is misspelt, of the wrong kind, out of the range all sources agree on, or for
         another trainer. The message names the parameter as the author has spelled it, its value, and what is right.
     """
-    given = camel_keys(parameters, "parameters")
-    spelled = Spelling(parameters or ())
-    given = {name: value for name, value in given.items() if value is not None}
     model_type = model_type if isinstance(model_type, str) else None
+    if isinstance(parameters, CheckedParameters):
+        if model_type in (None, parameters.model_type):
+            return parameters
+        spelling = parameters.spelling
+    given = camel_keys(parameters, "parameters") if spelling is None else dict(parameters or {})
+    spelling = spelling or Spelling(parameters or ())
+    given = {name: value for name, value in given.items() if value is not None}
     trainer = TRAINERS.get(model_type or "")
     extra, warnings = _check_extra(given.pop(EXTRA, None), given)
     if len(unknown := given.keys() - PARAMETERS.keys()) > _MOST_UNKNOWN:
@@ -205,17 +173,17 @@ def check_parameters(
     for name, value in given.items():
         parameter = PARAMETERS.get(name)
         if parameter is None:
-            warnings += _check_unknown(name, value, model_type, spelled)
+            warnings += _check_unknown(name, value, model_type, spelling)
             checked[name] = value
             continue
-        warnings += _check_trainer(parameter, value, trainer, model_type, spelled)
-        parameter = parameter._replace(name=spelled(name))
+        warnings += _check_trainer(parameter, value, trainer, model_type, spelling)
+        parameter = parameter._replace(name=spelling(name))
         checked[name], doubts = _of_kind(parameter, value, trainer)
         if parameter.secret:
             checked[name] = SecretText(checked[name])
         warnings += doubts + _check_value(parameter, checked[name], trainer)
-    warnings += _check_together(checked, trainer, model_type, spelled)
-    return checked | extra, warnings
+    warnings += _check_together(checked, trainer, model_type, spelling)
+    return CheckedParameters(checked | extra, model_type=model_type, spelling=spelling, warnings=warnings)
 
 
 def as_sent(checked: Mapping[str, Any]) -> dict[str, Any]:
@@ -252,7 +220,7 @@ def _check_unknown(name: str, value: Any, model_type: str | None, spelled: Spell
             f"{_what_it_takes(model_type, spelled, like=written)} {anyway}"
         )
     check_sendable(f"parameters: {shown(written)}", value)
-    _refuse_hidden_secrets(value)
+    refuse_nested_secrets(value)
     return [f"parameters: {shown(written)} is not known to this provider; it is sent as it is, and Scenario decides."]
 
 
@@ -274,24 +242,6 @@ def _refuse_query_name(name: str, written: str) -> None:
         )
 
 
-def _refuse_hidden_secrets(value: Any) -> None:
-    """
-    Look for a secret within other values, where it would be sent as ``***``.
-
-    :raises InvalidInputError: there is one.
-    """
-    if isinstance(value, Mapping):
-        for name in value:
-            if is_secret(name):
-                raise InvalidInputError(
-                    "parameters: a Weights & Biases key stands within another parameter, where it cannot be hidden. "
-                    "Put it beside the others."
-                )
-    if isinstance(value, Mapping | list | tuple):
-        for item in value.values() if isinstance(value, Mapping) else value:
-            _refuse_hidden_secrets(item)
-
-
 def _check_extra(extra: Any, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """``extra_parameters``, as part of what :func:`check_parameters` returns."""
     if not isinstance(extra, Mapping | None):
@@ -300,7 +250,7 @@ def _check_extra(extra: Any, given: Mapping[str, Any]) -> tuple[dict[str, Any], 
     if not extra:
         return {}, []
     check_sendable("parameters: extra_parameters", dict(extra))
-    _refuse_hidden_secrets(extra)
+    refuse_nested_secrets(extra)
     for name in extra:
         _refuse_query_name(name, name)
         if name in given:

@@ -1,4 +1,4 @@
-"""Train a model: ask the price, start, cancel, and look at the job that does it."""
+"""The endpoints of trainings and jobs: quote, start and cancel a training, read its job."""
 
 from __future__ import annotations
 
@@ -11,27 +11,25 @@ from airflow_provider_scenario.client.messages import shown
 from airflow_provider_scenario.client.scenario.endpoints import filters_of, flag
 from airflow_provider_scenario.client.scenario.models import Models
 from airflow_provider_scenario.client.scenario.schemas import Job, Model, Quote, StartedTraining, job_id_in
-from airflow_provider_scenario.client.scenario.trainers import (
-    TrainingParameters,
-    as_sent,
-    check_parameters,
-    check_training,
-)
-from airflow_provider_scenario.client.transport import Answer, path
+from airflow_provider_scenario.client.scenario.trainers import as_sent, check_parameters, check_training
+from airflow_provider_scenario.client.transport import path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from airflow_provider_scenario.client.answers import Answer
+    from airflow_provider_scenario.client.scenario.parameters import TrainingParameters
+
 log = logging.getLogger(__name__)
 
 DRY_RUN = 269
-"""Status of an answer that only quotes a price."""
+"""HTTP status of an answer that only quotes a price."""
 
 
 class JobFilters(TypedDict, total=False):
     """
-    What ``list_jobs`` can be asked for. There is no filter by model.
+    The filters of ``list_jobs``. There is no filter by model.
 
     ``created_after`` works only without ``status``, ``type``, ``types`` and ``workflow_id``; ``updated_after`` only
     with one of them.
@@ -62,18 +60,18 @@ class Trainings(Models):
         original_assets: bool | None = None,
     ) -> Quote:
         """
-        Ask what a training would cost; nothing is started.
+        Quote the price of a training; nothing is started.
 
         :param parameters: training parameters, in either spelling.
         :param training_images_count: how many images to count while the model has none.
         :param tier: ``api`` for the price of the API tier.
         :param original_assets: as for :meth:`~.models.Models.get_model`.
         :raises InvalidInputError: a parameter is misspelt, of the wrong kind, or out of range. What depends on the
-            model's type, :meth:`train` checks: a quote costs nothing, and does not read the model.
+            model's type is checked by :meth:`train`: a quote costs nothing, and does not read the model.
         :raises ServiceError: no price came back; with ``money`` 'spent' if the service started a training all the same.
         """
         if tier not in ("true", "api"):
-            # Without it, the same request would start the training.
+            # Without dryRun, the same request would start the training.
             raise InvalidInputError(f"tier is {shown(tier)}; give 'true' or 'api'. Nothing was sent.")
         if training_images_count is not None and not _is_count(training_images_count):
             given = shown(training_images_count)
@@ -89,10 +87,10 @@ class Trainings(Models):
                 "originalAssets": flag(original_assets, "original_assets"),
                 "trainingImagesCount": training_images_count,
             },
-            json=_body(parameters, check_parameters(parameters)[0]),
+            json=_body(parameters, check_parameters(parameters)),
             action=action,
             repeatable=True,
-            accept=(402,),  # what the prose documentation says a dry run answers; seen live is 269
+            accept=(402,),  # the guides say that a dry run answers 402; the live service answers 269
         )
         if job_id_in(answer.json):
             raise _started_by_a_quote(answer, action)
@@ -116,13 +114,13 @@ class Trainings(Models):
         """
         Start the training of a model. **This costs creative units.** Never sent twice.
 
-        :param parameters: training parameters, in either spelling; default: what the service takes by itself.
-        :param model: as the caller has just read it, and has logged the warnings of
-            :func:`~.trainers.check_training` about it. Default: it is read first, and the warnings are logged here.
+        :param parameters: training parameters, in either spelling; default: Scenario's own.
+        :param model: the model, just read by the caller, who also logs the warnings of
+            :func:`~.trainers.check_training`. Default: it is read first, and the warnings are logged here.
         :param original_assets: as for :meth:`~.models.Models.get_model`.
         :raises InvalidInputError: as :func:`~.trainers.check_training`; nothing was started or billed.
-        :raises AlreadyTrainingError: somebody has started it.
-        :raises PlanCeilingError: the plan forbids it.
+        :raises AlreadyTrainingError: the model is in training already.
+        :raises PlanCeilingError: the plan does not allow it.
         :raises ServiceError: ``maybe_done`` when it may have been started and billed: read the model first.
         """
         checked, warnings = check_training(model or self.get_model(model_id), parameters)
@@ -143,7 +141,7 @@ class Trainings(Models):
 
     def cancel_training(self, model_id: str, *, original_assets: bool | None = None) -> Model:
         """
-        Cancel the training of a model. What was billed may stay billed; read the model to see when it has ended.
+        Cancel the training of a model. It may stay billed. Read the model afterwards: canceling takes time.
 
         :param original_assets: as for :meth:`~.models.Models.get_model`.
         """
@@ -177,15 +175,15 @@ def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _body(given: object, checked: Mapping[str, Any]) -> dict[str, Any]:
+def _body(given: object, checked: Mapping[str, object]) -> dict[str, object]:
     return {} if given is None else {"parameters": as_sent(checked)}
 
 
 def _started(answer: Answer, action: str) -> StartedTraining:
     """
-    The training that an answer says was started, in whichever spelling.
+    Read the training that was started, in any of the documented spellings.
 
-    It is paid for, so nothing but a missing job id makes it unreadable; and that may be the model's.
+    It is billed, so only a missing job id makes the answer unreadable; the job id may also be the model's.
     """
     job, model = answer.json.get("job"), answer.json.get("model")
     job_id = job_id_in(answer.json)
@@ -199,8 +197,8 @@ def _started(answer: Answer, action: str) -> StartedTraining:
     return StartedTraining.read(found, action=action, maybe_done=True, answer=answer)
 
 
-def _price(answer: Mapping[str, Any]) -> float | None:
-    """The price under the name the schema gives it, or under one of those only the prose documentation has."""
+def _price(answer: Mapping[str, object]) -> float | None:
+    """The price, under the name in the schema or one of the names in the guides."""
     units = answer.get("creativeUnits")
     places = (
         answer.get("creativeUnitsCost"),
@@ -228,8 +226,8 @@ def _not_launched(answer: Answer, action: str) -> RequestRefusedError | ServiceE
         charged = answer.scrub(str(checked.get("creativeUnitsCharged", "?")))
         return RequestRefusedError(
             f"Scenario refused to {action}: the team's copyright check has blocked it. No training was started; the "
-            f"check itself may be billed ({charged} creative units). Look at its "
-            "findings in Scenario, and change the dataset.",
+            f"check itself may be billed ({charged} creative units). Read its findings in Scenario, and change the "
+            "dataset.",
             **answer.origin,
         )
     if answer.status == DRY_RUN:

@@ -64,7 +64,7 @@ class Datasets(Endpoints):
 
     def add_training_assets(self, model_id: str, asset_ids: Iterable[str], preset: str | None = None) -> None:
         """
-        Add assets of the project to the dataset of a model. Assets that the dataset has already are no error.
+        Add assets of the project to the dataset of a model. Assets that it has already are skipped.
 
         Ten go in one call. If the dataset has one of them already, Scenario refuses all ten; then they go one by one.
 
@@ -145,7 +145,7 @@ class Datasets(Endpoints):
         Replace all pairs an edit model learns from; their images must be in the dataset already.
 
         :param pairs: ``source_id``, ``target_id`` and, optionally, ``instruction`` each, in either spelling.
-        :raises InvalidInputError: a source is its own target, a pair is given twice, or it is no list of pairs.
+        :raises InvalidInputError: a source is its own target, a pair is given twice, or it is not a list of pairs.
         """
         action = f"set the training pairs of model {model_id}"
         body = checked_pairs(pairs)

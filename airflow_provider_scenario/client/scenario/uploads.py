@@ -1,4 +1,4 @@
-"""Files too big for one request: sent in parts to signed addresses, validated by the service, then an asset."""
+"""The endpoints of uploads: a file too big for one request is sent in parts, validated, and becomes an asset."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Uploads(Endpoints):
         parts: int,
     ) -> Upload:
         """
-        Announce a file; the answer has an address for each part. One that is never completed leaves no asset.
+        Begin an upload; the answer has an address for each part. An upload that is not completed leaves no asset.
 
         :param file_size: bytes of the whole file.
         :param parts: how many, at most 10 000; each but the last has 5 MB or more.
@@ -51,7 +51,7 @@ class Uploads(Endpoints):
         self._transport.put_signed(part.url, data, action=action)
 
     def complete_upload(self, upload_id: str) -> Upload:
-        """Say that all parts are there. Refused when it has been said before; then read the upload."""
+        """Tell Scenario that all parts were sent. Scenario refuses a second time; then read the upload."""
         action = f"complete upload {upload_id}"
         answer = self._transport.request(
             "POST",
@@ -59,18 +59,18 @@ class Uploads(Endpoints):
             json={"action": "complete"},
             action=action,
             repeatable=False,
-            if_lost="It may be complete: read the upload.",
+            if_lost="The upload may be complete: read it.",
         )
         return self._read(Upload, answer, "upload", action, maybe_done=True)
 
     def get_upload(self, upload_id: str) -> Upload:
-        """Read how far an upload is; once ``imported``, ``entity_id`` is its asset."""
+        """Read the status of an upload; once ``imported``, ``entity_id`` is its asset."""
         action = f"read upload {upload_id}"
         answer = self._transport.request("GET", path("uploads", upload_id), action=action, repeatable=True)
         return self._read(Upload, answer, "upload", action)
 
     def name_asset(self, asset_id: str, name: str) -> Asset:
-        """Set the name of an asset, which is its name as a training image too."""
+        """Set the name of an asset, which is also its name as a training image."""
         action = f"name asset {asset_id}"
         answer = self._transport.request(
             "PUT", path("assets", asset_id), json={"name": name}, action=action, repeatable=True

@@ -1,4 +1,4 @@
-"""AI Creation Workshop's API: :class:`WorkshopClient`, what travels, and how a request is signed."""
+"""AI Creation Workshop's API: :class:`WorkshopClient`, the objects that are sent, and how requests are signed."""
 
 from __future__ import annotations
 

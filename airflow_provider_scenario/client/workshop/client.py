@@ -1,8 +1,8 @@
 """
-AI Creation Workshop's API: the sync of a model, and what a connection can be tested with.
+AI Creation Workshop's API: sync a model, and read the token.
 
-A sync says who, what and where; the service fetches the files later and lists them. No call reads how far that is:
-the documents leave only the same sync again, which is why it is safe to repeat.
+A sync sends a model's metadata and the addresses of its files; the service fetches and lists the files later. No call
+reads the status of a listing: send the same sync again, which changes nothing and returns the status.
 """
 
 from __future__ import annotations
@@ -11,18 +11,19 @@ import json
 import logging
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from airflow_provider_scenario.client.base import Client
+from airflow_provider_scenario.client.consequences import NOTHING_SENT
 from airflow_provider_scenario.client.defaults import TIMEOUT, WORKSHOP_URL
-from airflow_provider_scenario.client.errors import InvalidInputError, ServiceError
+from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.messages import shown
 from airflow_provider_scenario.client.schema import Moment, Schema, Seconds, ServiceText
 from airflow_provider_scenario.client.texts import plain
-from airflow_provider_scenario.client.transport import Answer, Transport, path
+from airflow_provider_scenario.client.transport import Transport, path
 from airflow_provider_scenario.client.workshop.dialect import Envelope, WorkshopDialect
 from airflow_provider_scenario.client.workshop.schemas import ModelTree, SessionParameters, read_session, read_tree
 
@@ -34,15 +35,17 @@ if TYPE_CHECKING:
 log = logging.getLogger("airflow_provider_scenario.client")
 
 TokenPlace = Literal["body", "query"]
-State = Literal["not-listed", "in-progress", "listed", "failed", "unknown"]
+StatusName = Literal["not-listed", "in-progress", "listed", "failed", "unknown"]
 
-STATES: Mapping[int, State] = {0: "not-listed", 5: "in-progress", 10: "listed", -10: "failed"}
-"""What the service's numbers mean."""
+STATUS_NAMES: Mapping[int, StatusName] = {0: "not-listed", 5: "in-progress", 10: "listed", -10: "failed"}
+"""The service's numbers, and our words for them."""
 
-_FURTHEST: tuple[State, ...] = ("failed", "unknown", "not-listed", "in-progress", "listed")
+_LEAST_ADVANCED_FIRST: tuple[StatusName, ...] = ("failed", "unknown", "not-listed", "in-progress", "listed")
+
+_SAFE = "Sending it again is safe."
 
 
-class _Data(Schema):
+class _WorkshopSchema(Schema):
     service = "AI Creation Workshop"
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -54,15 +57,15 @@ class _Data(Schema):
     )
 
 
-class ListingStatus(_Data):
+class ListingStatus(_WorkshopSchema):
     """
-    How far the service is with a model's file.
+    The status of the listing of a model's file.
 
-    :param model_id: as the service gives it; so are the other ids. None where it does not.
-    :param status: 0: not listed, 5: in progress, 10: listed, -10: failed. Whatever else: not known, so go on waiting.
-    :param invoke_id: the service's id of the call, to quote to its support.
-    :param parts: where the service answers with a list, which its page does not say: each of it. What is least
-        advanced speaks for all.
+    :param model_id: as the service gives it, like the other ids. None: it does not give one.
+    :param status: 0: not listed, 5: in progress, 10: listed, -10: failed. The meaning of other numbers is not known.
+    :param invoke_id: the service's id of the call, for its support.
+    :param parts: the items, if the service answers with a list, which its page does not mention. The other fields are
+        those of the least advanced item.
     """
 
     model_id: ServiceText | None = None
@@ -73,32 +76,29 @@ class ListingStatus(_Data):
     parts: tuple[ListingStatus, ...] = ()
 
     @property
-    def state(self) -> State:
-        return STATES.get(self.status, "unknown")
+    def status_name(self) -> StatusName:
+        return STATUS_NAMES.get(self.status, "unknown")
 
 
-class Token(_Data):
+class Token(_WorkshopSchema):
     """
-    The end user in whose name is synced.
+    The token of the end user who owns the synced models.
 
-    :param token_expired_at: when the token ends; None where the service does not say.
-    :param used_session_time_in_seconds: what it has used.
+    :param token_expired_at: when the token expires. None: the service does not give it.
+    :param used_session_time_in_seconds: session time that the user has used.
     """
 
     token_expired_at: Moment | None = None
     used_session_time_in_seconds: Seconds | None = None
 
 
-D = TypeVar("D", bound=_Data)
-
-
 class WorkshopClient(Client):
     """
     AI Creation Workshop for one application and one end user. Safe to use from several threads.
 
-    :param transport: the way to the service, in its dialect.
+    :param transport: sends the requests, with a :class:`.WorkshopDialect`.
     :param api_token: token of the end user.
-    :param api_token_in: where a sync carries it; the vendor's page does not say. Default: in the body.
+    :param api_token_in: where a sync sends the token; the vendor's page does not document it. Default: in the body.
     """
 
     def __init__(self, transport: Transport, *, api_token: str, api_token_in: TokenPlace = "body") -> None:  # noqa: S107
@@ -123,20 +123,20 @@ class WorkshopClient(Client):
         budget: RequestBudget | None = None,
     ) -> Self:
         """
-        Make a client with a transport of its own; what is not listed is as for :class:`.Transport`.
+        Make a client with a transport of its own. Other arguments are those of :class:`.Transport`.
 
         :param app_key: AppKey of an application, made in the workshop's console; not the AccessKey of an account.
         :param app_secret: its AppSecret.
         :param api_token: token of an end user, as ``allocate_token`` gives it.
         :param api_token_in: ``body`` (default) or ``query``.
-        :raises InvalidInputError: for what cannot work, before anything is sent.
+        :raises InvalidInputError: an argument cannot work; nothing was sent.
         """
         if not api_token:
-            raise InvalidInputError("The token of the end user is missing: it is api_token of the connection.")
+            raise InvalidInputError("api_token is missing: give the token of an end user.")
         if api_token_in not in ("body", "query"):
             raise InvalidInputError(f"api_token_in must be 'body' or 'query', not {shown(api_token_in)}.")
         if not all(isinstance(value, str) for value in (app_key, app_secret, api_token)):
-            raise InvalidInputError("AppKey, AppSecret and api_token of the connection must be texts.")
+            raise InvalidInputError("AppKey, AppSecret and api_token must be texts.")
         transport = Transport(
             base_url,
             app_key,
@@ -158,28 +158,29 @@ class WorkshopClient(Client):
         session: SessionParameters | Mapping[str, Any] | None = None,
     ) -> ListingStatus:
         """
-        Sync a model with all its versions and files, and learn how far its listing is.
+        Sync a model with all its versions and files, and return the status of its listing.
 
-        The ids in the tree are ours, so the same again changes nothing: it is sent again when its answer is lost.
+        The ids in the tree are ours: the same sync again changes nothing, so it is sent again when its answer is lost.
 
-        What the service may refuse although its page does not forbid it is sent, with a warning in the log.
-
-        :param tree: the whole tree, whatever has changed. A :class:`.ModelTree` is sent without warnings.
+        :param tree: the whole tree, whatever has changed. The log warns of what the service may refuse although its
+            page does not forbid it, unless the tree is a :class:`.ModelTree`.
         :param session: see :class:`.SessionParameters`. Default: none.
         :raises InvalidInputError: the tree or the parameters are wrong; nothing was sent.
         :raises AuthenticationError: key, secret or clock are wrong.
-        :raises WorkshopRefusalError: the service says no, for a reason of its own.
+        :raises WorkshopRefusalError: the service refuses the tree, with a code of its own.
         :raises RequestRefusedError, ThrottledError, ServiceError: as for :meth:`.Transport.request`.
         """
         read, beside = read_tree(tree), read_session(session)
         if read is not tree:
-            for concern in (*beside.concerns(), *read.concerns()):
-                log.warning("Model %s: %s.", shown(read.model_id), concern)
+            for warning in (*beside.warnings(), *read.warnings()):
+                log.warning("Model %s: %s.", shown(read.model_id), warning)
         body = read.to_body()
-        # Where the token goes, what the page lists beside it goes too.
+        # The session parameters are sent where the token is sent: the page lists them side by side.
         parameters = {"apiToken": self._api_token, **beside.to_body()}
         if twice := sorted(parameters.keys() & body.keys()):
-            raise InvalidInputError(f"{shown(twice)} is given in the tree and beside it. Nothing was sent.")
+            raise InvalidInputError(
+                f"{shown(twice)} is given in the tree and in the session parameters. {NOTHING_SENT}"
+            )
         action = f"sync model {plain(str(read.model_id))!r}"
         answer = self._transport.request(
             "POST",
@@ -191,42 +192,30 @@ class WorkshopClient(Client):
         )
         data = answer.json.get("data")
         rows = [
-            _read(ListingStatus, row, answer, action) for row in (data if isinstance(data, list) and data else [data])
+            ListingStatus.read(row, action=action, answer=answer, advice=_SAFE)
+            for row in (data if isinstance(data, list) and data else [data])
         ]
-        slowest = min(rows, key=lambda row: _FURTHEST.index(row.state))
+        least_advanced = min(rows, key=lambda row: _LEAST_ADVANCED_FIRST.index(row.status_name))
         parts = tuple(rows) if isinstance(data, list) else ()
-        return slowest.model_copy(
+        return least_advanced.model_copy(
             update={"invoke_id": Envelope.of(answer.json, answer.scrub).invoke_id, "parts": parts}
         )
 
     def check(self) -> Token:
         """
-        Ask about the token: the harmless call that shows whether key, secret and token are right.
+        Read the token: a call without effect that shows whether key, secret and token are right.
 
         :raises AuthenticationError: key, secret or clock are wrong.
-        :raises WorkshopRefusalError: the service says no, most likely to the token.
+        :raises WorkshopRefusalError: the service refuses, most likely the token.
         :raises RequestRefusedError, ThrottledError, ServiceError: as for :meth:`.Transport.request`.
         """
         action = "read the token"
         answer = self._transport.request(
             "POST", path("scc", "spQueryToken"), action=action, repeatable=True, json={"apiToken": self._api_token}
         )
-        return _read(Token, answer.json.get("data"), answer, action)
+        return Token.read(answer.json.get("data"), action=action, answer=answer, advice=_SAFE)
 
 
 def _in_query(value: Any) -> Any:
-    """Objects and lists, which only an unlisted parameter can be, are JSON there too."""
+    """Write objects and lists, which only unlisted parameters can be, as JSON."""
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
-
-
-def _read(schema: type[D], data: Any, answer: Answer, action: str) -> D:
-    try:
-        return schema.model_validate(data, context={"scrub": answer.scrub})
-    except ValidationError as problem:
-        wrong = ", ".join(sorted({".".join(map(str, error["loc"])) or "data" for error in problem.errors()}))
-    raise ServiceError(
-        f"AI Creation Workshop was requested to {action}; its answer is unreadable (missing or of another shape: "
-        f"{plain(wrong)[:200]}). Sending it again is safe.",
-        maybe_done=False,
-        **answer.origin,
-    )

@@ -1,7 +1,7 @@
 """
-AI Creation Workshop: how it is spoken to, and the many ways in which it says no.
+What is special to AI Creation Workshop: how requests are authenticated, and how refusals become errors.
 
-Three stand on the way of a request. The API gateway refuses in a header, ``X-Ca-Error-Message``; the platform and the
+Three parties can refuse a request. The API gateway refuses in a header, ``X-Ca-Error-Message``. The platform and the
 service behind it refuse in an envelope around ``data``, with any HTTP status, 200 included.
 """
 
@@ -26,7 +26,7 @@ from airflow_provider_scenario.client.errors import (
     ThrottledError,
     WorkshopRefusalError,
 )
-from airflow_provider_scenario.client.refusals import Call, retry_after, said_by
+from airflow_provider_scenario.client.refusals import Call, reason_in, retry_after
 from airflow_provider_scenario.client.texts import Scrubber, plain
 from airflow_provider_scenario.client.workshop.schemas import BASE_MODEL_IS_SET_BY
 from airflow_provider_scenario.client.workshop.signing import DigestAuth, string_to_sign
@@ -36,18 +36,18 @@ if TYPE_CHECKING:
     from requests.auth import AuthBase
 
 FAILURE = 20
-"""The envelope's ``status`` of a failure; 10 is success. Not to be taken for that of ``data``, which has a 10, too."""
+"""The envelope's ``status`` of a failure; 10 is success. The ``status`` within ``data`` is another field."""
 
 TOLERANCE = 15 * 60.0
-"""Seconds by which a timestamp may be off, as the gateway's documents have it."""
+"""Seconds by which a timestamp may be wrong, according to the gateway's documents."""
 
 _SIGNATURE = "Invalid Signature"
 _CREDENTIALS = ("Invalid AppKey", "Invalid AppSecret", "Empty Signature", "Unauthorized")
 _TIME = ("Timestamp Expired", "Invalid Timestamp")
 _ROUTE = ("Invalid Url", "Invalid Domain", "Invalid HttpMethod", "API Not Found")
-_PASSING = ("Nonce Used",)
+_TEMPORARY = ("Nonce Used",)
 _LARGEST_REFUSAL = 64 * 1024
-"""Characters of a refusal that are kept in the error; of a longer one only what says no."""
+"""Characters of a refusal that are kept in the error; of a longer one only the status and the reasons."""
 
 _LONGEST_SIGNED = 2_000
 """Characters of the gateway's string to sign that are shown."""
@@ -95,12 +95,12 @@ class Envelope:
 
 class WorkshopDialect:
     """
-    AI Creation Workshop: signed requests, and refusals that say what the two sides have signed.
+    Signs requests, and translates refusals. An error about a signature shows what both sides have signed.
 
     :param app_key: AppKey of an application.
     :param app_secret: its AppSecret.
-    :param api_token: token of the end user that is sent as a parameter: as secret as the others.
-    :raises InvalidInputError: one of them cannot be one.
+    :param api_token: token of the end user, sent as a parameter and as secret as the others.
+    :raises InvalidInputError: one of them holds characters that it cannot have.
     """
 
     service = "AI Creation Workshop"
@@ -110,14 +110,14 @@ class WorkshopDialect:
     def __init__(self, app_key: str, app_secret: str, *, api_token: str) -> None:
         for name, value in {"AppKey": app_key, "AppSecret": app_secret, "api_token": api_token}.items():
             if not value.isascii() or not value.isprintable() or " " in value:
-                raise InvalidInputError(f"The {name} of the connection holds white space, or what is no ASCII.")
+                raise InvalidInputError(f"{name} holds white space or characters that are not ASCII.")
         self.auth: AuthBase = DigestAuth(app_key, app_secret)
         self._app_key = app_key
         self._tokens = _spellings(api_token)
         self.secrets: tuple[str, ...] = (app_secret, api_token, app_key)
         self._scrub = Scrubber(self.secrets)
 
-    def no_effect(self, call: Call) -> str:  # noqa: ARG002 - each of its calls is a sync
+    def no_effect(self, call: Call) -> str:  # noqa: ARG002 - the same for each call
         return "Nothing was synced."
 
     def trace_id(self, headers: Mapping[str, str], body: object) -> str | None:
@@ -130,7 +130,7 @@ class WorkshopDialect:
         said = (
             self._shown(gateway.partition(", Server StringToSign")[0])
             or Envelope.of(body, self._shown).said
-            or self._shown(said_by(body))
+            or self._shown(reason_in(body))
         )
         origin: Origin = {
             "request": call.request,
@@ -144,7 +144,7 @@ class WorkshopDialect:
             wait = retry_after(headers, body, now=now)
             when = f"in {wait:.0f} s" if wait is not None else "later"
             return ThrottledError(f"{text} Try again {when}.", retry_after=wait, **origin)
-        if status == 408 or status >= 500 or gateway.startswith(_PASSING):
+        if status == 408 or status >= 500 or gateway.startswith(_TEMPORARY):
             reason = f", {said}" if said else ""
             return ServiceError(
                 f"{self.service} failed to {call.phrase}: status {status}{reason}. {call.consequence}",
@@ -157,7 +157,7 @@ class WorkshopDialect:
     def _advice(
         self, gateway: str, response: requests.Response, now: float
     ) -> tuple[type[AuthenticationError | RequestRefusedError], str]:
-        """What kind of a no it is that another try does not mend, and what to do about it."""
+        """Return the class of an error that another try does not change, and what to do about it."""
         status = response.status_code
         clocks = _clocks(response.headers.get("date", ""), now) if gateway or status in (401, 403) else ""
         if gateway.startswith(_SIGNATURE):
@@ -165,20 +165,22 @@ class WorkshopDialect:
         if clocks or gateway.startswith(_TIME):
             return AuthenticationError, clocks or _CLOCKS_AGREE
         if gateway.startswith(_ROUTE) or (status == 404 and not gateway):
-            return RequestRefusedError, "There is no such route: check the base URL, which ends with the host."
+            return RequestRefusedError, "This route does not exist: check the base URL, which ends with the host."
         if status in (401, 403) or gateway.startswith(_CREDENTIALS):
             return AuthenticationError, (
-                "Check AppKey and AppSecret, which are login and password of the connection: those of an application "
-                "of the workshop that may use this API, not of the account. If they are right, check its token."
+                "Check AppKey and AppSecret: they must be those of an application of the workshop that may use this "
+                "API, not of the account. If they are right, check api_token."
             )
-        return RequestRefusedError, "Change what is asked: the same again cannot succeed."
+        return RequestRefusedError, "Change the request: the same one again cannot succeed."
 
     def refusal_in_success(self, call: Call, body: dict[str, Any], origin: Origin) -> ScenarioError | None:
         envelope = Envelope.of(body, self._shown)
         if not envelope.refuses:
             return None
         said = envelope.said or f"status {envelope.status} and no reason"
-        advice = "What its codes mean is not published: check the token and what was sent; asking again is safe."
+        advice = (
+            "The meaning of its codes is not published: check api_token and what was sent. Sending it again is safe."
+        )
         if "baseModel" in said:
             advice = f"{BASE_MODEL_IS_SET_BY}."
         return WorkshopRefusalError(
@@ -192,11 +194,11 @@ class WorkshopDialect:
         )
 
     def _shown(self, text: str) -> str:
-        """Text of the service, safe to show."""
+        """Return a text of the service, safe to show."""
         return self._scrub(self._hidden_where_named(text[:_LARGEST_REFUSAL]))
 
     def _kept(self, body: dict[str, Any]) -> dict[str, Any]:
-        """The body without secrets; of a large one only what says no."""
+        """Return the body without secrets; of a large one only the status and the reasons."""
         text = json.dumps(body)
         if len(text) > _LARGEST_REFUSAL:
             return {name: self._shown(str(body[name])) for name in ("status", *_NAMES) if name in body}
@@ -218,33 +220,35 @@ class WorkshopDialect:
         return text
 
     def _two_strings(self, gateway: str, request: requests.PreparedRequest) -> str:
-        """What the gateway would have signed beside what we have: they tell a wrong secret from a changed request."""
+        """
+        Compare what the gateway would have signed with what we have signed.
+
+        If they are equal, the secret is wrong; if not, the request was changed on its way.
+        """
         theirs = gateway.partition("StringToSign:")[2].strip().strip("`")
         ours = self.hidden(string_to_sign(str(request.method), request.headers, request.path_url))
         if not theirs:
-            return f"It does not say what it would have signed; signed was {ours.replace(chr(10), '#')!r}."
+            return f"The answer does not hold what it would have signed; we have signed {ours.replace(chr(10), '#')!r}."
         if theirs.translate(_LINE_BREAKS) == ours.translate(_LINE_BREAKS):
-            verdict = (
-                "They are the same, so the AppSecret is not that of this AppKey: check the password of the connection."
-            )
+            verdict = "They are the same, so the AppSecret does not belong to this AppKey: check the AppSecret."
         else:
-            verdict = "They differ: something on the way has changed the request, such as a proxy."
+            verdict = "They differ: something on the way, such as a proxy, has changed the request."
         shown = "".join(char if char.isprintable() else " " for char in theirs[:_LONGEST_SIGNED])
         return f"The gateway's string to sign is {shown!r}, ours {ours.replace(chr(10), '#')!r}. {verdict}"
 
 
 def _spellings(secret: str) -> tuple[str, ...]:
-    """As it is, in a query and in JSON."""
+    """The secret as it is, in a query and in JSON."""
     return tuple(dict.fromkeys((secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1])))
 
 
 _CLOCKS_AGREE = (
-    "The clocks of both sides agree now, so the request was on its way for too long: look for a proxy that holds it."
+    "The clocks of both sides agree, so the request was on its way for too long: check for a proxy that delays it."
 )
 
 
 def _clocks(date: str, now: float) -> str:
-    """Says so, with both times, where ours is further off than the gateway tolerates; otherwise nothing."""
+    """Return a message with both times if our clock is further off than the gateway allows, otherwise nothing."""
     try:
         theirs = parsedate_to_datetime(date).timestamp()
     except (ValueError, TypeError, OverflowError):
@@ -252,9 +256,10 @@ def _clocks(date: str, now: float) -> str:
     ahead = now - theirs
     if abs(ahead) <= TOLERANCE:
         return ""
+    direction = "ahead" if ahead > 0 else "behind"
     return (
-        f"The clock of this machine says {_time(now)}, the service's {_time(theirs)}: it is {abs(ahead) / 60:.0f} min "
-        f"{'ahead' if ahead > 0 else 'behind'}, and the gateway takes {TOLERANCE / 60:.0f}. Set the clock."
+        f"The clock of this machine shows {_time(now)}, the service's {_time(theirs)}: "
+        f"ours is {abs(ahead) / 60:.0f} min {direction}, and the gateway allows {TOLERANCE / 60:.0f}. Set the clock."
     )
 
 

@@ -1,10 +1,10 @@
 """
-How the objects that are sent to AI Creation Workshop are read.
+Base of the objects that are sent to AI Creation Workshop: how they are read, checked and written.
 
-Both spellings of a name are read. Null is the same as absent, and so is empty text where no text can be meant. Text
-of a template counts as the number or boolean that it is. A field that the vendor's page does not list is sent as it
-is, with a warning, unless its name is close to a listed one. Everything that is wrong is reported at once, each thing
-by its path, and in a message of bounded length.
+Names are read in the API's spelling and in snake case. Null is the same as absent, and so is empty text where a text
+makes no sense. A text that a template gives counts as the number or boolean in it. A field that the vendor's page does
+not list is sent unchanged, with a warning, unless its name is close to a listed one. One message of bounded length
+lists everything that is wrong, each by its path.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidatorFunctionWrapHandler, field_validator
 from pydantic.alias_generators import to_camel
 
+from airflow_provider_scenario.client.consequences import NOTHING_SENT
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.messages import shown
 from airflow_provider_scenario.client.texts import plain
-from airflow_provider_scenario.client.values import number_in, similar_name
+from airflow_provider_scenario.client.values import did_you_mean, number_in
 
 if TYPE_CHECKING:
     from pydantic._internal._model_construction import ModelMetaclass as _ModelMetaclass
@@ -29,31 +30,34 @@ else:
 
 EXTRA = "extraFields"
 
+Steps = tuple[int | str, ...]
+"""The path of a field: names, and places in lists."""
+
 _LONGEST_NAME = 60
 _LONGEST_LIST = 3_000
-"""Characters of all that is wrong with an object; whoever has made it in a loop has made the same mistake often."""
+"""Characters of the list of errors: an object made in a loop repeats each mistake many times."""
 
 
 @dataclass(frozen=True, slots=True)
-class _AsGiven:
-    """A listed field that was given in ``extra_fields``: sent without a check."""
+class _Unchecked:
+    """The value of a listed field that was given in ``extra_fields``: sent without a check."""
 
     value: Any
 
 
-class _ReadWhenMade(_ModelMetaclass):
-    """``File(…)`` checks what a dictionary is checked for, and raises the same error."""
+class _CheckedWhenMade(_ModelMetaclass):
+    """Makes ``File(…)`` check its fields as :func:`read` checks a dictionary, with the same errors."""
 
     def __call__(cls, **fields: Any) -> Any:  # noqa: N805 - it is the class that is called
-        return read(cast("type[Part]", cls), fields)
+        return read(cast("type[WorkshopObject]", cls), fields)
 
 
-class Part(BaseModel, metaclass=_ReadWhenMade):
+class WorkshopObject(BaseModel, metaclass=_CheckedWhenMade):
     """
-    Base of the objects. A field's description says what is right; errors repeat it.
+    Base of the objects. The description of a field says which values are right; errors repeat it.
 
-    :param extra_fields: fields that are sent as they are, without a check: what the service has come to know, and
-        values that only we refuse.
+    :param extra_fields: fields that are sent unchanged, without a check: new fields of the service, and values that
+        only we refuse.
     """
 
     model_config = ConfigDict(
@@ -66,30 +70,30 @@ class Part(BaseModel, metaclass=_ReadWhenMade):
     )
 
     title: ClassVar[str]
-    """Begins a message about the whole object."""
+    """The object, at the start of a message."""
 
-    called: ClassVar[str]
-    """Names one of its kind inside a message."""
+    noun: ClassVar[str]
+    """An object of this class, inside a message."""
 
     absent_if_blank: ClassVar[frozenset[str]] = frozenset()
-    """Optional fields for which empty text, as templates give it, means that there is no value."""
+    """Optional fields for which empty text, as templates give it, means absent."""
 
-    elsewhere: ClassVar[Mapping[str, str]] = {}
-    """What is no field of it although the page lists it, and where it belongs."""
+    misplaced: ClassVar[Mapping[str, str]] = {}
+    """Names that the page lists beside this object's fields, and where they are given."""
 
     extra_fields: dict[str, Any] = Field({}, description="a dictionary of fields, whose names are texts", repr=False)
 
     @field_validator("*", mode="wrap")
     @classmethod
     def _unchecked_if_extra(cls, value: Any, check: ValidatorFunctionWrapHandler) -> Any:
-        return value.value if isinstance(value, _AsGiven) else check(value)
+        return value.value if isinstance(value, _Unchecked) else check(value)
 
     def to_body(self) -> dict[str, Any]:
-        """What is sent: the fields that were given, in the API's spelling and always in the same order."""
+        """Return what is sent: the given fields, in the API's spelling and always in the same order."""
         return {**self._fields("to_body"), **self.extra_fields}
 
     def to_given(self) -> dict[str, Any]:
-        """A dictionary that is read as the same object again."""
+        """Return a dictionary that :func:`read` turns into an equal object."""
         fields = {name: value for name, value in self._fields("to_given").items() if name not in self.extra_fields}
         return {**fields, EXTRA: self.extra_fields} if self.extra_fields else fields
 
@@ -102,28 +106,28 @@ class Part(BaseModel, metaclass=_ReadWhenMade):
         return name in self.model_fields_set and name != "extra_fields" and getattr(self, name) is not None
 
     @classmethod
-    def contradictions(cls, given: Any) -> Iterator[str]:  # noqa: ARG003
-        """What is wrong although no field is by itself; asked of input that is not known to be right otherwise."""
+    def errors_between_fields(cls, given: Any) -> Iterator[str]:  # noqa: ARG003
+        """Yield errors that involve several fields. The input may have other errors too."""
         return iter(())
 
-    def concerns(self) -> list[str]:
-        """What may turn out wrong although the vendor's page does not forbid it, each thing by its path."""
+    def warnings(self) -> list[str]:
+        """Return what the service may refuse although the vendor's page does not forbid it, each by its path."""
         return list(_unknown_fields(self))
 
 
-P = TypeVar("P", bound=Part)
+P = TypeVar("P", bound=WorkshopObject)
 
 
 def read(schema: type[P], value: Any) -> P:
     """
     Read an object, in the API's spelling or in snake case.
 
-    :raises InvalidInputError: something is missing, wrong or misspelt: everything of that kind, each by its path.
+    :raises InvalidInputError: lists all fields that are missing, wrong or misspelt, each by its path.
     """
     if isinstance(value, schema):
         return value
     if not isinstance(value, Mapping):
-        raise InvalidInputError(f"{schema.title} must be an object with fields, not {shown(value)}. Nothing was sent.")
+        raise InvalidInputError(f"{schema.title} must be an object with fields, not {shown(value)}. {NOTHING_SENT}")
     names: list[str] = []
     given = _prepared(schema, value, (), names)
     wrong: dict[str, None] = {}
@@ -131,20 +135,20 @@ def read(schema: type[P], value: Any) -> P:
     try:
         part = schema.model_validate(given)
     except ValidationError as problem:
-        # A union's members complain one by one, and say the same.
+        # Each member of a union reports an error, with the same text.
         wrong = dict.fromkeys(
-            _complaint(schema, error["type"], error["loc"], error["input"])
+            _error_text(schema, error["type"], error["loc"], error["input"])
             for error in problem.errors(include_url=False, include_context=False)
         )
-    found = [*wrong, *names, *schema.contradictions(given)]
+    found = [*wrong, *names, *schema.errors_between_fields(given)]
     if part is None or found:
-        raise InvalidInputError(f"{schema.title} cannot be sent: {_listed(found)}. Nothing was sent.")
+        raise InvalidInputError(f"{schema.title} cannot be sent: {_listed(found)}. {NOTHING_SENT}")
     _check_json(schema, part.to_body())
     return part
 
 
 def whole_number(value: Any) -> Any:
-    """As :func:`.values.number_in`, and 3600.0 is 3600."""
+    """As :func:`.values.number_in`, but 3600.0 becomes 3600."""
     value = number_in(value)
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
@@ -154,162 +158,162 @@ def path_of(steps: Iterable[int | str]) -> str:
     return "".join(f"[{step}]" if isinstance(step, int) else f".{_named(step)}" for step in steps).removeprefix(".")
 
 
-def _prepared(schema: type[Part], value: Mapping[Any, Any], at: tuple[int | str, ...], wrong: list[str]) -> Any:
-    """The object's fields under the API's names; adds to ``wrong`` what is wrong with their names."""
+def _prepared(schema: type[WorkshopObject], value: Mapping[Any, Any], at: Steps, wrong: list[str]) -> Any:
+    """Return the object's fields under the API's names; append errors of names to ``wrong``."""
     fields = {info.alias or name: name for name, info in schema.model_fields.items()}
     spelled = {**{name: alias for alias, name in fields.items()}, **{alias: alias for alias in fields}}
     given: dict[str, Any] = {}
     for name, item in value.items():
         alias = spelled.get(name) if isinstance(name, str) else None
         if alias is None:
-            if complaint := _wrong_with_name(schema, name, fields, at):
-                wrong.append(complaint)
+            if error_text := _wrong_with_name(schema, name, fields, at):
+                wrong.append(error_text)
             else:
                 given[name] = item
         elif alias in given:
             wrong.append(f"{path_of([*at, fields[alias]])} is given twice, also as {alias}")
         elif not _is_absent(schema, fields[alias], item):
-            given[alias] = _inner(schema, fields[alias], item, (*at, alias), wrong)
+            given[alias] = _prepared_field(schema, fields[alias], item, (*at, alias), wrong)
     extra = given.get(EXTRA)
     for name, item in extra.items() if isinstance(extra, Mapping) else ():
         if name in given and name != EXTRA:
             wrong.append(f"{path_of([*at, str(name)])} is given twice, also in {EXTRA}")
-        elif complaint := _belongs_elsewhere(schema, name, at):
-            wrong.append(complaint)
+        elif error_text := _wrong_place(schema, name, at):
+            wrong.append(error_text)
         elif name in fields and name != EXTRA:
-            given[name] = _AsGiven(item)
+            given[name] = _Unchecked(item)
     if isinstance(extra, Mapping):
         given[EXTRA] = dict(extra)
     return given
 
 
-def _is_absent(schema: type[Part], name: str, item: Any) -> bool:
+def _is_absent(schema: type[WorkshopObject], name: str, item: Any) -> bool:
     if schema.model_fields[name].is_required():
         return False
     return item is None or (name in schema.absent_if_blank and isinstance(item, str) and not item.strip())
 
 
-def _inner(schema: type[Part], name: str, item: Any, at: tuple[int | str, ...], wrong: list[str]) -> Any:
-    kind = _part_in(schema.model_fields[name].annotation)
-    if kind and isinstance(item, Mapping):
-        return _prepared(kind, item, at, wrong)
-    if kind and isinstance(item, list | tuple):
+def _prepared_field(schema: type[WorkshopObject], name: str, item: Any, at: Steps, wrong: list[str]) -> Any:
+    inner = _class_in(schema.model_fields[name].annotation)
+    if inner and isinstance(item, Mapping):
+        return _prepared(inner, item, at, wrong)
+    if inner and isinstance(item, list | tuple):
         return [
-            _prepared(kind, row, (*at, number), wrong) if isinstance(row, Mapping) else row
+            _prepared(inner, row, (*at, number), wrong) if isinstance(row, Mapping) else row
             for number, row in enumerate(item)
         ]
     return item
 
 
-def _wrong_with_name(schema: type[Part], name: Any, fields: Mapping[str, str], at: tuple[int | str, ...]) -> str | None:
+def _wrong_with_name(schema: type[WorkshopObject], name: Any, fields: Mapping[str, str], at: Steps) -> str | None:
     if not isinstance(name, str):
-        return f"{path_of(at) or schema.called} has a field {shown(name)}, whose name must be text"
-    if complaint := _belongs_elsewhere(schema, name, at):
-        return complaint
+        return f"{path_of(at) or schema.noun} has a field {shown(name)}, whose name must be text"
+    if error_text := _wrong_place(schema, name, at):
+        return error_text
     if len(name) > _LONGEST_NAME:
         return None
-    others = (other for other in Part.__subclasses__() if other is not schema)
+    others = (other for other in WorkshopObject.__subclasses__() if other is not schema)
     if owner := next((other for other in others if _lists(other, to_camel(name))), None):
-        hint = f"it is one of {owner.called}."
-    elif meant := similar_name(to_camel(name), fields):
-        hint = f"did you mean {meant}?"
+        hint = f"It is a field of {owner.noun}."
     else:
+        hint = did_you_mean(to_camel(name), fields).strip()
+    if not hint:
         return None
     return (
-        f"{path_of([*at, name])} is no field of {schema.called} ({hint} If the service has come to know it here, give "
-        f"it in {EXTRA})"
+        f"{path_of([*at, name])} is not a field of {schema.noun} ({hint} If the service has such a field now, give it "
+        f"in {EXTRA})"
     )
 
 
-def _lists(schema: type[Part], alias: str) -> bool:
+def _lists(schema: type[WorkshopObject], alias: str) -> bool:
     return any(alias == info.alias for info in schema.model_fields.values())
 
 
-def _belongs_elsewhere(schema: type[Part], name: Any, at: tuple[int | str, ...]) -> str | None:
+def _wrong_place(schema: type[WorkshopObject], name: Any, at: Steps) -> str | None:
     short = isinstance(name, str) and len(name) <= _LONGEST_NAME
-    place = schema.elsewhere.get(to_camel(name)) if short else None
-    return f"{path_of([*at, name])} is no field of {schema.called}: {place}" if place else None
+    place = schema.misplaced.get(to_camel(name)) if short else None
+    return f"{path_of([*at, name])} is not a field of {schema.noun}: {place}" if place else None
 
 
-def _complaint(schema: type[Part], kind: str, location: tuple[int | str, ...], value: Any) -> str:
+def _error_text(schema: type[WorkshopObject], kind: str, location: Steps, value: Any) -> str:
     owner, steps, description = schema, list[int | str](), ""
     for step in location:
         known = {info.alias or name: info for name, info in owner.model_fields.items()}
         if isinstance(step, str) and step not in known:
-            break  # which member of a union complains
+            break  # the name of a union's member
         steps.append(step)
         if isinstance(step, str):
             description = known[step].description or ""
-            owner = _part_in(known[step].annotation) or owner
+            owner = _class_in(known[step].annotation) or owner
     if kind == "missing":
         return f"{path_of(steps)} is missing ({description})"
     if kind in ("model_type", "dict_type", "model_attributes_type") and isinstance(steps[-1], int):
-        description = f"an object: {owner.called}"
+        description = f"an object: {owner.noun}"
     return f"{path_of(steps)} is {shown(value)} and must be {description}"
 
 
 def _listed(found: list[str]) -> str:
-    """Joined, as far as there is room."""
-    room, told = _LONGEST_LIST, 0
-    for line in found:
-        room -= len(line) + 2
-        if room < 0 and told:
+    """Join the errors that fit into the longest list, and count the others."""
+    room, listed = _LONGEST_LIST, 0
+    for text in found:
+        room -= len(text) + 2
+        if room < 0 and listed:
             break
-        told += 1
-    more = [f"and {len(found) - told} more"] if told < len(found) else []
-    return "; ".join([*found[:told], *more])
+        listed += 1
+    more = [f"and {len(found) - listed} more"] if listed < len(found) else []
+    return "; ".join([*found[:listed], *more])
 
 
-def _check_json(schema: type[Part], body: dict[str, Any]) -> None:
+def _check_json(schema: type[WorkshopObject], body: dict[str, Any]) -> None:
     try:
         json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as problem:
         raise InvalidInputError(
-            f"{schema.title} cannot be written as JSON: {plain(str(problem))[:200]}. Nothing was sent."
+            f"{schema.title} cannot be written as JSON: {plain(str(problem))[:200]}. {NOTHING_SENT}"
         ) from None
 
 
-def _unknown_fields(part: Part) -> Iterator[str]:
-    """One concern for each name, however many objects have it."""
+def _unknown_fields(part: WorkshopObject) -> Iterator[str]:
+    """Yield one warning for each name, however many objects have it."""
     places: dict[tuple[str, str], list[str]] = {}
-    for at, each in _parts(part, ()):
+    for at, each in _objects_in(part, ()):
         for name in each.model_extra or ():
-            places.setdefault((each.called, name), []).append(path_of([*at, name]))
-    for number, ((called, _), paths) in enumerate(places.items()):
+            places.setdefault((each.noun, name), []).append(path_of([*at, name]))
+    for number, ((noun, _), paths) in enumerate(places.items()):
         if number == 20:
-            yield f"{len(places) - number} more fields are not listed by the service either"
+            yield f"the service does not list {len(places) - number} more fields"
             return
         more = f" (and {len(paths) - 1} more)" if len(paths) > 1 else ""
-        yield f"{paths[0]}{more}: the service lists no such field of {called}; it is sent as it is"
+        yield f"{paths[0]}{more}: the service does not list this field for {noun}; it is sent unchanged"
 
 
-def _parts(part: Part, at: tuple[int | str, ...]) -> Iterator[tuple[tuple[int | str, ...], Part]]:
-    """Each object of a tree with its path."""
+def _objects_in(part: WorkshopObject, at: Steps) -> Iterator[tuple[Steps, WorkshopObject]]:
+    """Yield each object of a tree with its path."""
     yield at, part
     for name, info in type(part).model_fields.items():
         value = getattr(part, name)
-        if isinstance(value, Part):
-            yield from _parts(value, (*at, info.alias or name))
+        if isinstance(value, WorkshopObject):
+            yield from _objects_in(value, (*at, info.alias or name))
         for count, row in enumerate(value if isinstance(value, list) else ()):
-            if isinstance(row, Part):
-                yield from _parts(row, (*at, info.alias or name, count))
+            if isinstance(row, WorkshopObject):
+                yield from _objects_in(row, (*at, info.alias or name, count))
 
 
 def _written(value: Any, method: str) -> Any:
-    if isinstance(value, Part):
+    if isinstance(value, WorkshopObject):
         return getattr(value, method)()
     if isinstance(value, list):
-        return [getattr(row, method)() if isinstance(row, Part) else row for row in value]
+        return [getattr(row, method)() if isinstance(row, WorkshopObject) else row for row in value]
     return value
 
 
-def _part_in(annotation: Any) -> type[Part] | None:
-    """The part that a field holds one or a list of."""
-    if isinstance(annotation, type) and issubclass(annotation, Part):
+def _class_in(annotation: Any) -> type[WorkshopObject] | None:
+    """The class of the object or objects that a field holds."""
+    if isinstance(annotation, type) and issubclass(annotation, WorkshopObject):
         return annotation
-    return next(filter(None, map(_part_in, get_args(annotation))), None)
+    return next(filter(None, map(_class_in, get_args(annotation))), None)
 
 
 def _named(name: str) -> str:
-    """A name that we may not know, cut."""
+    """The name for a message; an odd or long one is quoted and cut."""
     return name if name.isidentifier() and len(name) <= _LONGEST_NAME else shown(name)

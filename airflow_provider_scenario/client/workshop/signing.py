@@ -1,8 +1,8 @@
 """
-The digest signature of Alibaba Cloud's API Gateway: HMAC-SHA256 over what is sent, with the secret of an application.
+The digest signature of Alibaba Cloud's API Gateway: HMAC-SHA256 over the request, with the secret of an application.
 
-Signs the request that requests has prepared, so exactly the bytes that leave. Each try is prepared anew and gets a
-timestamp and a nonce of its own, which the gateway asks for.
+It signs the request that requests has prepared, so exactly the bytes that are sent. Each try is prepared anew: the
+gateway refuses a timestamp or a nonce that it has had before.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ METHOD = "HmacSHA256"
 
 class DigestAuth(AuthBase):
     """
-    Signs every request that passes.
+    Signs each request that is sent.
 
-    :param app_key: AppKey of an application of the workshop, not the AccessKey of the account.
+    :param app_key: AppKey of an application of the workshop; not the AccessKey of the account.
     :param app_secret: its AppSecret.
-    :param clock: Unix time in seconds; the gateway takes what is at most 15 minutes off.
-    :param nonce: a text that no other request has had in the last 15 minutes.
+    :param clock: Unix time in seconds; the gateway allows an error of 15 minutes.
+    :param nonce: makes a text that no other request of the last 15 minutes has had.
     """
 
     def __init__(
@@ -68,11 +68,11 @@ class DigestAuth(AuthBase):
 
 def string_to_sign(method: str, headers: Mapping[str, str], target: str) -> str:
     """
-    What is signed of a request, line by line.
+    Return the text that is signed, line by line.
 
-    :param headers: those that are sent, looked up in any case if the mapping does so.
-    :param target: path and query as they are sent. Signed are the query's names in order, each once, with their
-        decoded values; of a name that is repeated the first value, as the gateway's documents have it.
+    :param headers: those that are sent.
+    :param target: path and query as they are sent. The query's names are signed in order, each once, with the decoded
+        value; of a repeated name the first value, according to the gateway's documents.
     """
     path, _, query = target.partition("?")
     signed: dict[str, str] = {}
@@ -90,11 +90,11 @@ def string_to_sign(method: str, headers: Mapping[str, str], target: str) -> str:
 
 
 def signature(app_secret: str, signed: str) -> str:
-    """The proof that somebody who knows the secret has signed this."""
+    """Sign a text."""
     return base64.b64encode(hmac.digest(app_secret.encode(), signed.encode(), "sha256")).decode()
 
 
 def md5(body: bytes | str) -> str:
-    """The digest by which the gateway notices that a body was changed on its way."""
+    """Return the digest by which the gateway detects a changed body."""
     content = body.encode() if isinstance(body, str) else body
     return base64.b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode()

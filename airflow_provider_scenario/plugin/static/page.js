@@ -1,4 +1,4 @@
-// Keeps the page up to date without loading it anew, as long as something moves and somebody looks.
+// Refreshes the page without reloading it, as long as something may change and the page is visible.
 "use strict";
 (() => {
   const page = document.getElementById("page");
@@ -14,10 +14,10 @@
     }
   };
 
-  // Into the zone chosen in Airflow, or the browser's.
+  // Times into the zone chosen in Airflow, or the browser's.
   const localise = (root) => {
     const options = { dateStyle: "short", timeStyle: "medium" };
-    let format; // Sweden writes times as Airflow does: 2026-01-31 17:05:00
+    let format; // the Swedish format is Airflow's: 2026-01-31 17:05:00
     try {
       format = new Intl.DateTimeFormat("sv-SE", { ...options, timeZone: zone() });
     } catch {
@@ -28,7 +28,7 @@
     }
   };
 
-  // Changes only what differs: focus, scrolling, open dialogs and loaded pictures stay.
+  // Changes only what differs, so that focus, scrolling, open dialogs and loaded pictures stay.
   const update = (old, fresh) => {
     if (old.isEqualNode(fresh)) return;
     if (old.nodeName !== fresh.nodeName || old.id !== fresh.id) {
@@ -58,14 +58,14 @@
     while (old.childNodes.length > wanted.length) old.lastChild.remove();
   };
 
-  // A task's log comes from Airflow's own API, which asks whether the viewer may read it.
+  // A task's log comes from Airflow's own API, which checks that the viewer may read it.
   const linesOf = async (address) => {
     const answer = await fetch(address, { headers: { Accept: "application/json" } });
     if (!answer.ok) throw new Error(String(answer.status));
     return (await answer.json()).content.filter((line) => line.event && line.event !== "::endgroup::");
   };
 
-  // What Airflow says of its own work: where the log lies, that it loads the DAG, that it pushes an XCom.
+  // Lines about Airflow's own work: where the log is, that it loads the DAG, that it pushes an XCom.
   const isAirflows = ({ logger, level }) =>
     !["warning", "error", "critical"].includes(level) &&
     (!logger || logger === "task" || (logger.startsWith("airflow.") && !logger.startsWith("airflow.task.")));
@@ -89,7 +89,7 @@
     try {
       lines = await linesOf(details.dataset.log);
     } catch {
-      lines = [{ event: "Airflow does not show the log now. Look into the task's Logs tab.", level: "warning" }];
+      lines = [{ event: "Airflow does not return the log now. Open the task's Logs tab.", level: "warning" }];
     }
     own.replaceChildren(...lines.filter((line) => !isAirflows(line)).map(asItem));
     airflows.replaceChildren(...lines.filter(isAirflows).map(asItem));
@@ -98,9 +98,9 @@
 
   document.addEventListener("toggle", ({ target }) => target.dataset.log && target.open && readLog(target), true);
 
-  // Why a task has failed is in its log alone. That is read for the rows that are seen, one after the other.
+  // Only a task's log says why it has failed. It is read for visible rows, one after the other.
   const MOST_REASONS = 100;
-  const reasons = new Map(); // the address of a log, and the first line of its last error
+  const reasons = new Map(); // address of a log → first line of its last error
   let reading = Promise.resolve();
 
   const reasonIn = (lines) => {
@@ -113,7 +113,7 @@
     try {
       reasons.set(address, reasonIn(await linesOf(address)));
     } catch {
-      return; // the viewer may not read logs, or it is not there: the row says nothing
+      return; // the viewer may not read logs, or there is none: the row shows no reason
     }
     showReasons();
   };
@@ -135,16 +135,16 @@
     }
   };
 
-  const say = (text) => {
+  const showNotice = (text) => {
     offline.textContent = text;
     offline.hidden = !text;
   };
 
-  const look = async () => {
+  const refresh = async () => {
     try {
       const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
       if (answer.status === 401 || answer.status === 403) {
-        say("You are no longer logged in, or may no longer see this. Log in to Airflow and open the page again.");
+        showNotice("You are no longer logged in, or may no longer see this. Log in to Airflow and open the page again.");
         delete page.dataset.refresh;
         return;
       }
@@ -155,28 +155,28 @@
       showReasons();
       page.querySelectorAll("details[data-log][open]").forEach(readLog);
       failures = 0;
-      say("");
+      showNotice("");
     } catch {
       failures += 1;
-      say("Airflow does not answer. What you see may be old; the page tries again by itself.");
+      showNotice("Airflow does not answer. The page may be out of date; it tries again by itself.");
     }
-    plan();
+    scheduleRefresh();
   };
 
-  const plan = () => {
+  const scheduleRefresh = () => {
     clearTimeout(timer);
     const seconds = Number(page.dataset.refresh);
-    if (seconds && !document.hidden) timer = setTimeout(look, 1000 * seconds * Math.min(6, 1 + failures));
+    if (seconds && !document.hidden) timer = setTimeout(refresh, 1000 * seconds * Math.min(6, 1 + failures));
   };
 
   document.addEventListener("visibilitychange", () => {
     clearTimeout(timer);
-    if (!document.hidden && page.dataset.refresh) look();
+    if (!document.hidden && page.dataset.refresh) refresh();
   });
 
-  // A picture opens large inside the page: the frame in which Airflow shows it may open no window.
+  // A picture opens large inside the page: the frame in which Airflow shows the page must not open a window.
   const viewer = document.getElementById("viewer");
-  let enlarged = null; // the button of the picture that is shown large
+  let enlarged = null; // the button of the large picture
 
   const gallery = () => [...(enlarged.closest("section")?.querySelectorAll("[data-picture]") ?? [enlarged])];
 
@@ -185,7 +185,7 @@
     enlarged = button;
     large.classList.remove("missing");
     delete large.dataset.tried;
-    if (!small.complete) large.removeAttribute("src"); // the one before must not stand above this one's caption
+    if (!small.complete) large.removeAttribute("src"); // or the picture before would be shown with this caption
     large.src = small.src;
     large.alt = small.alt;
     viewer.querySelector("bdi").textContent = button.dataset.picture;
@@ -215,7 +215,7 @@
     if (by) step(Number(by));
   });
 
-  // A picture that cannot be loaded is tried once more, then says so.
+  // A picture that cannot be loaded is tried once more, then marked as missing.
   document.addEventListener(
     "error",
     (event) => {
@@ -230,7 +230,7 @@
     true,
   );
 
-  // Airflow 3.4 says only in its own address which iteration of a loop is open: the address of a tab has no place for it.
+  // Airflow 3.4 names the open iteration of a loop only in its own address: the address of a tab has no place for it.
   const ITERATION = ["region_id", "region_index"];
   const openIteration = () => {
     try {
@@ -259,5 +259,5 @@
 
   localise(document);
   showReasons();
-  plan();
+  scheduleRefresh();
 })();

@@ -1,4 +1,4 @@
-// Loaded before anything is drawn: the page follows the theme that the viewer has chosen in Airflow.
+// Loaded before the page is drawn, so that it appears at once in the theme that the viewer has chosen in Airflow.
 "use strict";
 (() => {
   const system = matchMedia("(prefers-color-scheme: dark)");
@@ -11,7 +11,7 @@
         chosen = outside.contains("dark") ? "dark" : "light";
       }
     } catch {
-      // A browser that keeps nothing, or a frame of another origin: the system's theme it is.
+      // No local storage, or a frame of another origin: use the system's theme.
     }
     const dark = chosen === "dark" || (chosen !== "light" && system.matches);
     document.documentElement.dataset.theme = dark ? "dark" : "light";

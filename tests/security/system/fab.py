@@ -1,4 +1,4 @@
-"""An Airflow with FAB's auth manager, and people whose rights are given DAG by DAG."""
+"""An Airflow with FAB's auth manager, and users with rights per DAG."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from tests.harness.postgres import own_database
 ROOT = Path(__file__).parents[3]
 PACKAGES = ROOT / ".venv" / "fab"
 """
-FAB's provider and what it needs, seen by this Airflow alone.
+FAB's provider and its dependencies, only for this Airflow.
 
-In the environment of all other tests it would cost every Airflow ten seconds of CPU: each command loads it, and ``db
-migrate`` makes its tables, whichever auth manager is set.
+In the common environment they would cost every Airflow ten seconds of CPU: each command loads them, and ``db migrate``
+creates their tables, whichever auth manager is set.
 """
 
 PASSWORD = "password-of-the-tests"
@@ -32,13 +32,13 @@ PASSWORD = "password-of-the-tests"
 @contextlib.contextmanager
 def airflow_with_fab(home: Path, dags: Path, **options: Any) -> Iterator[AirflowUnderTest]:
     """
-    Start an Airflow, with a database of its own, in which only ``admin`` can log in.
+    Start an Airflow with its own database and only the user ``admin``.
 
     :param dags: folder of the DAG files.
     :param options: of :class:`AirflowUnderTest`.
     """
     if not PACKAGES.exists():
-        raise FileNotFoundError(f"{PACKAGES} is made by `make .venv/fab`, of which `make test-full` takes care.")
+        raise FileNotFoundError(f"{PACKAGES} is missing: run `make .venv/fab`, as `make test-full` does.")
     config = {
         "core.auth_manager": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
         "dag_processor.min_file_process_interval": "3600",
@@ -59,9 +59,9 @@ def _names(password: str) -> Iterable[str]:
 
 def add_user(admin: Person, name: str, rights: Iterable[tuple[str, str]] | str) -> Person:
     """
-    Make a user and log them in.
+    Create a user and log in.
 
-    :param rights: action and resource of each right, for a role of their own; or the name of a role that is there.
+    :param rights: action and resource of each right, for a new role; or the name of an existing role.
     """
     role = rights
     if not isinstance(rights, str):
@@ -85,16 +85,16 @@ class Answer:
 
     @property
     def all(self) -> str:
-        """All that was sent, as it was and without HTML's escapes."""
+        """The whole response, unchanged and also with HTML's escapes resolved."""
         return f"{self.headers}\n{self.text}\n{html.unescape(self.text)}"
 
 
 @dataclass(frozen=True)
 class Person:
     """
-    Somebody's browser, which sends what it is told to, byte by byte.
+    A user's HTTP client, which sends requests unchanged, byte by byte.
 
-    :param cookie: of their login; None without one.
+    :param cookie: of the login; None without one.
     """
 
     url: str
@@ -113,7 +113,7 @@ class Person:
         """
         Send one request and follow no redirection.
 
-        :param target: path and query, sent as they are.
+        :param target: path and query, sent unchanged.
         """
         sent = {"Cookie": f"_token={self.cookie}"} if self.cookie else {}
         if body is not None:
@@ -140,7 +140,7 @@ class Person:
 
 
 def copy_dags(folder: Path) -> Path:
-    """The DAGs of these tests, with the pictures that they train on."""
+    """Copy the DAGs of these tests, and their datasets."""
     shutil.copytree(Path(__file__).parent / "dags", folder)
     shutil.copytree(ROOT / "example_dags" / "datasets", folder / "datasets")
     return folder

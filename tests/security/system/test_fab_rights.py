@@ -1,7 +1,7 @@
 """
 Attacks on the pages of a real Airflow with FAB's auth manager, where rights are given DAG by DAG.
 
-The emulator's ledger is the witness: a paid training that goes on was cancelled by nobody.
+The emulator's ledger is the witness: a paid training that still runs was not cancelled.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def people(airflow) -> dict[str, Person]:
 
 @pytest.fixture(scope="module")
 def targets(airflow, witness, people) -> dict[str, list[Target]]:
-    """The trainings of each DAG, all of which go on, but for the second and third of ``mine``."""
+    """The trainings of each DAG, all of which continue, except the second and third of ``mine``."""
     for dag_id in TRAININGS:
         airflow.trigger(dag_id, run_id=RUN)
     found = {}
@@ -148,8 +148,8 @@ def victim(targets) -> Target:
 
 
 @pytest.fixture
-def goes_on(witness, victim):
-    """The victim's training goes on after the test, and no more were cancelled than the test says."""
+def victim_continues(witness, victim):
+    """Check that the victim's training continues after the test, and that only expected trainings were cancelled."""
     before, canceled = witness.model(victim.model_id)["status"], witness.counts()["canceled"]
     allowed = []
     yield lambda: allowed.append(1)
@@ -181,7 +181,7 @@ def token_of(person: Person, target: Target) -> str:
 
 
 def routes(target: Target) -> dict[str, tuple[str, set[str] | None, int]]:
-    """Address → its method, who may use it (None: whoever is logged in), and the status that they get."""
+    """Address → its method, who may use it (None: every user who is logged in), and the status that they get."""
     who_reads, who_edits = READ[target.dag_id], EDIT[target.dag_id]
     return {
         "trainings": ("GET", None, 200),
@@ -210,7 +210,7 @@ def expected(person: str, method: str, route: tuple[str, set[str] | None, int], 
 
 
 @pytest.mark.parametrize("name", EVERYBODY)
-def test_every_route_and_method_answers_by_rights_and_shows_no_other_dag(people, targets, goes_on, name):
+def test_every_route_and_method_answers_by_rights_and_shows_no_other_dag(people, targets, victim_continues, name):
     person, wrong = people[name], []
     unreadable = [target for dag_id, some in targets.items() if name not in READ[dag_id] for target in some]
     for target in (targets["mine"][0], targets["victims"][0]):
@@ -224,7 +224,7 @@ def test_every_route_and_method_answers_by_rights_and_shows_no_other_dag(people,
 
 
 @pytest.mark.parametrize("name", [name for name in EVERYBODY if name not in EDIT["victims"]])
-def test_who_may_not_edit_a_dag_cancels_nothing_of_it_even_with_a_stolen_token(people, victim, goes_on, name):
+def test_who_may_not_edit_a_dag_cancels_nothing_of_it_even_with_a_stolen_token(people, victim, victim_continues, name):
     body = urlencode({"token": token_of(people["admin"], victim), "epoch": "1"})
     for action in ("cancel", "epoch"):
         answer = people[name].ask("POST", f"/scenario/{action}?{victim.query}", body)
@@ -258,7 +258,7 @@ TASKS = {
 
 @contextlib.contextmanager
 def forged_xcoms(people, task_id: str, map_index: int, victim: Target):
-    """Let somebody who may write XComs in ``mine`` make a task's XComs speak of the victim's model, for a while."""
+    """Make a task's XComs name the victim's model for a while, as a user may who can write XComs in ``mine``."""
     where = f"/api/v2/dags/mine/dagRuns/{RUN}/taskInstances/{task_id}/xcomEntries"
     place = f"map_index={map_index}&stringify=false"
     entries = people["forger"].api("GET", where)["xcom_entries"]
@@ -284,15 +284,15 @@ def forged_xcoms(people, task_id: str, map_index: int, victim: Target):
 
 
 @pytest.mark.parametrize("what", TASKS)
-def test_posted_xcoms_show_nothing_of_another_dags_training(people, targets, victim, goes_on, what):
-    told = victim.secrets - {victim.model_id, victim.job_id}  # the forger has known these before
+def test_posted_xcoms_show_nothing_of_another_dags_training(people, targets, victim, victim_continues, what):
+    secrets = victim.secrets - {victim.model_id, victim.job_id}  # which the forger knew before
     leaked = set()
     with forged_xcoms(people, *TASKS[what], victim) as where:
         for _ in range(3):  # what is not known at the first look may be at the next
             for path in (f"training?{where}", f"run?{where}", "trainings", "trainings?dag_id=mine", "trainings?text=a"):
                 answer = people["forger"].get(f"/scenario/{path}")
                 assert answer.status == 200
-                leaked |= {(path.partition("?")[0], secret) for secret in told if secret in answer.all}
+                leaked |= {(path.partition("?")[0], secret) for secret in secrets if secret in answer.all}
             time.sleep(1)
         picture = people["forger"].get(f"/scenario/picture?{where}&asset_id={victim.image_id}")
     assert leaked == set()
@@ -300,21 +300,21 @@ def test_posted_xcoms_show_nothing_of_another_dags_training(people, targets, vic
 
 
 @pytest.mark.parametrize("what", TASKS)
-def test_posted_xcoms_change_nothing_of_another_dags_training(people, mine, victim, goes_on, what):
+def test_posted_xcoms_change_nothing_of_another_dags_training(people, mine, victim, victim_continues, what):
     forger, own = people["forger"], named(mine, "of xcoms")
     token = token_of(forger, mine[0])
     with forged_xcoms(people, *TASKS[what], victim) as where:
         epoch = forger.ask("POST", f"/scenario/epoch?{where}", urlencode({"token": token, "epoch": "1"}))
         cancel = forger.ask("POST", f"/scenario/cancel?{where}", urlencode({"token": token}))
     assert epoch.status in (404, 409)
-    if cancel.status == 200:  # the page goes by what the task's worker has left, not by XComs
+    if cancel.status == 200:  # the page trusts the worker's sealed claim and rendered fields, not XComs
         assert (where, own.model_id in cancel.text) == (own.query, True)
-        goes_on()
+        victim_continues()
     else:
         assert cancel.status in (404, 409)
 
 
-def test_only_a_form_of_the_page_itself_cancels(people, mine, goes_on):
+def test_only_a_form_of_the_page_itself_cancels(people, mine, victim_continues):
     editor, own = people["editor"], named(mine, "of forms")
     token, foreign = token_of(editor, own), token_of(people["forger"], own)
     here, elsewhere = editor.url, "https://evil.example"
@@ -340,11 +340,11 @@ def test_only_a_form_of_the_page_itself_cancels(people, mine, goes_on):
             wrong.append((what, answer.status))
     assert wrong == []
     assert editor.ask("POST", f"{where}&token={token}", "").status == 403  # a token in the address is none
-    goes_on()
+    victim_continues()
     assert editor.ask("POST", where, urlencode({"token": token}), {"Sec-Fetch-Site": "same-origin"}).status == 200
 
 
-def test_the_audit_log_names_who_has_cancelled_what_whatever_else_is_sent(people, mine, goes_on):
+def test_the_audit_log_names_who_has_cancelled_what_whatever_else_is_sent(people, mine, victim_continues):
     editor, own = people["editor"], named(mine, "of the audit log")
     token = token_of(editor, own)
     where = f"/scenario/cancel?owner=admin&user=admin&event=nothing&dag_run_id=other&logical_date=x&{own.query}"
@@ -353,7 +353,7 @@ def test_the_audit_log_names_who_has_cancelled_what_whatever_else_is_sent(people
     # JSON and a form at once: Airflow's audit log reads the one, a form's field the other.
     both = json.dumps({"dag_id": "victims", "task_id": "nothing", "run_id": "x", "y": "&token=TOKEN&"})
     types = {"Content-Type": "application/x-www-form-urlencoded; also=application/json"}
-    goes_on()
+    victim_continues()
     assert editor.ask("POST", where, both.replace("TOKEN", token), types).status == 403
     editor.ask("POST", where, urlencode({"token": token}))
     logged = people["admin"].api("GET", "/api/v2/eventLogs?event=cancel_training&limit=1000")["event_logs"]
@@ -446,7 +446,7 @@ PATHS = (
 
 
 @pytest.mark.parametrize("name", ["reader", "forger", "blind", "nobody", "anonymous"])
-def test_no_spelling_of_an_address_leads_to_another_dag(people, mine, victim, goes_on, name):
+def test_no_spelling_of_an_address_leads_to_another_dag(people, mine, victim, victim_continues, name):
     person, wrong = people[name], []
     token = token_of(people["forger"], mine[0])
     for mixture in MIXTURES:

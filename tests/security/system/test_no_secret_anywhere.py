@@ -132,7 +132,7 @@ def test_no_secret_and_no_signed_address_is_in_a_log_a_table_or_on_a_page(airflo
         for task in airflow.task_instances(dag, run):
             where = {"dag_id": dag, "run_id": run, "task_id": task["task_id"], "map_index": task["map_index"]}
             name = f"{dag} {task['task_id']}"
-            pages[f"training {name}"] = until_all_is_told(airflow, where)
+            pages[f"training {name}"] = complete_page(airflow, where)
             pages[f"task {name}"] = str(task)
             with contextlib.suppress(AirflowError):  # one that was never tried
                 pages[f"log {name}"] = airflow.task_log(dag, run, task["task_id"], task["map_index"])
@@ -156,8 +156,8 @@ def form(scenario, password):
     return {**scenario, "password": password, "connection_id": "tested", "extra": '{"project_id": "proj_emulator"}'}
 
 
-def until_all_is_told(airflow, where):
-    """The page of a training, once Scenario has answered what it asks."""
+def complete_page(airflow, where):
+    """The page of a training, once all responses of Scenario are there."""
     deadline = time.monotonic() + 5
     while True:
         page = airflow.page("/scenario/training", **where)

@@ -99,25 +99,25 @@ def test_an_answer_is_read_up_to_a_limit(answer, monkeypatch):
     with hostile(LARGE[answer]) as server, client_of(server.root) as client:
         tracemalloc.start()
         try:
-            with pytest.raises(ServiceError) as told:
+            with pytest.raises(ServiceError) as caught:
                 client.get_model("model_1")
             memory = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
     assert memory < 60 * MB
-    assert len(str(told.value)) < 2000
+    assert len(str(caught.value)) < 2000
 
 
 @pytest.mark.parametrize("answer", [*LARGE, *ODD])
 def test_the_answer_to_a_paid_call_counts_as_lost(answer, monkeypatch):
     monkeypatch.setattr(transport_module, "LARGEST_ANSWER", 2 * MB)
     with hostile({**LARGE, **ODD}[answer]) as server, client_of(server.root) as client:
-        with pytest.raises(ServiceError) as told:
+        with pytest.raises(ServiceError) as caught:
             client.train("model_1", model=READY)
         assert len(server.requests) == 1
     if answer != "an odd redirect":
-        assert told.value.money == "unknown"
-    assert not told.value.permanent
+        assert caught.value.money == "unknown"
+    assert not caught.value.permanent
 
 
 @pytest.mark.parametrize("status", [302, 400, 403, 429, 500])

@@ -51,7 +51,7 @@ def test_a_password_in_the_host_is_not_shown(connect, host):
 
 
 @pytest.mark.parametrize("host", ["http://[::1?", "http://[::1", "http://a:b", "http://", "http:///v1", "http://a:0"])
-def test_a_host_that_is_no_address_is_refused_by_name(connect, host):
+def test_a_host_that_is_not_an_address_is_refused_by_name(connect, host):
     with pytest.raises(InvalidInputError, match="base URL"):
         connect(host).connect()
     with pytest.raises(InvalidInputError, match="base URL"):
@@ -79,7 +79,7 @@ def test_a_key_that_travels_unencrypted_to_another_machine_is_warned_of_once(con
     "host",
     ["https://other.test/v1", "", "http://localhost:8080/v1", "http://127.0.0.1:1", "http://[::1]:1", "other.test"],
 )
-def test_nothing_is_warned_of_where_nobody_can_listen(connect, caplog, host):
+def test_no_warning_for_a_host_on_this_machine(connect, caplog, host):
     caplog.set_level(logging.WARNING)
     connect(host).connect()
     assert not warnings_of(caplog)

@@ -13,7 +13,7 @@ import requests
 
 from airflow_provider_scenario.client.decoding import decode
 from airflow_provider_scenario.client.errors import ScenarioError
-from airflow_provider_scenario.client.refusals import said_by
+from airflow_provider_scenario.client.refusals import reason_in
 from airflow_provider_scenario.client.scenario.client import ScenarioClient
 from airflow_provider_scenario.client.texts import MAX_SERVICE_TEXT, Scrubber, plain
 from airflow_provider_scenario.client.workshop.client import WorkshopClient
@@ -64,8 +64,8 @@ ECHOES = [
 
 
 def shows_nothing(text: str) -> bool:
-    told = [*spellings(KEY).values(), *spellings(SECRET).values(), *PARTS]
-    return not any(part in text for part in told)
+    secrets = [*spellings(KEY).values(), *spellings(SECRET).values(), *PARTS]
+    return not any(part in text for part in secrets)
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_the_reason_of_a_failed_training_shows_no_secret_and_no_signed_address(c
     service.answers(model(), {"job": {"jobId": "job_1", "metadata": {"error": said, "hint": said}}})
     end = fetch_result(client, "failed", client.get_model("model_1"), "model_1", "job_1")
     with pytest.raises(TrainingFailedError, match=r"cannot load .* now") as failed:
-        end.result()
+        end.value_or_raise()
     assert shows_nothing("".join(traceback.format_exception(failed.value)) + json.dumps(end.to_event()))
 
 
@@ -203,9 +203,9 @@ def test_no_text_takes_long(junk):
     scrub = Scrubber([KEY, SECRET])
     began = time.thread_time()
     assert len(scrub(text)) <= MAX_SERVICE_TEXT
-    assert len(scrub(said_by({"reason": text}))) <= MAX_SERVICE_TEXT
+    assert len(scrub(reason_in({"reason": text}))) <= MAX_SERVICE_TEXT
     scrub.masked(text[:65_536])
-    said_by(decode(text.encode()))
+    reason_in(decode(text.encode()))
     assert time.thread_time() - began < 2
 
 

@@ -17,7 +17,10 @@ from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.datasets import list_datasets, read_dataset
 from airflow_provider_scenario.operators.cost import ScenarioEstimateTrainingCostOperator
 from airflow_provider_scenario.operators.model import ScenarioAddTrainingImagesOperator
-from airflow_provider_scenario.operators.model_sync import AICreationWorkshopSyncModelOperator
+from airflow_provider_scenario.operators.model_sync import (
+    AICreationWorkshopPublishModelOperator,
+    AICreationWorkshopSyncModelOperator,
+)
 from airflow_provider_scenario.operators.training import ScenarioTrainLoraOperator, ScenarioTrainModelOperator
 from airflow_provider_scenario.sensors.model_sync import AICreationWorkshopModelListingSensor
 from airflow_provider_scenario.sensors.training import ScenarioTrainingSensor
@@ -81,6 +84,7 @@ class TestValuesOfAnotherTask:
             ScenarioAddTrainingImagesOperator: {"model_id": ATTACK, "images": ATTACK, "preset": ATTACK},
             ScenarioTrainModelOperator: {"model_id": ATTACK, "parameters": {"conceptPrompt": ATTACK}},
             ScenarioEstimateTrainingCostOperator: {"trainings": [{"name": ATTACK}]},
+            AICreationWorkshopPublishModelOperator: {"scenario_model_id": ATTACK, "storage": ATTACK, "name": ATTACK},
             AICreationWorkshopSyncModelOperator: {"model": {"modelName": ATTACK}},
             ScenarioTrainingSensor: {"model_id": ATTACK},
             AICreationWorkshopModelListingSensor: {"model": {"modelName": ATTACK}},
@@ -203,5 +207,5 @@ class TestTextOfDatasets:
 
 def test_a_secret_parameter_that_another_task_has_returned_in_clear_is_refused(upstream):
     train = ScenarioTrainModelOperator.partial(task_id="train").expand_kwargs(upstream)
-    with pytest.raises(AirflowFailException, match="is a secret and must not stand in a DAG file"):
+    with pytest.raises(AirflowFailException, match="is a secret and must not be in a DAG file"):
         rendered(train, [{"model_id": "m", "parameters": {"wandbKey": SECRET}}])

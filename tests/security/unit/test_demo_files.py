@@ -1,4 +1,4 @@
-"""What the demo leaves on a machine that has other users: no file they can read, no secret in a command line."""
+"""Other users of the machine can read neither files of the demo nor secrets in its command lines."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.harness.airflow import AirflowUnderTest
 
 @pytest.fixture(autouse=True)
 def careless_user():
-    """Lets everybody read and write what they make."""
+    """A user whose umask lets everybody read and write."""
     before = os.umask(0)
     yield
     os.umask(before)
@@ -35,7 +35,7 @@ def airflow(tmp_path):
     airflow.stop()
 
 
-def test_the_folder_with_keys_and_passwords_is_its_owners(airflow):
+def test_only_the_owner_can_read_the_folder_with_keys_and_passwords(airflow):
     airflow._take_home()
     assert mode(airflow.home) == 0o700
     assert {path.name: mode(path) for path in airflow.home.iterdir()} == {
@@ -44,7 +44,7 @@ def test_the_folder_with_keys_and_passwords_is_its_owners(airflow):
     }
 
 
-def test_a_folder_of_an_earlier_version_is_closed(airflow):
+def test_a_folder_of_an_earlier_version_becomes_private(airflow):
     airflow.home.mkdir(mode=0o777)
     (airflow.home / "local-airflow.lock").touch()
     (airflow.home / "passwords.json").write_text("{}")
@@ -62,7 +62,7 @@ def test_a_folder_of_another_user_is_refused(airflow, monkeypatch):
     assert list(airflow.home.iterdir()) == []
 
 
-def test_what_a_process_of_the_demo_writes_is_its_owners(tmp_path):
+def test_only_the_owner_can_read_what_a_process_of_the_demo_writes(tmp_path):
     written = tmp_path / "airflow.cfg"
     process = Guarded("a part", [sys.executable, "-c", f"open({str(written)!r}, 'w')"], log=tmp_path / "part.log")
     try:
@@ -72,7 +72,7 @@ def test_what_a_process_of_the_demo_writes_is_its_owners(tmp_path):
     assert (mode(written), mode(tmp_path / "part.log")) == (0o600, 0o600)
 
 
-def test_a_command_of_airflow_writes_for_its_owner(airflow, monkeypatch, tmp_path):
+def test_only_the_owner_can_read_what_an_airflow_command_writes(airflow, monkeypatch, tmp_path):
     written = tmp_path / "written"
     command = [sys.executable, "-c", "import sys; open(sys.argv[1], 'w')"]
     monkeypatch.setattr("tests.harness.airflow.AIRFLOW", command)
@@ -80,7 +80,7 @@ def test_a_command_of_airflow_writes_for_its_owner(airflow, monkeypatch, tmp_pat
     assert mode(written) == 0o600
 
 
-def test_no_secret_stands_in_a_command_line_or_a_log(tmp_path, monkeypatch):
+def test_no_command_line_and_no_log_has_a_secret(tmp_path, monkeypatch):
     secret = uuid.uuid4().hex
     for name in ("SECRET", "TOKEN"):
         monkeypatch.setattr(emulator_process, name, f"{name}-{secret}")

@@ -7,6 +7,7 @@ import http.client
 import http.server
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -96,14 +97,14 @@ class TestFiles:
         assert b"a secret" not in content
         assert b"root:" not in content
 
-    def test_a_link_that_leads_to_itself_is_an_error(self, emulator):
+    def test_a_link_to_itself_is_an_error(self, emulator):
         assert status(emulator, "GET", "/files/loop") >= 400
 
     @pytest.mark.parametrize("path", ["a%20b/c.bin", "inside"])
-    def test_what_lies_in_the_folder_is_served(self, emulator, path):
+    def test_files_in_the_folder_are_served(self, emulator, path):
         assert ask(emulator, "GET", f"/files/{path}")[1] == b"content"
 
-    def test_a_script_in_a_served_page_has_not_the_origin_of_the_switches(self, emulator):
+    def test_a_script_in_a_served_page_does_not_have_the_origin_of_the_switches(self, emulator):
         answer, _ = ask(emulator, "GET", "/files/page.html")
         assert answer.getheader("content-security-policy") == "sandbox"
         assert answer.getheader("x-content-type-options") == "nosniff"
@@ -156,7 +157,7 @@ class TestHost:
             ("127.0.0.1", ("host.docker.internal",), ["host.docker.internal:8321"], ["docker.internal"]),
         ],
     )
-    def test_other_names_are_those_that_the_command_line_says(self, address, names, allowed, refused):
+    def test_other_names_must_be_given_on_the_command_line(self, address, names, allowed, refused):
         hosts = Hosts(address, names)
         assert [host for host in allowed if not hosts.allow(host)] == []
         assert [host for host in refused if hosts.allow(host)] == []
@@ -171,7 +172,7 @@ class TestForeignPages:
     @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", None])
     @pytest.mark.parametrize("switch", ["reset", "settings", "faults", "outcomes", "advance"])
     @pytest.mark.parametrize("headers", [{"origin": FOREIGN}, {"sec_fetch_site": "cross-site"}])
-    def test_a_foreign_page_turns_no_switch(self, emulator, kind, switch, headers):
+    def test_a_foreign_page_cannot_use_a_switch(self, emulator, kind, switch, headers):
         before = len(emulator.state.models), emulator.state.settings, emulator.state.clock_offset
         body = json.dumps({"seconds": 1, "kind": "close"}).encode()
         assert status(emulator, "POST", f"/emulator/{switch}", body, content_type=kind, **headers) == 403
@@ -182,7 +183,7 @@ class TestForeignPages:
     def test_another_port_of_this_machine_is_another_origin_for_switches(self, emulator, spelling, site):
         assert status(emulator, "POST", spelling, b"{}", sec_fetch_site=site) == 403
 
-    def test_a_form_that_opens_the_answer_turns_no_switch(self, emulator):
+    def test_a_form_that_opens_the_answer_cannot_use_a_switch(self, emulator):
         sent = {"sec_fetch_site": "cross-site", "sec_fetch_dest": "document"}
         assert status(emulator, "POST", "/emulator/reset", b"", **sent) == 403
 
@@ -195,26 +196,33 @@ class TestForeignPages:
         answer, _ = ask(emulator, "GET", "/emulator/docs")
         assert answer.getheader("content-security-policy") == "frame-ancestors 'none'"
 
+    def test_the_page_with_the_switches_loads_nothing(self, emulator):
+        answer, page = ask(emulator, "GET", "/emulator/docs")
+        assert (answer.status, answer.getheader("content-type")) == (200, "text/html; charset=utf-8")
+        assert b"POST /emulator/settings" in page
+        assert re.search(rb"<(script|link|img|style|iframe)|://|src=|href=", page) is None
+        assert status(emulator, "GET", "/docs") == status(emulator, "GET", "/redoc") == 404
+
     def test_no_answer_lets_a_foreign_page_read_it(self, emulator):
         sent = {"origin": FOREIGN, "access_control_request_method": "POST"}
         answer, _ = ask(emulator, "OPTIONS", "/emulator/reset", **sent)
         assert answer.status == 403
         assert not [name for name, _ in answer.getheaders() if name.lower().startswith("access-control")]
 
-    def test_its_own_page_turns_switches(self, emulator):
+    def test_a_page_of_its_own_origin_can_use_switches(self, emulator):
         sent = {"origin": emulator.address, "sec_fetch_site": "same-origin", "content_type": "application/json"}
         assert status(emulator, "POST", "/emulator/advance", b'{"seconds": 0}', **sent) == 200
 
 
 class TestSwitches:
-    def test_secrets_are_not_among_the_settings_that_anybody_reads(self):
+    def test_the_settings_that_can_be_read_have_no_secrets(self):
         with running_emulator(api_token="token-to-keep") as emulator:
             changed = emulator.switch("settings", api_secret="secret-to-keep")
             read = json.loads(ask(emulator, "GET", "/emulator/settings")[1])
             assert "to-keep" not in json.dumps([changed, read])
             assert emulator.state.settings.api_secret == "secret-to-keep"
 
-    def test_a_wrong_value_is_refused_without_the_secrets_beside_it(self):
+    def test_the_refusal_of_a_wrong_value_does_not_show_secrets(self):
         with running_emulator(api_token="token-to-keep") as emulator:
             answer, content = ask(emulator, "POST", "/emulator/settings", b'{"x": 1}', content_type="application/json")
             assert (answer.status, b"to-keep" in content) == (422, False)
@@ -272,7 +280,7 @@ def synced(url, size_kb=1.0):
 
 class TestFetching:
     @pytest.mark.parametrize("address", ["ftp://127.0.0.1:9/a", "file:///etc/passwd", "data:,a", "gopher://127.0.0.1/"])
-    def test_a_redirect_leads_to_no_other_protocol(self, elsewhere, address):
+    def test_a_redirect_to_another_protocol_is_not_followed(self, elsewhere, address):
         elsewhere.handler.redirect = address
         with pytest.raises(OSError, match=r"Redirection|unknown url type"):
             _compare(synced(elsewhere.url))
@@ -280,7 +288,7 @@ class TestFetching:
             _compare(synced(address))
         assert not isinstance(_post(elsewhere.url, {}), int)
 
-    def test_an_answer_without_an_end_ends_at_the_size_that_was_said(self, elsewhere):
+    def test_an_endless_answer_is_read_up_to_the_announced_size(self, elsewhere):
         assert _compare(synced(elsewhere.url)) == "sizeKb is 1, but the file has more"
 
 
@@ -303,7 +311,7 @@ def start(tmp_path):
 
 
 class TestCommand:
-    def test_secrets_come_from_the_environment_and_stand_in_no_command_line(self, start, tmp_path):
+    def test_secrets_come_from_the_environment_and_not_from_the_command_line(self, start, tmp_path):
         secrets = {"API_KEY": "key-of-mine", "API_SECRET": "secret-to-keep", "API_TOKEN": "token-to-keep"}
         process, line = start(**{f"SCENARIO_EMULATOR_{name}": value for name, value in secrets.items()})
         assert line.endswith("(key key-of-mine, secret as given)\n")
@@ -319,14 +327,14 @@ class TestCommand:
         process.terminate()
         assert process.communicate(timeout=60)[1] == ""  # nothing to warn of
 
-    def test_listening_to_other_machines_is_warned_of(self, start):
+    def test_listening_to_other_machines_prints_a_warning(self, start):
         process, _ = start("--host", "0.0.0.0")
         process.terminate()
         said = process.communicate(timeout=60)[1]
         assert "every machine that reaches this one can use it" in said
         assert said.count("\n") == 1
 
-    def test_help_shows_no_secret_and_a_folder_that_no_other_user_could_have_made(self, monkeypatch, capsys):
+    def test_help_shows_no_secret_and_a_folder_that_no_other_user_can_create(self, monkeypatch, capsys):
         monkeypatch.setenv("SCENARIO_EMULATOR_API_SECRET", "secret-to-keep")
         monkeypatch.setattr(sys, "argv", ["emulator", "--help"])
         with pytest.raises(SystemExit):
@@ -357,12 +365,12 @@ DIGITS = "9" * 5000
     ],
     ids=["long time", "odd signature", "long timestamp", "deep", "deep switch"],
 )
-def test_odd_values_are_refused_and_break_nothing(emulator, method, path, body, headers, expected):
+def test_unusual_values_are_refused_and_break_nothing(emulator, method, path, body, headers, expected):
     assert status(emulator, method, path, body, **headers) == expected
 
 
 @pytest.mark.parametrize("seconds", ["1e999", "NaN", "1e300", "-1"])
-def test_a_clock_that_could_not_be_shown_is_not_set(emulator, seconds):
+def test_a_time_that_cannot_be_formatted_is_refused(emulator, seconds):
     body = f'{{"seconds": {seconds}}}'.encode()
     assert status(emulator, "POST", "/emulator/advance", body, content_type="application/json") >= 400
     assert emulator.state.clock_offset == 0

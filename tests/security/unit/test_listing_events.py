@@ -26,14 +26,14 @@ def example():
 
 
 class Airflow:
-    """Remembers what it was told."""
+    """Remembers the events that it was sent."""
 
     def __init__(self):
-        self.told = []
+        self.events = []
 
-    def tell(self, extra):
+    def send_event(self, extra):
         json.dumps(extra, allow_nan=False).encode()
-        self.told.append(extra)
+        self.events.append(extra)
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def ended(line):
 def test_a_length_that_cannot_be_right_is_refused_at_once(start, connect, airflow, path, length, expected):
     line = connect(start(), post(b"Content-Length: " + length.encode() + b"\r\n", path))
     assert status(line) == expected
-    assert airflow.told == []
+    assert airflow.events == []
 
 
 def test_chunks_are_refused(start, connect):
@@ -131,7 +131,7 @@ def test_a_request_that_does_not_arrive_gives_its_thread_back(start, connect, ai
     assert ended(line)
     assert server.free.acquire(timeout=PATIENCE)
     server.free.release()
-    assert airflow.told == []
+    assert airflow.events == []
 
 
 @pytest.mark.parametrize("begin", [b"POST / HTTP/1.1\r\nA: ", post(b"Content-Length: 1000000\r\n")])
@@ -166,7 +166,7 @@ def test_connections_beyond_the_limit_get_503_and_no_thread(start, connect, airf
     for _ in range(3):
         server.free.release()
     assert status(connect(server, post())) == 204
-    assert len(airflow.told) == 1
+    assert len(airflow.events) == 1
 
 
 def test_a_thread_that_cannot_be_started_costs_no_place(start, connect, monkeypatch):
@@ -209,17 +209,17 @@ def test_a_value_that_airflow_could_not_keep_is_left_out(start, connect, airflow
     body = ('{"modelId": "hero", "status": ' + value + "}").encode()
     line = connect(start(), post(b"Content-Length: %d\r\n" % len(body), body=body))
     assert status(line) == 204
-    assert airflow.told == [{"modelId": "hero", "bizType": None, "invokeId": None}]
+    assert airflow.events == [{"modelId": "hero", "bizType": None, "invokeId": None}]
 
 
 def test_a_body_that_nests_without_end_is_no_reason_to_send_it_again(start, connect, airflow):
     body = b"[" * 500_000
     line = connect(start(), post(b"Content-Length: %d\r\n" % len(body), body=body))
     assert status(line) == 204
-    assert airflow.told == [{"bizType": None, "invokeId": None}]
+    assert airflow.events == [{"bizType": None, "invokeId": None}]
 
 
 def test_long_values_in_the_address_are_left_out(start, connect, airflow):
     line = connect(start(), post(path=f"/{SECRET}?bizType={'x' * 1000}&invokeId=i_1".encode()))
     assert status(line) == 204
-    assert airflow.told == [{"bizType": None, "invokeId": "i_1"}]
+    assert airflow.events == [{"bizType": None, "invokeId": "i_1"}]

@@ -1,7 +1,7 @@
 """
-Who may create XComs in one DAG makes them name the model of somebody else's training.
+A user who may create XComs in one DAG makes them name the model of another DAG's training.
 
-No XCom proves anything, whatever its key: anybody with that right writes them through Airflow's REST API.
+No XCom proves anything, whatever its key: with that right a user writes any of them through Airflow's REST API.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def victim(database, train, scenario):
 
 
 def forged(made):
-    """All that a task pushes, as somebody else writes it."""
+    """All that a task pushes, as a forger writes it."""
     result = {"status": "trained", "name": "x", **made}
     return {
         "model_id": made["model_id"],

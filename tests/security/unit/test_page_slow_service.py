@@ -139,7 +139,7 @@ class TestActions:
         database.task(task_id="slow", model_id="model_x", fields={"scenario_conn_id": "slow"})
         database.task(**train())
         threads = page_state(admin).action_threads
-        page_state(admin).lines["scenario_default"].client()  # as in TestLookUps
+        page_state(admin).lookups["scenario_default"].client()  # as in TestLookUps
         hang_for("slow", released, monkeypatch)
         form = {"token": token_of(admin)}
         async with browser_of(admin) as browser:

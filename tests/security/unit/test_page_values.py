@@ -44,7 +44,7 @@ def numbered(values: Any) -> dict[str, Any]:
 
 
 class TestXComsAndFields:
-    """Whoever may write XComs of one DAG, and the author of a DAG."""
+    """Values from a user who may write XComs of one DAG, and from the author of a DAG."""
 
     XCOMS = (
         *({"creative_units_cost": value} for value in NUMBERS),
@@ -159,10 +159,10 @@ PAGES = Pages()
 def pages_with(found: dict[str, Any]) -> str:
     """The page of a training and the page of its run, beside another training."""
     training = Training(**WHERE, model_id="model_x", job_id="job_x", state="deferred")
-    sight = page_snapshot(found["Model"], 1.0)
-    odd = TrainingStatus(training, sight, 2.0)
+    snapshot = page_snapshot(found["Model"], 1.0)
+    odd = TrainingStatus(training, snapshot, 2.0)
     details = Details(at=1.0, model=found["Model"], job=found["Job"], score=found["DatasetScore"])
-    common = {"troubles": [], "calls": True}
+    common = {"troubles": [], "calls_scenario": True}
     of_run = {"run_id": "a_run", "previous": None, "following": None}
     more = {**common, "iterations": [], "more_to_come": False, "may_edit": True, "token": "x"}
     other = TrainingStatus(Training(**{**WHERE, "map_index": 1}, name="the other", cost=120.0), None, 2.0)
@@ -225,14 +225,14 @@ def test_one_odd_model_keeps_no_other_away(emulator, admin, database, train, mon
     database.task(map_index=0, **odd)
     database.task(map_index=1, **other)
     assert "the other" in admin.get(RUN).text
-    assert "Scenario cannot be asked" not in admin.get(RUN).text
+    assert "No answer from Scenario" not in admin.get(RUN).text
 
 
 @pytest.mark.parametrize("when", DATES)
 def test_an_odd_date_of_a_task(when):
     training = Training(**WHERE, started_at=when, ended_at=when, state="success")
     batch, of_run = Batch([TrainingStatus(training, None, 1.0)]), {"run_id": "r", "previous": None, "following": None}
-    page = PAGES.render("run.html", batch=batch, shown=batch, troubles=[], calls=True, **of_run)
+    page = PAGES.render("run.html", batch=batch, shown=batch, troubles=[], calls_scenario=True, **of_run)
     assert page.status_code == 200
     assert "cannot be shown" not in page.body.decode()
 

@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.scenario.schemas import Asset, Download, Epoch, EpochAsset, Model
 from airflow_provider_scenario.publishing.hosting import LONGEST_ID, Hosting, path_part
-from airflow_provider_scenario.publishing.lora import Publisher, Words, chosen_epochs
+from airflow_provider_scenario.publishing.lora import LoraTreeBuilder, Overrides, chosen_epochs
 
 CDN = "https://cdn.example.com/loras"
 LORA = b"12345678{the weights}"
@@ -66,10 +66,10 @@ def storage(tmp_path):
 
 
 def publish(service, storage):
-    publisher = Publisher(
-        service, Hosting(storage, CDN), app_url="https://app", log=lambda _: None, patience=1, sleep=lambda _: None
+    builder = LoraTreeBuilder(
+        service, Hosting(storage, CDN), app_url="https://app", log=lambda _: None, pack_timeout=1, sleep=lambda _: None
     )
-    return publisher.publish(service.model, chosen_epochs(service.model, None), Words())
+    return builder.build(service.model, chosen_epochs(service.model, None), Overrides())
 
 
 def files(folder):

@@ -99,18 +99,18 @@ def test_a_key_that_native_rendering_takes_for_a_number_is_hidden_too():
     "operator", [ScenarioTrainModelOperator, ScenarioTrainLoraOperator, ScenarioUpdateModelOperator]
 )
 def test_it_is_refused_in_the_dag_file_of_a_mapped_task_too(operator):
-    with pytest.raises(InvalidInputError, match="must not stand in a DAG file"):
+    with pytest.raises(InvalidInputError, match="must not be in a DAG file"):
         operator.partial(task_id="t", parameters={"wandb_key": KEY})
 
 
 @pytest.mark.parametrize("deep", [{"extra_parameters": {"wandbKey": KEY}}, {"loggers": [{"wandb_key": KEY}]}])
 def test_it_is_refused_in_the_dag_file_within_another_parameter_beside_a_template_too(deep):
-    with pytest.raises(InvalidInputError, match="must not stand in a DAG file"):
+    with pytest.raises(InvalidInputError, match="must not be in a DAG file"):
         ScenarioTrainModelOperator(task_id="t", model_id="m", parameters={"concept_prompt": "{{ x }}", **deep})
 
 
 def test_it_is_refused_in_the_dag_file_that_keeps_it_with_a_model():
-    with pytest.raises(InvalidInputError, match="must not stand in a DAG file"):
+    with pytest.raises(InvalidInputError, match="must not be in a DAG file"):
         ScenarioUpdateModelOperator(task_id="t", model_id="m", parameters={"wandb_key": KEY})
 
 
@@ -219,8 +219,8 @@ class TestWaitingForASlot:
         emulator.set(api_secret="rotated")
         monkeypatch.setenv("AIRFLOW_CONN_SCENARIO_DEFAULT", connection(host=emulator.url, password="rotated"))
         event = await anext(trigger.run())
-        with pytest.raises(SecretChangedError, match=r"Nothing was started or billed\. A retry goes on"):
-            TrainingResult.from_event(event.payload).result()
+        with pytest.raises(SecretChangedError, match=r"Nothing was started or billed\. A retry encrypts"):
+            TrainingResult.from_event(event.payload).value_or_raise()
         assert not issubclass(SecretChangedError, AirflowFailException)
 
     async def test_a_training_that_runs_already_is_adopted_whatever_became_of_the_secret(

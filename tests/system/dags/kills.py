@@ -6,13 +6,13 @@ from datetime import timedelta
 from pathlib import Path
 
 from airflow.sdk import DAG, Asset, Param, task_group
-from kill_points import die_as_told
+from kill_points import die_as_planned
 
 from airflow_provider_scenario.operators.model import ScenarioAddTrainingImagesOperator, ScenarioCreateModelOperator
 from airflow_provider_scenario.operators.training import ScenarioTrainLoraOperator, ScenarioTrainModelOperator
 
 IMAGES = [str(path) for path in sorted((Path(__file__).parent / "datasets" / "ink-style").glob("*.jpg"))[:3]]
-NEW = {"name": "{{ params.name }}", "type": "flux.2-dev-lora", "short_description": "Made to be killed"}
+NEW = {"name": "{{ params.name }}", "type": "flux.2-dev-lora", "short_description": "Model of a task that is killed"}
 GIVEN = {"model_id": "{{ params.model_id }}"}
 TRAINING = {"parameters": {"nb_epochs": 1}, "poke_interval": 1}
 MODES = {
@@ -34,7 +34,7 @@ def a_dag(dag_id: str) -> DAG:
             "model_id": Param("", type="string"),
             "kills": Param([], type="array"),
         },
-        default_args={"retries": 2, "retry_delay": timedelta(seconds=1), "pre_execute": die_as_told},
+        default_args={"retries": 2, "retry_delay": timedelta(seconds=1), "pre_execute": die_as_planned},
     )
 
 

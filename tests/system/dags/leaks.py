@@ -30,7 +30,7 @@ class DefersLate(ScenarioTrainModelOperator):
     """Defers only after somebody has ended it, and after it has asked Airflow for the last time."""
 
     def defer(self, **arguments):
-        attempt = self.kill_guard.attempt
+        attempt = self.kill_handler.attempt
         self.log.info("Deferring")
         while attempt.state() == "running":
             time.sleep(0.2)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from airflow.sdk.execution_time import comms
 
-from airflow_provider_scenario.airflow_compat.attempt import Attempt, in_time, is_ended, is_task_timeout
+from airflow_provider_scenario.airflow_compat.attempt import Attempt, call_with_timeout, is_ended, is_task_timeout
 from airflow_provider_scenario.airflow_compat.exceptions import AirflowTaskTimeout
 
 IDENTITY = {"dag_id": "a_dag", "run_id": "a_run", "task_id": "a_task"}
@@ -142,12 +142,12 @@ def test_a_time_limit_is_told_by_the_exception_that_is_being_handled():
 
 class TestInTime:
     def test_an_answer_is_passed_on(self):
-        assert in_time(lambda: 7, 1) == 7
+        assert call_with_timeout(lambda: 7, 1) == 7
 
     def test_so_is_a_problem(self):
         with pytest.raises(ZeroDivisionError):
-            in_time(lambda: 1 / 0, 1)
+            call_with_timeout(lambda: 1 / 0, 1)
 
     def test_a_question_that_hangs_is_given_up(self):
         with pytest.raises(TimeoutError, match=r"no answer within 0\.05 s"):
-            in_time(lambda: time.sleep(2), 0.05)
+            call_with_timeout(lambda: time.sleep(2), 0.05)

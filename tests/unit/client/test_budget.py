@@ -127,8 +127,8 @@ for _ in range(100):
 
 
 def test_a_client_counts_every_try_and_tells_of_throttling(emulator, tmp_path, clock):
-    told = []
-    budget = RequestBudget(60, "here", folder=tmp_path, observe=told.append, clock=clock)
+    events = []
+    budget = RequestBudget(60, "here", folder=tmp_path, observe=events.append, clock=clock)
     emulator.fault(kind="429", route="/**", times=1)
     with ScenarioClient.connect(
         api_key="demo", api_secret="demo", base_url=emulator.url, max_tries=1, budget=budget
@@ -136,5 +136,5 @@ def test_a_client_counts_every_try_and_tells_of_throttling(emulator, tmp_path, c
         with pytest.raises(ThrottledError):
             list(client.list_projects())
         list(client.list_projects())
-    assert told == ["requests", "throttled", "requests"]
+    assert events == ["requests", "throttled", "requests"]
     assert budget.turn() >= 5

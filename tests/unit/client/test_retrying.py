@@ -89,7 +89,7 @@ def test_a_turn_that_is_further_away_lengthens_the_pause_and_is_taken_for_furthe
 
 def test_each_pause_is_announced():
     announced, error = [], failure()
-    Retrying(on_retry=lambda *told: announced.append(told), sleep=lambda _: None, jitter=lambda: 0.0)(
+    Retrying(on_retry=lambda *arguments: announced.append(arguments), sleep=lambda _: None, jitter=lambda: 0.0)(
         Script(error, "answer")
     )
     assert announced == [(error, 0.5)]

@@ -144,7 +144,7 @@ def test_settings_that_cannot_work_are_refused_at_once(wrong):
         ("https:/api.cloud.scenario.com/v1", "must be an http(s) address, such as https://api.cloud.scenario.com/v1"),
     ],
 )
-def test_a_base_url_without_a_scheme_is_told_with_one(base_url, said):
+def test_the_message_about_a_base_url_without_a_scheme_shows_it_with_one(base_url, said):
     with pytest.raises(InvalidInputError) as caught:
         ScenarioTransport(base_url, KEY, SECRET)
     assert said in str(caught.value)
@@ -155,7 +155,7 @@ def test_white_space_around_a_base_url_does_not_count():
 
 
 @pytest.mark.parametrize("body", [{"scale": float("nan")}, {"when": object()}])
-def test_a_body_that_is_no_json_is_refused_before_anything_is_sent(transport, service, body):
+def test_a_body_that_json_cannot_hold_is_refused_before_anything_is_sent(transport, service, body):
     with pytest.raises(InvalidInputError, match="Nothing was sent"):
         transport.request("POST", "/models", action="create", repeatable=False, json=body)
     assert service.sent == []
@@ -205,7 +205,7 @@ def test_an_id_is_one_segment_of_the_path(model_id):
         "None",
     ],
 )
-def test_what_could_reach_another_endpoint_is_no_id(transport, service, bad):
+def test_text_that_could_reach_another_endpoint_is_refused_as_an_id(transport, service, bad):
     with pytest.raises(InvalidInputError, match=r"^model_id ") as caught:
         ScenarioClient(transport).train(bad)
     assert service.sent == []
@@ -213,7 +213,7 @@ def test_what_could_reach_another_endpoint_is_no_id(transport, service, bad):
 
 
 @pytest.mark.parametrize("bad", [None, 5, ["model_1"]])
-def test_what_is_no_text_is_no_id(bad):
+def test_a_value_that_is_not_text_is_refused_as_an_id(bad):
     with pytest.raises(InvalidInputError, match="model_id must be text"):
         path("models", bad)
 
@@ -296,7 +296,7 @@ def test_the_pauses_double_up_to_eight_seconds(service, slept):
     assert slept == [0.5, 1.0, 2.0, 4.0, 8.0, 8.0]
 
 
-def test_jitter_takes_up_to_a_quarter_off_a_pause_and_adds_half_a_second_to_a_wait_asked_for(service, slept):
+def test_jitter_takes_up_to_a_quarter_off_a_pause_and_adds_half_a_second_to_a_retry_after(service, slept):
     session = requests.Session()
     session.mount("https://", service)
     service.answers(OVERLOADED, (429, {}, {"Retry-After": "3"}), {})
@@ -410,7 +410,7 @@ def test_a_lost_answer_says_whether_it_may_have_been_done(transport, service, an
     assert (caught.value.maybe_done, caught.value.money) == (maybe_done, "unknown" if maybe_done else "none")
 
 
-def test_the_message_of_a_lost_training_tells_the_fate_of_the_money(transport, service):
+def test_the_message_about_a_lost_answer_names_the_cost(transport, service):
     service.answers(lost("timeout"))
     with pytest.raises(ServiceError) as caught:
         ScenarioClient(transport).train("model_8Xk", model=READY)
@@ -490,10 +490,10 @@ def test_an_answer_does_not_show_what_it_holds(transport, service):
 
 class Recorder(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    seen: list[tuple[str, str | None]]
+    received: list[tuple[str, str | None]]
 
     def do_GET(self) -> None:
-        type(self).seen.append((self.path, self.headers.get("Authorization")))
+        type(self).received.append((self.path, self.headers.get("Authorization")))
         if self.path.startswith("/v1/elsewhere"):
             self.send_response(302)
             self.send_header("Location", f"http://localhost:{self.server.server_port}/stolen")  # type: ignore[attr-defined]
@@ -512,11 +512,11 @@ class Recorder(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def local():
-    handler = type("OwnRecorder", (Recorder,), {"seen": []})
+    handler = type("OwnRecorder", (Recorder,), {"received": []})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         server.url = f"http://127.0.0.1:{server.server_port}/v1"  # type: ignore[attr-defined]
-        server.seen = handler.seen  # type: ignore[attr-defined]
+        server.received = handler.received  # type: ignore[attr-defined]
         yield server
         server.shutdown()
 
@@ -527,15 +527,15 @@ def connected(local, **settings):
 
 def test_the_key_does_not_follow_a_redirect(local):
     with pytest.raises(ServiceError, match="redirects to http://localhost"):
-        connected(local).request("GET", "/elsewhere", action="look", repeatable=True)
-    assert [seen for seen, _ in local.seen] == ["/v1/elsewhere"]
+        connected(local).request("GET", "/elsewhere", action="read", repeatable=True)
+    assert [target for target, _ in local.received] == ["/v1/elsewhere"]
 
 
 @pytest.mark.parametrize("model_id", ["...", "a:b", "ünïcode", "flux.1-dev", "a;b=c", "a,b", "a&b"])
 def test_no_layer_below_changes_the_segment_of_an_id(local, model_id):
-    connected(local).request("GET", path("models", model_id), action="look", repeatable=True)
-    [(seen, _)] = local.seen
-    assert seen == path("models", model_id).replace("/models", "/v1/models")
+    connected(local).request("GET", path("models", model_id), action="read", repeatable=True)
+    [(target, _)] = local.received
+    assert target == path("models", model_id).replace("/models", "/v1/models")
 
 
 def test_many_threads_may_share_one_transport(local):
@@ -543,13 +543,13 @@ def test_many_threads_may_share_one_transport(local):
     with ThreadPoolExecutor(8) as pool:
         answers = list(
             pool.map(
-                lambda n: shared.request("GET", "/things", action="look", repeatable=True, query={"n": n}), range(100)
+                lambda n: shared.request("GET", "/things", action="read", repeatable=True, query={"n": n}), range(100)
             )
         )
     shared.close()
     assert len(answers) == 100
-    assert sorted(int(seen.rpartition("=")[2]) for seen, _ in local.seen) == list(range(100))
-    assert len({authorization for _, authorization in local.seen}) == 1
+    assert sorted(int(target.rpartition("=")[2]) for target, _ in local.received) == list(range(100))
+    assert len({authorization for _, authorization in local.received}) == 1
 
 
 def test_a_cookie_of_the_service_is_not_kept(local):
@@ -558,7 +558,7 @@ def test_a_cookie_of_the_service_is_not_kept(local):
     assert len(shared._session.cookies) == 0
 
 
-def test_a_port_where_nobody_listens_is_no_lost_answer():
+def test_a_closed_port_means_that_nothing_was_sent():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -569,7 +569,7 @@ def test_a_port_where_nobody_listens_is_no_lost_answer():
     assert (caught.value.maybe_done, len(pauses)) == (False, 3)
 
 
-def test_a_host_without_an_address_is_no_lost_answer():
+def test_a_host_without_an_address_means_that_nothing_was_sent():
     transport = ScenarioTransport("http://scenario.invalid", KEY, SECRET, sleep=lambda _: None, max_tries=1)
     with pytest.raises(ServiceError, match="no connection") as caught:
         ask(transport, repeatable=False, method="PUT")
@@ -598,7 +598,7 @@ def test_a_connection_that_breaks_or_falls_silent_is_a_lost_answer(answer):
     assert b"Authorization: Basic" in served[0]
 
 
-def test_a_certificate_that_is_not_trusted_is_not_asked_for_again(service, transport, slept):
+def test_no_request_is_sent_again_after_a_certificate_that_is_not_trusted(service, transport, slept):
     import ssl
 
     problem = requests.exceptions.SSLError(
@@ -610,7 +610,7 @@ def test_a_certificate_that_is_not_trusted_is_not_asked_for_again(service, trans
     assert (caught.value.maybe_done, len(service.sent), slept) == (False, 1, [])
 
 
-def test_a_bundle_of_certificates_that_is_not_there_is_not_asked_for_again(service, transport):
+def test_no_request_is_sent_again_with_a_missing_ca_bundle(service, transport):
     service.answers(OSError("Could not find a suitable TLS CA certificate bundle, invalid path: /nowhere"))
     with pytest.raises(ServiceError, match="/nowhere") as caught:
         ask(transport, repeatable=False, method="PUT")
@@ -630,7 +630,7 @@ def test_a_session_that_was_passed_in_stays_open(service):
     assert session.closed is False
 
 
-def test_a_plan_ceiling_is_told_apart_from_throttling_before_any_pause(transport, service, slept):
+def test_a_plan_ceiling_is_distinguished_from_throttling_before_any_pause(transport, service, slept):
     service.answers((429, {"name": "PlanLimitReachedError", "details": {"actionName": "x"}}, {"Retry-After": "5"}))
     with pytest.raises(PlanCeilingError):
         ask(transport)

@@ -78,7 +78,7 @@ def test_source_and_target_of_an_edit_may_be_alike_but_not_the_same():
 
 def test_a_flaw_of_next_month_is_told_in_the_services_words():
     assert dataset_warnings(Scored(images=[("a", ["Too blue"])]), "model_1") == [
-        "Dataset: 1 image of which Scenario says 'Too blue': a.png."
+        "Dataset: 1 image about which Scenario says 'Too blue': a.png."
     ]
 
 

@@ -11,7 +11,7 @@ def test_a_wrong_key_gets_the_gateways_403(emulator, auth):
     assert answer.headers["x-amzn-errortype"] == "AccessDeniedException"
 
 
-def test_a_wrong_key_gets_401_when_told_so(emulator):
+def test_a_wrong_key_gets_401_if_that_is_set(emulator):
     emulator.switch("settings", auth_status=401)
     answer = httpx.get(f"{emulator.url}/models", auth=("demo", "wrong"))
     assert (answer.status_code, answer.json()) == (401, {"message": "Unauthorized"})
@@ -41,7 +41,7 @@ def test_errors_carry_a_reason_and_the_trace_and_every_answer_a_request_id(api):
     assert answer.headers["x-amzn-requestid"] != api.call("GET", "/models").headers["x-amzn-requestid"]
 
 
-def test_what_is_no_route_is_a_403_of_the_gateway(api):
+def test_an_unknown_route_gets_the_gateways_403(api):
     model_id = api.model()
     for method, path in (("GET", f"/models/{model_id}/training-images"), ("PATCH", "/models"), ("GET", "/models/")):
         answer = api.call(method, path)
@@ -63,11 +63,11 @@ def test_a_body_beyond_6_mb_gets_413(api):
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b'"x"', b'{"a": NaN}'])
-def test_a_body_that_is_no_object_is_refused(api, body):
+def test_a_body_that_is_not_an_object_is_refused(api, body):
     assert api.http.post("/models", content=body).status_code == 400
 
 
-def test_a_key_may_neither_see_a_person_nor_the_limits_of_the_team(api):
+def test_an_api_key_can_read_neither_a_user_nor_the_limits_of_the_team(api):
     assert list(api.call("GET", "/me").json()) == ["message"]
     assert api.call("GET", "/me").status_code == 403
     assert api.call("GET", "/teams/team_emulator/limits").status_code == 403
@@ -80,7 +80,7 @@ def test_the_project_of_the_key_can_be_read_and_no_other(api):
 
 
 @pytest.mark.parametrize("send", [True, False])
-def test_too_many_requests_a_minute_are_throttled_with_retry_after_only_if_told_so(api, send):
+def test_too_many_requests_a_minute_are_throttled_and_retry_after_is_sent_only_if_set(api, send):
     api.emulator.switch("settings", requests_per_minute=2, send_retry_after=send)
     statuses = [api.call("GET", "/models") for _ in range(3)]
     assert [answer.status_code for answer in statuses] == [200, 200, 429]

@@ -242,7 +242,7 @@ def check_everything(service: Direct, names: dict[str, str]) -> None:
 @pytest.mark.parametrize(("method", "template"), ROUTES, ids=" ".join)
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_no_body_and_no_query_is_too_odd_for_an_answer(method, template, data):
+def test_every_body_and_query_gets_an_answer(method, template, data):
     service, names = a_service_with_a_bit_of_everything()
     if data.draw(st.booleans(), "new model"):
         names["modelId"] = service.model()
@@ -276,7 +276,7 @@ def test_every_absurd_value_in_every_field_gets_an_answer(method, template):
 @pytest.mark.parametrize(
     "raw", [b'{"name": "\\ud800"}', b'{"parameters": {"seed": 1e400}}', b'{"x": NaN}', b"[" * 300 + b"]" * 300]
 )
-def test_what_no_json_can_say_is_a_400_with_a_reason(raw):
+def test_values_that_json_does_not_have_get_a_400_with_a_reason(raw):
     service = Direct()
     got = service.v1("PUT", f"/models/{service.model()}", raw)
     assert (got.status, got.json()["reason"]) == (400, "Invalid JSON in the request body")
@@ -317,7 +317,7 @@ def test_no_switch_breaks_the_emulator(method, name, data):
     check_everything(service, names)
 
 
-def test_of_a_repeated_query_key_the_last_counts_as_in_the_aws_gateway():
+def test_the_last_value_of_a_repeated_query_key_counts_as_in_the_aws_gateway():
     service = Direct()
     model_id = service.model()
     service.add_image(model_id)

@@ -33,7 +33,7 @@ def test_an_uploaded_picture_can_be_read_and_fetched_without_credentials(api):
         ({"name": "a", "image": encoded(picture()), "parentId": "asset_none"}, 404),
     ],
 )
-def test_what_is_no_picture_is_refused(api, body, status):
+def test_a_file_that_is_not_a_picture_is_refused(api, body, status):
     assert api.call("POST", "/assets", body).status_code == status
 
 
@@ -54,7 +54,7 @@ def test_a_deleted_asset_leaves_the_models_that_used_it(api):
     assert [image["id"] for image in api.read(model_id)["trainingImages"]] == [second]
 
 
-def test_a_file_is_never_given_without_a_valid_signature(api):
+def test_a_file_needs_a_valid_signature(api):
     url = httpx.URL(api.call("GET", f"/assets/{api.asset()}").json()["asset"]["url"])
     other = httpx.URL(api.call("GET", f"/assets/{api.asset()}").json()["asset"]["url"])
     later = url.copy_set_param("Expires", "99999999999")
@@ -121,7 +121,7 @@ def test_an_upload_with_a_missing_part_cannot_be_completed(api):
     [(picture(), [40, len(picture()) - 40], None), (b"%PDF-1.7", [8], None), (picture(), [len(picture())], 7)],
     ids=["a part that is not the last below 5 MB", "no picture", "another size than announced"],
 )
-def test_what_is_wrong_with_a_file_shows_only_when_it_is_validated(api, content, sizes, told):
+def test_an_invalid_file_fails_only_at_validation(api, content, sizes, told):
     upload = begin_upload(api, sizes, **({"fileSize": told} if told else {})).json()["upload"]
     send_parts(upload, content, sizes)
     assert complete(api, upload["id"]).json()["upload"]["status"] == "validating"
@@ -139,7 +139,7 @@ def test_a_part_goes_to_its_signed_url_without_the_authorization_header(api):
 
 
 @pytest.mark.parametrize("fields", [{"kind": "film"}, {"parts": 10001}, {"fileSize": None}, {"fileName": ""}])
-def test_an_upload_that_is_not_described_well_is_refused(api, fields):
+def test_an_upload_with_invalid_fields_is_refused(api, fields):
     assert begin_upload(api, [10], **fields).status_code == 400
 
 
@@ -163,7 +163,7 @@ def test_a_trained_model_can_be_downloaded_once_its_job_is_done(api):
     assert httpx.get(download(api, model_id, modelEpoch="000001")[1]["downloadUrl"]).content != content
 
 
-def test_a_download_can_be_quoted_and_wants_a_trained_model_and_a_known_epoch(api):
+def test_a_download_can_be_quoted_and_needs_a_trained_model_and_a_known_epoch(api):
     model_id = api.trained()
     assert api.call("POST", f"/models/{model_id}/download", {}, dryRun="true").status_code == 269
     assert api.call("POST", f"/models/{model_id}/download", {"modelEpoch": "000001"}).status_code == 400

@@ -42,7 +42,7 @@ def test_the_picture_of_the_captcha_can_be_fetched(service):
     assert (got.status, got.content[:4]) == (200, b"\x89PNG")
 
 
-def test_once_the_captcha_is_solved_the_training_takes_its_time(service):
+def test_after_the_captcha_is_solved_the_training_takes_its_usual_time(service):
     model_id = clone(service)
     service.advance(5)
     assert service.switch("captcha", action="solve", model="narr*") == {"models": [model_id]}
@@ -57,7 +57,7 @@ def test_once_the_captcha_is_solved_the_training_takes_its_time(service):
     assert service.read(model_id)["trainingStats"]["queueDuration"] == pytest.approx(5200, abs=5)
 
 
-def test_a_person_may_solve_it_after_a_given_time(service):
+def test_the_captcha_can_be_solved_after_a_set_time(service):
     service.switch("settings", captcha_seconds=500)
     model_id = clone(service)
     assert look(service, model_id)[2] == "pending-captcha"
@@ -67,7 +67,7 @@ def test_a_person_may_solve_it_after_a_given_time(service):
     assert look(service, model_id)[0] == "trained"
 
 
-def test_a_refused_reading_says_so_and_waits_to_be_tried_again_with_another_picture(service):
+def test_a_rejected_reading_shows_its_error_and_waits_for_another_captcha(service):
     model_id = clone(service)
     first = progress(service, model_id)["captchaImageUrl"]
     service.switch("captcha", action="reject", error="Too noisy")
@@ -82,7 +82,7 @@ def test_a_refused_reading_says_so_and_waits_to_be_tried_again_with_another_pict
     assert look(service, model_id)[0] == "trained"
 
 
-def test_a_captcha_that_is_refused_once_too_often_fails_the_training(service):
+def test_too_many_rejections_fail_the_training(service):
     model_id = clone(service)
     for _ in range(3):
         service.switch("captcha", action="reject", error="Too noisy")
@@ -90,7 +90,7 @@ def test_a_captcha_that_is_refused_once_too_often_fails_the_training(service):
     assert service.job(service.read(model_id)["jobId"])["metadata"]["error"] == "Too noisy"
 
 
-def test_a_captcha_may_have_to_be_asked_for(service):
+def test_a_captcha_can_be_shown_on_request_only(service):
     service.switch("settings", captcha_shown=False)
     model_id = clone(service)
     assert progress(service, model_id)["stage"] == "ready-for-captcha"

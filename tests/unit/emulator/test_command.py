@@ -16,7 +16,7 @@ COMMAND = [sys.executable, "-m", "airflow_provider_scenario.emulator"]
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
-def test_the_command_says_one_line_when_it_listens_and_stops_at_once_without_another(stop):
+def test_the_command_prints_one_line_when_it_listens_and_stops_at_once_without_output(stop):
     command = [*COMMAND, "--port", "0", "--api-key", "k", "--api-secret", "s"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     line = process.stdout.readline()
@@ -31,7 +31,7 @@ def test_the_command_says_one_line_when_it_listens_and_stops_at_once_without_ano
     assert time.monotonic() - begin < 30  # a connection that is kept alive would hold it for longer
 
 
-def test_a_port_that_is_taken_is_said_in_one_line(emulator):
+def test_a_port_in_use_is_reported_in_one_line(emulator):
     port = emulator.address.rpartition(":")[2]
     ended = subprocess.run([*COMMAND, "--port", port], capture_output=True, text=True, timeout=60)
     assert (ended.returncode, ended.stdout) == (1, "")

@@ -31,7 +31,7 @@ def test_a_connection_dropped_before_acting_leaves_nothing(api):
     assert api.call("PUT", f"/models/{model_id}/train", {}).status_code == 200
 
 
-def test_a_status_comes_as_often_as_told_and_without_acting(api):
+def test_a_status_fault_is_applied_as_often_as_set_and_the_request_has_no_effect(api):
     api.emulator.switch("faults", kind="status", status=503, method="POST", route="/models", times=2, body={"a": 1})
     answers = [api.call("POST", "/models", {"type": "flux.1-lora"}) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [503, 503, 200]
@@ -39,21 +39,21 @@ def test_a_status_comes_as_often_as_told_and_without_acting(api):
     assert api.totals()["models_created"] == 1
 
 
-def test_a_5xx_can_also_hide_that_the_request_has_acted(api):
+def test_a_5xx_can_also_hide_that_the_request_had_its_effect(api):
     api.emulator.switch("faults", kind="status", status=502, when="after", method="POST", route="/models")
     assert api.call("POST", "/models", {"type": "flux.1-lora"}).status_code == 502
     assert api.totals()["models_created"] == 1
 
 
 @pytest.mark.parametrize(("retry_after", "header"), [(None, None), (2, "2"), (0.5, "0.5")])
-def test_a_429_carries_retry_after_only_if_given(api, retry_after, header):
+def test_a_429_has_retry_after_only_if_set(api, retry_after, header):
     api.emulator.switch("faults", kind="429", retry_after=retry_after)
     answer = api.call("GET", "/models")
     assert (answer.status_code, answer.headers.get("retry-after")) == (429, header)
 
 
 @pytest.mark.parametrize("garbage", ["html", "text", "truncated", "empty"])
-def test_garbage_is_a_200_that_is_no_json(api, garbage):
+def test_garbage_is_a_200_without_valid_json(api, garbage):
     model_id = api.model()
     api.emulator.switch("faults", kind="garbage", garbage=garbage, route="/models/*")
     answer = api.call("GET", f"/models/{model_id}")
@@ -63,14 +63,14 @@ def test_garbage_is_a_200_that_is_no_json(api, garbage):
     assert api.call("GET", f"/models/{model_id}").json()["model"]["id"] == model_id
 
 
-def test_a_hanging_request_neither_acts_nor_answers(api):
+def test_a_hanging_request_has_no_effect_and_no_answer(api):
     api.emulator.switch("faults", kind="hang", seconds=5, method="POST", route="/models")
     with pytest.raises(httpx.ReadTimeout):
         api.http.post("/models", json={}, timeout=0.2)
     assert api.totals()["models_created"] == 0
 
 
-def test_a_slow_request_acts_and_answers_in_the_end(api):
+def test_a_slow_request_has_its_effect_and_its_answer_in_the_end(api):
     api.emulator.switch("faults", kind="slow", seconds=0.2, method="POST", route="/models")
     begin = time.monotonic()
     assert api.call("POST", "/models", {"type": "flux.1-lora"}).status_code == 200
@@ -78,7 +78,7 @@ def test_a_slow_request_acts_and_answers_in_the_end(api):
 
 
 @pytest.mark.parametrize(("when", "acted"), [("before", 0), ("after", 1)])
-def test_a_slow_request_acts_before_or_after_the_wait(api, when, acted):
+def test_a_slow_request_has_its_effect_before_or_after_the_wait(api, when, acted):
     api.emulator.switch("faults", kind="slow", seconds=60, method="POST", route="/models", when=when)
     with pytest.raises(httpx.ReadTimeout):
         api.http.post("/models", json={"type": "flux.1-lora"}, timeout=1)
@@ -106,7 +106,7 @@ def test_a_slow_request_does_not_hold_up_the_others(api):
         ("*", False),
     ],
 )
-def test_a_star_stands_for_one_segment_and_two_for_any_number(api, route, hit):
+def test_one_star_matches_one_segment_and_two_match_any_number(api, route, hit):
     model_id = api.model()
     api.emulator.switch("faults", kind="status", route=route)
     assert api.call("GET", f"/models/{model_id}").status_code == (500 if hit else 200)
@@ -143,12 +143,12 @@ def random_faults(*kinds, **fields):
     return faults
 
 
-def test_a_random_fault_happens_to_its_share_of_the_requests():
+def test_a_random_fault_is_applied_to_its_share_of_the_requests():
     assert 80 <= len(hits(random_faults("close"), 1000)) <= 120
 
 
 @pytest.mark.parametrize(("probability", "share"), [(0, 0), (1, 50)])
-def test_never_and_always_are_shares_too(probability, share):
+def test_the_share_can_be_0_and_1(probability, share):
     assert len(hits(random_faults("close", probability=probability), 50)) == share
 
 
@@ -158,7 +158,7 @@ def test_of_several_random_faults_each_has_its_share():
     assert all(60 <= count <= 120 for count in kinds.values()), kinds
 
 
-def test_the_same_seed_brings_the_same_faults_and_another_one_others():
+def test_the_same_seed_repeats_the_faults_and_another_seed_does_not():
     faults = random_faults("close", "slow")
     again, other = random_faults("close", "slow"), random_faults("close", "slow", seed=8)
     first = hits(faults, 200)
@@ -166,26 +166,26 @@ def test_the_same_seed_brings_the_same_faults_and_another_one_others():
     assert first != hits(faults, 200)  # it goes on; it does not begin anew
 
 
-def test_requests_that_a_random_fault_does_not_match_change_nothing_for_those_it_does():
+def test_requests_that_do_not_match_do_not_change_a_random_fault():
     faults = random_faults("close", method="PUT", route="/models/*/train")
     assert hits(faults, 500) == hits(faults, 500, "PUT") == {}
     assert hits(faults, 100, "PUT", "/models/a/train") == hits(random_faults("close"), 100)
 
 
-def test_times_bounds_a_random_fault_and_skip_comes_before_it():
+def test_times_limits_a_random_fault_and_skip_is_counted_first():
     always = list(hits(random_faults("close"), 200))
     assert list(hits(random_faults("close", times=3), 200)) == always[:3]
     assert list(hits(random_faults("close", skip=5), 205)) == [number + 5 for number in always]
 
 
-def test_a_probability_is_a_share(api):
+def test_a_probability_is_from_0_to_1(api):
     root = f"{api.emulator.address}/emulator/faults"
     assert httpx.post(root, json={"kind": "close", "probability": 1.1}).status_code == 422
     api.emulator.switch("faults", kind="status", times=None, probability=0.5, seed=1)
     assert {api.call("GET", "/models").status_code for _ in range(20)} == {200, 500}
 
 
-def test_faults_are_listed_with_their_hits_and_taken_away(api):
+def test_faults_are_listed_with_their_hits_and_can_be_removed(api):
     root = f"{api.emulator.address}/emulator/faults"
     first = api.emulator.switch("faults", kind="status", times=None)["id"]
     second = api.emulator.switch("faults", kind="429", times=None)["id"]

@@ -11,7 +11,7 @@ def listed(api, **query):
     return [job["jobId"] for job in api.call("GET", "/jobs", **query).json()["jobs"]]
 
 
-def test_a_job_tells_its_history_and_bill_but_not_its_model(api):
+def test_a_job_has_its_history_and_bill_but_not_its_model(api):
     job_id = started(api)
     api.advance(0.3)
     job = api.call("GET", f"/jobs/{job_id}").json()["job"]
@@ -62,7 +62,7 @@ def test_created_after_excludes_the_filters_that_updated_after_requires(api):
     assert api.call("GET", "/jobs", updatedAfter="2026-01-01T00:00:00Z").status_code == 400
 
 
-def test_asking_for_an_author_shows_the_last_thirty_days_unless_a_date_is_given(api):
+def test_the_author_filter_lists_the_last_thirty_days_unless_a_date_is_given(api):
     job_id = started(api)
     api.emulator.switch("advance", seconds=31 * 24 * 3600)
     assert listed(api, authorId="api_emulator") == []

@@ -27,7 +27,7 @@ def test_a_training_passes_through_its_stages_and_the_stage_runs_ahead_of_the_jo
     ]
 
 
-def test_the_place_in_the_queue_falls_and_then_progress_rises(api):
+def test_the_position_in_the_queue_falls_and_then_progress_rises(api):
     model_id = api.model(images=1)
     api.train(model_id)
     steps = []
@@ -49,7 +49,7 @@ def test_a_trained_model_keeps_its_progress_and_job_and_gets_statistics(api):
     assert model["trainingStats"]["trainDuration"] == 800
 
 
-def test_with_sample_prompts_there_is_an_epoch_each_with_a_picture_a_prompt(api):
+def test_with_sample_prompts_every_epoch_has_a_picture_for_each_prompt(api):
     model = api.read(api.trained(samplePrompts=["a", "b"], nbEpochs=3))
     assert [(epoch["epoch"], len(epoch["assets"])) for epoch in model["epochs"]] == [
         ("000001", 2),
@@ -66,7 +66,7 @@ def test_without_sample_prompts_there_is_one_epoch_and_no_picture(api):
     assert model["thumbnail"]["assetId"] == model["trainingImages"][0]["id"]
 
 
-def test_a_training_fails_when_told_so_with_error_and_hint_and_stays_billed(api):
+def test_an_outcome_can_make_a_training_fail_with_error_and_hint_and_it_stays_billed(api):
     api.emulator.switch("outcomes", model="hero-*", fail_at=0.5, error="CUDA out of memory", hint="Fewer images")
     doomed, fine = api.model("hero-1", images=1), api.model("villain", images=1)
     job_id = api.train(doomed)["job"]["jobId"]
@@ -83,7 +83,7 @@ def test_a_training_fails_when_told_so_with_error_and_hint_and_stays_billed(api)
     assert (api.totals()["trainings_failed"], api.totals()["creative_units_billed"]) == (1, 120)
 
 
-def test_a_training_stalls_when_told_so_until_it_is_cancelled(api):
+def test_an_outcome_can_make_a_training_stall_until_it_is_cancelled(api):
     api.emulator.switch("outcomes", stall_at=0.4)
     model_id = api.model(images=1)
     api.train(model_id)
@@ -96,7 +96,7 @@ def test_a_training_stalls_when_told_so_until_it_is_cancelled(api):
     assert answer["model"]["status"] == "training-canceled"
 
 
-def test_a_hiccup_on_the_way_shows_and_passes(api):
+def test_a_retryable_error_is_shown_and_the_training_still_succeeds(api):
     api.emulator.switch("outcomes", retryable_error="GPU lost", retry_count=2)
     model_id = api.model(images=1)
     api.train(model_id)
@@ -124,7 +124,7 @@ def test_the_duration_can_be_set_for_models_by_name(api):
     assert (api.read(slow)["status"], api.read(fast)["status"]) == ("training", "trained")
 
 
-def test_a_training_of_no_time_is_over_when_it_has_started(api):
+def test_a_training_of_0_seconds_ends_when_it_starts(api):
     api.emulator.switch("settings", training_seconds=0)
     model_id = api.model(images=1)
     job_id = api.train(model_id)["job"]["jobId"]
@@ -132,7 +132,7 @@ def test_a_training_of_no_time_is_over_when_it_has_started(api):
 
 
 @pytest.mark.parametrize("end", ["trained", "training-canceled"])
-def test_the_ledger_tells_the_fate_of_each_training(api, end):
+def test_the_ledger_has_the_status_of_each_training(api, end):
     model_id = api.model("hero", images=1)
     job_id = api.train(model_id)["job"]["jobId"]
     if end == "training-canceled":

@@ -45,7 +45,7 @@ def trainable(service, model_type="flux.1-lora", images=1, **fields):
         ("unknown_parameters", "flux.1-lora", {"nb_epochs": 5}),
     ],
 )
-def test_a_parameter_is_refused_where_strict_and_taken_where_lenient(limit, model_type, parameters):
+def test_a_parameter_is_refused_if_strict_and_accepted_if_lenient(limit, model_type, parameters):
     assert both(limit, lambda service: train(service, trainable(service, model_type), parameters)) == [400, 200]
 
 
@@ -57,7 +57,7 @@ def test_a_parameter_is_refused_where_strict_and_taken_where_lenient(limit, mode
         {"validationFrequency": 11, "maxTrainSteps": 10},
     ],
 )
-def test_what_every_source_forbids_is_refused_however_lenient(parameters):
+def test_what_every_source_forbids_is_refused_even_if_lenient(parameters):
     service = Direct(limits="lenient")
     assert train(service, trainable(service, "flux.2-dev-lora"), parameters).status == 400
 
@@ -78,7 +78,7 @@ def test_kontext_without_pairs():
 
 
 @pytest.mark.parametrize("model_type", ["flux.2-dev-edit-lora", "qwen-image-edit-lora"])
-def test_the_other_edit_types_want_two_pairs_however_lenient(model_type):
+def test_the_other_edit_types_need_two_pairs_even_if_lenient(model_type):
     service = Direct(limits="lenient")
     assert train(service, trainable(service, model_type)).status == 400
 
@@ -86,11 +86,11 @@ def test_the_other_edit_types_want_two_pairs_however_lenient(model_type):
 @pytest.mark.parametrize(
     "model_type", ["sd-1_5", "sd-1_5-composition", "sd-1_5-lora", "sd-xl", "sd-xl-composition", "sd-xl-lora"]
 )
-def test_types_that_only_the_pages_have(model_type):
+def test_types_of_the_pages_are_refused_if_strict(model_type):
     assert both("types", lambda service: service.v1("POST", "/models", {"type": model_type})) == [400, 200]
 
 
-def test_retired_types_are_trained_where_there_are_any():
+def test_retired_types_can_be_trained_if_lenient():
     service = Direct(limits="lenient")
     lora = trainable(service, "sd-xl-lora")
     assert service.train(lora, numTextTrainSteps=5)["job"]["jobType"] == "model-training"

@@ -20,13 +20,13 @@ def spread_out(api, count):
         api.emulator.switch("advance", seconds=1)
 
 
-def test_the_newest_come_first_unless_asked_otherwise(api):
+def test_the_newest_models_come_first_by_default(api):
     spread_out(api, 3)
     assert walk(api) == [["m2", "m1", "m0"]]
     assert walk(api, sortBy="createdAt", sortDirection="asc") == [["m0", "m1", "m2"]]
 
 
-def test_a_token_leads_to_the_next_page_and_the_last_page_has_none(api):
+def test_a_token_gets_the_next_page_and_the_last_page_has_none(api):
     spread_out(api, 5)
     assert walk(api, pageSize=2) == [["m4", "m3"], ["m2", "m1"], ["m0"]]
 
@@ -80,7 +80,7 @@ def test_the_status_filter_knows_deleted_models_and_ignores_a_status_it_does_not
     assert "deletedAt" in api.call("GET", "/models", status="deleted").json()["models"][0]
 
 
-def test_dates_bound_the_list_exclusively_and_want_the_matching_order(api):
+def test_dates_are_exclusive_bounds_and_need_the_matching_order(api):
     spread_out(api, 3)
     dates = {row["name"]: row["createdAt"] for row in api.call("GET", "/models").json()["models"]}
     assert walk(api, sortBy="createdAt", createdAfter=dates["m0"]) == [["m2", "m1"]]
@@ -96,11 +96,11 @@ def test_type_and_types_exclude_each_other_and_filter_only_public_models(api):
     assert walk(api, privacy="public", type="flux.1") == [["flux.1-dev"]]
 
 
-def test_sorting_by_score_wants_privacy_and_status(api):
+def test_sorting_by_score_needs_privacy_and_status(api):
     assert api.call("GET", "/models", sortBy="score").status_code == 400
     assert api.call("GET", "/models", sortBy="score", privacy="private", status="new").status_code == 200
 
 
-def test_a_collection_can_be_asked_for(api):
+def test_models_can_be_filtered_by_collection(api):
     api.model("in", collectionIds=["c"]), api.model("out")
     assert walk(api, collectionId="c") == [["in"]]

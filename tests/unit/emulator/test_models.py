@@ -8,7 +8,7 @@ from .direct import WAV
 VALIDATION = '"parameters.validationFrequency" cannot be greater than maxTrainSteps value'
 
 
-def test_a_fresh_model_is_new_and_costs_nothing(api):
+def test_a_created_model_is_new_and_costs_nothing(api):
     model = api.call("POST", "/models", {"name": "hero", "type": "flux.2-dev-lora"}).json()["model"]
     assert (model["status"], model["name"], model["trainingImagesNumber"]) == ("new", "hero", 0)
     assert model["createdAt"].endswith("Z")
@@ -17,7 +17,7 @@ def test_a_fresh_model_is_new_and_costs_nothing(api):
     assert api.totals()["creative_units_billed"] == 0
 
 
-def test_every_object_holds_fields_that_no_description_mentions(api):
+def test_every_object_has_undocumented_fields(api):
     assert "complianceMetadata" in api.read(api.model())
 
 
@@ -45,7 +45,7 @@ def test_an_unknown_type_is_refused(api):
     assert api.call("POST", "/models", {"type": "sd-xl"}).status_code == 400
 
 
-def test_unknown_fields_are_dropped_without_a_word(api):
+def test_unknown_fields_are_ignored_silently(api):
     model = api.call("POST", "/models", {"type": "flux.1-lora", "marker": "x"}).json()["model"]
     assert "marker" not in model
 
@@ -111,13 +111,13 @@ def test_bulk_leaves_out_unknown_and_deleted_models(api):
     ("switches", "images"),
     [({}, 3), ({"allTrainingImages": True}, 4), ({"allTrainingImages": True, "trainingImagesPreview": True}, 3)],
 )
-def test_bulk_shows_three_images_unless_asked_for_all(api, switches, images):
+def test_bulk_shows_three_images_by_default(api, switches, images):
     model_id = api.model(images=4)
     (row,) = api.call("POST", "/models/get-bulk", {"modelIds": [model_id], **switches}).json()["models"]
     assert (len(row["trainingImages"]), row["trainingImagesNumber"]) == (images, 4)
 
 
-def test_bulk_shows_a_thumbnail_only_when_asked_and_makes_one_of_the_first_image(api):
+def test_bulk_shows_a_thumbnail_only_on_request_and_defaults_to_the_first_image(api):
     model_id = api.model(images=1)
     ask = {"modelIds": [model_id]}
     assert "thumbnail" not in api.call("POST", "/models/get-bulk", ask).json()["models"][0]
@@ -125,7 +125,7 @@ def test_bulk_shows_a_thumbnail_only_when_asked_and_makes_one_of_the_first_image
     assert row["thumbnail"]["assetId"] == row["trainingImages"][0]["id"]
 
 
-def test_bulk_minimal_rows_hold_next_to_nothing(api):
+def test_bulk_minimal_rows_have_four_fields(api):
     rows = api.call("POST", "/models/get-bulk", {"modelIds": [api.model()], "minimal": True}).json()["models"]
     assert sorted(rows[0]) == ["id", "name", "privacy", "type"]
 
@@ -163,7 +163,7 @@ def test_a_copy_is_a_new_model_with_the_same_images(api):
     assert ("epochs" in shell, "epochs" in twin) == (False, True)
 
 
-def test_tags_are_strict_unless_told_otherwise(api):
+def test_tags_are_strict_by_default(api):
     path = f"/models/{api.model()}/tags"
     assert api.call("PUT", path, {"add": ["a", "b"]}).json() == {"added": ["a", "b"], "deleted": []}
     assert api.call("PUT", path, {"add": ["a"]}).status_code == 400
@@ -180,7 +180,7 @@ def test_the_description_is_kept_until_null_removes_it(api):
     assert api.call("PUT", path, {"description": None}).json()["description"]["value"] == ""
 
 
-def test_a_dataset_of_small_and_identical_pictures_is_told_so(api):
+def test_the_score_warns_of_small_and_identical_pictures(api):
     model_id = api.model(images=2)
     score = api.call("GET", f"/models/{model_id}/scores/training-dataset").json()
     assert (score["modelId"], score["score"], score["status"]) == (model_id, 0, "incomplete")
@@ -206,7 +206,7 @@ def test_parameters_of_an_update_are_checked_like_those_of_a_training(api, param
     assert api.read(model_id)["parameters"] == {}
 
 
-def test_parameters_that_a_model_has_count_when_it_is_trained(api):
+def test_a_training_uses_the_parameters_of_its_model(api):
     model_id = api.model(images=1)
     api.call("PUT", f"/models/{model_id}", {"parameters": {"maxTrainSteps": 10}})
     answer = api.call("PUT", f"/models/{model_id}/train", {"parameters": {"validationFrequency": 11}})
@@ -223,7 +223,7 @@ def test_a_recording_cannot_be_a_thumbnail(api):
 
 
 @pytest.mark.parametrize("epoch", [1, [], {}, ["000001"], True, "", "1", "000003"])
-def test_an_epoch_is_the_name_of_one_that_there_is(api, epoch):
+def test_only_an_existing_epoch_can_be_chosen(api, epoch):
     model_id = api.trained(type="flux.1-lora", samplePrompts=["a"], nbEpochs=2)
     assert api.call("PUT", f"/models/{model_id}", {"epoch": epoch}).status_code == 400
     concept = {"modelId": model_id, "scale": 1, "modelEpoch": epoch}

@@ -23,13 +23,13 @@ def get(emulator, path):
     return httpx.get(f"{emulator.address}/files/{path}", timeout=60)
 
 
-def test_what_lies_in_the_folder_can_be_fetched_by_anybody(emulator, folder):
+def test_files_in_the_folder_need_no_credentials(emulator, folder):
     (folder / "a b").mkdir()
     (folder / "a b" / "c.bin").write_bytes(b"content")
     assert get(emulator, "a%20b/c.bin").content == b"content"
 
 
-def test_what_does_not_is_not_found(emulator, folder):
+def test_other_files_are_not_found(emulator, folder):
     assert get(emulator, "nothing").status_code == 404
     assert folder.is_dir()
 

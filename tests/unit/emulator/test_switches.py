@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 
-def test_the_index_names_every_switch_and_says_what_it_does(emulator):
+def test_the_index_has_every_switch_with_a_description(emulator):
     index = httpx.get(f"{emulator.address}/emulator").json()
     assert {"GET /emulator/ledger", "POST /emulator/reset", "POST /emulator/faults"} <= index.keys()
     assert all(index.values())
@@ -33,7 +33,7 @@ def test_a_setting_stays_until_it_is_changed_or_reset(api):
     assert api.emulator.switch("settings")["cooldown_seconds"] == 0
 
 
-def test_a_reset_forgets_everything(api):
+def test_a_reset_deletes_everything(api):
     api.trained()
     api.emulator.switch("faults", kind="status", times=None)
     api.emulator.switch("outcomes", fail_at=0)
@@ -71,7 +71,7 @@ def test_the_ledger_counts_the_answers_of_each_status(api):
     assert api.emulator.ledger()["answers"] == {"200": 2, "403": 1, "429": 1}
 
 
-def test_the_ledger_names_what_was_created(api):
+def test_the_ledger_lists_what_was_created(api):
     model_id = api.model("hero", images=1)
     ledger = api.emulator.ledger()
     assert [(entry["model_id"], entry["name"], entry["type"]) for entry in ledger["models"]] == [
@@ -86,7 +86,7 @@ def objects(value):
     return [found for item in value for found in objects(item)] if isinstance(value, list) else []
 
 
-def test_every_object_of_every_answer_can_have_a_field_that_no_description_mentions(api):
+def test_every_object_of_every_answer_can_have_an_undocumented_field(api):
     api.emulator.switch("settings", unknown_fields=True)
     model_id = api.trained(samplePrompts=["a"])
     answers = [
@@ -103,7 +103,7 @@ def test_every_object_of_every_answer_can_have_a_field_that_no_description_menti
     assert answers[-1].json()["costDetails"]["emulatorUnknownField"] == 0
 
 
-def test_models_and_jobs_can_be_shown_otherwise_than_they_are(api):
+def test_fields_of_models_and_jobs_can_be_overridden(api):
     api.emulator.switch("overrides", model="hero", fields={"privacy": "unlisted", "trainingProgress": {"stage": "x"}})
     api.emulator.switch("overrides", of="job", fields={"status": "new-status"})
     hero, other = api.model("hero", images=1), api.model("other", images=1)

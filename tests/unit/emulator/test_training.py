@@ -11,7 +11,7 @@ def refusal(answer):
     return answer.status_code, answer.json()["reason"]
 
 
-def test_a_launch_answers_job_model_and_price_and_is_billed_at_once(api):
+def test_a_start_returns_job_model_and_price_and_is_billed_at_once(api):
     model_id = api.model(images=3)
     answer = launch(api, model_id, {"parameters": {"nbEpochs": 5, "nbRepeats": 10}}).json()
     assert (answer["creativeUnitsCost"], answer["creativeUnitsDiscount"]) == (45, 0)
@@ -38,7 +38,7 @@ def test_a_dry_run_in_the_body_is_ignored_and_the_training_runs(api):
     assert api.totals()["trainings_started"] == 1
 
 
-def test_a_supposed_number_of_images_counts_only_for_quotes_of_models_without_any(api):
+def test_a_given_number_of_images_counts_only_for_quotes_of_models_without_images(api):
     empty, filled = api.model(), api.model(images=2)
     assert launch(api, empty, dryRun="true", trainingImagesCount=18).json()["creativeUnitsCost"] == 1080
     assert launch(api, filled, dryRun="true", trainingImagesCount=18).json()["creativeUnitsCost"] == 120
@@ -51,7 +51,7 @@ def test_without_images_there_is_neither_a_training_nor_a_quote(api):
     assert launch(api, model_id, dryRun="true").status_code == 400
 
 
-def test_an_edit_model_wants_two_complete_pairs(api):
+def test_an_edit_model_needs_two_complete_pairs(api):
     model_id = api.model(type="qwen-image-edit-2511-lora", images=2)
     one, two = [image["id"] for image in api.read(model_id)["trainingImages"]]
     pairs = [{"sourceId": one, "targetId": two}, {"sourceId": two}]
@@ -73,7 +73,7 @@ def test_a_custom_or_base_type_cannot_be_trained(api):
         assert refusal(launch(api, model_id)) == (400, "Custom models only are supported for this endpoint")
 
 
-def test_a_second_launch_is_refused(api):
+def test_a_second_start_is_refused(api):
     model_id = api.model(images=1)
     api.train(model_id)
     assert refusal(launch(api, model_id)) == (400, "Model is already training")
@@ -81,7 +81,7 @@ def test_a_second_launch_is_refused(api):
 
 
 @pytest.mark.parametrize("end", ["trained", "failed", "training-canceled"])
-def test_a_model_whose_training_is_over_may_be_trained_again(api, end):
+def test_a_model_whose_training_has_ended_can_be_trained_again(api, end):
     api.emulator.switch("outcomes", fail_at=0.5, model="doomed")
     model_id = api.model("doomed" if end == "failed" else "fine", images=1)
     api.train(model_id)
@@ -119,7 +119,7 @@ def test_parameters_outside_the_schema_are_refused_and_cost_nothing(api, paramet
     assert api.totals()["creative_units_billed"] == 0
 
 
-def test_each_trainer_has_limits_of_its_own(api):
+def test_each_trainer_has_its_own_limits(api):
     flux, musubi = api.model(type="flux.1-lora", images=1), api.model(type="zimage-lora", images=1)
     prompts = {"samplePrompts": ["a"] * 8, "conceptPrompt": "x" * 21}
     assert launch(api, flux, {"parameters": {"rank": 65}}).status_code == 400
@@ -138,7 +138,7 @@ def test_source_images_are_as_many_as_sample_prompts(api):
     )
 
 
-def test_unknown_parameters_are_dropped_without_a_word(api):
+def test_unknown_parameters_are_ignored_silently(api):
     model_id = api.model(images=1)
     assert launch(api, model_id, {"parameters": {"nb_epochs": 2, "rank": 8}}).json()["creativeUnitsCost"] == 60
     assert api.read(model_id)["parameters"] == {"rank": 8}
@@ -160,7 +160,7 @@ def test_a_composition_is_trained_from_trained_concepts_without_images(api):
     assert model["thumbnail"]["assetId"] == model["exampleAssetIds"][0]
 
 
-def test_a_concept_has_to_exist_and_stay(api):
+def test_a_concept_must_exist_and_not_be_deleted(api):
     concept = {"modelId": "model_none", "scale": 1}
     assert api.call("POST", "/models", {"type": "flux.1-composition", "concepts": [concept]}).status_code == 404
     trained = api.trained(type="flux.1-lora")
@@ -170,7 +170,7 @@ def test_a_concept_has_to_exist_and_stay(api):
 
 
 @pytest.mark.parametrize(("limit", "allowed"), [(0, 0), (1, 1), (2, 2)])
-def test_the_plan_limits_the_trainings_at_a_time(api, limit, allowed):
+def test_the_plan_limits_parallel_trainings(api, limit, allowed):
     api.emulator.switch("settings", parallel_training=limit)
     answers = [launch(api, api.model(images=1)) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [200] * allowed + [429] * (3 - allowed)
@@ -181,14 +181,14 @@ def test_the_plan_limits_the_trainings_at_a_time(api, limit, allowed):
     )
 
 
-def test_a_slot_is_free_again_once_a_training_is_over(api):
+def test_a_slot_is_free_again_once_a_training_has_ended(api):
     api.emulator.switch("settings", parallel_training=1)
     api.train(api.model(images=1))
     api.advance(1)
     assert launch(api, api.model(images=1)).status_code == 200
 
 
-def test_the_plan_refuses_a_training_whose_cost_would_pass_the_allowance(api):
+def test_the_plan_refuses_a_training_above_its_creative_units(api):
     api.emulator.switch("settings", train_model=100)
     assert launch(api, api.model(images=1)).status_code == 200
     answer = launch(api, api.model(images=1))
@@ -199,7 +199,7 @@ def test_the_plan_refuses_a_training_whose_cost_would_pass_the_allowance(api):
     assert api.totals()["creative_units_billed"] == 60
 
 
-def test_a_launch_soon_after_another_is_told_how_long_to_wait(api):
+def test_a_start_too_soon_after_another_is_refused_with_the_seconds_to_wait(api):
     api.emulator.switch("settings", cooldown_seconds=30)
     assert launch(api, api.model(images=1)).status_code == 200
     answer = launch(api, api.model(images=1))
@@ -209,7 +209,7 @@ def test_a_launch_soon_after_another_is_told_how_long_to_wait(api):
     assert launch(api, api.model(images=1)).status_code == 200
 
 
-def test_cancelling_answers_the_model_alone_and_refunds_nothing(api):
+def test_cancelling_returns_only_the_model_and_refunds_nothing(api):
     model_id = api.model(images=1)
     job_id = api.train(model_id)["job"]["jobId"]
     answer = api.call("POST", f"/models/{model_id}/train/action", {"action": "cancel"}).json()
@@ -220,7 +220,7 @@ def test_cancelling_answers_the_model_alone_and_refunds_nothing(api):
     assert (totals["trainings_canceled"], totals["creative_units_billed"]) == (1, 60)
 
 
-def test_there_is_nothing_to_cancel_on_an_idle_model(api):
+def test_a_model_without_a_training_cannot_be_cancelled(api):
     for model_id in (api.model(), api.trained()):
         assert api.call("POST", f"/models/{model_id}/train/action", {"action": "cancel"}).status_code == 400
 

@@ -23,7 +23,7 @@ def test_a_data_url_becomes_a_captioned_asset_of_the_same_id(api):
     assert api.read(model_id)["trainingImages"] == [image]
 
 
-def test_a_caption_in_the_upload_is_dropped_without_a_word(api):
+def test_a_caption_in_the_upload_is_ignored_silently(api):
     answer = add(api, api.model(), data=PIXEL, name="castle.gif", caption="a castle at night")
     assert "night" not in answer.json()["trainingImage"]["description"]
 
@@ -57,7 +57,7 @@ def test_an_asset_can_be_added_once(api):
     assert api.read(model_id)["trainingImagesNumber"] == 1
 
 
-def test_data_and_name_are_ignored_where_an_asset_is_named(api):
+def test_data_and_name_are_ignored_if_an_asset_is_given(api):
     asset_id = api.asset("a.png")
     assert add(api, api.model(), assetId=asset_id, data="junk", name="b").json()["trainingImage"]["name"] == "a.png"
 
@@ -75,19 +75,19 @@ def test_data_and_name_are_ignored_where_an_asset_is_named(api):
         ({"assetIds": ["a"], "data": PIXEL}, 400, '"assetIds" conflicts with "assetId" and "data"'),
     ],
 )
-def test_what_is_no_training_image_is_refused(api, body, status, reason):
+def test_an_invalid_training_image_is_refused(api, body, status, reason):
     answer = add(api, api.model(), **body)
     assert (answer.status_code, answer.json()["reason"]) == (status, reason)
     assert api.totals()["training_images_added"] == 0
 
 
-def test_a_voice_learns_from_sound_and_the_others_from_pictures(api):
+def test_a_voice_is_trained_on_sound_and_other_types_on_pictures(api):
     assert add(api, api.model(type="elevenlabs-voice"), data=SOUND, name="a.wav").status_code == 200
     assert add(api, api.model(type="elevenlabs-voice"), data=PIXEL, name="a.gif").status_code == 400
     assert add(api, api.model(), data=SOUND, name="a.wav").status_code == 400
 
 
-def test_beyond_the_plans_cap_an_image_gets_the_plan_limit(api):
+def test_an_image_above_the_plans_limit_is_refused(api):
     api.emulator.switch("settings", add_training_image=2)
     model_id = api.model(images=1)
     answer = add(api, model_id, assetIds=[api.asset(), api.asset()])
@@ -99,7 +99,7 @@ def test_beyond_the_plans_cap_an_image_gets_the_plan_limit(api):
     assert add(api, model_id, data=PIXEL, name="a").status_code == 200
 
 
-def test_an_image_can_be_replaced_and_removed_and_takes_its_pairs_along(api):
+def test_replacing_or_removing_an_image_removes_its_pairs(api):
     model_id = api.model(type="qwen-image-edit-lora", images=3)
     one, two, three = [image["id"] for image in api.read(model_id)["trainingImages"]]
     api.call("PUT", f"/models/{model_id}/training-images/pairs", [{"sourceId": one, "targetId": two}])
@@ -112,7 +112,7 @@ def test_an_image_can_be_replaced_and_removed_and_takes_its_pairs_along(api):
     assert api.call("DELETE", f"/models/{model_id}/training-images/{three}").status_code == 404
 
 
-def test_pairs_come_as_a_bare_array_and_replace_the_whole_set(api):
+def test_pairs_are_an_array_that_replaces_all_pairs(api):
     model_id = api.model(type="flux.2-dev-edit-lora", images=2)
     one, two = [image["id"] for image in api.read(model_id)["trainingImages"]]
     path = f"/models/{model_id}/training-images/pairs"
@@ -149,5 +149,5 @@ def test_members_of_a_pair_must_be_training_images_of_the_model(api):
         (b"\xff\xff\xff\xff", None),
     ],
 )
-def test_a_format_is_told_from_the_first_bytes(content, mime_type):
+def test_the_format_is_detected_from_the_first_bytes(content, mime_type):
     assert formats.mime_type(content) == mime_type

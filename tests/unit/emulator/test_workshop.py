@@ -113,7 +113,7 @@ def test_the_same_tree_again_changes_nothing(api):
     assert (api.ledger()["synced_models"][0]["syncs"], api.ledger()["synced_models"][0]["changes"]) == (3, 1)
 
 
-def test_another_hash_is_listed_anew_under_the_same_id(api):
+def test_a_new_hash_is_listed_again_under_the_same_id(api):
     before = api.sync().json()["data"]
     advance(api, 5)
     assert api.status() == 10
@@ -123,14 +123,14 @@ def test_another_hash_is_listed_anew_under_the_same_id(api):
     assert totals(api, "models_synced", "files_synced", "files_listed") == (1, 1, 1)
 
 
-def test_another_description_does_not_list_the_file_again(api):
+def test_a_new_description_does_not_list_the_file_again(api):
     api.sync()
     advance(api, 5)
     assert api.status(changed("modelDesc", "better")) == 10
     assert api.ledger()["synced_models"][0]["changes"] == 2
 
 
-def test_a_listing_fails_when_told_so_and_stays_failed_for_the_same_tree(api):
+def test_an_outcome_can_make_a_listing_fail_and_it_stays_failed_for_the_same_tree(api):
     api.emulator.switch("outcomes", of="listing", model="he*", fail_at=0.5, error="no room", times=1)
     api.sync()
     advance(api, 2.5)
@@ -142,26 +142,26 @@ def test_a_listing_fails_when_told_so_and_stays_failed_for_the_same_tree(api):
     assert totals(api, "files_listed", "files_failed") == (1, 0)
 
 
-def test_an_outcome_of_trainings_does_not_touch_listings(api):
+def test_an_outcome_of_trainings_does_not_change_listings(api):
     api.emulator.switch("outcomes", fail_at=0)
     api.sync()
     advance(api, 5)
     assert api.status() == 10
 
 
-def test_a_listing_stalls_when_told_so(api):
+def test_an_outcome_can_make_a_listing_stall(api):
     api.emulator.switch("outcomes", of="listing", stall_at=0.5)
     api.sync()
     advance(api, 1e6)
     assert api.status() == 5
 
 
-def test_the_first_answer_can_say_not_listed(api):
+def test_the_first_answer_can_be_not_listed(api):
     api.set(first_listing_status=0)
     assert [api.status(), api.status()] == [0, 5]
 
 
-def test_one_object_speaks_for_all_files_by_the_least_advanced(api):
+def test_one_object_for_all_files_has_the_lowest_status(api):
     tree = changed("versions", [*TREE["versions"], {**TREE["versions"][0], "modelVersionId": "hero-2"}])
     api.emulator.switch("outcomes", of="listing", fail_at=1, times=1)
     api.sync(tree)
@@ -201,18 +201,18 @@ def test_a_file_is_fetched_and_its_hash_and_size_compared(api, elsewhere):
         ({"sizeKb": 12}, "sizeKb is 12, but the file has 0.0107422 KB"),
     ],
 )
-def test_a_file_that_is_not_what_was_said_fails(api, elsewhere, changes, complaint):
+def test_a_file_with_another_hash_or_size_fails(api, elsewhere, changes, complaint):
     api.set(fetch_files=True, listing_seconds=0)
     eventually(lambda: api.status(at(elsewhere, **changes)) == -10)
     assert api.ledger()["synced_models"][0]["files"][0]["error"] == complaint
 
 
-def test_a_hash_that_is_no_sha_256_is_believed(api, elsewhere):
+def test_a_hash_that_is_not_a_sha_256_is_not_compared(api, elsewhere):
     api.set(fetch_files=True, listing_seconds=0)
     eventually(lambda: api.status(at(elsewhere, hash="a9f3")) == 10)
 
 
-def test_a_file_that_cannot_be_had_fails(api, elsewhere):
+def test_a_file_that_cannot_be_fetched_fails(api, elsewhere):
     api.set(fetch_files=True, listing_seconds=0)
     elsewhere.status = 403
     eventually(lambda: api.status(at(elsewhere)) == -10)
@@ -223,7 +223,7 @@ def test_a_file_that_cannot_be_had_fails(api, elsewhere):
 
 
 @pytest.mark.parametrize(("fail_at", "status"), [(None, 10), (0.5, -10)])
-def test_the_end_of_a_listing_is_told_to_whom_it_may_concern(api, elsewhere, fail_at, status):
+def test_the_end_of_a_listing_is_sent_to_the_callback_url(api, elsewhere, fail_at, status):
     api.set(callback_url=f"{elsewhere.url}/events?tenant=us", listing_seconds=0.1)
     if fail_at is not None:
         api.emulator.switch("outcomes", of="listing", fail_at=fail_at)
@@ -261,7 +261,7 @@ def test_the_same_tree_again_sends_no_second_event(api, elsewhere):
         ("either", False, False, False),
     ],
 )
-def test_the_token_is_taken_from_where_the_settings_say(api, place, in_body, in_query, passes):
+def test_the_token_is_read_where_the_settings_allow_it(api, place, in_body, in_query, passes):
     api.set(api_token_in=place)
     body = {"apiToken": "demo", **TREE} if in_body else TREE
     answer = api.call("/scc/spSdModelSync", body, query="apiToken=demo" if in_query else "").json()
@@ -269,12 +269,12 @@ def test_the_token_is_taken_from_where_the_settings_say(api, place, in_body, in_
 
 
 @pytest.mark.parametrize("token", ["other", "", 5])
-def test_a_token_nobody_has_is_refused(api, token):
+def test_an_unknown_token_is_refused(api, token):
     assert api.refusal({**TREE, "apiToken": token})[0] == "EMULATOR_TOKEN_UNKNOWN"
     assert totals(api, "models_synced", "syncs") == (0, 0)
 
 
-def test_a_token_can_be_asked_about(api):
+def test_a_token_can_be_queried(api):
     token = api.call("/scc/spQueryToken", {"apiToken": "demo"}).json()["data"]
     assert token == {"apiToken": "demo", "tokenExpiredAt": token["tokenExpiredAt"], "usedSessionTimeInSeconds": 0}
     assert len(str(token["tokenExpiredAt"])) == 13
@@ -338,7 +338,7 @@ def test_what_the_page_does_not_allow_is_refused(api, path, value, complaint):
     assert api.refusal(changed(path, value)) == ("EMULATOR_INVALID_PARAMETER", complaint)
 
 
-def test_a_base_model_that_is_not_listed_is_refused_unless_told_otherwise(api):
+def test_an_unlisted_base_model_is_refused_by_default(api):
     tree = changed("versions.0.baseModel", "flux.2")
     assert '"versions[0].baseModel" must be one of [v1.4, v1.5,' in api.refusal(tree)[1]
     api.set(any_base_model=True)
@@ -346,7 +346,7 @@ def test_a_base_model_that_is_not_listed_is_refused_unless_told_otherwise(api):
 
 
 @pytest.mark.parametrize(("field", "value"), [("modelType", "controlnet"), ("sourceType", "tenant")])
-def test_a_type_that_is_not_listed_is_refused_unless_told_otherwise(api, field, value):
+def test_an_unlisted_type_is_refused_by_default(api, field, value):
     assert f'"{field}" must be one of [' in api.refusal({**TREE, field: value})[1]
     api.set(any_model_or_source_type=True)
     assert api.sync({**TREE, field: value}).json()["status"] == 10
@@ -356,7 +356,7 @@ OBJECTS = ["", "versions.0.", "versions.0.covers.0.", "versions.0.covers.0.cover
 
 
 @pytest.mark.parametrize("where", OBJECTS)
-def test_a_field_that_no_page_lists_is_kept_or_refused_in_every_object(api, where):
+def test_an_undocumented_field_is_kept_or_refused_in_every_object(api, where):
     tree = changed(f"{where}new", {"a": [1, None]})
     assert api.sync(tree).json()["status"] == 10
     assert api.synced("hero") == {"tree": tree, "session": {}}
@@ -365,7 +365,7 @@ def test_a_field_that_no_page_lists_is_kept_or_refused_in_every_object(api, wher
     assert api.sync().json()["status"] == 10
 
 
-def test_a_parameter_that_no_page_lists_is_kept_or_refused_in_the_query_too(api):
+def test_an_undocumented_parameter_is_kept_or_refused_in_the_query_too(api):
     query = "apiToken=demo&new=1&sessionMode=20"
     assert api.call("/scc/spSdModelSync", TREE, query=query).json()["status"] == 10
     assert api.synced("hero")["session"] == {"new": "1", "sessionMode": 20}
@@ -391,7 +391,7 @@ def test_every_envelope_can_be_produced(api, envelope):
 
 
 @pytest.mark.parametrize("data", ["object", "list"])
-def test_every_object_of_an_answer_can_have_a_field_that_no_page_lists(api, data):
+def test_every_object_of_an_answer_can_have_an_undocumented_field(api, data):
     api.set(workshop_extra_in_answers=True, workshop_data=data)
     synced, refused = api.sync().json(), api.sync({**TREE, "apiToken": "x"}).json()
     asked = api.call("/scc/spQueryToken", {"apiToken": "demo"}).json()
@@ -412,7 +412,7 @@ def test_every_object_of_an_answer_can_have_a_field_that_no_page_lists(api, data
         ("versions.0.triggerWords", "\ud83d"),
     ],
 )
-def test_what_is_odd_is_taken_or_refused_but_breaks_nothing(api, path, value):
+def test_unusual_values_are_accepted_or_refused_and_break_nothing(api, path, value):
     answer = api.call("/scc/spSdModelSync", json.dumps({"apiToken": "demo", **changed(path, value)}).encode())
     assert (answer.status_code, answer.json()["status"] in (10, 20)) == (200, True)
 
@@ -461,7 +461,7 @@ def test_session_parameters_may_be_in_body_and_query(api):
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b'"x"'])
-def test_a_body_that_is_no_object_is_refused(api, body):
+def test_a_body_that_is_not_an_object_is_refused(api, body):
     assert api.call("/scc/spSdModelSync", body).json()["status"] == 20
 
 
@@ -469,7 +469,7 @@ def test_another_media_type_is_refused(api):
     assert api.refusal(content_type="text/plain")[0] == "EMULATOR_MEDIA_TYPE"
 
 
-def test_refusals_come_with_the_status_that_is_set(api):
+def test_refusals_have_the_status_that_is_set(api):
     api.set(workshop_refusal_status=400)
     answer = api.sync({**TREE, "apiToken": "x"})
     assert (answer.status_code, answer.json()["status"], answer.json()["errCode"]) == (400, 20, "EMULATOR_SUB_ERROR")
@@ -478,7 +478,7 @@ def test_refusals_come_with_the_status_that_is_set(api):
 # Faults
 
 
-def test_a_lost_answer_leaves_a_synced_model_and_asking_again_no_second_one(api):
+def test_a_lost_answer_leaves_a_synced_model_and_a_retry_creates_no_second_one(api):
     api.emulator.switch("faults", kind="status", status=502, when="after", route="/spSdModelSync", model="hero")
     assert api.sync().status_code == 502
     assert totals(api, "models_synced", "syncs") == (1, 1)
@@ -494,7 +494,7 @@ def test_a_fault_can_be_for_one_model(api):
     assert [api.sync(villain).status_code for _ in range(2)] == [503, 200]
 
 
-def test_a_refusal_that_only_the_body_tells_can_be_injected(api):
+def test_a_refusal_in_the_body_of_a_200_can_be_injected(api):
     body = {"status": 20, "apiInvokeId": "i_1", "subErrCode": "BUSY", "subErrMessage": "busy", "data": None}
     api.emulator.switch("faults", kind="status", status=200, body=body, route="/spSdModelSync")
     assert api.sync().json() == body

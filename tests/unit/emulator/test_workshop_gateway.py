@@ -31,7 +31,7 @@ def refusal(answer):
 
 
 @pytest.mark.parametrize("changes", [{}, {"content_md5": None}, {"date": None}, {"accept": "*/*"}])
-def test_what_is_signed_with_the_secret_passes_with_a_digest_of_the_body_or_without(api, changes):
+def test_a_signed_request_passes_with_or_without_a_digest_of_the_body(api, changes):
     assert ask(api, **changes).json()["status"] == 10
 
 
@@ -66,7 +66,7 @@ def test_a_rotated_secret_refuses_the_old_one(api):
         ({"x_ca_timestamp": "yesterday"}, (400, "Invalid Timestamp")),
     ],
 )
-def test_what_the_gateway_cannot_trust_is_refused_in_a_header(api, changes, refused):
+def test_the_gateway_refuses_in_a_header(api, changes, refused):
     assert refusal(ask(api, **changes)) == refused
 
 
@@ -82,7 +82,7 @@ def test_a_signature_of_another_query_is_refused_and_values_are_signed_decoded_a
     assert ask(api, query="b=%2B&a=%C3%BC&c", signed_query="a=ü&b=+&c").json()["status"] == 10
 
 
-def test_of_a_repeated_name_the_first_value_is_signed_and_counts(api):
+def test_the_first_value_of_a_repeated_name_is_signed_and_counts(api):
     query = "apiToken=demo&apiToken=other&b=2&b=1"
     assert ask(api, query=query, signed_query="apiToken=demo&b=2").json()["status"] == 10
     for signed in ("apiToken=other&b=1", "apiToken=demo&apiToken=other&b=1&b=2", query):
@@ -93,7 +93,7 @@ def test_of_a_repeated_name_the_first_value_is_signed_and_counts(api):
     assert answer.json()["status"] == 10
 
 
-def test_a_nonce_may_come_once_in_15_minutes(api):
+def test_a_nonce_can_be_used_once_in_15_minutes(api):
     assert ask(api, x_ca_nonce="one").json()["status"] == 10
     assert refusal(ask(api, x_ca_nonce="one")) == (400, "Nonce Used")
     # A fast-forward of trainings does not forget it, nor does it make honest clocks wrong.
@@ -117,7 +117,7 @@ def test_a_clock_that_is_off_shows_in_the_date_of_the_answer(api, minutes):
     assert len(answer.headers.get_list("date")) == 1
 
 
-def test_beyond_its_limit_the_gateway_throttles_with_a_403(api):
+def test_the_gateway_throttles_with_a_403(api):
     api.set(workshop_requests_per_minute=2)
     assert [ask(api).status_code for _ in range(3)] == [200, 200, 403]
     assert refusal(ask(api)) == (403, "Throttled by APP Flow Control")
@@ -125,7 +125,7 @@ def test_beyond_its_limit_the_gateway_throttles_with_a_403(api):
     assert ask(api).status_code == 200
 
 
-def test_what_is_no_route_is_an_invalid_url_and_every_answer_has_a_request_id(api):
+def test_an_unknown_route_is_an_invalid_url_and_every_answer_has_a_request_id(api):
     first, second = api.call("/scc/spSdModelUnsync", {}), api.http.get("/scc/spSdModelSync")
     assert refusal(first) == refusal(second) == (400, "Invalid Url")
     assert first.headers["x-ca-request-id"] != second.headers["x-ca-request-id"]
@@ -136,7 +136,7 @@ def test_a_body_beyond_6_mb_is_refused(api):
     assert refusal(ask(api, b"x" * (6 * 1024 * 1024 + 1)))[0] == 413
 
 
-def test_faults_happen_to_the_workshop_too(api):
+def test_faults_apply_to_the_workshop_too(api):
     api.emulator.switch("faults", kind="status", status=503, route="/scc/spQueryToken")
     api.emulator.switch("faults", kind="status", status=200, body={"status": 20, "errCode": "BUSY"})
     assert ask(api).status_code == 503

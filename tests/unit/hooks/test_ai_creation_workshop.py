@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from types import SimpleNamespace
 
 import pytest
 from airflow.sdk import Connection
@@ -80,7 +81,7 @@ def test_key_secret_and_token_are_masked(conn):
 def test_the_test_button_says_that_the_token_is_good_and_until_when(emulator):
     ok, said = AICreationWorkshopHook().test_connection()
     assert ok
-    assert "good until 20" in said
+    assert "valid until 20" in said
 
 
 @pytest.mark.parametrize(
@@ -112,3 +113,11 @@ def test_a_renewed_connection_is_picked_up(emulator, conn):
 def test_airflow_itself_knows_the_connection_type():
     connection = Connection(conn_id="x", conn_type="ai_creation_workshop", login="k", password="s")
     assert type(connection.get_hook()) is AICreationWorkshopHook
+
+
+def test_its_requests_are_counted_apart_from_scenarios(conn, monkeypatch):
+    counted = []
+    monkeypatch.setattr("airflow_provider_scenario.metrics.stats", lambda: SimpleNamespace(incr=counted.append))
+    conn().budget.spend()
+    conn().budget.throttled(1)
+    assert counted == ["ai_creation_workshop.requests", "ai_creation_workshop.throttled"]

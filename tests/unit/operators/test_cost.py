@@ -162,7 +162,7 @@ class TestFailure:
         assert estimate(context, HERO)["creative_units"] == 600
         (left,) = left_behind()
         assert (left.name, left.status) == ("cost estimate (Airflow)", "new")
-        assert f"The temporary model {left.id} stays behind; it costs nothing" in capsys.readouterr().out
+        assert f"The temporary model {left.id} could not be deleted; it costs nothing" in capsys.readouterr().out
 
     def test_a_task_that_is_killed_leaves_no_model_behind(self, emulator, context):
         operator = ScenarioEstimateTrainingCostOperator(task_id="estimate", trainings=[HERO])
@@ -182,7 +182,7 @@ class TestFailure:
         assert second == "trainings[3]: it has no 'type', and its dataset names none."
         assert third.startswith("trainings[4]: ")
         assert "model_nope" in third
-        assert last == "No price was asked for."
+        assert last == "No price was quoted."
         assert emulator.counts()["models"] == 0
 
     def test_an_edit_dataset_without_pairs_is_told(self, emulator, context, datasets):
@@ -208,8 +208,8 @@ class TestFailure:
             ({**HERO, "concepts": ""}, "concepts must be a list of dictionaries, not ''"),
             ({**HERO, "type": 5}, "type must be a model type such as"),
             ({**HERO, "parameters": {"nb_epoch": 3}}, "there is no 'nb_epoch'.* Did you mean 'nb_epochs'"),
-            ({**HERO, "parmeters": {"nb_epochs": 3}}, "it has 'parmeters'; is 'parameters' meant"),
-            ({**HERO, "parameters": {"wandb_key": "x"}}, "is a secret and must not stand in a DAG file"),
+            ({**HERO, "parmeters": {"nb_epochs": 3}}, "it has 'parmeters'; did you mean 'parameters'"),
+            ({**HERO, "parameters": {"wandb_key": "x"}}, "is a secret and must not be in a DAG file"),
             ({**HERO, "model_id": "model_1"}, "it has 'model_id' and 'type'"),
             ({"model_id": "a/b"}, "model_id is 'a/b'"),
             ({"type": "flux.1-composition"}, "a flux.1-composition has a price for its 'concepts' only"),

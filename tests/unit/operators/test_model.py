@@ -52,7 +52,7 @@ class TestCreate:
             ({"class_slug": 5}, "class_slug must be text, not 5"),
             ({"base_model_id": "a/b"}, "base_model_id is 'a/b'"),
             ({"name": "\ud800"}, "name is not valid Unicode"),
-            ({"type": "flux.1-composition"}, "concepts is None; a flux.1-composition is made of LoRAs"),
+            ({"type": "flux.1-composition"}, "concepts is None; a flux.1-composition needs LoRAs"),
             ({"concepts": [{"model_id": "model_1", "scale": 3}]}, "scale must be a number from -2 to 2, not 3"),
             ({"concepts": [{"scale": 1}]}, "model"),
         ],
@@ -268,7 +268,7 @@ class TestUpdate:
             ({}, "Nothing to update; give at least one of: name"),
             ({"unset": "epoch"}, "unset is 'epoch'; give a list with any of: class_slug, epoch, thumbnail"),
             ({"unset": 5}, "unset is 5; give a list"),
-            ({"unset": [["epoch"]]}, "what can be emptied"),
+            ({"unset": [["epoch"]]}, "these fields can be emptied"),
             ({"class_slug": 5}, "class_slug must be text, not 5"),
             ({"class_slug": ""}, "class_slug is empty"),
             ({"epoch": True}, "epoch is True; give an epoch such as '000003', 3 or 'last'"),
@@ -278,17 +278,17 @@ class TestUpdate:
             ({"parameters": {"nb_epochs": "many"}}, "nb_epochs must be a whole number from 1 to 100, not 'many'"),
             ({"parameters": ""}, "parameters must be a dictionary, not ''"),
             ({"parameters": 0}, "parameters must be a dictionary, not 0"),
-            ({"unset": ["name"]}, "what can be emptied: class_slug, epoch, thumbnail"),
-            ({"thumbnail": "asset_1", "unset": ["thumbnail"]}, "thumbnail is given and also to be unset"),
+            ({"unset": ["name"]}, "these fields can be emptied: class_slug, epoch, thumbnail"),
+            ({"thumbnail": "asset_1", "unset": ["thumbnail"]}, "thumbnail is given and also in unset"),
             ({"name": "x" * 65}, "65 characters"),
             ({"model_id": "a/train?x", "name": "y"}, "model_id is 'a/train"),
-            ({"unset": ["description"], "description": "x"}, "description is given and also to be unset"),
+            ({"unset": ["description"], "description": "x"}, "description is given and also in unset"),
             ({"description": " "}, "description is empty; give text"),
             ({"add_tags": "hero"}, "add_tags is 'hero'; give a list of tags. A template gives text unless"),
             ({"add_tags": {"hero": 1}}, "add_tags is {'hero': 1}; give a list of tags.$"),
             ({"delete_tags": ["hero", ""]}, "delete_tags has ''; give text"),
             ({"delete_tags": [7]}, "delete_tags has 7; give text"),
-            ({"add_tags": ["a", "b"], "delete_tags": ["b"]}, "'b' is to be added and also to be deleted"),
+            ({"add_tags": ["a", "b"], "delete_tags": ["b"]}, "'b' is in add_tags and in delete_tags"),
             ({"thumbnail_from_epoch": "last", "thumbnail": "asset_1"}, "thumbnail too; choose one"),
             ({"thumbnail_from_epoch": "last", "unset": ["thumbnail"]}, "thumbnail too; choose one"),
             ({"thumbnail_from_epoch": 0}, "thumbnail_from_epoch is 0; give an epoch such as '000003', 3 or 'last'"),
@@ -373,7 +373,7 @@ class TestUpdate:
 
     def test_a_model_without_samples_is_told(self, emulator, context, datasets):
         for model_id in (create(context), trained(context, datasets)):
-            with pytest.raises(AirflowFailException, match=r"no epoch of it has a sample.* samplePrompts"):
+            with pytest.raises(AirflowFailException, match=r"no epoch has a sample.* sample_prompts"):
                 update(context, model_id=model_id, thumbnail_from_epoch="last")
 
 

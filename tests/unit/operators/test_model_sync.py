@@ -4,6 +4,7 @@ import json
 from collections import UserList
 
 import pytest
+from airflow.sdk import DAG, task
 from hypothesis import given as examples
 from hypothesis import strategies as st
 
@@ -11,7 +12,10 @@ from airflow_provider_scenario.airflow_compat.exceptions import AirflowFailExcep
 from airflow_provider_scenario.client.errors import InvalidInputError, ServiceError
 from airflow_provider_scenario.client.workshop.schemas import SessionParameters, read_tree
 from airflow_provider_scenario.exceptions import ListingFailedError, ModelsNotSyncedError
-from airflow_provider_scenario.operators.model_sync import AICreationWorkshopSyncModelOperator
+from airflow_provider_scenario.operators.model_sync import (
+    AICreationWorkshopPublishModelOperator,
+    AICreationWorkshopSyncModelOperator,
+)
 from airflow_provider_scenario.sensors.model_sync import AICreationWorkshopModelListingSensor
 from airflow_provider_scenario.storage import StorageError
 from tests.stopwatch import stopwatch
@@ -24,6 +28,10 @@ SYNC = "/scc/spSdModelSync"
 
 def sync(**fields):
     return AICreationWorkshopSyncModelOperator(task_id="sync", **fields)
+
+
+def publish(**fields):
+    return AICreationWorkshopPublishModelOperator(task_id="publish", **fields)
 
 
 @pytest.fixture
@@ -59,23 +67,24 @@ def test_a_tree_is_synced(emulator, context, given):
     assert emulator.ledger()["totals"]["models_synced"] == 1
 
 
-class TestFromScenario:
+class TestPublish:
     def test_a_trained_lora_gets_listed(self, emulator, context, train, served):
         model_id = train()
-        result = sync(from_scenario_model=model_id, base_model="vxl_1.0", **served).execute(context)
+        result = publish(scenario_model_id=model_id, base_model="vxl_1.0", **served).execute(context)
         assert (result["model_id"], result["model"]["modelId"]) == (model_id, model_id)
         assert len(result["files"]) == 3
         assert context["ti"].xcoms["model"] == result["model"]
+        assert context["ti"].xcoms["model_id"] == model_id
         assert listed(context, result["model"])["state"] == "listed"
         assert [file["status"] for file in synced(emulator)[model_id]["files"]] == [10, 10, 10]
 
     def test_a_retry_makes_no_second_model_and_downloads_nothing_twice(self, emulator, context, train, served):
-        operator = {"from_scenario_model": train(), "epoch": "last", "base_model": "vxl_1.0", **served}
+        fields = {"scenario_model_id": train(), "epoch": "last", "base_model": "vxl_1.0", **served}
         emulator.fault(kind="status", status=503, route=SYNC, times=4)
         with pytest.raises(ServiceError):
-            sync(**operator).execute(context)
-        first = sync(**operator).execute(context)
-        second = sync(**operator).execute(context)
+            publish(**fields).execute(context)
+        first = publish(**fields).execute(context)
+        second = publish(**fields).execute(context)
         assert first["model"] == second["model"]
         ledger = emulator.ledger()
         assert ledger["requests"]["POST /v1/models/{modelId}/download"] == 1
@@ -92,14 +101,14 @@ class TestFromScenario:
         capsys,
     ):
         emulator.set(listing_seconds=0)
-        publish = sync(
-            from_scenario_model=train(),
+        operator = publish(
+            scenario_model_id=train(),
             epoch=2,
             base_model="vxl_1.0",
             storage=f"s3://{bucket}/loras",
             url_expires_in=60,
         )
-        result = publish.execute(context)
+        result = operator.execute(context)
         assert listed(context, result["model"], url_expires_in=60)["state"] == "listed"
         assert result["files"][0].startswith(f"s3://{bucket}/loras/")
         kept = json.dumps([result, context["ti"].xcoms])
@@ -117,18 +126,18 @@ class TestFromScenario:
         monkeypatch.setenv("AIRFLOW_CONN_AI_CREATION_WORKSHOP_DEFAULT", workshop_connection(**connection))
         before = emulator.requests()
         with pytest.raises(AirflowFailException, match=said):
-            sync(from_scenario_model="model_1", **served).execute(context)
+            publish(scenario_model_id="model_1", **served).execute(context)
         assert emulator.requests() == before
 
     def test_a_storage_that_cannot_sign_shows_before_gigabytes_are_fetched(self, emulator, context):
         before = emulator.requests()
         with pytest.raises(StorageError, match=r"'memory://loras/any' cannot be signed"):
-            sync(from_scenario_model="model_1", storage="memory://loras").execute(context)
+            publish(scenario_model_id="model_1", storage="memory://loras").execute(context)
         assert emulator.requests() == before
 
     def test_a_model_that_is_not_there_fails_it_for_good(self, context, served):
         with pytest.raises(AirflowFailException, match="model_nope"):
-            sync(from_scenario_model="model_nope", **served).execute(context)
+            publish(scenario_model_id="model_nope", **served).execute(context)
 
 
 class TestMany:
@@ -213,69 +222,114 @@ def test_whatever_is_wrong_with_a_tree_is_told_at_once_when_the_dag_is_parsed():
         sync(model=wrong)
 
 
-STORED = {"from_scenario_model": "model_1", "storage": "s3://bucket/loras"}
+STORED = {"scenario_model_id": "model_1", "storage": "s3://bucket/loras"}
 
 
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({}, "None of model, models, from_scenario_model given; give exactly one"),
-        ({"model": tree(), "models": []}, "model and models given; give exactly one"),
-        ({"model": tree(), **STORED}, "model and from_scenario_model given"),
-        ({"model": tree(), "epoch": "last"}, "epoch only goes with from_scenario_model, not with model"),
-        ({"from_scenario_model": "model_1"}, "storage is missing"),
-        ({"from_scenario_model": "a/b", "storage": "s3://b/l"}, "from_scenario_model is 'a/b'"),
-        ({"from_scenario_model": "model_1", "storage": "/data"}, "storage is '/data'.*give public_url"),
-        ({**STORED, "public_url": "cdn.example.com"}, "public_url is 'cdn.example.com'; give"),
-        ({**STORED, "source_type": "civitai"}, "source_type is 'civitai'; give one of"),
-        ({**STORED, "trigger_words": "ink"}, "trigger_words is 'ink'; give a list"),
-        ({**STORED, "url_expires_in": 0}, "url_expires_in is 0"),
-        ({**STORED, "download_timeout": "long"}, "download_timeout is 'long'"),
-        ({**STORED, "source_type": ""}, "source_type is ''; give one of"),
-        ({**STORED, "source_type": 5}, "source_type is 5; give one of"),
-        ({**STORED, "trigger_words": ["ink", 5]}, "trigger_words holds 5; give a list of texts"),
-        ({**STORED, "name": 5}, "name is 5; give a text"),
-        ({**STORED, "description": ["a"]}, "description is .'a'.; give a text"),
-        ({**STORED, "alias_name": True}, "alias_name is True; give a text"),
-        ({**STORED, "base_model": 1.5}, "base_model is 1.5; give a text"),
-        ({"model": tree(naem="x")}, r"naem is no field of a model \(did you mean name"),
+        ({}, "Neither model nor models is given; give one of them"),
+        ({"model": tree(), "models": []}, "Both model and models are given; give one of them"),
+        ({"model": tree(), "url_expires_in": 0}, "url_expires_in is 0"),
+        ({"model": tree(naem="x")}, r"naem is not a field of a model \(Did you mean 'name'"),
         ({"models": tree()}, "models is dict; give a list"),
         ({"models": [], "threads": 0}, "threads is 0"),
         ({"model": tree(), "session": {"sessionMode": 15}}, "sessionMode is 15"),
     ],
 )
-def test_bad_input_is_told_when_the_dag_is_parsed(fields, said):
+def test_bad_input_of_a_sync_is_refused_when_the_dag_is_parsed(fields, said):
     with pytest.raises(InvalidInputError, match=said):
         sync(**fields)
 
 
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"storage": None}, "storage is None; give a path"),
+        ({"scenario_model_id": "a/b", "storage": "s3://b/l"}, "scenario_model_id is 'a/b'"),
+        ({"scenario_model_id": "model_1", "storage": "/data"}, "storage is '/data'.*give public_url"),
+        ({"public_url": "cdn.example.com"}, "public_url is 'cdn.example.com'; give"),
+        ({"source_type": "civitai"}, "source_type is 'civitai'; give one of"),
+        ({"trigger_words": "ink"}, "trigger_words is 'ink'; give a list"),
+        ({"url_expires_in": 0}, "url_expires_in is 0"),
+        ({"download_timeout": "long"}, "download_timeout is 'long'"),
+        ({"source_type": ""}, "source_type is ''; give one of"),
+        ({"source_type": 5}, "source_type is 5; give one of"),
+        ({"trigger_words": ["ink", 5]}, "trigger_words holds 5; give a list of texts"),
+        ({"name": 5}, "name is 5; give a text"),
+        ({"description": ["a"]}, "description is .'a'.; give a text"),
+        ({"alias_name": True}, "alias_name is True; give a text"),
+        ({"base_model": 1.5}, "base_model is 1.5; give a text"),
+        ({"session": {"sessionMode": 15}}, "sessionMode is 15"),
+    ],
+)
+def test_bad_input_of_a_publication_is_refused_when_the_dag_is_parsed(fields, said):
+    with pytest.raises(InvalidInputError, match=said):
+        publish(**{**STORED, **fields})
+
+
 @pytest.mark.parametrize("given", [{}, {"source_type": "tenant"}, {"name": "{{ x }}", "trigger_words": "{{ x }}"}])
 def test_what_may_be_right_is_not_refused_when_the_dag_is_parsed(given):
-    sync(**STORED, **given)
+    publish(**STORED, **given)
 
 
-NUMBERS = ["threads", "url_expires_in", "download_timeout"]
-OF_SCENARIO = [
-    *("from_scenario_model", "storage", "epoch", "public_url", "name", "description", "trigger_words", "alias_name"),
-    *("base_model", "source_type"),
-]
+MOVED = (
+    "AICreationWorkshopSyncModelOperator syncs model trees and does not take from_scenario_model, storage. To publish "
+    "a LoRA that was trained on Scenario, use AICreationWorkshopPublishModelOperator of the same module, with "
+    "scenario_model_id in place of from_scenario_model."
+)
+
+
+class TestArgumentsOfBefore:
+    """One operator did both once: whoever gives it the arguments of the other learns its name."""
+
+    old = {"from_scenario_model": "model_1", "storage": "s3://bucket/loras"}  # noqa: RUF012
+
+    def test_the_error_names_the_other_operator(self):
+        with pytest.raises(InvalidInputError) as refused:
+            sync(**self.old)
+        assert str(refused.value) == MOVED
+
+    def test_so_it_does_for_each_argument(self):
+        for name in (*AICreationWorkshopPublishModelOperator.template_fields, "download_timeout"):
+            if name not in AICreationWorkshopSyncModelOperator.template_fields:
+                with pytest.raises(InvalidInputError, match=f"does not take {name}\\. To publish"):
+                    sync(model=tree(), **{name: "x"})
+
+    def test_so_it_does_when_it_is_mapped(self):
+        mapped = AICreationWorkshopSyncModelOperator
+        with pytest.raises(InvalidInputError, match="use AICreationWorkshopPublishModelOperator"):
+            mapped.partial(task_id="sync", **self.old)
+        with DAG("dag", schedule=None, default_args={"scenario_conn_id": "of other operators"}):
+            upstream = task(json.loads)("[]")
+            mapped.partial(task_id="sync").expand(model=upstream)
+            with pytest.raises(InvalidInputError, match=r"DAG 'dag', task 'a': .* does not take from_scenario_model\."):
+                mapped.partial(task_id="a").expand(from_scenario_model=upstream)
+            with pytest.raises(InvalidInputError, match=r"DAG 'dag', task 'b': .* does not take from_scenario_model\."):
+                mapped.partial(task_id="b").expand_kwargs([{"from_scenario_model": "model_1"}])
+
+
+TEXTS = [name for name in AICreationWorkshopPublishModelOperator.template_fields if "conn_id" not in name]
 
 
 @examples(
     fields=st.builds(lambda value: {"model": value}, anything)
     | st.builds(lambda value: {"models": value}, anything)
     | st.builds(lambda value: {"model": tree(), "session": value}, anything)
-    | st.builds(lambda name, value: {**STORED, name: value}, st.sampled_from(OF_SCENARIO), anything)
-    | st.builds(lambda name, value: {**STORED, name: value}, st.sampled_from(OF_SCENARIO), st.just([LONG]) | odd)
-    | st.builds(lambda name, value: {"models": [], name: value}, st.sampled_from(NUMBERS), anything)
+    | st.builds(
+        lambda name, value: {"models": [], name: value}, st.sampled_from(["threads", "url_expires_in"]), anything
+    )
+    | st.builds(lambda name, value: {**STORED, name: value}, st.sampled_from(TEXTS), anything)
+    | st.builds(lambda name, value: {**STORED, name: value}, st.sampled_from(TEXTS), st.just([LONG]) | odd)
+    | st.builds(lambda value: {**STORED, "download_timeout": value}, anything)
 )
 def test_anything_is_accepted_or_an_error_of_bounded_length(fields):
-    told = ""
+    message = ""
     try:
-        sync(**fields)
+        (publish if "scenario_model_id" in fields else sync)(**fields)
     except InvalidInputError as problem:
-        told = str(problem)
-    assert len(told) < 4_000
+        message = str(problem)
+    assert len(message) < 4_000
 
 
 @pytest.mark.usefixtures("believe")
@@ -287,7 +341,7 @@ def test_an_unlisted_field_is_sent_with_one_warning_and_extra_fields_as_they_are
     assert (file["mirror"], file["sizeKB"], arrived["region"]) == ("https://mirror.test/a", "a near miss", "cn")
     assert "sessionMode" not in arrived
     log = capsys.readouterr().out
-    assert log.count("the service lists no such field") == 2
+    assert log.count("the service does not list this field") == 2
     assert "versions[0].files[0].mirror" in log
     emulator.set(workshop_extra_in_answers=True, listing_seconds=0)
     assert listed(context, given, session={"region": "cn"})["model_file_id"] == result["model_file_id"]
@@ -307,15 +361,15 @@ def test_a_tree_made_with_the_schema_keeps_its_extra_fields(emulator, context):
 def test_templates_are_not_judged_before_they_are_rendered(context):
     sync(model="{{ ti.xcom_pull('tree') }}", session={"roleId": "{{ var.value.role }}"})
     sync(models="{{ ti.xcom_pull('trees') }}")
-    given = sync(from_scenario_model="{{ x }}", storage="{{ x }}", public_url="{{ x }}", source_type="{{ x }}")
+    given = publish(scenario_model_id="{{ x }}", storage="{{ x }}", public_url="{{ x }}", source_type="{{ x }}")
     given.storage = "/data"
     given.public_url = ""
     given.source_type = "internal"
-    given.from_scenario_model = "model_1"
+    given.scenario_model_id = "model_1"
     with pytest.raises(AirflowFailException, match="give public_url"):
         given.execute(context)
 
 
-def test_every_template_field_is_an_argument():
-    operator = sync(model=tree())
+@pytest.mark.parametrize("operator", [sync(model=tree()), publish(**STORED)])
+def test_every_template_field_is_an_argument(operator):
     assert [field for field in operator.template_fields if not hasattr(operator, field)] == []

@@ -17,7 +17,10 @@ from airflow_provider_scenario.operators.model import (
     ScenarioCreateModelOperator,
     ScenarioUpdateModelOperator,
 )
-from airflow_provider_scenario.operators.model_sync import AICreationWorkshopSyncModelOperator
+from airflow_provider_scenario.operators.model_sync import (
+    AICreationWorkshopPublishModelOperator,
+    AICreationWorkshopSyncModelOperator,
+)
 from airflow_provider_scenario.operators.training import (
     ScenarioCancelTrainingOperator,
     ScenarioTrainLoraOperator,
@@ -28,6 +31,7 @@ from airflow_provider_scenario.sensors.training import ScenarioTrainingSensor
 
 LORA = {"name": "ink", "type": "flux.2-dev-lora", "images": "s3://bucket/ink"}
 TREE = {"modelId": "m"}
+PUBLISHED = {"scenario_model_id": "m", "storage": "s3://bucket/x"}
 
 WRONG = [
     (ScenarioTrainLoraOperator, LORA, {"parameters": {"nbEpoch": 3}}),
@@ -51,9 +55,10 @@ WRONG = [
     (ScenarioEstimateTrainingCostOperator, {"trainings": []}, {"parameters": {"nbEpoch": 3}}),
     (AICreationWorkshopSyncModelOperator, {"models": "{{ x }}"}, {"threads": 0}),
     (AICreationWorkshopSyncModelOperator, {"models": "{{ x }}"}, {"url_expires_in": 0}),
-    (AICreationWorkshopSyncModelOperator, {"models": "{{ x }}"}, {"download_timeout": 0}),
-    (AICreationWorkshopSyncModelOperator, {"models": "{{ x }}"}, {"storage": "s3://bucket/x"}),
     (AICreationWorkshopSyncModelOperator, {"models": "{{ x }}"}, {"model": TREE}),
+    (AICreationWorkshopPublishModelOperator, PUBLISHED, {"download_timeout": 0}),
+    (AICreationWorkshopPublishModelOperator, PUBLISHED, {"scenario_model_id": "a/b"}),
+    (AICreationWorkshopPublishModelOperator, PUBLISHED, {"trigger_words": "ink"}),
     (ScenarioTrainingSensor, {"model_id": "m"}, {"poke_interval": 0}),
     (ScenarioTrainingSensor, {"model_id": "m"}, {"timeout": 0}),
     (ScenarioTrainingSensor, {"model_id": "m"}, {"job_id": "a/b"}),
@@ -180,8 +185,8 @@ class TestMapped:
             (ScenarioAddTrainingImagesOperator, {}, ["model_id", "images"]),
             (ScenarioEstimateTrainingCostOperator, {}, ["trainings"]),
             (AICreationWorkshopSyncModelOperator, {}, ["model"]),
-            (AICreationWorkshopSyncModelOperator, {"storage": "s3://bucket/x"}, ["from_scenario_model"]),
-            (AICreationWorkshopSyncModelOperator, {"from_scenario_model": "m"}, ["storage"]),
+            (AICreationWorkshopPublishModelOperator, {"storage": "s3://bucket/x"}, ["scenario_model_id"]),
+            (AICreationWorkshopPublishModelOperator, {"scenario_model_id": "m"}, ["storage"]),
             (ScenarioTrainingSensor, {}, ["model_id"]),
             (ScenarioTrainingSensor, {"job_id": "j"}, ["model_id"]),
             (AICreationWorkshopModelListingSensor, {}, ["model"]),
@@ -255,3 +260,19 @@ class TestOnAWorker:
         with pytest.raises(AirflowFailException, match='"type" must be one of'):  # the service's words, not ours
             made.execute(context)
         assert "'flux.3-lora' is not known to this provider" in caplog.text + capsys.readouterr().out
+
+
+class TestBooleans:
+    """Text that a template or ``default_args`` gives counts as true in Python, ``'False'`` too."""
+
+    @pytest.mark.parametrize("value", ["False", "", 0, None])
+    @pytest.mark.parametrize("name", ["deferrable", "wait_for_completion", "cancel_on_kill"])
+    def test_anything_but_true_and_false_is_refused(self, name, value):
+        with pytest.raises(InvalidInputError, match=rf"{name} is .*; give True or False\."):
+            ScenarioTrainModelOperator(task_id="train", model_id="model_1", **{name: value})
+
+    def test_also_in_a_mapped_task_and_a_sensor(self):
+        with pytest.raises(InvalidInputError, match="deferrable is 'no'; give True or False"), DAG("d", schedule=None):
+            ScenarioTrainModelOperator.partial(task_id="train", deferrable="no").expand(model_id=["model_1"])
+        with pytest.raises(InvalidInputError, match="deferrable is 'no'; give True or False"):
+            ScenarioTrainingSensor(task_id="wait", model_id="model_1", deferrable="no")

@@ -217,6 +217,25 @@ class TestSettingsOfTheDataset:
     def test_where_both_say_the_same_nothing_is_said(self, folder, capsys, parameters):
         assert self.lines(folder, capsys, "nb_epochs: 4\nsample_prompts: [a boat]\n", parameters) == []
 
+    @pytest.mark.parametrize(
+        ("yaml", "parameters", "said"),
+        [
+            ("nb_epochs: 4\n", None, "nb_epochs=4 without sample_prompts"),
+            ("nb_epochs: 4\n", {"learning_rate": 1e-4}, "nb_epochs=4 without sample_prompts"),
+            ("nb_epochs: 4\n", {"learningRate": 1e-4}, "nbEpochs=4 without samplePrompts"),
+            ("rank: 16\n", {"nb_epochs": 4}, "nb_epochs=4 without sample_prompts"),
+        ],
+    )
+    def test_warnings_before_the_payment_are_in_the_dags_spelling(
+        self, emulator, context, folder, capsys, yaml, parameters, said
+    ):
+        (folder / "training.yaml").write_text(yaml)
+        task = lora(folder, parameters=parameters, max_creative_units=100_000)
+        capsys.readouterr()
+        model = emulator.model(task.execute(context)["model_id"])
+        assert model["parameters"]["nbEpochs"] == 4
+        assert [said in line for line in logged(capsys) if "only the last epoch is" in line] == [True]
+
     def test_no_secret_is_shown(self, folder, capsys):
         (line,) = self.lines(folder, capsys, "wandb_key: mine-0123\n", {"wandb_key": "{{ conn.wandb.password }}"})
         assert (

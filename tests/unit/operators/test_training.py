@@ -192,7 +192,7 @@ class TestEnd:
     @pytest.mark.parametrize(("cancel_on_kill", "canceled"), [(True, 1), (False, 0)])
     def test_out_of_time_the_fate_of_the_training_is_told(self, emulator, context, model_id, cancel_on_kill, canceled):
         emulator.set(training_seconds=600)
-        said = "was cancelled. Scenario does not promise a refund" if cancel_on_kill else "It goes on, and so does"
+        said = "was cancelled. Scenario does not promise a refund" if cancel_on_kill else "continues and is billed"
         with pytest.raises(TrainingTimeoutError, match=said):
             train(model_id, timeout=0.2, cancel_on_kill=cancel_on_kill).execute(context)
         assert emulator.counts()["canceled"] == canceled
@@ -260,7 +260,7 @@ class TestEnd:
 
     @pytest.mark.parametrize("event", [None, {}, {"outcome": "fine"}, "trained"])
     def test_an_odd_event_cannot_pass_for_success(self, context, event):
-        with pytest.raises(ValueError, match="no end of a training"):
+        with pytest.raises(ValueError, match="is not the result of a training"):
             train("model_1").execute_complete(context, event)
 
 
@@ -271,7 +271,7 @@ class TestBadInput:
             ({"parameters": {"nb_epoch": 3}}, "there is no 'nb_epoch' .*Did you mean 'nb_epochs'"),
             ({"parameters": {"nb_epochs": 500}}, "nb_epochs=500"),
             ({"parameters": {"learning_rate": -1}}, "learning_rate=-1"),
-            ({"parameters": {"wandb_key": "abc"}}, "is a secret and must not stand in a DAG file"),
+            ({"parameters": {"wandb_key": "abc"}}, "is a secret and must not be in a DAG file"),
             ({"model_id": ""}, "model_id is empty"),
             ({"model_id": "model_1/../model_2"}, "model_id is 'model_1/../model_2'"),
             ({"model_id": "model_1?x=y"}, r"model_id is 'model_1\?x=y'"),

@@ -42,7 +42,7 @@ LIMITS = {"max_active_tasks": 1, "max_consecutive_failed_dag_runs": 0, "has_task
 
 
 class Guarded(SimpleAuthManager):
-    """As Airflow's simple one, but nobody except admins may see one of the DAGs."""
+    """As Airflow's simple one, but only admins may see one of the DAGs."""
 
     def is_authorized_dag(self, *, method: Any, user: Any, access_entity: Any = None, details: Any = None) -> bool:
         if details and details.id == CLOSED and user.role != "admin":
@@ -185,7 +185,7 @@ class Database:
         return {**place, **({"region_id": uuid.UUID(region)} if region else {})}
 
     def _region(self, dag_id: str, run_id: str, task_id: str, iteration: int | None) -> dict[str, Any]:
-        """The loop that the task is in; made when it is first asked for."""
+        """The loop that the task is in; made at its first use."""
         if iteration is None:
             return {}
         if (dag_id, run_id, task_id) not in self._regions:
@@ -219,7 +219,7 @@ def statements(engine: Any) -> Iterator[list[str]]:
 def log_in(
     engine: Any, emulator: Witness, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Iterator[Callable[[str | None], TestClient]]:
-    """A browser of somebody with this role; without one, of somebody who is not logged in."""
+    """A browser of a user with this role; without a role, of a user who is not logged in."""
     monkeypatch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "a-secret-for-tests" * 5)
     monkeypatch.setenv("AIRFLOW__API__SECRET_KEY", "another-secret-for-tests")
     monkeypatch.setenv("AIRFLOW__CORE__AUTH_MANAGER", "tests.unit.plugin.conftest.Guarded")
@@ -255,7 +255,7 @@ def page_state(browser: TestClient) -> Any:
 @pytest.fixture
 def impatient(admin: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """The page has read its connection, and waits but a moment for Scenario."""
-    page_state(admin).lines["scenario_default"].client()
+    page_state(admin).lookups["scenario_default"].client()
     monkeypatch.setattr(lookup, "PATIENCE", 0.1)
 
 

@@ -101,7 +101,7 @@ def test_the_token_of_another_login_is_refused(log_in, database, train, emulator
 def test_an_id_with_a_nul_which_postgresql_does_not_take_is_refused(log_in, page):
     answer = log_in("viewer").get(page.format(dag="a_dag%00"))
     assert answer.status_code == 400
-    assert "dag_id has a NUL character" in answer.text
+    assert "dag_id contains a NUL character" in answer.text
 
 
 @pytest.mark.parametrize("page", ["trainings", "run", "static/page.css", "no-such-page"])

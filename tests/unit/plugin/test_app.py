@@ -71,7 +71,7 @@ class TestList:
         assert "4 trainings found among the newest 4" in text_of(admin.get("trainings?text=task"))
 
     @pytest.mark.parametrize(
-        ("asked", "found"),
+        ("query", "found"),
         [
             ("dag_id=another_dag", ["b"]),
             ("type=krea", ["b"]),
@@ -81,12 +81,12 @@ class TestList:
             ("state=trained&type=krea", []),
         ],
     )
-    def test_it_can_be_filtered(self, admin, database, asked, found):
+    def test_it_can_be_filtered(self, admin, database, query, found):
         database.task(model_id="model_a", fields={"name": "name-a", "type": "flux.2-dev-lora"})
         database.task("another_dag", model_id="model_b", fields={"name": "name-b", "type": "flux.1-krea-lora"})
         done = {"model_id": "model_c", "status": "trained", "name": "name-c", "type": "flux.2-dev-lora"}
         database.task(task_id="c", state="success", model_id="model_c", return_value=done)
-        assert sorted(re.findall(r"<bdi>name-(\w)</bdi></a>", admin.get(f"trainings?{asked}").text)) == found
+        assert sorted(re.findall(r"<bdi>name-(\w)</bdi></a>", admin.get(f"trainings?{query}").text)) == found
 
     def test_steps_on_the_way_to_a_training_are_not_in_it(self, admin, database):
         database.task(task_id="create", operator="ScenarioCreateModelOperator", state="success", model_id="model_x")
@@ -131,6 +131,15 @@ class TestRun:
         assert "never started A task before it has failed." in text_of(page)
         [log] = re.findall(r'data-error="([^"]*)"', page.text)
         assert log == "../api/v2/dags/a_dag/dagRuns/a_run/taskInstances/a/logs/1?map_index=-1"
+
+    def test_a_skipped_task_is_shown_but_not_counted_as_one_that_ended_without_a_model(self, admin, database):
+        done = {"model_id": "model_c", "status": "trained"}
+        database.task(state="success", model_id="model_c", return_value=done)
+        database.task(task_id="later", state="skipped")
+        shown = text_of(admin.get(RUN))
+        assert "1 trained 1 skipped 100 % 100 % 1 of 1 trained" in shown
+        assert "ended without a model" not in shown
+        assert "The task was skipped. No training was started." in text_of(admin.get(training(task_id="later")))
 
     def test_what_earlier_attempts_have_paid_is_counted(self, admin, database):
         database.task(state="failed", model_id="m", job_id="j", creative_units_cost=108, creative_units_total=324)
@@ -183,7 +192,7 @@ class TestTraining:
         for image in scenario.get_model(made["model_id"]).training_images:
             scenario.caption_asset(image.id, "the same")
         database.task(**made)
-        shown = text_of(admin.get(training())).partition("holds against the dataset")[2]
+        shown = text_of(admin.get(training())).partition("warnings about the dataset")[2]
         warnings = scenario.get_dataset_score(made["model_id"]).asset_couples_warnings
         assert warnings
         assert warnings[0].message[0] in shown
@@ -274,7 +283,7 @@ class TestTraining:
         result = {"status": "trained", "model_id": made["model_id"], "job_id": "job_of_before"}
         database.task(state="success", model_id=made["model_id"], job_id="job_of_before", return_value=result)
         shown = text_of(admin.get(training()))
-        assert "trained anew since" in shown
+        assert "trained again since" in shown
         assert "100 %" in shown
         assert "Cancel the training" not in shown
 
@@ -333,17 +342,17 @@ class TestTrouble:
         database.task(**train(name="hero"))
         assert "hero" in text_of(browser.get(training()))
         emulator.fault(kind="status", status=503, times=None)
-        lines = page_state(browser).lines
-        lines["scenario_default"]._requests._next_at.clear()
+        lookups = page_state(browser).lookups
+        lookups["scenario_default"]._requests._next_at.clear()
         shown = text_of(browser.get(training()))
-        assert "Scenario cannot be asked" in shown
-        assert re.search(r"seen \d s ago", shown)
+        assert "No answer from Scenario" in shown
+        assert re.search(r"updated \d s ago", shown)
         assert "hero flux.1-lora" in text_of(browser.get("trainings"))
 
     def test_a_connection_that_is_not_there_is_told(self, admin, database):
         database.task(model_id="model_x", fields={"scenario_conn_id": "nowhere"})
         shown = text_of(admin.get(training()))
-        assert "Scenario cannot be asked" in shown
+        assert "No answer from Scenario" in shown
         assert "nowhere" in shown
 
     def test_no_error_tells_the_key(self, admin, database, emulator, train):
@@ -381,8 +390,8 @@ class TestCost:
         database.task(state="failed", **train())
         emulator.advance(200)
         browser.get(training())
-        lines = page_state(browser).lines
-        lines["scenario_default"]._requests._next_at.clear()
+        lookups = page_state(browser).lookups
+        lookups["scenario_default"]._requests._next_at.clear()
         before = emulator.requests()
         assert "odd" in text_of(browser.get(training()))
         assert "failed" in text_of(browser.get(RUN))

@@ -55,7 +55,7 @@ def test_its_row_says_what_a_person_must_do_and_where(admin, database, page):
 def test_its_own_page_says_it_too(admin, database):
     database.task(model_id="model_voice", job_id="job_1")
     answer = admin.get(training())
-    assert "This training waits for a person. To clone a voice, Scenario wants a captcha to be read aloud" in (
+    assert "This training waits for a person. To clone a voice, Scenario requires a captcha to be read aloud" in (
         text_of(answer)
     )
     assert f'href="{PAGE}"' in answer.text

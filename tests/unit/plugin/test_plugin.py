@@ -15,7 +15,10 @@ from airflow_provider_scenario.operators.model import (
     ScenarioCreateModelOperator,
     ScenarioUpdateModelOperator,
 )
-from airflow_provider_scenario.operators.model_sync import AICreationWorkshopSyncModelOperator
+from airflow_provider_scenario.operators.model_sync import (
+    AICreationWorkshopPublishModelOperator,
+    AICreationWorkshopSyncModelOperator,
+)
 from airflow_provider_scenario.operators.training import (
     ScenarioCancelTrainingOperator,
     ScenarioTrainLoraOperator,
@@ -29,6 +32,7 @@ OPERATORS = [
     ScenarioAddTrainingImagesOperator,
     ScenarioCreateModelOperator,
     ScenarioUpdateModelOperator,
+    AICreationWorkshopPublishModelOperator,
     AICreationWorkshopSyncModelOperator,
     ScenarioCancelTrainingOperator,
     ScenarioTrainLoraOperator,

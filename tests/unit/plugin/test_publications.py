@@ -36,7 +36,7 @@ TREE = {
 EVIL = "\"><script>alert('x')</script>"
 
 
-def publish(database, result, *, operator="AICreationWorkshopSyncModelOperator", state="success", **xcoms):
+def publish(database, result, *, operator="AICreationWorkshopPublishModelOperator", state="success", **xcoms):
     database.task(operator=operator, state=state, fields=FIELDS, return_value=result, **xcoms)
 
 
@@ -77,7 +77,7 @@ def test_the_sensor_shows_what_it_has_waited_for(admin, database):
     [("running", "shown here when the task has ended"), ("failed", "This task has published nothing")],
 )
 def test_without_a_result_it_says_so(admin, database, state, said):
-    database.task(operator="AICreationWorkshopSyncModelOperator", state=state, fields=FIELDS)
+    database.task(operator="AICreationWorkshopPublishModelOperator", state=state, fields=FIELDS)
     page = admin.get(training())
     assert said in text_of(page)
     assert ("data-refresh" in page.text) == (state == "running")

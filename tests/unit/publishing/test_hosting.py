@@ -9,7 +9,7 @@ import requests
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_scenario.client.errors import InvalidInputError, ServiceError
-from airflow_provider_scenario.publishing.hosting import HostedFile, Hosting, in_storage, sendable, unsigned
+from airflow_provider_scenario.publishing.hosting import HostedFile, Hosting, address_to_send, in_storage, unsigned
 
 CONTENT = [b"the ", b"weights"]
 SHA = hashlib.sha256(b"the weights").hexdigest()
@@ -71,7 +71,7 @@ def test_in_a_bucket_its_address_is_that_of_the_storage_and_signed_when_it_is_se
         hosted = Hosting(storage).host("c.bin", source)
         assert hosted == HostedFile(f"s3://{bucket}/loras/c.bin", SHA, 11)
     assert source.asked == 0  # by the second spelling it was there already
-    address = sendable(hosted.address, 60)
+    address = address_to_send(hosted.address, 60)
     assert "Signature=" in address
     assert requests.get(address, timeout=60).content == b"the weights"
     assert unsigned(address) == address.partition("?")[0]
@@ -116,7 +116,7 @@ def test_a_public_address_that_cannot_be_one_is_refused(url):
 def test_what_a_browser_could_open_is_sent_as_it_is(address, lies_in_a_storage):
     assert in_storage(address) is lies_in_a_storage
     if not lies_in_a_storage:
-        assert sendable(address, 60) == address
+        assert address_to_send(address, 60) == address
 
 
 @pytest.mark.parametrize(

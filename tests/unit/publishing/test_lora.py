@@ -10,7 +10,7 @@ from PIL import Image
 from airflow_provider_scenario.client.errors import InvalidInputError, ServiceError
 from airflow_provider_scenario.client.workshop.schemas import read_tree
 from airflow_provider_scenario.publishing.hosting import Hosting
-from airflow_provider_scenario.publishing.lora import Publisher, Words, _safetensors, chosen_epochs
+from airflow_provider_scenario.publishing.lora import LoraTreeBuilder, Overrides, _safetensors, chosen_epochs
 
 CDN = "https://cdn.example.com/loras"
 
@@ -22,17 +22,17 @@ def said():
 
 @pytest.fixture
 def publish(emulator, scenario, tmp_path, said):
-    def publish(model_id, epoch=None, *, patience=60.0, sleep=None, **words):
-        publisher = Publisher(
+    def publish(model_id, epoch=None, *, pack_timeout=60.0, sleep=None, **overrides):
+        builder = LoraTreeBuilder(
             scenario,
             Hosting(tmp_path, CDN),
             app_url="https://app.scenario.com",
             log=said.append,
-            patience=patience,
+            pack_timeout=pack_timeout,
             sleep=sleep or emulator.advance,
         )
         model = scenario.get_model(model_id)
-        return publisher.publish(model, chosen_epochs(model, epoch), Words(**words))
+        return builder.build(model, chosen_epochs(model, epoch), Overrides(**overrides))
 
     return publish
 
@@ -165,7 +165,7 @@ def test_a_model_without_samples_has_one_version_and_its_thumbnail_for_a_cover(t
 
 def test_what_is_not_trained_or_no_lora_is_refused(emulator, scenario):
     new = scenario.create_model(name="new", type="flux.1-lora")
-    with pytest.raises(InvalidInputError, match=f"Model {new.id} is 'new'; only a trained one"):
+    with pytest.raises(InvalidInputError, match=f"Model {new.id} has the status 'new'; only a trained model"):
         chosen_epochs(new, None)
     with pytest.raises(InvalidInputError, match="only a LoRA"):
         chosen_epochs(scenario.get_model("flux.1-dev"), None)
@@ -180,7 +180,7 @@ def test_a_file_that_cannot_be_fetched_is_fetched_again(emulator, train, publish
     emulator.fault(**trouble, route=route, times=2)
     publish(model_id)
     assert downloads(emulator) == 1
-    assert sum("Fetching it again" in line for line in said) == 2
+    assert sum("The file is fetched again" in line for line in said) == 2
     assert "Signature" not in "".join(said)
 
 
@@ -197,7 +197,7 @@ def test_after_three_tries_it_is_left_to_a_retry_of_the_task(emulator, train, pu
 def test_packing_that_takes_too_long_is_told(emulator, train, publish):
     emulator.set(training_seconds=600)
     with pytest.raises(ServiceError, match=r"has not packed epoch 000001 of model_\w+ within 0.2 s"):
-        publish(train(), patience=0.2, sleep=lambda _: None)
+        publish(train(), pack_timeout=0.2, sleep=lambda _: None)
 
 
 @pytest.mark.parametrize("blocks", [[b"12345678{}"], [b"1", b"2345678", b"{", b"}"], [b"12345678{" + b"x" * 100, b"y"]])
@@ -206,13 +206,13 @@ def test_a_safetensors_file_passes_unchanged(blocks):
 
 
 def test_an_archive_is_refused():
-    with pytest.raises(InvalidInputError, match="is a ZIP archive"):
+    with pytest.raises(InvalidInputError, match="gave a ZIP archive"):
         list(_safetensors([b"PK\3\4 and so on"], "it"))
 
 
 @pytest.mark.parametrize("blocks", [[], [b""], [b"<html>a proxy</html>"], [b"1234567"]])
 def test_something_else_is_refused_for_now(blocks):
-    with pytest.raises(ServiceError, match=r"is no \.safetensors"):
+    with pytest.raises(ServiceError, match=r"is not a \.safetensors"):
         list(_safetensors(blocks, "it"))
 
 

@@ -16,7 +16,7 @@ from airflow_provider_scenario.client.errors import (
     ThrottledError,
 )
 from airflow_provider_scenario.hooks.ai_creation_workshop import AICreationWorkshopHook
-from airflow_provider_scenario.publishing.syncing import Syncer, table
+from airflow_provider_scenario.publishing.syncing import Syncer, failure_table
 from tests.stopwatch import stopwatch
 
 from .conftest import SHA, tree, with_file
@@ -36,7 +36,7 @@ def syncer(emulator, said, tmp_path):
     def make(*, per_minute=60_000.0, sleep=lambda _: None, **changes):
         client = AICreationWorkshopHook().connect(max_tries=1, **changes)
         budget = RequestBudget(per_minute, "workshop", folder=tmp_path)
-        return Syncer(client, budget=budget, seconds=60, session=None, log=said.append, sleep=sleep)
+        return Syncer(client, budget=budget, url_expires_in=60, session=None, log=said.append, sleep=sleep)
 
     return make
 
@@ -63,14 +63,16 @@ def test_what_the_service_does_not_list_beside_the_tree_is_warned_of_once(emulat
     emulator.set(fetch_files=False)
     budget = RequestBudget(60_000.0, "workshop", folder=tmp_path)
     client = AICreationWorkshopHook().connect(max_tries=1)
-    syncer = Syncer(client, budget=budget, seconds=60, session={"region": "cn"}, log=said.append, sleep=lambda _: None)
+    syncer = Syncer(
+        client, budget=budget, url_expires_in=60, session={"region": "cn"}, log=said.append, sleep=lambda _: None
+    )
     syncer.sync(tree()), syncer.sync(tree())
     assert [line.partition(":")[0] for line in said] == ["Session parameters"]
 
 
 def test_the_table_is_short_whatever_is_in_the_trees():
     trees = [tree(modelId="x" * 1_000_000, name="a\nb" * 1_000_000)]
-    lines = list(table(trees, [InvalidInputError("wrong")]))
+    lines = list(failure_table(trees, [InvalidInputError("wrong")]))
     assert all(len(line) < 500 and "\n" not in line for line in lines)
 
 
@@ -125,7 +127,7 @@ def test_throttling_for_longer_than_a_minute_is_left_to_a_retry_of_the_task(emul
         syncer().sync(tree())
 
 
-def test_concerns_are_told(emulator, syncer, said):
+def test_warnings_are_logged(emulator, syncer, said):
     emulator.set(any_base_model=True, fetch_files=False)
     syncer().sync({**tree(), "versions": [{**tree()["versions"][0], "baseModel": "flux.1"}]})
     (line,) = [line for line in said if "baseModel is 'flux.1'" in line and "hero-1" in line]
@@ -197,7 +199,7 @@ def test_the_table_has_a_line_for_what_failed_and_none_for_what_did_not(syncer):
     trees = [tree(1), with_file(hash=None), tree(3), "no tree"]
     failed = {"state": "failed", "status": -10, "invoke_id": "i_1"}
     lines = list(
-        table(
+        failure_table(
             trees,
             [{"state": "listed"}, ServiceError("it is down", maybe_done=False), failed, InvalidInputError("wrong")],
         )

@@ -14,11 +14,11 @@ from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.workshop.schemas import ModelTree, read_tree
 from airflow_provider_scenario.publishing.trees import (
     SignedTree,
-    addresses,
+    as_dict,
     check_tree,
-    leaks,
+    file_addresses,
+    has_readable_secret,
     model_id_of,
-    plain,
     signed_tree,
 )
 
@@ -81,8 +81,8 @@ JSON = st.recursive(
 def test_nothing_but_a_tree_passes_and_nothing_else_is_raised(value):
     with contextlib.suppress(InvalidInputError):
         assert isinstance(check_tree(value), ModelTree)
-    addresses(value)
-    leaks(value)
+    file_addresses(value)
+    has_readable_secret(value)
 
 
 def test_the_authors_tree_stays_as_it_is_also_where_it_cannot_be_copied():
@@ -123,8 +123,8 @@ def test_signatures_are_renewed_only_when_half_spent(s3, bucket):
 
 def test_addresses_are_shown_without_signatures():
     signed = with_file(downloadUrl="https://a.example/hero.safetensors?Signature=s")
-    assert addresses(signed) == ["https://a.example/hero.safetensors"]
-    assert addresses(with_file(downloadUrl="s3://conn@bucket/a")) == ["s3://conn@bucket/a"]
+    assert file_addresses(signed) == ["https://a.example/hero.safetensors"]
+    assert file_addresses(with_file(downloadUrl="s3://conn@bucket/a")) == ["s3://conn@bucket/a"]
 
 
 @pytest.mark.parametrize(
@@ -137,8 +137,8 @@ def test_addresses_are_shown_without_signatures():
     ],
 )
 def test_an_address_that_lets_in_whoever_sees_it_is_noticed(address, leaking):
-    assert leaks(with_file(downloadUrl=address)) is leaking
+    assert has_readable_secret(with_file(downloadUrl=address)) is leaking
 
 
 def test_a_tree_made_with_the_schema_crosses_processes_as_a_dict():
-    assert json.loads(json.dumps(plain(read_tree(tree())))) == tree()
+    assert json.loads(json.dumps(as_dict(read_tree(tree())))) == tree()

@@ -94,7 +94,7 @@ def test_a_start_whose_answer_was_lost_when_time_is_up_is_no_training_that_was_n
     emulator.fault(kind="close", method="PUT", route="/models/*/train", skip=1, times=None)
     train = ScenarioTrainModelOperator(task_id="t", model_id=second, deferrable=False, poke_interval=0.2, timeout=10)
     with pytest.raises(
-        TrainingTimeoutError, match=r"free within timeout=10 s\. The last request to start it may have been"
+        TrainingTimeoutError, match=r"free within timeout=10 s\. The last request may have started the training"
     ):
         train.execute(another_task())
 

@@ -212,7 +212,7 @@ async def test_where_the_task_is_deferred_the_log_names_both_reasons(training, a
     await as_seen_by(trigger(training), "deferred").on_kill()
     log = capsys.readouterr().out
     assert "this trigger has moved to another triggerer, or the task was cleared and has deferred again" in log
-    assert f"Nothing is cancelled from here; the task goes on with {training['model_id']}, or cancels it." in log
+    assert f"Nothing is cancelled here; the task continues with {training['model_id']}, or cancels it." in log
 
 
 async def test_where_on_kill_is_certain_airflow_is_not_asked_again(emulator, training, as_seen_by, monkeypatch):
@@ -224,7 +224,7 @@ async def test_where_on_kill_is_certain_airflow_is_not_asked_again(emulator, tra
 async def test_where_the_tasks_state_cannot_be_had_nothing_is_cancelled(emulator, training, capsys):
     await trigger(training).on_kill()  # knows no task instance
     assert emulator.counts()["canceled"] == 0
-    assert "Cannot tell whether the task was killed" in capsys.readouterr().out
+    assert "The task's state cannot be read" in capsys.readouterr().out
 
 
 async def test_without_cancel_on_kill_nothing_is_cancelled(emulator, training, as_seen_by):

@@ -75,7 +75,8 @@ def test_an_outage_until_the_tasks_own_time_is_up_says_what_became_of_the_traini
     emulator.fault(kind="status", status=503, route="/**", times=None)
     operator = ScenarioTrainModelOperator(task_id="t", model_id=training["model_id"])
     end = wait(training, Clock(), [], deadline=3000)
-    with pytest.raises(TrainingTimeoutError, match=r"could not be cancelled and may go on, and so may its cost: .*503"):
+    said = r"could not be cancelled\. The training may continue and be billed\. .*503"
+    with pytest.raises(TrainingTimeoutError, match=said):
         operator.conclude(context, end)
 
 
@@ -108,9 +109,9 @@ def test_a_cancellation_that_meets_a_conflict_is_not_taken_for_one_that_is_not_n
     emulator.fault(kind="status", status=409, route="/models/*/train/action", times=None)
     with ScenarioHook().connect(max_tries=1) as client:
         stoppable = StoppableTraining(model_id=training["model_id"])
-        assert stoppable.cancel(client).state == "unknown"
+        assert stoppable.cancel(client).effect == "unknown"
         emulator.clear_faults()
-        assert stoppable.cancel(client).state == "cancelled"
+        assert stoppable.cancel(client).effect == "cancelled"
 
 
 @pytest.mark.parametrize("lost", [{"kind": "close"}, {"kind": "status", "status": 503}])
@@ -150,8 +151,8 @@ def test_a_key_that_only_the_service_has_exchanged_ends_it_at_once_and_says_that
     emulator, training, rotate
 ):
     end = wait(training, Clock(s60=lambda: rotate(in_airflow=False)), [])
-    with pytest.raises(WatchingRefusedError, match="it goes on, and so does its cost"):
-        end.result()
+    with pytest.raises(WatchingRefusedError, match=r"can no longer be polled: .* continues and is billed"):
+        end.value_or_raise()
 
 
 def test_the_connection_is_looked_up_once_as_long_as_its_key_is_good(emulator, training, monkeypatch):

@@ -37,7 +37,7 @@ def ended(outcome):
 
 
 def test_the_result_holds_what_a_downstream_task_needs():
-    assert ended("trained").result() == {
+    assert ended("trained").value_or_raise() == {
         "model_id": "model_1",
         "job_id": "job_1",
         "status": "trained",
@@ -63,7 +63,7 @@ def test_an_event_of_a_newer_version_is_understood():
 
 @pytest.mark.parametrize("event", [None, [], "trained", {}, {"outcome": "triumph"}, {"status": "trained"}])
 def test_anything_else_is_no_end(event):
-    with pytest.raises(ValueError, match="no end of a training"):
+    with pytest.raises(ValueError, match="not the result of a training"):
         TrainingResult.from_event(event)
 
 
@@ -78,12 +78,12 @@ def test_anything_else_is_no_end(event):
 )
 def test_every_other_outcome_is_an_error_that_names_model_and_job(outcome, error):
     with pytest.raises(error, match=r"'ink' \(model_1, job_1\)"):
-        ended(outcome).result()
+        ended(outcome).value_or_raise()
 
 
 def test_a_failure_carries_error_hint_and_cost():
     with pytest.raises(TrainingFailedError) as failure:
-        ended("failed").result()
+        ended("failed").value_or_raise()
     assert str(failure.value) == (
         "Training 'ink' (model_1, job_1) failed: CUDA out of memory. Hint: Use fewer images. "
         "It cost 1080 creative units."
@@ -93,11 +93,11 @@ def test_a_failure_carries_error_hint_and_cost():
 @pytest.mark.parametrize("outcome", ["canceled", "refused"])
 def test_what_a_retry_cannot_mend_is_not_retried(outcome):
     with pytest.raises(AirflowFailException):
-        ended(outcome).result()
+        ended(outcome).value_or_raise()
 
 
 def test_without_the_job_the_outcome_stands():
     assert (
-        TrainingResult.of("trained", Model.model_validate(MODEL), None, model_id="model_1").result()["status"]
+        TrainingResult.of("trained", Model.model_validate(MODEL), None, model_id="model_1").value_or_raise()["status"]
         == "trained"
     )

@@ -9,7 +9,7 @@ from airflow.sdk import DAG, Param
 
 from airflow_provider_scenario.operators.cost import ScenarioEstimateTrainingCostOperator
 from airflow_provider_scenario.operators.model import ScenarioCreateModelOperator
-from airflow_provider_scenario.operators.model_sync import AICreationWorkshopSyncModelOperator
+from airflow_provider_scenario.operators.model_sync import AICreationWorkshopPublishModelOperator
 from airflow_provider_scenario.operators.training import ScenarioTrainLoraOperator
 from airflow_provider_scenario.sensors.model_sync import AICreationWorkshopModelListingSensor
 
@@ -31,9 +31,9 @@ with a_dag("scan_publish"):
     train = ScenarioTrainLoraOperator(**LORA, name="{{ params.name }}")
     before = train
     for place in ("body", "query"):
-        publish = AICreationWorkshopSyncModelOperator(
+        publish = AICreationWorkshopPublishModelOperator(
             task_id=f"publish_{place}",
-            from_scenario_model="{{ ti.xcom_pull('train')['model_id'] }}",
+            scenario_model_id="{{ ti.xcom_pull('train')['model_id'] }}",
             storage=os.environ["LORA_STORAGE"],
             public_url=os.environ["LORA_PUBLIC_URL"],
             base_model="vxl_1.0",

@@ -268,7 +268,7 @@ def test_a_list_that_leads_back_to_an_earlier_page_is_an_error_not_a_loop(client
     assert len(service.sent) == 3
 
 
-def test_the_next_page_is_asked_for_only_when_it_is_needed(client, service):
+def test_the_next_page_is_requested_only_when_it_is_needed(client, service):
     service.answers({"jobs": [{"jobId": "a"}], "nextPaginationToken": "1"})
     assert next(client.list_jobs()).job_id == "a"
     assert len(service.sent) == 1
@@ -305,7 +305,7 @@ def test_the_filters_are_sent_in_the_apis_spelling(client, service):
         lambda client: client.get_models(["m"], all_images=True),
     ],
 )
-def test_a_filter_nobody_knows_is_refused_because_the_service_would_ignore_it(client, service, call):
+def test_an_unknown_filter_is_refused_because_the_service_would_ignore_it(client, service, call):
     with pytest.raises(TypeError, match="known: "):
         call(client)
     assert service.sent == []
@@ -414,7 +414,7 @@ def test_no_message_repeats_ten_megabytes_of_input(client, service, call):
 
 
 @pytest.mark.parametrize("value", [True, 5, None, b"a", {"a": 1}, [1], [["a"]], [None]], ids=repr)
-def test_what_is_no_list_of_texts_is_refused_by_its_name(client, service, value):
+def test_a_value_that_is_not_a_list_of_texts_is_refused_by_its_name(client, service, value):
     with pytest.raises(InvalidInputError, match=r"^model_ids must be a list"):
         client.get_models(value)
     assert service.sent == []
@@ -428,7 +428,7 @@ def test_a_switch_is_true_or_false(client, service, value):
     assert service.sent == []
 
 
-def test_a_status_filter_the_service_ignores_is_told(client, service, caplog, monkeypatch):
+def test_a_warning_names_a_status_filter_that_the_service_ignores(client, service, caplog, monkeypatch):
     monkeypatch.setattr(schema, "_warned", set())
     service.answers({"models": []})
     list(client.list_models(status="training-canceled"))
@@ -480,7 +480,7 @@ def test_no_models_are_read_without_a_call(client, service):
         lambda client: client.create_model(collection_ids="collection_1"),
     ],
 )
-def test_one_text_is_no_list_of_its_letters(client, service, call):
+def test_a_text_is_not_read_as_a_list_of_letters(client, service, call):
     with pytest.raises(InvalidInputError, match="a list"):
         call(client)
     assert service.sent == []
@@ -518,13 +518,13 @@ def test_the_batch_answer_is_not_trusted(client, service):
     client.add_training_assets("m", ["a", "b"])
 
 
-def test_an_uploaded_image_that_is_there_already_is_told(client, service):
+def test_an_uploaded_image_that_the_dataset_has_raises(client, service):
     service.answers(ALREADY)
     with pytest.raises(AlreadyTrainingImageError):
         client.add_training_image("m", data=PNG, name="a.png")
 
 
-def test_data_that_is_no_image_is_not_sent_without_a_content_type(client, service):
+def test_data_that_is_not_an_image_is_not_sent_without_a_content_type(client, service):
     with pytest.raises(InvalidInputError, match=r"'a\.txt'"):
         client.add_training_image("m", data=b"hello", name="a.txt")
     assert service.sent == []
@@ -552,7 +552,7 @@ def test_a_started_training_tells_its_job_and_its_price(client, service):
     assert started.model.status == "training"
 
 
-def test_a_training_is_checked_against_the_model_before_it_is_asked_for(client, service, caplog):
+def test_a_training_is_checked_against_the_model_before_it_is_requested(client, service, caplog):
     service.answers(
         {"model": {"id": "model_1", "status": "new", "type": "zimage-lora", "trainingImagesNumber": 4}}, STARTED
     )
@@ -575,7 +575,7 @@ def test_a_training_is_checked_against_the_model_before_it_is_asked_for(client, 
         ({"type": "flux.2-dev-edit-lora", "trainingImagesNumber": 10}, None),
     ],
 )
-def test_a_training_that_would_be_refused_or_a_mistake_is_never_asked_for(client, service, model, parameters):
+def test_a_training_that_would_be_refused_or_a_mistake_is_never_requested(client, service, model, parameters):
     service.answers({"model": {"id": "model_1", "status": "new", **model}})
     with pytest.raises(InvalidInputError):
         client.train("model_1", parameters)
@@ -679,7 +679,7 @@ def test_a_training_that_only_the_model_tells_of_is_started(client, service, job
     assert client.train("model_1", model=READY).job.job_id == "job_1"
 
 
-def test_a_dry_run_of_a_model_that_trains_is_no_started_training(client, service):
+def test_a_dry_run_of_a_model_in_training_is_not_read_as_a_started_training(client, service):
     service.answers((269, {"model": {"id": "model_1", "status": "training", "jobId": "job_1"}, "creativeUnitsCost": 5}))
     with pytest.raises(ServiceError, match="without a job"):
         client.train("model_1", model=READY)
@@ -723,7 +723,7 @@ def test_a_second_training_is_refused_by_name(client, service):
     ],
     ids=str,
 )
-def test_an_answer_without_a_job_is_no_started_training(client, service, answer, maybe_done):
+def test_an_answer_without_a_job_is_not_read_as_a_started_training(client, service, answer, maybe_done):
     service.answers(answer)
     with pytest.raises(ServiceError, match="without a job") as caught:
         client.train("model_1", model=READY)
@@ -736,7 +736,7 @@ def test_a_training_the_copyright_check_blocks_is_refused(client, service):
         client.train("model_1", model=READY)
 
 
-def test_a_started_training_with_a_model_nobody_can_read_is_still_started(client, service):
+def test_a_started_training_with_an_unreadable_model_is_still_started(client, service):
     service.answers({**STARTED, "model": {"id": None}})
     assert client.train("model_1", model=READY).job.job_id == "job_1"
 
@@ -780,14 +780,14 @@ def test_a_free_training_has_a_price_of_nothing(client, service):
 @pytest.mark.parametrize(
     "answer", [(269, {}), (200, {"creativeUnitsCost": "many"}), (402, {"message": "pay"})], ids=str
 )
-def test_an_answer_without_a_price_is_no_quote(client, service, answer):
+def test_an_answer_without_a_price_is_not_read_as_a_quote(client, service, answer):
     service.answers(answer)
     with pytest.raises(ServiceError, match="names no price"):
         client.quote_training("m")
 
 
 @pytest.mark.parametrize("answer", [STARTED, {"jobId": "job_1"}, {"job": {"id": "job_1"}, "creativeUnitsCost": 5}])
-def test_a_quote_that_starts_a_training_is_told_loudly(client, service, answer):
+def test_a_quote_that_starts_a_training_is_an_error_about_money(client, service, answer):
     service.answers(answer)
     with pytest.raises(ServiceError, match="started job job_1, which is billed") as caught:
         client.quote_training("m")
@@ -810,7 +810,7 @@ def test_a_score_of_another_shape_says_what_can_be_read(client, service):
     assert score.assets_warnings == [AssetWarning(asset_id=None, message=[])]
 
 
-def test_projects_are_asked_for_without_a_project(client, service):
+def test_projects_are_requested_without_a_project(client, service):
     service.answers({"projects": [{"id": "proj_1", "name": "Heroes"}]})
     assert [project.name for project in client.list_projects()] == ["Heroes"]
     service.answers({"project": {"id": "proj_1"}})

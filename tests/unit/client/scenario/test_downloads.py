@@ -18,13 +18,13 @@ CONTENT = bytes(range(256)) * 10_000
 
 
 class Storage(ThreadingHTTPServer):
-    """Serves ``CONTENT``, or less than it has promised, or an error; keeps the headers it was asked with."""
+    """Serves ``CONTENT``, or less than it has promised, or an error; keeps the headers of each request."""
 
     daemon_threads = True
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.asked = []
+        self.received = []
         self.go_on = threading.Event()
 
     @property
@@ -38,7 +38,7 @@ class Storage(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
-        self.server.asked.append(dict(self.headers))
+        self.server.received.append(dict(self.headers))
         path = self.path.partition("?")[0]
         status = {"/expired": 403, "/busy": 503, "/elsewhere": 302}.get(path, 200)
         content = CONTENT if status == 200 else b"<Error><Code>AccessDenied</Code></Error>"
@@ -66,7 +66,7 @@ def storage(tmp_path, monkeypatch):
     with Storage() as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         netrc = tmp_path / "netrc"
-        netrc.write_text(f"machine {server.host.partition(':')[0]} login somebody password else\n")
+        netrc.write_text(f"machine {server.host.partition(':')[0]} login other password else\n")
         monkeypatch.setenv("NETRC", str(netrc))
         yield server
         server.shutdown()
@@ -95,7 +95,7 @@ def test_the_first_block_is_there_before_the_last_one_is_sent(client, storage):
 
 def test_neither_the_key_nor_a_login_of_the_machine_goes_with_it(client, storage):
     list(client.fetch_download(storage.download("whole")))
-    (headers,) = storage.asked
+    (headers,) = storage.received
     assert not {"authorization", "cookie"} & {name.lower() for name in headers}
 
 
@@ -108,23 +108,23 @@ def test_neither_the_key_nor_a_login_of_the_machine_goes_with_it(client, storage
         ("elsewhere", "answered 302"),
     ],
 )
-def test_what_goes_wrong_is_told_with_the_host_and_without_the_signature(client, storage, path, said):
-    with pytest.raises(ServiceError, match=said) as told:
+def test_a_message_has_the_host_and_not_the_signature(client, storage, path, said):
+    with pytest.raises(ServiceError, match=said) as caught:
         list(client.fetch_download(storage.download(path)))
-    assert "fetch download job_1" in str(told.value)
-    assert storage.host in str(told.value)
-    assert not told.value.permanent
-    shown = "".join(traceback.format_exception(told.value))
+    assert "fetch download job_1" in str(caught.value)
+    assert storage.host in str(caught.value)
+    assert not caught.value.permanent
+    shown = "".join(traceback.format_exception(caught.value))
     assert "secret" not in shown
 
 
-def test_a_storage_that_cannot_be_reached_is_told_without_the_signature(client):
+def test_the_message_about_an_unreachable_storage_is_without_the_signature(client):
     asset = Asset.model_validate({"id": "asset_1", "url": f"http://127.0.0.1:9/a.jpg{QUERY}"})
-    with pytest.raises(ServiceError, match="fetch asset asset_1: no connection") as told:
+    with pytest.raises(ServiceError, match="fetch asset asset_1: no connection") as caught:
         list(client.fetch_asset(asset))
-    assert "secret" not in "".join(traceback.format_exception(told.value))
+    assert "secret" not in "".join(traceback.format_exception(caught.value))
 
 
-def test_what_has_no_address_is_told(client):
+def test_a_download_without_an_address_is_an_error(client):
     with pytest.raises(ServiceError, match="no address"):
         client.fetch_download(Download.model_validate({"jobId": "job_1", "jobStatus": "in-progress"}))

@@ -148,7 +148,7 @@ def test_null_is_absent(warnings):
         ("concepts", [{"scale": 1}]),
     ],
 )
-def test_an_optional_field_of_another_shape_counts_as_absent_and_is_told_once(warnings, field, wrong):
+def test_an_optional_field_of_another_shape_counts_as_absent_and_is_logged_once(warnings, field, wrong):
     for _ in range(3):
         assert read({"id": "model_1", field: wrong}).id == "model_1"
     assert len(warnings()) == 1
@@ -208,7 +208,7 @@ def test_the_status_of_a_model_is_read_in_any_letter_case(warnings):
     )
 
 
-def test_a_status_nobody_knows_is_kept_and_told_once(warnings):
+def test_an_unknown_status_is_kept_and_logged_once(warnings):
     for _ in range(3):
         assert read({"id": "m", "status": "hibernating"}).status == "hibernating"
         assert read({"jobId": "j", "status": "hibernating"}, Job).status == "hibernating"

@@ -14,20 +14,15 @@ from airflow_provider_scenario.client.scenario.model_fields import (
     check_name,
     check_short_description,
 )
+from airflow_provider_scenario.client.scenario.model_types import BASE_TYPES, TRAINABLE_TYPES, TRAINERS, check_type
 from airflow_provider_scenario.client.scenario.parameters import PARAMETERS, TrainingParameters
 from airflow_provider_scenario.client.scenario.trainers import (
-    BASE_TYPES,
-    TRAINABLE_TYPES,
-    TRAINERS,
     as_sent,
-    camel_case,
-    camel_keys,
     check_dataset_size,
     check_parameters,
     check_ready,
-    check_type,
 )
-from airflow_provider_scenario.client.values import snake_case
+from airflow_provider_scenario.client.values import camel_case, camel_keys, snake_case
 from tests.unit.client.conftest import ScenarioTransport
 
 FLUX, FLUX_EDIT, MUSUBI, MUSUBI_EDIT = "flux.1-lora", "flux.1-kontext-lora", "flux.2-dev-lora", "qwen-image-edit-lora"
@@ -70,8 +65,13 @@ FINE: dict[str, Any] = {
 }
 
 
+def checked_and_warnings(parameters, model_type=None):
+    checked = check_parameters(parameters, model_type)
+    return checked, list(checked.warnings)
+
+
 def warnings_of(parameters, model_type=None):
-    return check_parameters(parameters, model_type)[1]
+    return list(check_parameters(parameters, model_type).warnings)
 
 
 def refused(parameters, model_type=None) -> str:
@@ -154,7 +154,7 @@ def test_every_parameter_of_the_vendors_newest_description_is_known():
 
 
 def test_both_spellings_are_accepted_and_sent_in_the_apis():
-    checked, _ = check_parameters({"concept_prompt": "x", "nbRepeats": 20, "num_unet_train_steps": 5})
+    checked = check_parameters({"concept_prompt": "x", "nbRepeats": 20, "num_unet_train_steps": 5})
     assert checked == {"conceptPrompt": "x", "nbRepeats": 20, "numUNetTrainSteps": 5}
 
 
@@ -170,15 +170,15 @@ def test_parameters_are_a_dictionary(wrong):
 
 
 def test_without_parameters_the_trainers_own_defaults_hold():
-    assert check_parameters(None) == ({}, [])
+    assert checked_and_warnings(None) == ({}, [])
 
 
 def test_none_is_not_given():
-    assert check_parameters({"seed": None, "rank": 16}) == ({"rank": 16}, [])
+    assert checked_and_warnings({"seed": None, "rank": 16}) == ({"rank": 16}, [])
 
 
 def test_nothing_is_fine():
-    assert check_parameters({}, MUSUBI) == ({}, [])
+    assert checked_and_warnings({}, MUSUBI) == ({}, [])
 
 
 @pytest.mark.parametrize(
@@ -309,7 +309,7 @@ def test_every_message_spells_parameters_as_the_author_has(given, type_):
 )
 def test_an_argument_among_the_parameters_is_refused_and_not_sent(name):
     assert "stands beside the parameters" in refused({name: 1}, MUSUBI)
-    assert as_sent(check_parameters({"extra_parameters": {name: 1}})[0]) == {name: 1}
+    assert as_sent(check_parameters({"extra_parameters": {name: 1}})) == {name: 1}
 
 
 @pytest.mark.parametrize("name", ["", " ", "\ud800"])
@@ -326,7 +326,7 @@ def test_a_key_of_weights_and_biases_deep_inside_is_refused_and_others_of_theirs
         message = refused(parameters)
         assert "Weights & Biases" in message
         assert "secret" not in message
-    assert as_sent(check_parameters({"wandb_project_name": "heroes"})[0]) == {"wandbProjectName": "heroes"}
+    assert as_sent(check_parameters({"wandb_project_name": "heroes"})) == {"wandbProjectName": "heroes"}
 
 
 def test_a_text_that_no_request_holds_is_refused():
@@ -336,7 +336,8 @@ def test_a_text_that_no_request_holds_is_refused():
 
 @pytest.mark.parametrize("value", ["adafactor", 3, 0.5, True, [1, 2], {"a": [None]}])
 def test_a_parameter_that_is_like_no_known_one_is_sent_with_a_warning(value):
-    checked, warnings = check_parameters({"gradient_checkpointing": value}, MUSUBI)
+    checked = check_parameters({"gradient_checkpointing": value}, MUSUBI)
+    warnings = list(checked.warnings)
     assert as_sent(checked) == {"gradientCheckpointing": value}
     assert warnings == [
         "parameters: 'gradient_checkpointing' is not known to this provider; it is sent as it is, and Scenario decides."
@@ -351,9 +352,10 @@ def test_a_value_that_cannot_be_sent_is_refused_also_of_an_unknown_parameter(val
 
 def test_extra_parameters_are_sent_as_they_are():
     extra = {"nbEpoch": 3, "nbRepeats": 200, "snake_case": True, "rank": None}
-    checked, warnings = check_parameters({"nb_epochs": 1, "extra_parameters": extra}, FLUX)
+    checked = check_parameters({"nb_epochs": 1, "extra_parameters": extra}, FLUX)
+    warnings = list(checked.warnings)
     assert checked == {"nbEpochs": 1, "extraParameters": extra}
-    assert check_parameters(checked, FLUX) == (checked, warnings)
+    assert check_parameters(checked, FLUX) is checked
     assert as_sent(checked) == {"nbEpochs": 1, **extra}
     [warning] = warnings
     assert warning.startswith("parameters: 'nbEpoch', 'nbRepeats', 'snake_case', 'rank' of extra_parameters is sent")
@@ -365,7 +367,9 @@ def test_other_extra_parameters_are_refused(extra):
 
 
 def test_no_extra_parameters_are_nothing():
-    assert check_parameters({"extra_parameters": {}}) == check_parameters({"extra_parameters": None}) == ({}, [])
+    assert (
+        checked_and_warnings({"extra_parameters": {}}) == checked_and_warnings({"extra_parameters": None}) == ({}, [])
+    )
 
 
 @pytest.mark.parametrize(
@@ -394,7 +398,7 @@ def test_what_would_make_a_paid_training_of_a_dry_run_is_refused(name):
 @pytest.mark.parametrize("name", FINE)
 def test_every_parameter_takes_a_fine_value(name):
     companions = {"samplePrompts": ["a dog"]} if name == "sampleSourceImages" else {}
-    checked, _ = check_parameters({name: FINE[name], **companions})
+    checked = check_parameters({name: FINE[name], **companions})
     assert checked[name] == FINE[name]
 
 
@@ -418,7 +422,7 @@ def test_numbers_and_other_text_are_not_booleans(name, wrong):
 
 @pytest.mark.parametrize(("text", "truth"), [("True", True), ("true", True), ("False", False), (" false ", False)])
 def test_the_text_that_a_template_makes_of_a_boolean_is_that_boolean(text, truth):
-    assert check_parameters({"removeBackgroundNoise": text}, VOICE) == ({"removeBackgroundNoise": truth}, [])
+    assert checked_and_warnings({"removeBackgroundNoise": text}, VOICE) == ({"removeBackgroundNoise": truth}, [])
 
 
 @pytest.mark.parametrize("wrong", ["a dog", [1], {"a": 1}])
@@ -434,8 +438,9 @@ def test_a_number_that_json_cannot_hold_is_refused(name, number):
 
 @pytest.mark.parametrize("name", [name for name, parameter in PARAMETERS.items() if parameter.kind == "a whole number"])
 def test_a_fraction_of_a_whole_number_passes_with_a_warning(name):
-    assert check_parameters({name: 4.0})[0] == check_parameters({name: 4})[0] == {name: 4}
-    checked, warnings = check_parameters({name: 2.5})
+    assert check_parameters({name: 4.0}) == check_parameters({name: 4}) == {name: 4}
+    checked = check_parameters({name: 2.5})
+    warnings = list(checked.warnings)
     assert checked == {name: 2.5}
     assert f"parameters: {name}=2.5 is not a whole number; Scenario may refuse or round it." in warnings
 
@@ -457,7 +462,7 @@ def test_what_only_python_takes_for_a_number_is_refused(text):
     ],
 )
 def test_the_text_that_a_template_makes_of_a_number_is_that_number(text, number):
-    assert check_parameters(text)[0] == number
+    assert check_parameters(text) == number
 
 
 def test_text_in_the_place_of_a_list_is_answered_with_the_likely_reason():
@@ -500,7 +505,7 @@ def test_a_value_outside_what_every_source_allows_is_refused(name, below, smalle
         if wrong is not None:
             assert f"parameters: {name}={wrong!r} is out of range: " in refused({name: wrong})
     for fine in (smallest, largest):
-        assert check_parameters({name: fine})[0] == {name: fine}
+        assert check_parameters({name: fine}) == {name: fine}
 
 
 @pytest.mark.parametrize(
@@ -545,7 +550,7 @@ def test_a_limit_its_trainer_enforces_is_a_limit(model_type, name, fine, wrong):
     ],
 )
 def test_a_choice_is_one_of_its_choices(name, fine, wrong):
-    assert check_parameters({name: fine})[0] == {name: fine}
+    assert check_parameters({name: fine}) == {name: fine}
     assert f"parameters: {name}={wrong!r} must be one of " in refused({name: wrong})
 
 
@@ -604,7 +609,7 @@ def test_a_parameter_of_another_trainer_is_refused(names, types):
 )
 def test_a_parameter_of_its_own_trainer_is_fine(names, type_):
     for name in names:
-        assert check_parameters({name: FINE[name]}, type_) == ({name: FINE[name]}, [])
+        assert checked_and_warnings({name: FINE[name]}, type_) == ({name: FINE[name]}, [])
 
 
 @pytest.mark.parametrize(
@@ -629,7 +634,7 @@ def test_a_parameter_of_which_nobody_says_who_takes_it_passes_with_a_warning(nam
 
 @pytest.mark.parametrize("type_", [FLUX, MUSUBI, VOICE, COMPOSITION, SD, UNKNOWN, None])
 def test_a_weights_and_biases_key_is_for_every_trainer(type_):
-    assert check_parameters({"wandbKey": FINE["wandbKey"]}, type_)[1] == []
+    assert check_parameters({"wandbKey": FINE["wandbKey"]}, type_).warnings == ()
 
 
 @pytest.mark.parametrize("type_", [None, UNKNOWN])
@@ -639,11 +644,11 @@ def test_a_retired_parameter_warns_while_the_type_is_not_known(type_):
 
 
 def test_an_unknown_type_lets_pass_what_any_trainer_takes():
-    assert check_parameters({"conceptPrompt": "x" * 30, "rank": 64, "age": "young"}, UNKNOWN)[1] == []
+    assert check_parameters({"conceptPrompt": "x" * 30, "rank": 64, "age": "young"}, UNKNOWN).warnings == ()
 
 
 def test_a_trigger_word_has_at_most_20_characters_where_that_was_seen():
-    assert check_parameters({"conceptPrompt": "x" * 20}, "flux.2-dev-lora")[1] == []
+    assert check_parameters({"conceptPrompt": "x" * 20}, "flux.2-dev-lora").warnings == ()
     assert refused({"conceptPrompt": "x" * 21}, "flux.2-dev-lora") == (
         f"parameters: conceptPrompt={'x' * 21!r} has 21 characters; flux.2-dev-lora takes at most 20."
     )
@@ -653,14 +658,14 @@ def test_a_trigger_word_has_at_most_20_characters_where_that_was_seen():
     "type_", [name for name, trainer in TRAINERS.items() if trainer.name == "musubi" and name != "flux.2-dev-lora"]
 )
 def test_a_longer_trigger_word_warns_where_the_limit_is_inferred(type_):
-    assert check_parameters({"conceptPrompt": "x" * 20}, type_)[1] == []
+    assert check_parameters({"conceptPrompt": "x" * 20}, type_).warnings == ()
     [warning] = warnings_of({"conceptPrompt": "x" * 21}, type_)
     assert warning.startswith(f"parameters: conceptPrompt={'x' * 21!r} has 21 characters; {type_} may take at most 20")
 
 
 @pytest.mark.parametrize("type_", [FLUX, FLUX_EDIT, SD, None])
 def test_a_trigger_word_may_be_long_elsewhere(type_):
-    assert check_parameters({"conceptPrompt": "x" * 100}, type_)[1] == []
+    assert check_parameters({"conceptPrompt": "x" * 100}, type_).warnings == ()
 
 
 # What belongs together
@@ -677,11 +682,11 @@ def test_a_trigger_word_may_be_long_elsewhere(type_):
 @pytest.mark.parametrize("type_", [MUSUBI_EDIT, FLUX_EDIT, UNKNOWN, None])
 def test_every_sample_prompt_of_an_edit_model_has_its_image(parameters, type_):
     assert "each prompt needs its image" in refused(parameters, type_)
-    assert check_parameters({"sampleSourceImages": ["a"], "samplePrompts": ["x"]}, type_)[1] == []
+    assert check_parameters({"sampleSourceImages": ["a"], "samplePrompts": ["x"]}, type_).warnings == ()
 
 
 def test_no_sample_images_are_nothing():
-    assert check_parameters({"sampleSourceImages": [], "samplePrompts": ["x"]}, FLUX)[1] == []
+    assert check_parameters({"sampleSourceImages": [], "samplePrompts": ["x"]}, FLUX).warnings == ()
 
 
 @pytest.mark.parametrize("type_", [MUSUBI, FLUX])

@@ -13,9 +13,9 @@ PART = b"1"
 
 @pytest.fixture
 def netrc(tmp_path, monkeypatch):
-    """A file in which requests would look for a login of its own accord."""
+    """A file from which requests would take a login by itself."""
     file = tmp_path / "netrc"
-    file.write_text("machine storage.scenario.test login somebody password else\n")
+    file.write_text("machine storage.scenario.test login other password else\n")
     monkeypatch.setenv("NETRC", str(file))
 
 
@@ -44,16 +44,16 @@ def test_a_part_is_sent_again_after_a_failure_that_may_pass(client, service, sle
         (requests.ConnectionError(SIGNED), "send part 1 of upload upload_1"),
     ],
 )
-def test_a_part_that_is_refused_is_told_without_its_signature(client, service, answer, said):
+def test_the_message_about_a_refused_part_is_without_its_signature(client, service, answer, said):
     service.answers(answer)
-    with pytest.raises(ServiceError, match=said) as told:
+    with pytest.raises(ServiceError, match=said) as caught:
         client.put_part(UPLOAD, 1, PART)
-    assert "a-secret-signature" not in str(told.value)
-    assert not told.value.permanent
-    assert not told.value.maybe_done
+    assert "a-secret-signature" not in str(caught.value)
+    assert not caught.value.permanent
+    assert not caught.value.maybe_done
 
 
-def test_a_part_without_an_address_is_told(client, service):
+def test_a_part_without_an_address_is_an_error(client, service):
     with pytest.raises(ServiceError, match="no address"):
         client.put_part(UPLOAD, 2, PART)
     assert service.sent == []
@@ -66,6 +66,6 @@ def test_addresses_are_not_shown():
 
 def test_a_completion_is_not_sent_twice(client, service):
     service.answers((500, {}))
-    with pytest.raises(ServiceError) as told:
+    with pytest.raises(ServiceError) as caught:
         client.complete_upload("upload_1")
-    assert (len(service.sent), told.value.maybe_done) == (1, True)
+    assert (len(service.sent), caught.value.maybe_done) == (1, True)

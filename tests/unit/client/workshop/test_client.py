@@ -93,11 +93,16 @@ def envelope(data=None, **changes):
 
 def test_a_model_is_synced_and_listed_some_time_later(client, workshop):
     first = client.sync_model(read_tree(PAGE))
-    assert (first.model_id, first.model_version_id, first.state, first.parts) == ("xxxxx", "xxxx", "in-progress", ())
+    assert (first.model_id, first.model_version_id, first.status_name, first.parts) == (
+        "xxxxx",
+        "xxxx",
+        "in-progress",
+        (),
+    )
     assert first.invoke_id.startswith("i_")
     workshop.advance(5)
     second = client.sync_model(PAGE)
-    assert (second.state, second.model_file_id) == ("listed", first.model_file_id)
+    assert (second.status_name, second.model_file_id) == ("listed", first.model_file_id)
     totals = workshop.ledger()["totals"]
     assert (totals["models_synced"], totals["syncs"], totals["files_listed"]) == (1, 2, 1)
 
@@ -106,7 +111,7 @@ def test_a_model_is_synced_and_listed_some_time_later(client, workshop):
 def test_the_token_goes_where_the_service_wants_it(connect, workshop, place):
     workshop.set(api_token_in=place)
     session = SessionParameters(role_id="ä&b", session_mode=20, expired_in_seconds=60)
-    assert connect(api_token_in=place).sync_model(PAGE, session=session).state == "in-progress"
+    assert connect(api_token_in=place).sync_model(PAGE, session=session).status_name == "in-progress"
     other = "body" if place == "query" else "query"
     with pytest.raises(WorkshopRefusalError, match="EMULATOR_TOKEN_MISSING"):
         connect(api_token_in=other).sync_model(PAGE)
@@ -114,7 +119,7 @@ def test_the_token_goes_where_the_service_wants_it(connect, workshop, place):
 
 def test_a_failed_listing_is_told(client, workshop):
     workshop.outcome(of="listing", fail_at=0)
-    assert client.sync_model(PAGE).state == "failed"
+    assert client.sync_model(PAGE).status_name == "failed"
 
 
 def test_one_row_a_file_is_read_too_and_the_least_advanced_speaks(client, workshop):
@@ -123,8 +128,8 @@ def test_one_row_a_file_is_read_too_and_the_least_advanced_speaks(client, worksh
     tree = copy.deepcopy(PAGE)
     tree["versions"].append({**tree["versions"][0], "modelVersionId": "other"})
     listing = client.sync_model(tree)
-    assert (listing.state, listing.model_version_id) == ("failed", "xxxx")
-    assert [(part.model_version_id, part.state) for part in listing.parts] == [
+    assert (listing.status_name, listing.model_version_id) == ("failed", "xxxx")
+    assert [(part.model_version_id, part.status_name) for part in listing.parts] == [
         ("xxxx", "failed"),
         ("other", "in-progress"),
     ]
@@ -144,8 +149,8 @@ def test_a_wrong_token_is_a_refusal_with_the_services_words_and_id(connect):
     assert not error.permanent
     assert str(error) == (
         "AI Creation Workshop refused to read the token: There is no such token (subErrCode EMULATOR_TOKEN_UNKNOWN, "
-        "errCode EMULATOR_SUB_ERROR). Nothing was synced. What its codes mean is not published: check the token and "
-        f"what was sent; asking again is safe. [POST /scc/spQueryToken, 200, trace {error.trace_id}]"
+        "errCode EMULATOR_SUB_ERROR). Nothing was synced. The meaning of its codes is not published: check api_token "
+        f"and what was sent. Sending it again is safe. [POST /scc/spQueryToken, 200, trace {error.trace_id}]"
     )
 
 
@@ -170,7 +175,7 @@ def test_a_wrong_secret_shows_both_strings_to_sign_and_that_they_are_the_same(co
     assert ours.replace("#", "") == theirs
     assert "x-ca-key:***#x-ca-nonce" in ours
     assert ours.endswith("/scc/spSdModelSync?apiToken=***")
-    assert "They are the same, so the AppSecret is not that of this AppKey" in text
+    assert "They are the same, so the AppSecret does not belong to this AppKey" in text
     assert "a-wrong-secret" not in text
     assert "demo" not in text
 
@@ -189,9 +194,9 @@ def test_a_clock_that_is_off_is_told_with_both_times(connect, workshop, minutes,
     with pytest.raises(AuthenticationError) as caught:
         connect().sync_model(PAGE)
     text = str(caught.value)
-    assert f"The clock of this machine says {ours}" in text
+    assert f"The clock of this machine shows {ours}" in text
     assert f"the service's {theirs}" in text
-    assert f"it is 20 min {word}, and the gateway takes 15. Set the clock." in text
+    assert f"ours is 20 min {word}, and the gateway allows 15. Set the clock." in text
 
 
 @pytest.mark.parametrize(
@@ -206,7 +211,7 @@ def test_a_clock_that_is_off_is_told_with_both_times(connect, workshop, minutes,
 )
 def test_a_sync_whose_answer_is_lost_is_sent_again_with_a_nonce_of_its_own(client, workshop, fault):
     workshop.fault(**fault, route="/scc/spSdModelSync")
-    assert client.sync_model(PAGE).state == "in-progress"
+    assert client.sync_model(PAGE).status_name == "in-progress"
     assert workshop.ledger()["totals"]["models_synced"] == 1
 
 
@@ -233,7 +238,7 @@ def test_a_field_that_is_not_listed_arrives_and_is_warned_of_once_a_call(connect
         assert beside.items() <= arrived["tree"].items()
     else:
         assert arrived["session"] == {"region": '["cn", "ü&"]', "roleIds": '{"a": true}', "dry": "false"}
-    told = [record.message for record in caplog.records if "lists no such field" in record.message]
+    told = [record.message for record in caplog.records if "the service does not list this field" in record.message]
     assert [line.partition(":")[0] for line in told] == ["Model 'xxxxx'"] * 2
     assert "region" in told[0]
     assert "versions[0].files[0].mirror" in told[1]
@@ -247,7 +252,9 @@ def test_a_tree_that_was_read_before_is_not_warned_of_again(client, caplog):
 @pytest.mark.parametrize("place", ["body", "query"])
 def test_the_same_name_in_the_tree_and_beside_it_is_refused_before_anything_is_sent(connect, workshop, place):
     for tree, session in (({"new": 1}, {"new": 2}), ({}, {"extra_fields": {"name": "x"}})):
-        with pytest.raises(InvalidInputError, match=r"is given in the tree and beside it\. Nothing was sent"):
+        with pytest.raises(
+            InvalidInputError, match=r"is given in the tree and in the session parameters\. Nothing was sent"
+        ):
             connect(api_token_in=place).sync_model({**PAGE, **tree}, session=session)
     assert workshop.requests() == 0
 
@@ -315,11 +322,11 @@ def test_a_netrc_does_not_replace_the_signature(scripted, service, monkeypatch, 
     [
         ({"app_key": ""}, "key is missing"),
         ({"app_secret": ""}, "secret is missing"),
-        ({"api_token": ""}, "token of the end user is missing"),
+        ({"api_token": ""}, "api_token is missing"),
         ({"api_token_in": "header"}, "api_token_in must be 'body' or 'query', not 'header'"),
-        ({"app_key": "key\n"}, "The AppKey of the connection holds white space"),
-        ({"app_secret": " secret"}, "The AppSecret of the connection holds white space"),
-        ({"api_token": "tökén"}, "The api_token of the connection holds white space, or what is no ASCII"),
+        ({"app_key": "key\n"}, "AppKey holds white space"),
+        ({"app_secret": " secret"}, "AppSecret holds white space"),
+        ({"api_token": "tökén"}, "api_token holds white space or characters that are not ASCII"),
         ({"base_url": "openai.edu-aliyun.com"}, "no scheme: give 'https://openai.edu-aliyun.com'"),
     ],
 )
@@ -343,7 +350,7 @@ def test_the_client_shows_neither_key_nor_token(scripted):
 )
 def test_a_status_of_the_data_has_a_name(scripted, service, status, state):
     service.answers(envelope({**DATA, "status": status}))
-    assert scripted().sync_model(PAGE).state == state
+    assert scripted().sync_model(PAGE).status_name == state
 
 
 def test_the_data_without_an_envelope_is_an_answer_too(scripted, service):
@@ -368,7 +375,9 @@ def test_of_a_list_the_least_advanced_speaks(scripted, service, statuses):
 def test_data_that_cannot_be_read_is_no_success(scripted, service, data):
     service.answers(envelope(data))
     text = said(lambda: scripted().sync_model(PAGE))
-    assert text.startswith("AI Creation Workshop was requested to sync model 'xxxxx'; its answer is unreadable")
+    assert text.startswith(
+        "AI Creation Workshop was requested to sync model 'xxxxx'; the ListingStatus in its answer is unreadable"
+    )
     assert text.endswith("Sending it again is safe. [POST /scc/spSdModelSync, 200, trace i_42]")
 
 
@@ -412,10 +421,10 @@ def header(message: str, **more: str) -> dict[str, str]:
         (
             (404, b"<html><title>Not here</title></html>"),
             RequestRefusedError,
-            "Not here. Nothing was synced. There is no",
+            "Not here. Nothing was synced. This route",
         ),
         ((400, envelope(errCode="E", errMessage="Bad name")), RequestRefusedError, "Bad name (errCode E)"),
-        ((400, b"", header("Timestamp Expired")), AuthenticationError, "look for a proxy that holds it"),
+        ((400, b"", header("Timestamp Expired")), AuthenticationError, "check for a proxy that delays it"),
         ((400, b"", header("Nonce Used")), ServiceError, "Nonce Used. Sending it again is safe"),
         (
             (500, envelope(errMessage="x", subErrMessage="Out of order")),
@@ -460,21 +469,23 @@ def test_strings_to_sign_are_compared_however_the_gateway_writes_line_breaks(scr
     client = scripted()
     client._transport._session.get_adapter("https://x").send = with_string(lambda signed: signed)
     same = said(lambda: client.sync_model(PAGE))
-    assert "They are the same, so the AppSecret is not that of this AppKey" in same
+    assert "They are the same, so the AppSecret does not belong to this AppKey" in same
     assert "x-ca-key:***" in same
     client._transport._session.get_adapter("https://x").send = with_string(lambda text: text.replace("POST", "PUT"))
-    assert "They differ: something on the way has changed the request" in said(lambda: client.sync_model(PAGE))
+    assert "They differ: something on the way, such as a proxy, has changed the request" in said(
+        lambda: client.sync_model(PAGE)
+    )
 
 
 def test_a_gateway_that_does_not_tell_its_string_to_sign_is_shown_ours(scripted, service):
     service.answers((400, b"", header("Invalid Signature")))
-    assert "does not say what it would have signed; signed was 'POST#application/json" in said(scripted().check)
+    assert "does not hold what it would have signed; we have signed 'POST#application/json" in said(scripted().check)
 
 
 def test_a_clock_that_is_off_is_told_whatever_the_gateway_calls_it(scripted, service):
     late = formatdate(time.time() - 3600, usegmt=True)
     service.answers((403, b"", header("Request Time Too Skewed", Date=late)))
-    assert "it is 60 min ahead, and the gateway takes 15. Set the clock." in said(scripted().check)
+    assert "ours is 60 min ahead, and the gateway allows 15. Set the clock." in said(scripted().check)
 
 
 @pytest.mark.parametrize("date", ["", "yesterday", "ten minutes ago"])

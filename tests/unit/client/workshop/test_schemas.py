@@ -11,7 +11,7 @@ from pydantic.alias_generators import to_snake
 
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.workshop.schemas import (
-    BASE_MODELS,
+    LISTED_BASE_MODELS,
     Cover,
     CoverFile,
     File,
@@ -192,18 +192,18 @@ F, V, C = "versions[0].files[0]", "versions[0]", "versions[0].covers[0]"
         (F, "downloadUrl", "https://x /y", "versions[0].files[0].downloadUrl is 'https://x /y' and must be an http(s)"),
         (F, "downloadUrl", "https://[x", "versions[0].files[0].downloadUrl is 'https://[x' and must be an http(s)"),
         (F, "isPrimary", "yes", "versions[0].files[0].isPrimary is 'yes' and must be true or false"),
-        (F, "sizeKB", 5, "versions[0].files[0].sizeKB is no field of a file (did you mean sizeKb?"),
-        ("", "baseModel", "v1.5", "baseModel is no field of a model (it is one of a version. If the service has come"),
-        (V, "download_url", "x", "versions[0].download_url is no field of a version (it is one of a file."),
-        (F, "roleId", "x", "versions[0].files[0].roleId is no field of a file (it is one of the session parameters."),
+        (F, "sizeKB", 5, "versions[0].files[0].sizeKB is not a field of a file (Did you mean 'sizeKb'?"),
+        ("", "baseModel", "v1.5", "baseModel is not a field of a model (It is a field of a version. If the"),
+        (V, "download_url", "x", "versions[0].download_url is not a field of a version (It is a field of a file."),
+        (F, "roleId", "x", "versions[0].files[0].roleId is not a field of a file (It is a field of the session par"),
         (V, "files", "", "versions[0].files is '' and must be a list of files"),
         (V, 5, 5, "versions[0] has a field 5, whose name must be text"),
         (V, "extra_fields", ["a"], "versions[0].extraFields is ['a'] and must be a dictionary of fields"),
         (V, "extraFields", {"name": "1"}, "versions[0].name is given twice, also in extraFields"),
-        ("", "sessionMode", 10, "sessionMode is no field of a model: it is a session parameter"),
-        ("", "extra_fields", {"apiToken": "x"}, "apiToken is no field of a model: it is in the connection"),
+        ("", "sessionMode", 10, "sessionMode is not a field of a model: it is a session parameter"),
+        ("", "extra_fields", {"apiToken": "x"}, "apiToken is not a field of a model: give it as api_token"),
         (F, "size_kb", 5, "versions[0].files[0].size_kb is given twice, also as sizeKb"),
-        ("", "apiToken", "x", "apiToken is no field of a model: it is in the connection"),
+        ("", "apiToken", "x", "apiToken is not a field of a model: give it as api_token"),
     ],
 )
 def test_what_is_wrong_is_told_with_what_would_be_right(where, field, value, message):
@@ -248,7 +248,7 @@ def test_a_version_has_at_most_one_primary_file():
 @pytest.mark.parametrize("spelled", [dict, snake])
 def test_two_versions_have_two_ids(spelled):
     twice = spelled({**PAGE, "versions": PAGE["versions"] * 2})
-    assert "versions[1].modelVersionId is that of versions[0] again" in complaint(twice)
+    assert "versions[1].modelVersionId is the same as that of versions[0]" in complaint(twice)
 
 
 @pytest.mark.parametrize("value", [None, 5, "hero", [PAGE]])
@@ -266,7 +266,7 @@ def test_a_signed_address_does_not_reach_the_message_nor_a_repr():
 @pytest.mark.parametrize("make", [lambda: File(name="a"), lambda: CoverFile(width=1, height=2, formt="png")])
 def test_a_part_that_is_made_by_itself_is_checked_in_the_same_way(make):
     with pytest.raises(
-        InvalidInputError, match=r"The (file|coverFile) cannot be sent: .*(missing|did you mean format)"
+        InvalidInputError, match=r"The (file|coverFile) cannot be sent: .*(missing|Did you mean 'format')"
     ):
         make()
 
@@ -326,15 +326,15 @@ def test_a_field_that_is_not_listed_is_sent_as_it_is_with_one_warning(where):
     tree = changed(where, "somethingNew", {"a": [1, None]})
     read = read_tree(tree)
     assert read.to_body() == tree
-    [concern] = read.concerns()
-    assert concern.startswith(f"{where}.somethingNew: the service lists no such field".removeprefix("."))
+    [warning] = read.warnings()
+    assert warning.startswith(f"{where}.somethingNew: the service does not list this field".removeprefix("."))
 
 
 def test_a_field_that_is_in_many_objects_is_one_warning():
     tree = copy.deepcopy(PAGE)
     [version] = tree["versions"]
     version["files"] = [{**version["files"][0], "name": str(at), "isPrimary": None, "tag": 1} for at in range(50)]
-    assert [concern.partition(":")[0] for concern in read_tree(tree).concerns()] == [
+    assert [warning.partition(":")[0] for warning in read_tree(tree).warnings()] == [
         "versions[0].files[0].tag (and 49 more)"
     ]
 
@@ -347,7 +347,7 @@ def test_extra_fields_are_sent_as_they_are_even_those_with_the_name_of_a_near_mi
     sent = copy.deepcopy(PAGE)
     part_at(sent, where).update(extra)
     assert read.to_body() == sent
-    assert read.concerns() == []
+    assert read.warnings() == []
     assert read_tree(read.to_given()) == read
 
 
@@ -370,52 +370,48 @@ def test_versions_in_extra_fields_are_sent_whatever_they_are():
         tree = {name: value for name, value in PAGE.items() if name != "versions"}
         read = read_tree({**tree, "extra_fields": {"versions": versions}})
         assert read.to_body() == {**tree, "versions": versions}
-        read.concerns()
+        read.warnings()
 
 
 @pytest.mark.parametrize(("field", "value"), [("modelType", "controlnet"), ("sourceType", "tenant")])
 def test_a_type_that_is_not_listed_is_sent_with_a_warning(field, value):
     tree = read_tree({**PAGE, field: value})
     assert tree.to_body()[field] == value
-    [concern] = tree.concerns()
-    assert concern.startswith(f"{field} is {value!r}, which the service does not list; it may refuse it. Listed are ")
+    [warning] = tree.warnings()
+    assert warning.startswith(f"{field} is {value!r}, which the service does not list; it may refuse it. Listed are ")
 
 
 @pytest.mark.parametrize(("where", "path"), [("", "name"), (V, "versions[0].name")])
 def test_the_name_none_is_sent_with_a_warning(where, path):
     tree = changed(where, "name", "None")
     assert read_tree(tree).to_body() == tree
-    [concern] = read_tree(tree).concerns()
-    assert concern == f"{path} is 'None', which is what a template or an XCom gives that has no value"
+    [warning] = read_tree(tree).warnings()
+    assert warning == f"{path} is 'None', the text that a template or an XCom without a value gives"
 
 
 # What may be wrong
 
 
 def test_the_vendors_example_gives_no_concern():
-    assert read_tree(PAGE).concerns() == []
+    assert read_tree(PAGE).warnings() == []
 
 
-@pytest.mark.parametrize("base_model", BASE_MODELS)
+@pytest.mark.parametrize("base_model", LISTED_BASE_MODELS)
 def test_a_base_model_of_the_page_gives_no_concern(base_model):
-    assert read_tree(changed(V, "baseModel", base_model)).concerns() == []
+    assert read_tree(changed(V, "baseModel", base_model)).warnings() == []
 
 
 def test_a_base_model_that_is_not_listed_is_a_concern_and_is_sent():
     tree = read_tree(changed(V, "baseModel", "flux.2"))
-    [concern] = tree.concerns()
-    assert concern.startswith("versions[0].baseModel is 'flux.2', which the service does not list; it may refuse it.")
+    [warning] = tree.warnings()
+    assert warning.startswith("versions[0].baseModel is 'flux.2', which the service does not list; it may refuse it.")
     assert tree.to_body()["versions"][0]["baseModel"] == "flux.2"
 
 
-def test_a_hash_that_is_no_sha_256_and_what_has_no_file_are_concerns():
-    assert "versions[0].files[0].hash is 'a9f3'" in read_tree(changed(F, "hash", "a9f3")).concerns()[0]
-    assert read_tree(changed(V, "files", [])).concerns() == [
-        "versions[0].files: there are none, so there is nothing to list"
-    ]
-    assert read_tree(changed("", "versions", [])).concerns() == [
-        "versions: there are none, so there is no file to list"
-    ]
+def test_a_hash_that_is_no_sha_256_and_what_has_no_file_are_warnings():
+    assert "versions[0].files[0].hash is 'a9f3'" in read_tree(changed(F, "hash", "a9f3")).warnings()[0]
+    assert read_tree(changed(V, "files", [])).warnings() == ["versions[0].files is empty: there is no file to list"]
+    assert read_tree(changed("", "versions", [])).warnings() == ["versions is empty: there is no file to list"]
 
 
 # Session parameters
@@ -463,7 +459,7 @@ def test_a_wrong_session_parameter_is_told_with_what_would_be_right(field, value
 def test_a_session_parameter_passes_as_templates_give_it_and_what_is_not_listed_as_it_is(given, sent):
     read = read_session(given)
     assert json.dumps(read.to_body(), sort_keys=True) == json.dumps(sent, sort_keys=True)
-    assert len(read.concerns()) == (1 if "region" in given else 0)
+    assert len(read.warnings()) == (1 if "region" in given else 0)
 
 
 # Any tree at all
@@ -590,7 +586,7 @@ def accepted_or_told(read, value):
     else:
         json.dumps(part.to_body(), ensure_ascii=False, allow_nan=False).encode()
         assert read(part.to_given()) == part
-        assert all(len(concern.encode()) < 1_000 for concern in part.concerns())
+        assert all(len(warning.encode()) < 1_000 for warning in part.warnings())
 
 
 def test_a_loop_that_makes_the_same_mistake_ten_thousand_times_is_told_shortly():

@@ -15,7 +15,7 @@ from airflow_provider_scenario.client.errors import (
     ServiceError,
     ThrottledError,
 )
-from airflow_provider_scenario.client.refusals import Call, said_by
+from airflow_provider_scenario.client.refusals import Call, reason_in
 from airflow_provider_scenario.client.scenario.refusals import refusal
 from airflow_provider_scenario.client.texts import MAX_SERVICE_TEXT, plain
 
@@ -55,7 +55,7 @@ def refused(status, body=None, headers=None, call=TRAIN):
     ids=str,
 )
 def test_the_services_words_are_found_in_every_shape_of_body(body, said):
-    assert plain(said_by(body)) == said
+    assert plain(reason_in(body)) == said
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_a_read_that_is_refused_does_not_speak_of_money_that_a_running_training_
 
 def test_without_creative_units_it_says_what_to_do():
     error = refused(402, {"reason": "Not enough creative units"})
-    assert "Nothing was started or billed. Buy creative units, then clear the task." in str(error)
+    assert "Nothing was started or billed. Buy creative units, then send it again." in str(error)
     assert error.permanent
 
 
@@ -142,7 +142,7 @@ APP = "<!doctype html><html><head><title>Scenario</title></head><body></body></h
 @pytest.mark.parametrize(
     ("page", "headers"), [(APP, {}), ("<HTML>blocked</HTML>", {}), ("blocked", {"content-type": "text/html"})]
 )
-def test_a_web_page_is_told_as_that_and_not_as_a_refusal_of_the_service(status, page, headers):
+def test_a_web_page_is_named_as_one_and_not_as_a_refusal_of_the_service(status, page, headers):
     message = str(refused(status, page, headers))
     assert message.startswith("Could not train model model_8Xk: the answer is a web page (")
     assert "Nothing was started or billed. Most likely the base URL" in message
@@ -175,7 +175,7 @@ def test_a_base_url_of_another_path_is_named_where_something_else_than_the_servi
     assert said in message if said else "base URL" not in message
 
 
-def test_a_training_beyond_the_allowance_is_told_with_its_numbers_and_the_fate_of_the_money():
+def test_the_message_about_a_plan_ceiling_has_its_numbers_and_the_cost():
     body = {
         "name": "PlanLimitReachedError",
         "reason": "limit",
@@ -185,7 +185,7 @@ def test_a_training_beyond_the_allowance_is_told_with_its_numbers_and_the_fate_o
     error = refused(429, body)
     assert str(error) == (
         "Scenario refused to train model model_8Xk: plan ceiling 'train-model' (10000 creative units, 9754 used). "
-        "Nothing was started or billed. The price of this run counts already: raise the plan, or train with fewer "
+        "Nothing was started or billed. The price of this training counts already: raise the plan, or train with fewer "
         "images or epochs. [PUT /models/model_8Xk/train, 429, trace 1-68f]"
     )
     assert (error.action, error.limit, error.used, error.frees_up) == ("train-model", 10000, 9754, False)
@@ -195,7 +195,7 @@ def test_a_training_beyond_the_allowance_is_told_with_its_numbers_and_the_fate_o
     ("details", "advice", "frees_up"),
     [
         ({"actionName": "parallel-training", "actionLimit": 0}, "The plan does not include training", False),
-        ({"actionName": "parallel-training", "actionLimit": "2"}, "A slot is free again when", True),
+        ({"actionName": "parallel-training", "actionLimit": "2"}, "A slot is free when", True),
         ({"actionName": "add-training-image", "actionLimit": 25}, "(limit 25). Nothing was", False),
         ({"actionName": "models", "actionLimit": 1e6}, "Raise the plan; waiting does not help", False),
         ({}, "Raise the plan; waiting does not help", False),
@@ -259,12 +259,12 @@ def test_foreign_text_keeps_no_signed_address():
 
 
 @pytest.mark.parametrize(
-    ("asked", "fate"),
+    ("call", "consequence"),
     [
-        (Call("look", "GET /x", repeatable=True, reads=True), "Reading changes nothing and costs nothing."),
+        (Call("read", "GET /x", repeatable=True, reads=True), "Reading changes nothing and costs nothing."),
         (Call("change", "PUT /x", repeatable=True), "Sending it again is safe."),
         (Call("train", "PUT /x", repeatable=False, if_lost="It may run."), "It may run."),
     ],
 )
-def test_a_failure_of_the_service_tells_what_may_have_happened(asked, fate):
-    assert fate in str(refused(502, {"message": "Bad Gateway"}, call=asked))
+def test_a_failure_of_the_service_names_what_may_have_happened(call, consequence):
+    assert consequence in str(refused(502, {"message": "Bad Gateway"}, call=call))
