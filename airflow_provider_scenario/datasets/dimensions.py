@@ -1,30 +1,30 @@
-"""Width and height of a picture, as its header says; no picture is decoded."""
+"""Width and height of an image, from its header; the image is not decoded."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-At = Callable[[int, int], bytes]
-"""Reads so many bytes from a place on; fewer where the file ends."""
+ReadAt = Callable[[int, int], bytes]
+"""Reads a number of bytes from a start; fewer where the file ends. Arguments: start, number."""
 
-_MOST_SEGMENTS = 1000
-_JPEG_FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})  # the segments that begin a frame
+_MAX_SEGMENTS = 1000
+_JPEG_FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})  # markers of segments that begin a frame
 _JPEG_STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})  # markers without a length
 
 
-def dimensions_of(content_type: str, head: bytes, at: At) -> tuple[int, int] | None:
+def dimensions_of(content_type: str, head: bytes, read_at: ReadAt) -> tuple[int, int] | None:
     """
     Return width and height.
 
     :param head: the start of the file.
-    :return: None for a recording, a TIFF, or a header that does not say.
+    :return: None for a recording, a TIFF, or a header without them.
     """
     found: tuple[int, int] | None = None
     match content_type:
         case "image/png":
             found = _big(head[16:20]), _big(head[20:24])
         case "image/jpeg":
-            found = _of_jpeg(at)
+            found = _of_jpeg(read_at)
         case "image/webp":
             found = _of_webp(head)
         case "image/gif":
@@ -36,11 +36,11 @@ def dimensions_of(content_type: str, head: bytes, at: At) -> tuple[int, int] | N
     return found if found and min(found) > 0 else None
 
 
-def _of_jpeg(at: At) -> tuple[int, int] | None:
-    """From the first frame; a thumbnail lies within another segment."""
+def _of_jpeg(read_at: ReadAt) -> tuple[int, int] | None:
+    """From the first frame outside of other segments: a thumbnail lies within one."""
     place = 2
-    for _ in range(_MOST_SEGMENTS):
-        segment = at(place, 9)
+    for _ in range(_MAX_SEGMENTS):
+        segment = read_at(place, 9)
         if len(segment) < 9 or segment[0] != 0xFF:
             return None
         marker = segment[1]
@@ -75,7 +75,7 @@ def _of_bmp(head: bytes) -> tuple[int, int]:
 
 
 def _of_heif(head: bytes) -> tuple[int, int] | None:
-    """The largest of those that it names: the others are of its tiles and its thumbnail."""
+    """The largest dimensions in the header: the others belong to its tiles and its thumbnail."""
     found, place = [], head.find(b"ispe")
     while place >= 0:
         found.append((_big(head[place + 8 : place + 12]), _big(head[place + 12 : place + 16])))

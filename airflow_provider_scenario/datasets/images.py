@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, TypedDict
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.ids import wrong_with_id
 from airflow_provider_scenario.client.messages import quoted, shortened, shown
-from airflow_provider_scenario.client.scenario.image_files import MAX_FILE
+from airflow_provider_scenario.client.scenario.media_files import MAX_FILE
 from airflow_provider_scenario.client.values import check_encodable
 from airflow_provider_scenario.datasets.media import check_media
 from airflow_provider_scenario.storage import PART_SIZE, AnyPath, Location, StorageError, is_path

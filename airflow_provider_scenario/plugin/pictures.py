@@ -10,7 +10,7 @@ from fastapi import HTTPException, Response, status
 
 from airflow_provider_scenario.client.errors import ServiceError
 from airflow_provider_scenario.client.http_session import new_session
-from airflow_provider_scenario.client.scenario.image_files import content_type_of
+from airflow_provider_scenario.client.scenario.media_files import image_type_of
 from airflow_provider_scenario.client.signed import SignedAddresses
 from airflow_provider_scenario.plugin.threads import Threads, not_now
 
@@ -72,7 +72,7 @@ def load(lookup: ScenarioLookup, training: Training, asset_id: str) -> Response:
             content = _fetch(lookup, _address(details, asset_id))
     except ServiceError:
         content = b""
-    content_type = content_type_of(content)
+    content_type = image_type_of(content)
     if content_type not in SHOWN:
         raise HTTPException(status.HTTP_502_BAD_GATEWAY, "The picture cannot be loaded now.")
     return Response(content, media_type=content_type, headers=cache_headers(asset_id))

@@ -60,7 +60,7 @@ class LocalStorage:
         return LocalFile(Path(path))
 
     def sign(self, path: str, seconds: int) -> str:  # noqa: ARG002
-        """Refuse: only object storages sign addresses."""
+        """Only remote storages can: make an address by which anybody may read the file for so many seconds."""
         raise InvalidInputError(
             f"{path!r} is a file on this machine and has no address that others could fetch. Use a bucket, or give the "
             "address under which the folder is served."
@@ -84,7 +84,6 @@ class LocalFolder(LocalStorage):
 
     @contextmanager
     def open(self, path: str, flags: int) -> Iterator[int]:
-        """Open a file or folder that really lies in this folder."""
         top, target = Path(os.path.realpath(self._folder or ".")), Path(os.path.realpath(path or "."))
         if not target.is_relative_to(top):
             raise OutsideError(

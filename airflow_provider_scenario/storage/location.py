@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from operator import itemgetter
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeGuard, TypeVar
 
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.messages import shown
@@ -40,41 +40,6 @@ THREADS = 8
 """Files read at once: in a bucket each read costs a round trip."""
 
 
-class NewFile(Protocol):
-    """A file that is being written. No part of it can be read before it is committed."""
-
-    def write(self, block: bytes, /) -> object:
-        """Append a block."""
-
-    def commit(self) -> None:
-        """Put the file in its place; an existing one is replaced."""
-
-    def discard(self) -> None:
-        """Delete what was written of it."""
-
-
-class Storage(Protocol):
-    """The file system of a :class:`Location`: local or remote."""
-
-    def within(self, folder: str) -> Storage:
-        """The same storage, limited to files that really lie in a folder, wherever links lead."""
-
-    def entries(self, path: str) -> Iterable[tuple[str, int | None, bool]]:
-        """Name, size in bytes (None: not known) and whether it is a folder, of everything in a folder."""
-
-    def size(self, path: str) -> int | None:
-        """Bytes of a file; None for a folder."""
-
-    def read(self, path: str, start: int, end: int | None) -> bytes:
-        """The bytes from ``start`` up to ``end``; None is the end of the file."""
-
-    def create(self, path: str) -> NewFile:
-        """Begin a file, in folders that need not exist."""
-
-    def sign(self, path: str, seconds: int) -> str:
-        """Make an address by which anybody may read the file for so many seconds."""
-
-
 def is_path(value: object) -> TypeGuard[AnyPath]:
     """Whether a value is a path or a URL, as :meth:`Location.of` takes it."""
     return isinstance(value, str | os.PathLike) or hasattr(value, "protocol")
@@ -91,7 +56,7 @@ class Location:
 
     text: str
     size: int | None = field(default=None, compare=False, repr=False)
-    storage: Storage = field(default=LocalStorage(), compare=False, repr=False)
+    storage: LocalStorage | RemoteStorage = field(default=LocalStorage(), compare=False, repr=False)
 
     @classmethod
     def of(cls, source: AnyPath) -> Location:

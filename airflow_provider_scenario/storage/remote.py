@@ -31,7 +31,7 @@ _ALIASES = {"s3a": "s3", "s3n": "s3", "gcs": "gs", "abfss": "abfs", "adl": "abfs
 
 class RemoteStorage:
     """
-    An object storage. It has no links, so that a folder needs no limits.
+    An object storage, with the methods of :class:`LocalStorage`. It has no links, so a folder needs no limits.
 
     :param url: of any file or folder in the bucket.
     :param options: fsspec's options that the author's ``ObjectStoragePath`` carries.
@@ -62,11 +62,9 @@ class RemoteStorage:
         return self._root.fs, (self._root.path.rstrip("/") + url[len(self._bucket) :]).rstrip("/")
 
     def within(self, folder: str) -> RemoteStorage:  # noqa: ARG002
-        """The same storage."""
         return self
 
     def entries(self, url: str) -> Iterator[tuple[str, int | None, bool]]:
-        """Name, size in bytes and whether it is a folder, of everything in a folder, with as few requests as pages."""
         fs, path = self._open(url)
         fs.invalidate_cache(path)
         for entry in fs.ls(path, detail=True):
@@ -77,24 +75,20 @@ class RemoteStorage:
                 raise NotADirectoryError(path)
 
     def size(self, url: str) -> int | None:
-        """Bytes of a file; None for a folder."""
         fs, path = self._open(url)
         entry = fs.info(path)
         return None if entry["type"] == "directory" else int(entry["size"])
 
     def read(self, url: str, start: int, end: int | None) -> bytes:
-        """The bytes from ``start`` up to ``end``; None is the end of the file."""
         fs, path = self._open(url)
         content: bytes = fs.cat_file(path, start=start or None, end=end)
         return content
 
     def create(self, url: str) -> RemoteFile:
-        """Begin a file."""
         fs, path = self._open(url)
         return RemoteFile(fs.open(path, "wb", block_size=PART_SIZE, autocommit=False))
 
     def sign(self, url: str, seconds: int) -> str:
-        """Make an address by which anybody may read the file for so many seconds."""
         fs, path = self._open(url)
         return str(fs.sign(path, expiration=seconds))
 
@@ -107,11 +101,9 @@ class RemoteFile:
         self.write = file.write
 
     def commit(self) -> None:
-        """Put the file in its place; an existing one is replaced."""
         self._file.close()
         self._file.commit()
 
     def discard(self) -> None:
-        """Delete the parts."""
         self._file.close()
         self._file.discard()

@@ -12,7 +12,7 @@ from airflow_provider_scenario.client.errors import AlreadyTrainingImageError, I
 from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.messages import quoted, shown
 from airflow_provider_scenario.client.scenario.endpoints import Endpoints, flag, given, unique_ids
-from airflow_provider_scenario.client.scenario.image_files import content_type_of
+from airflow_provider_scenario.client.scenario.media_files import image_type_of
 from airflow_provider_scenario.client.scenario.pairs import checked_pairs
 from airflow_provider_scenario.client.scenario.schemas import Asset, DatasetScore, TrainingImage, TrainingImagePair
 from airflow_provider_scenario.client.transport import path
@@ -196,7 +196,7 @@ def _with_data(data: bytes, content_type: str | None, *, name: str, preset: str 
     _check_preset(preset)
     if content_type is not None:
         check_text("content_type", content_type)
-    kind = content_type or content_type_of(data)
+    kind = content_type or image_type_of(data)
     if kind is None:
         raise InvalidInputError(
             f"Training image {quoted(name)} is not an image of a known kind, by its first bytes. {NOTHING_SENT}"

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_scenario.client.errors import InvalidInputError
-from airflow_provider_scenario.client.scenario.image_files import MAX_FILE
+from airflow_provider_scenario.client.scenario.media_files import MAX_FILE
 from airflow_provider_scenario.datasets import list_datasets, metadata, read_dataset, settings
 from airflow_provider_scenario.storage import Location, StorageError, location
 

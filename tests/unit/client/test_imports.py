@@ -14,7 +14,7 @@ def loaded_by(module: str) -> set[str]:
     return {name.partition(".")[0] for name in result.stdout.split()}
 
 
-@pytest.mark.parametrize("module", ["defaults", "errors", "scenario.trainers", "scenario.image_files"])
+@pytest.mark.parametrize("module", ["defaults", "errors", "scenario.trainers", "scenario.media_files"])
 def test_what_operators_import_while_dag_files_are_parsed_is_light(module):
     assert loaded_by(f"airflow_provider_scenario.client.{module}") & HEAVY == set()
 

@@ -179,7 +179,7 @@ BAD = [
     ({"a.jpg": JPEG[:-2]}, "'a.jpg' cannot be decoded"),
     ({"a.webp": WEBP[:-1]}, "'a.webp' cannot be decoded"),
     ({"a.png": b""}, "'a.png' is empty"),
-    ({"a.png": b"not pixels"}, "'a.png' is no image, by its content"),
+    ({"a.png": b"not pixels"}, "'a.png' is not an image, by its content"),
     ({"a.png": PNG, "b.wav": WAV}, r"the folder has images \('a.png'\) and recordings \('b.wav'\)"),
 ]
 

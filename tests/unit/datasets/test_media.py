@@ -223,10 +223,10 @@ def test_of_a_big_file_no_more_than_a_block_is_in_memory():
     ids=["a scan", "fill bytes", "empty segments", "empty chunks"],
 )
 def test_a_file_without_an_end_is_given_up_and_the_service_decides(start, monkeypatch):
-    monkeypatch.setattr(media, "MOST_READ", 8 * 1024 * 1024)
+    monkeypatch.setattr(media, "MAX_READ", 8 * 1024 * 1024)
     storage = Storage(10**12, start=start)
     check_media("a", storage.size, storage.read)
-    assert sum(storage.reads) <= media.MOST_READ
+    assert sum(storage.reads) <= media.MAX_READ
 
 
 def test_a_file_that_becomes_shorter_while_it_is_looked_at_is_refused():

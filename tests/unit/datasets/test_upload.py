@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_scenario.client.errors import InvalidInputError, PlanCeilingError, ScenarioError
 from airflow_provider_scenario.client.scenario.client import ScenarioClient
-from airflow_provider_scenario.client.scenario.image_files import MAX_FILE
+from airflow_provider_scenario.client.scenario.media_files import MAX_FILE
 from airflow_provider_scenario.datasets import Dataset, DatasetImage, attach, read_dataset
 from airflow_provider_scenario.datasets import upload as uploading
 from airflow_provider_scenario.storage import Location

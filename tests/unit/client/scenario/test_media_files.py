@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_scenario.client.scenario.image_files import (
+from airflow_provider_scenario.client.scenario.media_files import (
     MAX_FILE,
     MAX_REQUEST,
-    content_type_of,
+    image_type_of,
 )
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 16
@@ -41,7 +41,7 @@ PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 16
     ],
 )
 def test_an_image_is_known_by_its_first_bytes(data, content_type):
-    assert content_type_of(data) == content_type
+    assert image_type_of(data) == content_type
 
 
 def test_the_largest_file_fits_into_one_request():
