@@ -111,7 +111,7 @@ def parameter_differences(model: Model, parameters: CheckedParameters) -> list[s
         return parameters.spelling(name) if name in parameters else name
 
     return [
-        f"{model.id} is being trained with {spelled(name)}={shown(model.parameters[name])}; here: {shown(value)}. "
+        f"{model.id} is being trained with {spelled(name)}={shown(model.parameters[name])}, not with {shown(value)}. "
         "The running training is not replaced. To train with the new value, clear the task when it has ended."
         for name, value in as_sent(parameters.without_secrets()).items()
         if name in model.parameters and model.parameters[name] != value

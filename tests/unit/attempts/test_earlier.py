@@ -248,7 +248,7 @@ class TestRetry:
                 changed.execute(retry(context))
         else:
             changed.execute(retry(context))
-            assert "nb_epochs=2; here: 3" in capsys.readouterr().out
+            assert "nb_epochs=2, not with 3" in capsys.readouterr().out
         assert emulator.counts()["trainings"] == 1
 
     def test_a_rotated_wandb_key_is_no_other_input(self, emulator, context, train):
