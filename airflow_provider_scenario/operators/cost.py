@@ -15,7 +15,6 @@ from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.client.messages import shortened, shown
 from airflow_provider_scenario.client.scenario.model_fields import check_concepts
 from airflow_provider_scenario.client.scenario.model_types import TRAINERS, check_type
-from airflow_provider_scenario.client.scenario.secret_parameters import without_secrets
 from airflow_provider_scenario.client.scenario.trainers import check_dataset_size, check_parameters
 from airflow_provider_scenario.client.text_table import text_table
 from airflow_provider_scenario.client.values import TEMPLATE_HINT, Spelling, check_text, number_in
@@ -213,7 +212,7 @@ class ScenarioEstimateTrainingCostOperator(ScenarioOperator):
             name=name or f"training {place}",
             type=model_type,
             images=images,
-            parameters={key: value for key, value in without_secrets(checked).items() if key not in _NOT_QUOTED},
+            parameters=checked.without_secrets(leave_out=_NOT_QUOTED),
             concepts=check_concepts(item["concepts"])[0] if item.get("concepts") else None,
             model_id=item.get("model_id"),
         )

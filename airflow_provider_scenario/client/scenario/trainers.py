@@ -12,7 +12,7 @@ Imported while DAG files are parsed: nothing but the standard library, and littl
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_scenario.client.consequences import NOTHING_STARTED
@@ -92,13 +92,13 @@ _NOT_IN_BODY = frozenset({"dryrun", "trainingimagescount", "originalassets", "pr
 
 class CheckedParameters(dict[str, Any]):
     """
-    Training parameters in the API's spelling, checked: what takes them neither checks nor spells them again.
+    Checked training parameters in the API's spelling: a function that gets them does not check or spell them again.
 
-    ``extraParameters`` is still one of them, see :func:`as_sent`.
+    ``extraParameters`` is still among them; :func:`as_sent` merges its contents.
 
     :param model_type: the type for which they were checked; None: only what holds for all types.
     :param spelling: the author's spelling, for messages.
-    :param warnings: what the sources disagree about, or what may surprise the author.
+    :param warnings: values on which the sources disagree, or that have an effect the author may not expect.
     """
 
     def __init__(
@@ -107,11 +107,14 @@ class CheckedParameters(dict[str, Any]):
         super().__init__(checked)
         self.model_type, self.spelling, self.warnings = model_type, spelling, tuple(warnings)
 
-    def without_secrets(self) -> CheckedParameters:
-        """Return the parameters that may be shown and stored."""
-        return CheckedParameters(
-            without_secrets(self), model_type=self.model_type, spelling=self.spelling, warnings=self.warnings
-        )
+    def without_secrets(self, *, leave_out: Collection[str] = ()) -> CheckedParameters:
+        """
+        Return the parameters that may be shown and stored.
+
+        :param leave_out: names of others to leave out, in the API's spelling.
+        """
+        kept = {name: value for name, value in without_secrets(self).items() if name not in leave_out}
+        return CheckedParameters(kept, model_type=self.model_type, spelling=self.spelling, warnings=self.warnings)
 
 
 def check_training(
