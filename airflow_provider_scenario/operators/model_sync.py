@@ -196,11 +196,11 @@ class AICreationWorkshopSyncModelOperator(CheckedOperator):
             return publisher.publish(model, chosen_epochs(model, self.epoch), words)
 
     def _tell(self, result: Mapping[str, Any]) -> None:
-        from airflow_provider_scenario.publishing.listing import listing_failed
+        from airflow_provider_scenario.publishing.listing import failure_message
 
         model_id, state = result["model_id"], result["state"]
         if state == "failed":
-            raise ListingFailedError(listing_failed(result, model_id))
+            raise ListingFailedError(failure_message(result, model_id))
         self.log.info("Model %s is synced: %s (status %s).", model_id, state, result["status"])
 
     def _sync_all(self, trees: Sequence[Any]) -> list[dict[str, Any]]:

@@ -151,7 +151,7 @@ def test_a_key_that_only_the_service_has_exchanged_ends_it_at_once_and_says_that
     emulator, training, rotate
 ):
     end = wait(training, Clock(s60=lambda: rotate(in_airflow=False)), [])
-    with pytest.raises(WatchingRefusedError, match="can no longer be polled: .* continues and is billed"):
+    with pytest.raises(WatchingRefusedError, match=r"can no longer be polled: .* continues and is billed"):
         end.value_or_raise()
 
 
