@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_scenario.airflow_compat.configuration import conf
-from airflow_provider_scenario.airflow_compat.deferral import needs_worker_at_end, triggerer_stores_xcoms
+from airflow_provider_scenario.airflow_compat.deferral import success_needs_worker, triggerer_stores_xcoms
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context
@@ -47,4 +47,4 @@ def ends_in_triggerer(task: BaseOperator, context: Context, *, stores: bool) -> 
 
     :param stores: whether XComs must be stored at the end, which a triggerer can do from Airflow 3.3 on.
     """
-    return not (stores and not triggerer_stores_xcoms(context)) and not needs_worker_at_end(task)
+    return not (stores and not triggerer_stores_xcoms(context)) and not success_needs_worker(task)

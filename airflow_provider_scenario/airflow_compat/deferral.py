@@ -1,4 +1,4 @@
-"""What deferring needs to know of Airflow: whether a worker is needed at the end, and when a deferral is over."""
+"""What deferring needs of Airflow: whether the success of a task needs a worker, and a call after the deferral."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _PACKAGE = __name__.partition(".")[0]
 _LISTENER = f"{_PACKAGE}: after the deferral"
 
 
-def needs_worker_at_end(task: BaseOperator) -> bool:
+def success_needs_worker(task: BaseOperator) -> bool:
     """
-    Whether Airflow does more at the end of a task than to store its result, which it does in a worker only.
+    Whether Airflow does more after a success than storing the result, which it does in a worker only.
 
     These are outlets, callbacks, listeners such as OpenLineage's, a subclass's own code, several outputs, and a result
     over which other tasks are expanded. Relies on ``_post_execute_hook``, ``multiple_outputs``,
@@ -51,12 +51,12 @@ def _listener_manager() -> ListenerManager:
 
 def call_after_deferral(callback: Callable[[], None]) -> None:
     """
-    Call back after Airflow has accepted or refused the next deferral, while the supervisor still answers requests.
+    Call a function after Airflow has accepted or refused the next deferral, while the supervisor still answers.
 
     Relies on the listener hook ``before_stopping``, which the task runner calls last, also after a refused deferral
     (3.2). On 3.1 a refused deferral ends the process without this call.
 
-    :param callback: runs in the worker's process; Airflow logs an exception and goes on.
+    :param callback: runs in the worker's process; Airflow logs an exception and continues.
     """
     from airflow.listeners import hookimpl
 
@@ -75,10 +75,10 @@ def call_after_deferral(callback: Callable[[], None]) -> None:
 
 def is_called_after_refused_deferral() -> bool:
     """
-    Whether what is given to :func:`call_after_deferral` is called after a refused deferral too: from 3.2.2 on.
+    Whether the function of :func:`call_after_deferral` is called after a refused deferral too: from 3.2.2 on.
 
-    Relies on the task SDK's version, which follows Airflow's: 1.2.2 belongs to 3.2.2. Before, the task runner ends
-    without calling anything.
+    Relies on the task SDK's version, which follows Airflow's: 1.2.2 belongs to 3.2.2. Before, the task runner exits
+    without the call.
     """
     from airflow import sdk
 

@@ -64,9 +64,9 @@ class _SyncOperator(CheckedOperator):
     def _sync_one(self, tree: Any) -> SyncResult:
         result = self._syncer.sync(tree)
         if result["state"] == "failed":
-            from airflow_provider_scenario.publishing.listing import listing_failed
+            from airflow_provider_scenario.publishing.listing import failure_message
 
-            raise ListingFailedError(listing_failed(result, result["model_id"]))
+            raise ListingFailedError(failure_message(result, result["model_id"]))
         self.log.info("Model %s is synced: %s (status %s).", result["model_id"], result["state"], result["status"])
         return result
 

@@ -6,32 +6,40 @@ The service has no call that reads the status of a listing: a poll sends the sam
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypeAlias, TypedDict, cast, get_args
 
 from airflow_provider_scenario.airflow_compat.exceptions import AirflowFailException, AirflowSensorTimeout
-from airflow_provider_scenario.airflow_compat.threads import in_thread
+from airflow_provider_scenario.airflow_compat.threads import run_in_thread
 from airflow_provider_scenario.client.errors import RequestRefusedError, ScenarioError
 from airflow_provider_scenario.exceptions import ListingFailedError
 from airflow_provider_scenario.hooks.ai_creation_workshop import AICreationWorkshopHook
 from airflow_provider_scenario.hooks.sharing import CurrentClients, SharedByConnection
 from airflow_provider_scenario.pacing import Watch
+from airflow_provider_scenario.publishing.syncing import SyncResult, sync_result
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow_provider_scenario.client.workshop.client import WorkshopClient
     from airflow_provider_scenario.publishing.trees import SignedTree
 
 Outcome = Literal["listed", "failed", "timed-out", "refused"]
 """``timed-out`` and ``refused``: see :data:`~..pacing.EarlyOutcome`."""
 
-Listing = Mapping[str, Any]
-"""What a sync returns, see :func:`..publishing.syncing.SyncResult`."""
 
-SyncAnswer = Listing | ScenarioError
+class ListingEvent(TypedDict):
+    """What a trigger sends to a worker. Its keys are stored in events."""
+
+    outcome: Outcome
+    error: NotRequired[str]
+    seen: NotRequired[SyncResult]
+
+
+SyncAnswer: TypeAlias = SyncResult | ScenarioError
 """What one poll returns: a listing, or why there is none."""
 
 
-class ListingWatch(Watch[Listing, Outcome]):
+class ListingWatch(Watch[SyncResult, Outcome]):
     """
     Decides, poll by poll, whether to keep waiting for a listing.
 
@@ -46,62 +54,73 @@ class ListingWatch(Watch[Listing, Outcome]):
         self._logged: int | None = None
         self._answered = answered
 
-    def _after_answer(self, answer: Listing) -> Outcome | None:
+    def _after_answer(self, answer: SyncResult) -> Outcome | None:
         if answer["status"] != self._logged or self._pacing.failures:
             self.log_line = f"Listing of model {self.label}: {answer['state']} (status {answer['status']})."
         self.pause = self._pacing.after_answer()
         self._logged, self._answered = answer["status"], True
-        state: Outcome = answer["state"]
-        return state if state in ("listed", "failed") else None
+        match answer["state"]:
+            case "listed" | "failed" as state:
+                return state
+        return None
 
     def _is_refusal(self, error: ScenarioError) -> bool:
         return error.permanent or (isinstance(error, RequestRefusedError) and not self._answered)
 
 
-def end_event(outcome: Outcome, seen: SyncAnswer) -> dict[str, Any]:
-    """A JSON-serialisable trigger event; holds no secret."""
-    if isinstance(seen, ScenarioError):
-        return {"outcome": outcome, "error": str(seen)}
-    return {"outcome": outcome, "seen": seen}
+def listing_event(outcome: Outcome, answer: SyncAnswer) -> ListingEvent:
+    """Return a trigger event: JSON, without secrets."""
+    if isinstance(answer, ScenarioError):
+        return {"outcome": outcome, "error": str(answer)}
+    return {"outcome": outcome, "seen": answer}
 
 
-def result(event: Any, what: str) -> dict[str, Any]:
+def value_or_raise(event: object, label: str) -> SyncResult:
     """
-    What the task returns at the end: the last answer.
+    Return what the task returns, the last answer, or raise the error with which it fails.
 
-    :param event: as :func:`end_event` has made it.
+    :param event: as :func:`listing_event` has made it.
+    :param label: names the model in messages.
     :raises ListingFailedError: the listing has failed.
-    :raises AirflowSensorTimeout: it was not over in time.
-    :raises AirflowFailException: the service refuses to answer.
-    :raises ValueError: it is no such event, so nothing odd can pass for success.
+    :raises AirflowSensorTimeout: the listing was not over in time.
+    :raises AirflowFailException: the service refuses further polls.
+    :raises ValueError: it is anything else, which must not count as success.
     """
-    if not isinstance(event, dict) or event.get("outcome") not in get_args(Outcome):
-        raise ValueError(f"The trigger sent {event!r}, which is no end of a listing. Do the versions match?")
-    seen: dict[str, Any] = event.get("seen") or {}
-    match event["outcome"]:
-        case "listed" if seen:
-            return seen
-        case "failed":
-            raise ListingFailedError(listing_failed(seen, what))
-        case "timed-out":
-            last = event.get("error") or f"The last answer was: {seen.get('state')} (status {seen.get('status')})."
-            raise AirflowSensorTimeout(f"Model {what} was not listed in time. {last} Its listing may still go on.")
-        case "refused":
-            raise AirflowFailException(
-                f"Whether model {what} is listed can no longer be asked: {event.get('error')} Its listing goes on."
-            )
-    raise ValueError(f"The trigger sent {event!r}, which is no end of a listing.")
-
-
-def listing_failed(seen: Mapping[str, Any], what: str) -> str:
-    """What is known of a listing that has failed: the service gives no reason."""
-    ids = ", ".join(
-        f"{name} {seen[name]}" for name in ("model_version_id", "model_file_id", "invoke_id") if seen.get(name)
+    if isinstance(event, dict) and event.get("outcome") in get_args(Outcome):
+        listing = cast("SyncResult", event.get("seen") or {})
+        match event["outcome"]:
+            case "listed" if listing:
+                return listing
+            case "failed":
+                raise ListingFailedError(failure_message(listing, label))
+            case "timed-out":
+                answer = f"The last answer was: {listing.get('state')} (status {listing.get('status')})."
+                raise AirflowSensorTimeout(
+                    f"Model {label} was not listed in time. {event.get('error') or answer} Its listing may continue."
+                )
+            case "refused":
+                raise AirflowFailException(
+                    f"The listing of model {label} can no longer be polled: {event.get('error')} The listing continues."
+                )
+    raise ValueError(
+        f"The trigger sent {event!r}, which is not the result of a listing. Do worker and triggerer run the same "
+        "version of this provider?"
     )
-    files = ", ".join(seen.get("files") or ["none"])
+
+
+def failure_message(listing: Mapping[str, Any], label: str) -> str:
+    """Return all that is known about a failed listing: the service gives no reason."""
+    known = {
+        "model_version_id": listing.get("model_version_id"),
+        "model_file_id": listing.get("model_file_id"),
+        "invoke_id": listing.get("invoke_id"),
+    }
+    ids = ", ".join(f"{name} {value}" for name, value in known.items() if value)
+    files = ", ".join(listing.get("files") or ["none"])
     return (
-        f"AI Creation Workshop could not list model {what} (status {seen.get('status')}; {ids}). It gives no reason. "
-        f"Was each file's address good when it was fetched, and are hash and size those of the file? Files: {files}."
+        f"AI Creation Workshop could not list model {label} (status {listing.get('status')}; {ids}). It gives no "
+        f"reason. Check that each file's address was valid when the service fetched it, and that hash and size are "
+        f"those of the file. Files: {files}."
     )
 
 
@@ -130,14 +149,13 @@ class Workshop:
         self._clients.close()
 
 
-def _sync(client: WorkshopClient, tree: SignedTree, session: Any) -> Listing:
-    from airflow_provider_scenario.publishing.syncing import sync_result
+def _sync(client: WorkshopClient, tree: SignedTree, session: Any) -> SyncResult:
 
     return sync_result(client.sync_model(tree.body(), session=session), tree.unsigned)
 
 
 async def _close(workshop: Workshop) -> None:
-    await in_thread(workshop.close)
+    await run_in_thread(workshop.close)
 
 
 _workshops = SharedByConnection(lambda conn_id: Workshop(AICreationWorkshopHook(conn_id)), _close)

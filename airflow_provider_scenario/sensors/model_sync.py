@@ -19,7 +19,8 @@ from airflow_provider_scenario.publishing.trees import WEEK, as_dict, model_id_o
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_scenario.publishing.listing import ListingWatch, Workshop
+    from airflow_provider_scenario.publishing.listing import ListingEvent, ListingWatch, Workshop
+    from airflow_provider_scenario.publishing.syncing import SyncResult
     from airflow_provider_scenario.publishing.trees import SignedTree
 
 
@@ -27,28 +28,28 @@ class AICreationWorkshopModelListingSensor(CheckedOperator, BaseSensorOperator):
     """
     Wait until a synced model is listed; fail when its listing has failed.
 
-    There is no call that reads how far a listing is: the same tree is sent again, which changes nothing, at a long
-    interval, for whether it makes the service fetch the file once more is not documented. Of several versions the
-    service tells one status; what the sensor waits for is that it is 10. A listing that ends well ends a deferred
-    sensor without another worker start, unless outlets, callbacks or listeners need one (below Airflow 3.3: or its
-    result does; see ``do_xcom_push``).
+    The service has no call that reads the status of a listing: each poll sends the same tree again, which changes
+    nothing. The interval is long, because it is not documented whether the service then fetches the file again. For
+    several versions the service returns one status; the sensor waits until it is 10. A successful listing ends a
+    deferred sensor without another worker start, unless outlets, callbacks or listeners need one (below Airflow 3.3: or
+    its result does; see ``do_xcom_push``).
 
     :param model: the tree that was synced (templated): the XCom ``model`` of
         :class:`~..operators.model_sync.AICreationWorkshopPublishModelOperator` (``publish.output["model"]``), or the
         tree that was given to :class:`~..operators.model_sync.AICreationWorkshopSyncModelOperator`. Where a file's
-        address is that of a storage (``s3://…``), it is signed when the tree is sent: so no signed address is in an
-        XCom, in the row of the trigger, or among the rendered templates.
+        address is that of a storage (``s3://…``), it is signed when the tree is sent: neither XComs nor the trigger's
+        row nor the rendered templates hold a signed address.
     :param session: as for the operator (templated).
-    :param poke_interval: seconds between two looks. Default: 300.
+    :param poke_interval: seconds between two polls. Default: 300.
     :param timeout: seconds to wait at most. Default: 43200 (12 hours).
     :param deferrable: wait in the triggerer, without holding a worker. Default: True.
-    :param url_expires_in: seconds that signed addresses are good. Default: 604800 (a week, which is S3's limit).
+    :param url_expires_in: seconds for which signed addresses are valid. Default: 604800 (a week, which is S3's limit).
     :param soft_fail: skip instead of failing. Default: False.
     :param ai_creation_workshop_conn_id: connection of type ``ai_creation_workshop``. Default:
         ``ai_creation_workshop_default``.
     :return: the same dict as the operator.
-    :raises ListingFailedError: the listing has failed (status -10). Not retried: the same again would be told so again.
-    :raises AirflowSensorTimeout: it was not over in time.
+    :raises ListingFailedError: the listing has failed (status -10). Not retried: the answer would be the same.
+    :raises AirflowSensorTimeout: the listing was not over in time.
     """
 
     template_fields: Sequence[str] = ("model", "session", "ai_creation_workshop_conn_id")
@@ -94,33 +95,33 @@ class AICreationWorkshopModelListingSensor(CheckedOperator, BaseSensorOperator):
         from airflow_provider_scenario.publishing.listing import ListingWatch
 
         deadline = time.time() + self.timeout
-        return ListingWatch(label=self._what, deadline=deadline, poke_interval=float(self.poke_interval))
+        return ListingWatch(label=self._label, deadline=deadline, poke_interval=float(self.poke_interval))
 
     @property
-    def _what(self) -> str:
+    def _label(self) -> str:
         return model_id_of(self.model)
 
     def execute(self, context: Context) -> Any:
-        """Look once; then defer, or go on as Airflow's sensors do."""
+        """Poll once; then defer, or continue as Airflow's sensors do."""
         with permanent_errors_do_not_retry():
             self._check()
             if not self.deferrable:
                 return super().execute(context)
-            end = self._look()
-            if not end:
+            event = self._poll()
+            if not event:
                 return self._defer(context)
-            # As after a deferral, for that is where Airflow keeps soft_fail and never_fail.
-            return self.resume_execution("execute_complete", {"event": end}, context)
+            # As after a deferral, because Airflow handles soft_fail and never_fail there.
+            return self.resume_execution("execute_complete", {"event": event}, context)
 
     def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002
-        """One request; the end of the listing is the end of the sensor."""
-        from airflow_provider_scenario.publishing.listing import result
+        """Poll once; the sensor is done when the listing is."""
+        from airflow_provider_scenario.publishing.listing import value_or_raise
 
-        end = self._look()
-        return PokeReturnValue(is_done=bool(end), xcom_value=result(end, self._what) if end else None)
+        event = self._poll()
+        return PokeReturnValue(is_done=bool(event), xcom_value=value_or_raise(event, self._label) if event else None)
 
-    def _look(self) -> dict[str, Any] | None:
-        from airflow_provider_scenario.publishing.listing import end_event
+    def _poll(self) -> ListingEvent | None:
+        from airflow_provider_scenario.publishing.listing import listing_event
 
         time.sleep(self._workshop.turn())
         answer = self._workshop.poll(self._tree, self.session)
@@ -128,20 +129,20 @@ class AICreationWorkshopModelListingSensor(CheckedOperator, BaseSensorOperator):
         if self._watch.log_line:
             self.log.info("%s", self._watch.log_line)
         if outcome in (None, "timed-out"):
-            # Time is up for Airflow's own sensor loop to say.
+            # At the deadline Airflow's own sensor loop raises the error.
             return None
-        return end_event(outcome, answer)
+        return listing_event(outcome, answer)
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
-        """Go on after the trigger has seen the end."""
-        from airflow_provider_scenario.publishing.listing import result
+    def execute_complete(self, context: Context, event: ListingEvent) -> SyncResult:  # noqa: ARG002
+        """Return the result, or raise the error, of the trigger's event."""
+        from airflow_provider_scenario.publishing.listing import value_or_raise
 
-        return result(event, self._what)
+        return value_or_raise(event, self._label)
 
     def _defer(self, context: Context) -> None:
         from airflow_provider_scenario.triggers.model_sync import AICreationWorkshopListingTrigger
 
-        warn_without_triggerer(self.log, "The listing itself goes on.")
+        warn_without_triggerer(self.log, "The listing itself continues.")
         self.defer(
             trigger=AICreationWorkshopListingTrigger(
                 model=self.model,

@@ -1,4 +1,4 @@
-"""Wait for a training that something else has started."""
+"""Wait for a training that another task or a person has started."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from airflow_provider_scenario.arguments import (
     seconds,
 )
 from airflow_provider_scenario.client.budget import WaitNotice
+from airflow_provider_scenario.client.consequences import TRAINING_CONTINUES
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.deferral import ends_in_triggerer, warn_without_triggerer
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_scenario.watch.polling import Poller
+    from airflow_provider_scenario.watch.result import TrainingEvent
     from airflow_provider_scenario.watch.start import TaskResult
 
 
@@ -44,23 +46,23 @@ class ScenarioTrainingSensor(CheckedOperator, BaseSensorOperator):
     """
     Wait until a training has succeeded; fail when it has failed or was cancelled.
 
-    It only watches: killing or timing out the sensor leaves the training alone, unless ``cancel_on_kill``. A training
-    that succeeds ends a deferred sensor without another worker start, unless outlets, callbacks or listeners need one
-    (below Airflow 3.3: or its result does; see ``do_xcom_push``).
+    It does not cancel the training when it is killed or times out, unless ``cancel_on_kill``. A successful training
+    ends a deferred sensor without another worker start, unless outlets, callbacks or listeners need one (below Airflow
+    3.3: or its result does; see ``do_xcom_push``).
 
     :param model_id: the model that is trained; its status decides (templated).
-    :param job_id: the training's job (templated). Alone: its status decides. With ``model_id``: makes sure that it is
-        this training, not an earlier or a later one of the same model.
-    :param poke_interval: seconds between two looks; deferred, up to ten times that while the end is far
-        (at most 300), and down to a third of it towards the end. Default: 30.
+    :param job_id: the training's job (templated). Alone: its status decides. With ``model_id``: excludes earlier and
+        later trainings of the same model.
+    :param poke_interval: seconds between two polls; a deferred sensor polls less often while the end is far away, see
+        :class:`~..operators.training.ScenarioTrainModelOperator`. Default: 30.
     :param timeout: seconds to wait at most. Default: 43200 (12 hours).
     :param deferrable: wait in the triggerer, without holding a worker. Default: True.
     :param cancel_on_kill: cancel the training when the sensor is killed while deferred. Default: False.
     :param soft_fail: skip instead of failing, also when the training has failed. Default: False.
     :param scenario_conn_id: connection of type ``scenario``. Default: ``scenario_default``.
     :return: the same dict as :class:`~..operators.training.ScenarioTrainModelOperator`.
-    :raises AirflowFailException: the training has failed or was cancelled. Not retried: it stays so.
-    :raises AirflowSensorTimeout: it was not over in time.
+    :raises AirflowFailException: the training has failed or was cancelled. Not retried: the status stays the same.
+    :raises AirflowSensorTimeout: the training did not end in time.
     """
 
     custom_operator_name = "ScenarioTrainingSensor"  # the Trainings page finds tasks by it, also of subclasses
@@ -114,25 +116,25 @@ class ScenarioTrainingSensor(CheckedOperator, BaseSensorOperator):
         )
 
     def execute(self, context: Context) -> Any:
-        """Look once; then defer, or go on as Airflow's sensors do."""
+        """Poll once; then defer, or continue as Airflow's sensors do."""
         with permanent_errors_do_not_retry():
             self._check()
             if self.model_id:
                 self.hook.show_model(context, self.model_id, job_id=self.job_id)
             if not self.deferrable:
                 return super().execute(context)
-            end = self._look()
-            if not end:
+            result = self._poll()
+            if not result:
                 return self._defer(context)
-            # As after a deferral, for that is where Airflow keeps soft_fail and never_fail.
-            return self.resume_execution("execute_complete", {"event": end.to_event()}, context)
+            # As after a deferral, because Airflow handles soft_fail and never_fail there.
+            return self.resume_execution("execute_complete", {"event": result.to_event()}, context)
 
     def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002
-        """One request; the end of the training is the end of the sensor."""
-        end = self._look()
-        return PokeReturnValue(is_done=bool(end), xcom_value=_result(end) if end else None)
+        """Poll once; the sensor is done when the training is."""
+        result = self._poll()
+        return PokeReturnValue(is_done=bool(result), xcom_value=_value_or_raise(result) if result else None)
 
-    def _look(self) -> TrainingResult | None:
+    def _poll(self) -> TrainingResult | None:
         max_wait = self._watch.deadline - time.time()
         answer = self._poller.poll(self.model_id, self.job_id, max_wait=max_wait, wait_notice=self._wait_notice)
         if answer is None:
@@ -140,16 +142,16 @@ class ScenarioTrainingSensor(CheckedOperator, BaseSensorOperator):
         outcome = self._watch.after(self._poller.snapshot_of(answer), time.time())
         if self._watch.log_line:
             self.log.info("%s", self._watch.log_line)
-        if self._watch.warning and not self.deferrable:  # the trigger is going to say it
+        if self._watch.warning and not self.deferrable:  # else the trigger logs it
             self.log.warning("%s", self._watch.warning)
         if outcome in (None, "timed-out"):
-            # Time is up for Airflow's own sensor loop to say.
+            # At the deadline Airflow's own sensor loop raises the error.
             return None
         return self._poller.fetch_result(outcome, answer, self.model_id, self.job_id)
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> TaskResult:  # noqa: ARG002
-        """Go on after the trigger has seen the end."""
-        return _result(TrainingResult.from_event(event))
+    def execute_complete(self, context: Context, event: TrainingEvent) -> TaskResult:  # noqa: ARG002
+        """Return the result, or raise the error, of the trigger's event."""
+        return _value_or_raise(TrainingResult.from_event(event))
 
     def _defer(self, context: Context) -> None:
         from airflow_provider_scenario.triggers.training import ScenarioTrainingTrigger
@@ -185,11 +187,11 @@ class ScenarioTrainingSensor(CheckedOperator, BaseSensorOperator):
         return super()._check(only_known=only_known)
 
 
-def _result(end: TrainingResult) -> TaskResult:
+def _value_or_raise(result: TrainingResult) -> TaskResult:
     try:
-        return end.value_or_raise()
+        return result.value_or_raise()
     except TrainingFailedError as error:
-        # Looking again cannot help: unlike the operator, the sensor starts nothing on a retry.
+        # A retry cannot help: unlike the operator, the sensor does not start a new training.
         raise AirflowFailException(str(error)) from error
     except TrainingTimeoutError as error:
-        raise AirflowSensorTimeout(f"{error} The sensor has cancelled nothing: the training goes on.") from error
+        raise AirflowSensorTimeout(f"{error} The sensor did not cancel it. {TRAINING_CONTINUES}") from error

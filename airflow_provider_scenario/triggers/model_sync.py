@@ -7,28 +7,28 @@ import time
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_scenario.airflow_compat.threads import in_thread
+from airflow_provider_scenario.airflow_compat.threads import run_in_thread
 from airflow_provider_scenario.hooks.ai_creation_workshop import AICreationWorkshopHook
-from airflow_provider_scenario.publishing.listing import ListingWatch, end_event, result, shared_workshop
-from airflow_provider_scenario.triggers.base import FinishingTrigger
+from airflow_provider_scenario.publishing.listing import ListingWatch, listing_event, shared_workshop, value_or_raise
+from airflow_provider_scenario.triggers.base import TaskEndingTrigger
 
 if TYPE_CHECKING:
     from airflow.triggers.base import TriggerEvent
 
 
-class AICreationWorkshopListingTrigger(FinishingTrigger):
+class AICreationWorkshopListingTrigger(TaskEndingTrigger):
     """
     Send the same tree again and again until its listing is over, then fire one event.
 
-    :param model: the tree, with the addresses of a storage in the place of signed ones: they are signed when it is
-        sent, so that none is kept with the trigger.
-    :param session: session parameters that go with it.
-    :param poke_interval: seconds between two looks. Default: 300.
+    :param model: the tree. Where a file's address is that of a storage, it is signed when the tree is sent, so that
+        Airflow's database holds no signed address.
+    :param session: session parameters that are sent with it.
+    :param poke_interval: seconds between two polls, see :mod:`~..pacing`. Default: 300.
     :param deadline: when to give up, as a Unix time in seconds: absolute, so that a triggerer's restart does not
         extend it. None: never.
-    :param url_expires_in: seconds that signed addresses are good.
+    :param url_expires_in: seconds for which signed addresses are valid.
     :param ai_creation_workshop_conn_id: connection of type ``ai_creation_workshop``.
-    :param options: see :class:`~.base.EndingTrigger`.
+    :param options: see :class:`~.base.TaskEndingTrigger`.
     """
 
     stored: ClassVar[tuple[str, ...]] = (
@@ -38,7 +38,7 @@ class AICreationWorkshopListingTrigger(FinishingTrigger):
         "deadline",
         "url_expires_in",
         "ai_creation_workshop_conn_id",
-        *FinishingTrigger.stored,
+        *TaskEndingTrigger.stored,
     )
 
     def __init__(
@@ -61,7 +61,7 @@ class AICreationWorkshopListingTrigger(FinishingTrigger):
         self.ai_creation_workshop_conn_id = ai_creation_workshop_conn_id
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look, in turn with all others that wait in this process; one log line when something has changed."""
+        """Poll, in turn with all that wait on the connection in this process; log a line when something has changed."""
         from airflow_provider_scenario.publishing.trees import SignedTree, model_id_of
 
         tree = SignedTree(self.model, self.url_expires_in)
@@ -75,14 +75,14 @@ class AICreationWorkshopListingTrigger(FinishingTrigger):
             while True:
                 # First the pause: the sensor has polled just before it deferred.
                 await asyncio.sleep(max(0.0, min(watch.pause, watch.deadline - time.time())))
-                await asyncio.sleep(await in_thread(workshop.turn))
-                answer = await in_thread(workshop.poll, tree, self.session)
+                await asyncio.sleep(await run_in_thread(workshop.turn))
+                answer = await run_in_thread(workshop.poll, tree, self.session)
                 outcome = watch.after(answer, time.time())
                 if watch.log_line:
                     self.log.info("%s", watch.log_line)
                 if outcome:
                     break
-        end = end_event(outcome, answer)
-        ended_well = outcome == "listed"
-        xcoms = {"return_value": result(end, watch.label)} if ended_well and self.do_xcom_push else {}
-        yield await self.last_event(end, ended_well=ended_well, xcoms=xcoms)
+        event = listing_event(outcome, answer)
+        succeeded = outcome == "listed"
+        xcoms = {"return_value": value_or_raise(event, watch.label)} if succeeded and self.do_xcom_push else {}
+        yield await self.last_event(event, succeeded=succeeded, xcoms=xcoms)

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk.log import mask_secret
 
 from airflow_provider_scenario.airflow_compat.attempt import Attempt
-from airflow_provider_scenario.airflow_compat.threads import in_thread
-from airflow_provider_scenario.airflow_compat.triggers import has_on_kill, on_kill_is_certain
+from airflow_provider_scenario.airflow_compat.threads import run_in_thread
+from airflow_provider_scenario.airflow_compat.triggers import on_kill_means_task_ended, triggers_have_on_kill
 from airflow_provider_scenario.client.budget import WaitNotice
 from airflow_provider_scenario.client.consequences import TRAINING_CONTINUES
 from airflow_provider_scenario.client.errors import PlanCeilingError, ScenarioError
 from airflow_provider_scenario.client.secret_text import revealed
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
-from airflow_provider_scenario.triggers.base import FinishingTrigger
+from airflow_provider_scenario.triggers.base import TaskEndingTrigger
 from airflow_provider_scenario.watch.cancelling import IN_TRIGGERER, StoppableTraining
 from airflow_provider_scenario.watch.decision import TrainingWatch
 from airflow_provider_scenario.watch.encryption import CannotDecryptError, decrypt
@@ -42,22 +42,24 @@ _OVER = ("trained", "failed", "canceled", "not-started", "secret-changed")
 """Outcomes after which there is nothing to cancel."""
 
 
-class ScenarioTrainingTrigger(FinishingTrigger):
+class ScenarioTrainingTrigger(TaskEndingTrigger):
     """
-    Look at a training until it has ended, then fire one event: a :class:`~..watch.result.TrainingResult` as a dict.
+    Poll a training until it has ended, then fire one event: a :class:`~..watch.result.TrainingEvent`.
 
     :param model_id: the model that is trained; its status decides. None: only the job is known.
-    :param job_id: the training's job; where ``model_id`` is trained by another job in the end, this one's end counts.
-    :param poke_interval: seconds between two looks, see :class:`~..watch.decision.TrainingWatch`. Default: 30.
+    :param job_id: the training's job; if another job trains the model by then, the status of this job decides.
+    :param poke_interval: seconds between two polls, see :mod:`~..pacing`. Default: 30.
     :param deadline: when to give up, as a Unix time in seconds: absolute, so that a triggerer's restart does not
         extend it. None: never.
     :param cancel_on_kill: cancel the training when a person kills, marks or clears the deferred task. Default: False.
-    :param pushed_xcoms: XComs of the task that are brought up to date with the result before it is ended from here.
+    :param pushed_xcoms: XComs that the task has pushed; those that have changed are pushed again before the trigger
+        ends the task.
     :param paid_before: creative units that the task has paid for other trainings. None: it pays nothing, as a sensor.
-    :param is_ours: False for a training that somebody else has started and pays; it is not cancelled. Default: True.
+    :param is_ours: False for a training that this task did not start: it is not cancelled and not counted as paid.
+        Default: True.
     :param scenario_conn_id: connection of type ``scenario``.
     :param told: former name of ``pushed_xcoms``.
-    :param options: see :class:`~.base.EndingTrigger`.
+    :param options: see :class:`~.base.TaskEndingTrigger`.
     """
 
     stored: ClassVar[tuple[str, ...]] = (
@@ -70,7 +72,7 @@ class ScenarioTrainingTrigger(FinishingTrigger):
         "paid_before",
         "is_ours",
         "scenario_conn_id",
-        *FinishingTrigger.stored,
+        *TaskEndingTrigger.stored,
     )
 
     def __init__(
@@ -102,14 +104,14 @@ class ScenarioTrainingTrigger(FinishingTrigger):
         self._cancelling: asyncio.Future[None] | None = None
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look together with all that wait in this process; one log line when something has changed."""
+        """Poll together with all that wait on the connection in this process; log a line when something has changed."""
         try:
             async with shared_poller(self.scenario_conn_id) as shared:
                 end = await self._end(shared)
             self._ended = end.outcome in _OVER
-            event = await self.last_event(end.to_event(), ended_well=end.outcome == "trained", xcoms=self._xcoms(end))
+            event = await self.last_event(end.to_event(), succeeded=end.outcome == "trained", xcoms=self._xcoms(end))
         except asyncio.CancelledError:
-            if not has_on_kill():
+            if not triggers_have_on_kill():
                 await self.on_kill()
             raise
         yield event
@@ -167,13 +169,13 @@ class ScenarioTrainingTrigger(FinishingTrigger):
         )
         if answer is None or outcome is None:
             return TrainingResult(outcome="timed-out", model_id=self.model_id, job_id=self.job_id)
-        return await in_thread(shared.poller.fetch_result, outcome, answer, self.model_id, self.job_id, wait_notice)
+        return await run_in_thread(shared.poller.fetch_result, outcome, answer, self.model_id, self.job_id, wait_notice)
 
     async def on_kill(self) -> None:
         """
-        Cancel the training, if it was a person who ended the deferral.
+        Cancel the training if a person has ended the deferred task.
 
-        Where ``on_kill`` alone does not tell (below 3.4), the task's state is asked for first: ``deferred`` means that
+        Below 3.4 ``on_kill`` has other causes too, so the task's state is read first: ``deferred`` means that
         the trigger has moved to another triggerer, or that the task was cleared and its new attempt has deferred, which
         decides itself what becomes of the training. Where the state cannot be had the training goes on.
 
@@ -182,9 +184,9 @@ class ScenarioTrainingTrigger(FinishingTrigger):
         if not self.cancel_on_kill or self._ended or not self.model_id:
             return
         self._cancelling = asyncio.ensure_future(self._cancel_if_killed())
-        await self._see_to_its_end()
+        await self._finish_cancelling()
 
-    async def _see_to_its_end(self) -> None:
+    async def _finish_cancelling(self) -> None:
         while self._cancelling and not self._cancelling.done():
             with suppress(asyncio.CancelledError):
                 await asyncio.shield(self._cancelling)
@@ -193,9 +195,9 @@ class ScenarioTrainingTrigger(FinishingTrigger):
         if not self.is_ours:
             return
         state: str | None = "no longer deferred"
-        if not on_kill_is_certain():
+        if not on_kill_means_task_ended():
             try:
-                state = await in_thread(Attempt.of_trigger(self).state)
+                state = await run_in_thread(Attempt.of_trigger(self).state)
             except Exception as error:
                 self.log.warning(
                     "The task's state cannot be read (%s): the training of %s is not cancelled. %s",
@@ -212,30 +214,30 @@ class ScenarioTrainingTrigger(FinishingTrigger):
                 )
                 return
         training = StoppableTraining(model_id=str(self.model_id), job_id=self.job_id)
-        fate = await in_thread(training.cancel_at_once, ScenarioHook(self.scenario_conn_id).connect, IN_TRIGGERER)
-        fate.log_to(self.log, f"Task killed while deferred (it is now {state or 'cleared'}).")
+        result = await run_in_thread(training.cancel_at_once, ScenarioHook(self.scenario_conn_id).connect, IN_TRIGGERER)
+        result.log_to(self.log, f"Task killed while deferred (it is now {state or 'cleared'}).")
 
     async def cleanup(self) -> None:
         """
-        Cancels nothing: this runs at every restart of a triggerer.
+        Let a cancellation finish that is under way. Cancel nothing here: this runs at every restart of a triggerer.
 
         On Python 3.11 Airflow stops waiting for :meth:`on_kill` when it cancels the second time, and closes the log.
         """
-        await self._see_to_its_end()
+        await self._finish_cancelling()
 
 
 class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
     """
-    Wait for a slot of the plan's ``parallel-training``, start the training, then wait for its end.
+    Wait for a slot of the plan's ``parallel-training``, start the training, then wait until it has ended.
 
-    First come first served among those that wait in one triggerer; only the first of them asks.
+    Of those that wait in one triggerer, the one that has waited longest gets the slot; only it sends requests.
 
     :param model_id: the model to train.
-    :param parameters: training parameters, checked, in the API's spelling. Without secrets, since Airflow stores and
-        logs them; an earlier version of this provider had stored those too.
-    :param encrypted: the secret ones, see :mod:`~..watch.encryption`. None: there are none.
-    :param previous_job_id: the job that had trained the model before. If by now another one has, that is the training:
-        started by this trigger, in a triggerer that died.
+    :param parameters: training parameters, checked, in the API's spelling; without secrets, because Airflow stores and
+        logs them. Triggers that an earlier version of this provider has stored hold the secrets too.
+    :param encrypted: the secret parameters, see :mod:`~..watch.encryption`. None: there are none.
+    :param previous_job_id: the job that had trained the model before. If another job trains it now, that is the wanted
+        training: this trigger started it in a triggerer that died.
     :param since: when the waiting began, as a Unix time in seconds.
     :param wait_for_completion: False fires as soon as the training has started.
     """
@@ -286,12 +288,12 @@ class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
 
     async def _start(self, shared: SharedPoller) -> Started | TrainingResult:
         deadline = float("inf") if self.deadline is None else self.deadline
-        with waiting_for_slot(self.scenario_conn_id, self.since) as turn:
+        with waiting_for_slot(self.scenario_conn_id, self.since) as place:
             while time.time() < deadline:
-                if turn.is_mine():
-                    self._starting = asyncio.ensure_future(in_thread(self._try_to_start, shared))
+                if place.is_first():
+                    self._starting = asyncio.ensure_future(run_in_thread(self._try_to_start, shared))
                     try:
-                        # Shielded: a paid request that is under way is seen to its end, so that a kill can cancel it.
+                        # Shielded: a kill must wait for a paid request that is under way, to cancel what it starts.
                         return await asyncio.shield(self._starting)
                     except CannotDecryptError:
                         return TrainingResult(outcome="secret-changed", model_id=self.model_id)
@@ -299,7 +301,7 @@ class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
                         if error.permanent and not (isinstance(error, PlanCeilingError) and error.frees_up):
                             return TrainingResult(outcome="not-started", model_id=self.model_id, error=str(error))
                         if not isinstance(error, PlanCeilingError):
-                            self.log.info("Training %s: not started yet: %s", self.model_id, error)
+                            self.log.info("Training %s: not started yet. %s", self.model_id, error)
                 await asyncio.sleep(max(0.0, min(self.poke_interval, deadline - time.time())))
         return TrainingResult(outcome="timed-out", model_id=self.model_id)
 
@@ -312,11 +314,11 @@ class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
         )
 
     def _has_started(self, started: Started) -> bool:
-        """Whether the training is this task's; another task may have started it, where the model is not ours alone."""
+        """Whether this task has started the training; if the model is shared, another task may have."""
         return self.is_ours or not started.adopted
 
     def _secrets(self) -> dict[str, Any]:
-        """Decrypt the secret parameters; where that fails a worker renders their templates anew."""
+        """Decrypt the secret parameters; if that fails, a retry renders their templates again."""
         if self.encrypted is None:
             return {}
         secrets = decrypt(self.encrypted, ScenarioHook(self.scenario_conn_id).settings["api_secret"])
@@ -325,7 +327,7 @@ class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
         return secrets
 
     async def _cancel_if_killed(self) -> None:
-        """Let a start that is under way come to its end, then cancel it."""
+        """Wait for a start that is under way, then cancel the training."""
         if self._starting and not self._starting.done():
             await asyncio.wait([self._starting], timeout=20)
         start = self._starting

@@ -1,8 +1,8 @@
 """
-The secrets of a task that waits in the triggerer.
+Encrypts the secret parameters of a task that waits in the triggerer.
 
-Airflow keeps the arguments of a trigger in its database, in clear text where no Fernet key is set, and logs them at
-DEBUG. Worker and triggerer share one secret that is in neither place: that of the connection.
+Airflow stores the arguments of a trigger in its database, in clear text if no Fernet key is set, and logs them at
+DEBUG. The key is made of the connection's API secret: worker and triggerer both read it, and it is in neither place.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _PURPOSE = b"airflow-provider-scenario: secret training parameters of a task tha
 
 
 class CannotDecryptError(Exception):
-    """It was encrypted with another secret."""
+    """The parameters were encrypted with another API secret."""
 
 
 def encrypt(secrets: Mapping[str, Any], api_secret: str) -> str:
     """
-    Return parameters as text that only who has the connection's secret can read.
+    Return parameters as text that only the connection's secret decrypts.
 
     :param secrets: name → text.
     """
@@ -39,7 +39,7 @@ def decrypt(encrypted: str, api_secret: str) -> dict[str, Any]:
     """
     Undo :func:`encrypt`.
 
-    :raises CannotDecryptError: the secret is another one by now.
+    :raises CannotDecryptError: the connection has another secret now.
     """
     from cryptography.fernet import InvalidToken
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 
 from airflow_provider_scenario import metrics
-from airflow_provider_scenario.airflow_compat.threads import in_thread
+from airflow_provider_scenario.airflow_compat.threads import run_in_thread
 from airflow_provider_scenario.client.budget import SHORTEST_LOGGED, WaitNotice
 from airflow_provider_scenario.client.errors import ServiceError
 from airflow_provider_scenario.client.scenario.models import BULK
@@ -134,7 +134,7 @@ class SharedPoller:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
-        await in_thread(self.poller.close)
+        await run_in_thread(self.poller.close)
 
     async def _run(self) -> None:
         while self._waiters:
@@ -153,7 +153,7 @@ class SharedPoller:
                 await self._request(self._next_batch())
 
     async def _wait_for_turn(self) -> None:
-        seconds = await in_thread(self.poller.turn)
+        seconds = await run_in_thread(self.poller.turn)
         self._next_turn = self._clock() + seconds
         if seconds >= SHORTEST_LOGGED:
             for number, waiter in enumerate(list(self._waiters), start=1):
@@ -181,7 +181,7 @@ class SharedPoller:
     async def _request(self, batch: list[_Waiter]) -> None:
         for waiter in batch:
             waiter.is_requested = True
-        answers = await in_thread(self.poller.poll_many, [(waiter.model_id, waiter.job_id) for waiter in batch])
+        answers = await run_in_thread(self.poller.poll_many, [(waiter.model_id, waiter.job_id) for waiter in batch])
         for waiter, answer in zip(batch, answers, strict=True):
             self._deliver(waiter, answer)
 

@@ -8,23 +8,23 @@ from packaging.version import Version
 
 from airflow_provider_scenario.airflow_compat import triggers
 from airflow_provider_scenario.airflow_compat.triggers import (
-    has_on_kill,
-    on_kill_is_certain,
+    on_kill_means_task_ended,
     success_event,
-    wait_until_worker_has_gone,
+    triggers_have_on_kill,
+    wait_for_worker_exit,
 )
 from tests.airflow_versions import AIRFLOW
 
 
 def test_a_triggerer_tells_of_a_kill_from_3_3_on():
-    assert has_on_kill() == (Version("3.3") <= AIRFLOW)
-    assert has_on_kill() == hasattr(BaseTrigger, "on_kill")
+    assert triggers_have_on_kill() == (Version("3.3") <= AIRFLOW)
+    assert triggers_have_on_kill() == hasattr(BaseTrigger, "on_kill")
 
 
 def test_it_tells_nothing_else_from_3_4_on():
     import airflow.jobs.triggerer_job_runner  # noqa: F401  as in a triggerer
 
-    assert on_kill_is_certain() == (Version("3.4") <= AIRFLOW)
+    assert on_kill_means_task_ended() == (Version("3.4") <= AIRFLOW)
 
 
 def test_the_event_that_ends_a_task_carries_what_dag_test_resumes_it_with():
@@ -37,7 +37,7 @@ def test_the_event_that_ends_a_task_carries_what_dag_test_resumes_it_with():
 class TestHold:
     @pytest.fixture(autouse=True)
     def quick(self, monkeypatch):
-        monkeypatch.setattr(triggers, "MARGIN", 0.1)
+        monkeypatch.setattr(triggers, "REPORT_MARGIN", 0.1)
         monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "0.2")
 
     @pytest.fixture
@@ -49,7 +49,7 @@ class TestHold:
             pauses.append(seconds)
 
         async def wait(deferred_at, task_instance="a task"):
-            await wait_until_worker_has_gone(SimpleNamespace(task_instance=task_instance), deferred_at)
+            await wait_for_worker_exit(SimpleNamespace(task_instance=task_instance), deferred_at)
             return sum(pauses)
 
         monkeypatch.setattr(triggers, "asyncio", SimpleNamespace(sleep=sleep))

@@ -305,7 +305,7 @@ class TestSlot:
         with pytest.raises(TaskDeferred) as second:
             train_lora(another_run(), deferrable=True)
         emulator.set(parallel_training=2)
-        monkeypatch.setattr(training_triggers, "on_kill_is_certain", lambda: True)
+        monkeypatch.setattr(training_triggers, "on_kill_means_task_ended", lambda: True)
         return first.value.trigger, second.value.trigger
 
     async def test_who_comes_second_cancels_nothing_of_the_first(self, emulator, triggers):

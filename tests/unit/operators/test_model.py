@@ -151,7 +151,7 @@ class TestAddImages:
     @pytest.mark.parametrize(
         ("name", "content", "said"),
         [
-            ("notes.png", b"these are not pixels", "'notes.png' is no image"),
+            ("notes.png", b"these are not pixels", "'notes.png' is not an image"),
             ("empty.png", b"", "'empty.png' is empty"),
             (
                 "huge.png",

@@ -13,7 +13,7 @@ from airflow_provider_scenario.client.errors import (
 )
 from airflow_provider_scenario.exceptions import ListingFailedError
 from airflow_provider_scenario.hooks.ai_creation_workshop import AICreationWorkshopHook
-from airflow_provider_scenario.publishing.listing import ListingWatch, Workshop, end_event, result
+from airflow_provider_scenario.publishing.listing import ListingWatch, Workshop, listing_event, value_or_raise
 from airflow_provider_scenario.publishing.trees import SignedTree
 from tests.unit.conftest import workshop_connection
 from tests.unit.publishing.conftest import tree
@@ -89,7 +89,7 @@ def test_only_what_has_changed_is_worth_a_line():
 
 
 def test_the_end_crosses_processes():
-    assert result(end_event("listed", seen(10, "listed")), "hero") == seen(10, "listed")
+    assert value_or_raise(listing_event("listed", seen(10, "listed")), "hero") == seen(10, "listed")
 
 
 @pytest.mark.parametrize(
@@ -103,13 +103,13 @@ def test_the_end_crosses_processes():
 )
 def test_an_end_that_is_none_is_told_with_what_is_known(outcome, answer, error, said):
     with pytest.raises(error, match=said):
-        result(end_event(outcome, answer), "hero")
+        value_or_raise(listing_event(outcome, answer), "hero")
 
 
 @pytest.mark.parametrize("event", [None, {}, "listed", {"outcome": "great"}, {"outcome": "listed"}])
 def test_nothing_odd_passes_for_success(event):
-    with pytest.raises(ValueError, match="no end of a listing"):
-        result(event, "hero")
+    with pytest.raises(ValueError, match="not the result of a listing"):
+        value_or_raise(event, "hero")
 
 
 async def test_a_rotated_secret_is_picked_up_by_all_that_are_refused_at_once(emulator, monkeypatch):

@@ -16,4 +16,4 @@ def stored(monkeypatch):
 @pytest.fixture(autouse=True)
 def uncertain_kills(monkeypatch):
     """As on 3.3: what this process knows of 3.4 depends on whether another test has imported Airflow's triggerer."""
-    monkeypatch.setattr("airflow_provider_scenario.triggers.training.on_kill_is_certain", lambda: False)
+    monkeypatch.setattr("airflow_provider_scenario.triggers.training.on_kill_means_task_ended", lambda: False)

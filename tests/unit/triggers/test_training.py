@@ -216,7 +216,7 @@ async def test_where_the_task_is_deferred_the_log_names_both_reasons(training, a
 
 
 async def test_where_on_kill_is_certain_airflow_is_not_asked_again(emulator, training, as_seen_by, monkeypatch):
-    monkeypatch.setattr("airflow_provider_scenario.triggers.training.on_kill_is_certain", lambda: True)
+    monkeypatch.setattr("airflow_provider_scenario.triggers.training.on_kill_means_task_ended", lambda: True)
     await as_seen_by(trigger(training), "deferred").on_kill()
     assert emulator.counts()["canceled"] == 1
 
