@@ -59,7 +59,7 @@ class ScenarioOperator(CheckedOperator):
 
     @cached_property
     def hook(self) -> ScenarioHook:
-        """One hook per task: one connection look-up and one HTTP session."""
+        """One hook per task: one connection lookup and one HTTP session."""
         return ScenarioHook(self.scenario_conn_id)
 
     def render_template(self, content: Any, *arguments: Any, **options: Any) -> Any:

@@ -46,7 +46,7 @@ class _SyncOperator(CheckedOperator):
 
     @cached_property
     def hook(self) -> AICreationWorkshopHook:
-        """One hook, and so one connection look-up and one HTTP session, for the life of the task."""
+        """One hook per task: one connection lookup and one HTTP session."""
         return AICreationWorkshopHook(self.ai_creation_workshop_conn_id)
 
     @cached_property

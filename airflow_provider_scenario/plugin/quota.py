@@ -1,7 +1,7 @@
 """
-How many requests the page may send over one connection: asked before each of them, whatever it is sent for.
+The page's own quota of requests over one connection; each request of the page counts, before it is sent.
 
-The page must leave Scenario's quota to the tasks, however many people look and whatever addresses they call.
+It leaves most of the request budget to the tasks, however many people open the page.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ SHARE_WITH_ACTIONS = 0.625
 """Reads and actions together. Reads leave the difference to people who cancel a training or choose an epoch."""
 
 FEWEST = 3
-"""Requests a minute at least, however small the connection's budget: one look at a training takes three."""
+"""Requests a minute at least, however small the connection's budget: showing a training takes three."""
 
 MINUTE = 60.0
 
 
 class NotNowError(ScenarioError):
     """
-    The page has used up its requests, or pauses because Scenario could not be asked. The request was not sent.
+    The page has used up its requests, or pauses because Scenario did not answer. The request was not sent.
 
-    :param retry_after: seconds after which it is worth trying again.
+    :param retry_after: seconds after which a request may be sent again.
     """
 
     def __init__(self, reason: str, retry_after: float) -> None:
@@ -58,21 +58,21 @@ class Quota:
         self.per_minute = SCENARIO_REQUESTS_PER_MINUTE
 
     def allow(self, requests_per_minute: float) -> None:
-        """Take over what the connection allows to all who use it."""
+        """Set the request budget of the connection, of which the page uses a share."""
         self.per_minute = min(requests_per_minute, SCENARIO_REQUESTS_PER_MINUTE)
 
     @property
     def seconds_between_reads(self) -> float:
-        """On average."""
+        """How far apart reads are on average."""
         return MINUTE / (SHARE_OF_READS * self.per_minute)
 
     def pause_reads(self, seconds: float) -> None:
-        """Send no read for so long: Scenario could not be asked."""
+        """Send no read for this many seconds, because Scenario did not answer."""
         with self._lock:
             self._paused_until = self._clock() + seconds
 
     def resume_reads(self) -> None:
-        """Scenario has answered."""
+        """End the pause, because Scenario has answered."""
         with self._lock:
             self._paused_until = 0.0
 
@@ -85,12 +85,12 @@ class Quota:
         with self._lock:
             wait = self._paused_until - self._clock()
             if wait > 0:
-                raise NotNowError("The Trainings page pauses, because Scenario could not be asked.", wait)
+                raise NotNowError("The Trainings page pauses, because Scenario did not answer.", wait)
             self._count(SHARE_OF_READS)
 
     def act(self) -> None:
         """
-        Count a request that is about to be sent because a person wants something done. No pause holds it up.
+        Count a request that a person has triggered, before it is sent. A pause does not stop it.
 
         :raises NotNowError: it must not be sent now.
         """
@@ -99,13 +99,13 @@ class Quota:
 
     def _count(self, share: float) -> None:
         now, most = self._clock(), max(FEWEST, math.floor(share * self.per_minute))
-        # A time in the future was noted before the clock was set back.
+        # Drop times in the future too: the clock was set back since.
         while self._sent and not now - MINUTE < self._sent[0] <= now:
             self._sent.popleft()
         if len(self._sent) >= most:
             wait = self._sent[len(self._sent) - most] + MINUTE - now
             reason = (
-                f"The Trainings page has sent {len(self._sent)} requests to Scenario in a minute: as many as it may."
+                f"The Trainings page has sent {len(self._sent)} requests to Scenario in a minute, its limit."
             )
             raise NotNowError(reason, wait)
         self._sent.append(now)
@@ -114,7 +114,7 @@ class Quota:
 @dataclass(frozen=True, slots=True)
 class Metered:
     """
-    The connection's budget, of which each request of the page is taken only after the page's own quota allows it.
+    The connection's request budget; a request of the page uses it only if the page's own quota allows the request.
 
     :param allow: counts one request of the page, or raises :class:`NotNowError`.
     """

@@ -94,7 +94,7 @@ class ScenarioTrainingSensor(CheckedOperator, BaseSensorOperator):
 
     @cached_property
     def hook(self) -> ScenarioHook:
-        """One hook, and so one connection look-up and one HTTP session, for the life of the task."""
+        """One hook per task: one connection lookup and one HTTP session."""
         return ScenarioHook(self.scenario_conn_id)
 
     @cached_property

@@ -108,7 +108,7 @@ class Location:
 
     def subfolder(self, chosen: str) -> Location:
         """
-        A folder in this folder that somebody else chose, such as the person who triggers a DAG; or this folder itself.
+        A folder in this folder, chosen for example by the person who triggers a DAG; or this folder itself.
 
         :param chosen: a path relative to this folder, or a whole path or URL that begins with it.
         :raises InvalidInputError: it is anything else.

@@ -176,10 +176,10 @@ class ScenarioTrainingTrigger(TaskEndingTrigger):
         Cancel the training if a person has ended the deferred task.
 
         Below 3.4 ``on_kill`` has other causes too, so the task's state is read first: ``deferred`` means that
-        the trigger has moved to another triggerer, or that the task was cleared and its new attempt has deferred, which
-        decides itself what becomes of the training. Where the state cannot be had the training goes on.
+        the trigger has moved to another triggerer, or that the task was cleared and its new attempt has deferred; that
+        attempt adopts or cancels the training. If the state cannot be read, the training continues.
 
-        Airflow cancels a killed trigger anew each second until it has ended: what has begun is seen to its end.
+        Airflow cancels a killed trigger again each second until it has ended, so the cancellation is shielded.
         """
         if not self.cancel_on_kill or self._ended or not self.model_id:
             return
