@@ -2,8 +2,8 @@
 Train each dataset once in a project, whichever task, run or DAG trains it first.
 
 Scenario is the source of truth: the short description of a model carries the :class:`DatasetMarker` of its dataset.
-Before a task creates a model it searches for one with the same marker. After that it searches again, because another task may
-have created one at the same moment. Of two models the older one is trained.
+Before a task creates a model it searches for one with the same marker. After that it searches again, because another
+task may have created one at the same moment. Of two models the older one is trained.
 """
 
 from __future__ import annotations

@@ -33,9 +33,8 @@ def list_datasets(
     (``__pycache__``, ``__MACOSX``, and all whose names start with a dot) are not datasets.
 
     :param path: the folder of the datasets: a path, an ``ObjectStoragePath`` or a URL.
-    :param inside: a folder in which ``path`` must lie. Give it if ``path`` is not chosen by the DAG's author but by the person
-        who triggers the DAG; ``path`` may then be relative to it. Default: any path is listed, which is right for one
-        that is written in the DAG file.
+    :param inside: a folder in which ``path`` must lie. Give it if the person who triggers the DAG chooses ``path``,
+        which may then be relative to it. Default: any path is listed, which is right for a path in the DAG file.
     :param missing_ok: return an empty list if the folder does not exist or has no folders in it. Default: that is an
         error. A folder that is a dataset itself is always an error.
     :param common: added to every dict; the ``training.yaml`` of a dataset wins over it.

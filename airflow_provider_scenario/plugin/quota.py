@@ -104,9 +104,7 @@ class Quota:
             self._sent.popleft()
         if len(self._sent) >= most:
             wait = self._sent[len(self._sent) - most] + MINUTE - now
-            reason = (
-                f"The Trainings page has sent {len(self._sent)} requests to Scenario in a minute, its limit."
-            )
+            reason = f"The Trainings page has sent {len(self._sent)} requests to Scenario in a minute, its limit."
             raise NotNowError(reason, wait)
         self._sent.append(now)
 
