@@ -113,9 +113,7 @@ class CheckedOperator(RendersOnlyDagFile):
         """
         final = self._final(only_known)
         for name in _boolean_arguments(type(self)):
-            if final(name) and not isinstance(
-                value := getattr(self, name), bool
-            ):  # the text 'False' would count as true
+            if final(name) and isinstance(value := getattr(self, name), str):  # the text 'False' counts as true
                 raise InvalidInputError(f"{name} is {shown(value)}; give True or False.")
         return []
 

@@ -16,7 +16,7 @@ from abc import ABC, abstractmethod
 from typing import ClassVar, Generic, Literal, TypeVar
 
 from airflow_provider_scenario.client.defaults import LONGEST_POLL_PAUSE
-from airflow_provider_scenario.client.errors import ScenarioError
+from airflow_provider_scenario.client.errors import ScenarioError, ThrottledError
 
 _MAX_STRETCH = 10.0
 _PART_OF_TIME_LEFT = 0.1
@@ -63,15 +63,19 @@ class Pacing:
         growth = _GROWTH_IN_QUEUE ** min(max(self._polls_in_queue - 1, 0), 10)
         return min(interval * growth, longest)
 
-    def after_failure(self, retry_after: float | None) -> float:
+    def after_failure(self, error: Exception | None = None) -> float:
         """
         Return the seconds to pause after a poll that has failed.
 
-        :param retry_after: the seconds that the service asked to wait.
+        A pause that the service names (``Retry-After``) is kept. Where it does not throttle but fails, the pause is at
+        most ``max_backoff``: a long maintenance window must not hide the end of a training for hours.
         """
         self.failures += 1
         backoff = min(self._poke_interval * 2.0 ** min(self.failures, 10), self._max_backoff)
-        return max(self._poke_interval, backoff, retry_after or 0.0)
+        named = (error.retry_after or 0.0) if isinstance(error, ScenarioError) else 0.0
+        if not isinstance(error, ThrottledError):
+            named = min(named, self._max_backoff)
+        return max(self._poke_interval, backoff, named)
 
     @property
     def is_failure_worth_a_line(self) -> bool:
@@ -126,7 +130,7 @@ class Watch(ABC, Generic[A, O]):
     def _after_error(self, error: ScenarioError) -> Literal["refused"] | None:
         if self._is_refusal(error):
             return "refused"
-        self.pause = self._pacing.after_failure(error.retry_after)
+        self.pause = self._pacing.after_failure(error)
         if self._pacing.is_failure_worth_a_line:
             self.log_line = (
                 f"{self.subject} {self.label}: the poll failed ({self._pacing.failures} in a row): {error} "

@@ -75,7 +75,8 @@ class ScenarioRetryPolicy(RetryPolicy):
             return RetryDecision.fail(f"{type(error).__name__}: a retry would fail again.")
         if error.money == "unknown" and not _finds_earlier_training(context):
             return RetryDecision.fail(
-                "The answer was lost, and a retry may pay twice: check in Scenario what exists, then clear the task."
+                "The response to a paid request was lost, and a retry may pay twice. Check in Scenario what was "
+                "started, then clear the task."
             )
         return RetryDecision.default()
 

@@ -21,7 +21,7 @@ def cancel_training_before_clear(
     Cancel what this task was training when a person cleared it to train anew: no task waits for that training.
 
     The trigger of the old attempt usually cancels it. It does not if no triggerer is alive, nor if this attempt defers
-    before the trigger asks for the state of the task: the trigger then takes the deferral for its own.
+    before the trigger reads the task's state: the trigger then reads `deferred` and cancels nothing.
 
     :param except_model_id: the model that this attempt trains.
     """

@@ -55,10 +55,12 @@ def conclude(
         result, needs_new_training = _after_deadline(task, context, result, is_ours=is_ours)
     pushed: PushedXComs = pushed_xcoms or {"job_id": None, "creative_units_cost": None}
     result = _with_cost(task, context, result, pushed)
-    _push_xcoms(task, context, result, pushed, is_ours=is_ours)
+    _push_xcoms(context, result, pushed)
     pays = is_ours is not False
     total = record_final_cost(context, result.job_id, creative_units=result.creative_units_cost, is_ours=pays)
     push_total(context, total, result.creative_units_cost)
+    if is_ours and result.model_id and result.job_id != pushed.get("job_id"):  # the trigger has started it
+        task.hook.show_model(context, result.model_id, job_id=result.job_id, is_ours=True)
     try:
         returned = result.value_or_raise(creative_units_total=total, time_limit=time_limit_of(task))
     except (TrainingFailedError, TrainingTimeoutError) as error:
@@ -77,15 +79,10 @@ def _with_cost(task: TrainingTask, context: Context, result: TrainingResult, pus
     return replace(result, creative_units_cost=price)
 
 
-def _push_xcoms(
-    task: TrainingTask, context: Context, result: TrainingResult, pushed: PushedXComs, *, is_ours: bool | None
-) -> None:
-    if result.job_id not in (None, pushed.get("job_id")):
-        context["ti"].xcom_push(key="job_id", value=result.job_id)
-    if result.creative_units_cost not in (None, pushed.get("creative_units_cost")):
-        context["ti"].xcom_push(key="creative_units_cost", value=result.creative_units_cost)
-    if is_ours and result.model_id and result.job_id != pushed.get("job_id"):  # the trigger has started it
-        task.hook.show_model(context, result.model_id, job_id=result.job_id, is_ours=True)
+def _push_xcoms(context: Context, result: TrainingResult, pushed: PushedXComs) -> None:
+    for key, value in (("job_id", result.job_id), ("creative_units_cost", result.creative_units_cost)):
+        if value is not None and value != pushed.get(key):
+            context["ti"].xcom_push(key=key, value=value)
 
 
 def _after_deadline(
@@ -102,6 +99,8 @@ def _after_deadline(
         if missed := fetch_missed_end(client, result.model_id, result.job_id):
             return missed, missed.outcome == "failed"
         cancelled = _cancel_after_deadline(task, context, client, result, is_ours=is_ours)
+    if result.error and cancelled.effect in ("over", "continues"):
+        return result, False  # the trigger waited for a slot: it knows better whether anything was started
     return replace(result, error=cancelled.text), cancelled.effect == "cancelled"
 
 

@@ -91,7 +91,11 @@ def find_or_create_model_of(
             created_after = own.created_at and own.created_at - UPLOAD_LIMIT
             continue
         if own and own.status == "new":
-            log.info("Another task has created %s from the same dataset: %s is deleted, untrained.", other.id, own.id)
+            log.info(
+                "Another task has created %s from the same dataset. This task deletes its own untrained model %s.",
+                other.id,
+                own.id,
+            )
             with suppress(NotFoundError):
                 client.delete_model(own.id)
         own = created_after = None
@@ -182,4 +186,8 @@ def _log_found(model: Model, log: Logger) -> None:
     elif model.status == "training":
         log.info("This dataset is being trained as %r (%s): waiting for that training.", model.name, model.id)
     else:
-        log.info("Another task has created %r (%s) from this dataset, untrained: training it.", model.name, model.id)
+        log.info(
+            "Another task has created %r (%s) from this dataset and not trained it. This task trains it, and pays.",
+            model.name,
+            model.id,
+        )

@@ -1,4 +1,4 @@
-"""What the modules of this room need of a training operator; the operators stand above this room and import it."""
+"""The protocol of a training operator: operators import this package, so it cannot import them."""
 
 from __future__ import annotations
 

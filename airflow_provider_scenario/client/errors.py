@@ -46,7 +46,7 @@ class ScenarioError(Exception):
     """Whether the same request may be sent again at once: the error may pass, and sending twice does no harm."""
 
     retry_after: float | None = None
-    """Seconds that the service asked to wait; None if it named none."""
+    """The pause in seconds that the service named (Retry-After); None if it named none."""
 
     def __init__(
         self,
@@ -165,7 +165,7 @@ class ThrottledError(ScenarioError):
     """
     429 that passes: too many requests (documented: 100 a minute a project), or the cool-down between launches.
 
-    :param retry_after: seconds that the service asked to wait; None if it named none.
+    :param retry_after: the pause in seconds that the service named (Retry-After); None if it named none.
     """
 
     def __init__(self, message: str, *, retry_after: float | None, **origin: Unpack[Origin]) -> None:

@@ -69,5 +69,5 @@ def check_verify(verify: bool | str) -> None:
     """
     if isinstance(verify, str) and not Path(verify).exists():
         raise InvalidInputError(
-            f"verify is {verify!r}, and there is no such file or folder; give true, false or the path of a CA bundle."
+            f"verify is {verify!r}, which does not exist; give true, false or the path of a CA bundle."
         )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import urllib3.exceptions
+from urllib3.util import parse_url
 
 from airflow_provider_scenario.client.decoding import decode
 from airflow_provider_scenario.client.errors import ServiceError
@@ -140,9 +141,10 @@ class SignedAddresses:
     def _wrong_with(self, address: str) -> str | None:
         if not is_http(address):
             return "the service gave an address that is not an http(s) one"
-        parts = urlsplit(address)
-        if parts.scheme != "https" and self.http_hosts is not None and parts.hostname not in self.http_hosts:
-            return "the service gave an address that is not an https one"
+        if self.http_hosts is not None:
+            parts = urlsplit(address)
+            if parts.scheme != "https" and (parts.hostname not in self.http_hosts or parts.hostname != _host(address)):
+                return "the service gave an address that is not an https one"
         return None
 
     def _limits(self) -> Limits:
@@ -164,3 +166,12 @@ class SignedAddresses:
 def _without_key(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """Given to requests as ``auth``: with None it would take a key from a ``.netrc`` file."""
     return request
+
+
+def _host(address: str) -> str | None:
+    r"""Return the host that urllib3 connects to: for ``http://a\@b`` it is another one than ``urlsplit`` finds."""
+    try:
+        host = parse_url(address).host
+    except urllib3.exceptions.LocationParseError:
+        return None
+    return host.strip("[]").lower() if host else None

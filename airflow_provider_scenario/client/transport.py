@@ -1,5 +1,5 @@
 """
-Sends requests to a service: authentication, timeouts, retries, and errors that hold nothing that a log must not hold.
+Sends requests to a service: authentication, timeouts, retries, and errors without secrets.
 
 A call is either *repeatable*, sending it twice has the effect of sending it once, or it is not. Only a repeatable call
 is sent again after its answer was lost: a training whose answer was lost may be running and billed.

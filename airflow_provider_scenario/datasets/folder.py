@@ -113,7 +113,7 @@ def read_settings(files: Iterable[Location]) -> Settings:
     """
     found = [file for file in files if file.name in FILE_NAMES]
     if len(found) > 1:
-        raise InvalidInputError(f"{' and '.join(file.name for file in found)} are there; keep one of them.")
+        raise InvalidInputError(f"{' and '.join(file.name for file in found)} are in the folder; keep one of them.")
     return parse_settings(found[0].name, found[0].read_text(MAX_BYTES)) if found else Settings()
 
 

@@ -136,7 +136,7 @@ class ConnectionHook(BaseHook, Generic[C]):
             if not connection_is_missing(self.conn_id):
                 raise
             raise ConnectionMissingError(
-                f"There is no connection {plain(self.conn_id)!r}. {NOTHING_SENT} Make one of type "
+                f"Connection {plain(self.conn_id)!r} does not exist. {NOTHING_SENT} Add one of type "
                 f"{self.conn_type!r} in Airflow under Admin → Connections, or set the environment variable "
                 f"{_variable(self.conn_id)}."
             ) from None
@@ -147,7 +147,7 @@ class ConnectionHook(BaseHook, Generic[C]):
         for field, value in (("login", connection.login), ("password", connection.password)):
             if not value:
                 of_type = connection.conn_type
-                wrong = f" It is of type {of_type!r}, not {self.conn_type!r}." if of_type != self.conn_type else ""
+                wrong = f" Its type is {of_type!r}; it must be {self.conn_type!r}." if of_type != self.conn_type else ""
                 raise InvalidInputError(
                     f"Connection {self.conn_id!r}: {field} ({self.form.labels[field]}) is empty.{wrong} Both are made "
                     f"at {self.keys_from}. {NOTHING_SENT}"
@@ -164,7 +164,12 @@ class ConnectionHook(BaseHook, Generic[C]):
             close = similar_name(name, known)
             if close and (self.conn_id, name) not in _warned:
                 _warned.add((self.conn_id, name))
-                log.warning("Connection %r: extra %s is not used. Is %r meant?", self.conn_id, shown(name), close)
+                log.warning(
+                    "Connection %r: extra %s is unknown and not used. Did you mean %r?",
+                    self.conn_id,
+                    shown(name),
+                    close,
+                )
         return extra
 
     def _base_url(self, connection: Connection) -> dict[str, str]:

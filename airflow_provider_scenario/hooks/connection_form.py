@@ -163,7 +163,7 @@ def _requests_per_minute(default: float, note: str) -> ExtraField:
     return ExtraField(
         name="requests_per_minute",
         label="Requests a minute",
-        meaning="what all Airflow processes of one machine may send together; with several machines, divide it by them",
+        meaning="the requests a minute of all Airflow processes on one machine; with several machines, divide them",
         default=f"{default:g}{note}",
         schema={"type": ["number", "null"], "exclusiveMinimum": 0},
         read=_number_above_zero(default, "requests a minute"),
@@ -210,7 +210,7 @@ SCENARIO_FORM = ConnectionForm(
         ExtraField(
             name="app_url",
             label="Web app",
-            meaning="where buttons in the task view lead",
+            meaning="address of the web app, for the button in the task view",
             default=SCENARIO_APP_URL,
             schema={"type": ["string", "null"]},
             read=_text(SCENARIO_APP_URL),

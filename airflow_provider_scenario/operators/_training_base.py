@@ -91,7 +91,7 @@ class TrainingOperator(ScenarioOperator):
         return KillHandler(lambda **options: self.hook.connect(**options), self.log)
 
     def pre_execute(self, context: Context) -> None:
-        """Note the attempt, so that :meth:`on_kill` can ask Airflow for its state."""
+        """Store the attempt, so that :meth:`on_kill` can read its state."""
         self.kill_handler.attempt = Attempt.of_context(context)
 
     def on_kill(self) -> None:
@@ -216,7 +216,9 @@ class TrainingOperator(ScenarioOperator):
 
         :param model: as just read; its status is final.
         """
-        self.log.info("An earlier attempt has trained %s. %s", model.id, NOTHING_NEW)
+        self.log.info(
+            "The training of %s by an earlier attempt has ended (%s). %s", model.id, model.status, NOTHING_NEW
+        )
         return self._conclude_read(context, FINAL_STATUSES[model.status or ""], model, is_ours=True)
 
     def conclude(
@@ -249,7 +251,9 @@ class TrainingOperator(ScenarioOperator):
         is_ours: bool | None,
     ) -> TaskResult:
         if not self.kill_handler.was_killed and was_cancelled_by_late_kill(result, adopted_at):
-            self.log.info("The kill of the attempt before has cancelled the training: starting a new one.")
+            self.log.info(
+                "Killing the previous attempt cancelled its training. This attempt starts a new one, which is billed."
+            )
             retrained: TaskResult = self.execute(context)
             return retrained
         return self.conclude(context, result, pushed_xcoms=pushed_xcoms, is_ours=is_ours)

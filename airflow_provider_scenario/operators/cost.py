@@ -198,7 +198,7 @@ class ScenarioEstimateTrainingCostOperator(ScenarioOperator):
             name, model_type = name or model.name or model.id, model.type
             images = model.training_images_number or len(model.training_images) or images
         elif model_type is None:
-            raise InvalidInputError("it has no 'type', and its dataset names none.")
+            raise InvalidInputError("'type' is missing, and training.yaml does not set it.")
         trainer = TRAINERS.get(model_type or "")
         if trainer and trainer.dataset == "concepts":
             images = None

@@ -277,7 +277,7 @@ def _stored(request: Request, key: TaskKey) -> Training:
     :raises HTTPException: 400, 404 or 409 with the reason.
     """
     if not _lookups(request).calls:
-        raise HTTPException(HTTPStatus.CONFLICT, f"This page does not call Scenario here: {NO_CALLS}.")
+        raise HTTPException(HTTPStatus.CONFLICT, f"This API server does not call Scenario: {NO_CALLS}.")
     found = _read(trainings.of_task, key)
     if len(found) > 1:
         detail = "This task is in a loop; the address does not say which iteration."

@@ -24,6 +24,9 @@ POLL_INTERVAL = 4.0
 AFTER_TROUBLE = 15.0
 """Seconds without a read after one that has failed, unless Scenario asks for more with ``Retry-After``."""
 
+LONGEST_TROUBLE = 60.0
+"""Seconds of that pause at most, whatever ``Retry-After`` says: a corrected connection must work again soon."""
+
 MAX_KEYS = 20_000
 
 Kind = Literal["status", "details", "addresses", "connection"]
@@ -136,7 +139,7 @@ class PageRequests:
         text = str(error) if is_for_people else type(error).__name__
         with self.lock:
             now = self._clock()
-            pause = self._pacing.after_failure(error.retry_after if isinstance(error, ScenarioError) else None)
+            pause = min(self._pacing.after_failure(error), LONGEST_TROUBLE)
             if self.trouble is None:
                 log.warning("The Trainings page gets no answer from Scenario: %s", text)
             since = self.trouble.since if self.trouble else now

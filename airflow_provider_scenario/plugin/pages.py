@@ -42,7 +42,7 @@ _REASONS = {
     400: "This page cannot be shown",
     401: "You are not logged in",
     403: "You may not do this",
-    404: "There is nothing here",
+    404: "Not found",
 }
 _ADVICE = {
     401: "Log in to Airflow, then open this page again.",

@@ -100,7 +100,8 @@ def value_or_raise(event: object, label: str) -> SyncResult:
                 )
             case "refused":
                 raise AirflowFailException(
-                    f"The listing of model {label} can no longer be polled: {event.get('error')} The listing continues."
+                    f"AI Creation Workshop refuses further polls of model {label}: {event.get('error')} The listing "
+                    "continues."
                 )
     raise ValueError(
         f"The trigger sent {event!r}, which is not the result of a listing. Do worker and triggerer run the same "

@@ -178,7 +178,7 @@ class LoraTreeBuilder:
         kind = COVER_FORMATS.get((asset.mime_type or "").lower())
         width, height = (asset.properties.get(side) or asset.metadata.get(side) for side in ("width", "height"))
         if not (kind and width and height):
-            self._log(f"Sample {asset_id} does not become a cover: Scenario does not give its format and size.")
+            self._log(f"Sample {asset_id} is not used as a cover: Scenario did not return its format or size.")
             return None
         path = f"{path_part('id of the model', model.id)}/covers/{path_part('assetId', asset_id)}.{kind}"
         file = self._hosting.host(path, lambda: self._client.fetch_asset(asset))

@@ -20,7 +20,7 @@ from airflow_provider_scenario.arguments import (
     seconds,
 )
 from airflow_provider_scenario.client.budget import WaitNotice
-from airflow_provider_scenario.client.consequences import TRAINING_CONTINUES
+from airflow_provider_scenario.client.consequences import RUNNING_TRAINING_CONTINUES
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.ids import check_id
 from airflow_provider_scenario.deferral import ends_in_triggerer, warn_without_triggerer
@@ -194,4 +194,4 @@ def _value_or_raise(result: TrainingResult) -> TaskResult:
         # A retry cannot help: unlike the operator, the sensor does not start a new training.
         raise AirflowFailException(str(error)) from error
     except TrainingTimeoutError as error:
-        raise AirflowSensorTimeout(f"{error} The sensor did not cancel it. {TRAINING_CONTINUES}") from error
+        raise AirflowSensorTimeout(f"{error} The sensor did not cancel it. {RUNNING_TRAINING_CONTINUES}") from error

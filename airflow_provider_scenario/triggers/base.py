@@ -75,6 +75,9 @@ class TaskEndingTrigger(BaseTrigger):
             for key, value in xcoms.items():
                 await run_in_thread(push_from_trigger, self, key, value)
         except Exception as error:
-            self.log.warning("The triggerer cannot push the XComs (%s): a worker does it.", type(error).__name__)
+            self.log.warning(
+                "The triggerer cannot push the XComs (%s). Airflow starts a worker, which pushes them.",
+                type(error).__name__,
+            )
             return False
         return True

@@ -15,7 +15,7 @@ from airflow_provider_scenario.airflow_compat.attempt import Attempt
 from airflow_provider_scenario.airflow_compat.threads import run_in_thread
 from airflow_provider_scenario.airflow_compat.triggers import on_kill_means_task_ended, triggers_have_on_kill
 from airflow_provider_scenario.client.budget import WaitNotice
-from airflow_provider_scenario.client.consequences import TRAINING_CONTINUES
+from airflow_provider_scenario.client.consequences import MAY_HAVE_STARTED, NOTHING_STARTED, TRAINING_CONTINUES
 from airflow_provider_scenario.client.errors import PlanCeilingError, ScenarioError
 from airflow_provider_scenario.client.secret_text import revealed
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
@@ -194,7 +194,7 @@ class ScenarioTrainingTrigger(TaskEndingTrigger):
     async def _cancel_if_killed(self) -> None:
         if not self.is_ours:
             return
-        state: str | None = "no longer deferred"
+        state: str | None = "not deferred"
         if not on_kill_means_task_ended():
             try:
                 state = await run_in_thread(Attempt.of_trigger(self).state)
@@ -215,7 +215,9 @@ class ScenarioTrainingTrigger(TaskEndingTrigger):
                 return
         training = StoppableTraining(model_id=str(self.model_id), job_id=self.job_id)
         result = await run_in_thread(training.cancel_at_once, ScenarioHook(self.scenario_conn_id).connect, IN_TRIGGERER)
-        result.log_to(self.log, f"Task killed while deferred (it is now {state or 'cleared'}).")
+        result.log_to(
+            self.log, f"Task killed while deferred; {f'its state is {state!r}' if state else 'it was cleared'}."
+        )
 
     async def cleanup(self) -> None:
         """
@@ -288,6 +290,7 @@ class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
 
     async def _start(self, shared: SharedPoller) -> Started | TrainingResult:
         deadline = float("inf") if self.deadline is None else self.deadline
+        consequence = NOTHING_STARTED
         with waiting_for_slot(self.scenario_conn_id, self.since) as place:
             while time.time() < deadline:
                 if place.is_first():
@@ -300,10 +303,15 @@ class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
                     except ScenarioError as error:
                         if error.permanent and not (isinstance(error, PlanCeilingError) and error.frees_up):
                             return TrainingResult(outcome="not-started", model_id=self.model_id, error=str(error))
-                        if not isinstance(error, PlanCeilingError):
-                            self.log.info("Training %s: not started yet. %s", self.model_id, error)
+                        if isinstance(error, PlanCeilingError):
+                            consequence = NOTHING_STARTED
+                        else:
+                            self.log.info("The training of %s has not started yet: %s", self.model_id, error)
+                        if error.money == "unknown":
+                            consequence = MAY_HAVE_STARTED
                 await asyncio.sleep(max(0.0, min(self.poke_interval, deadline - time.time())))
-        return TrainingResult(outcome="timed-out", model_id=self.model_id)
+        error_text = f"No slot of the plan was free. {consequence}"
+        return TrainingResult(outcome="timed-out", model_id=self.model_id, error=error_text)
 
     def _try_to_start(self, shared: SharedPoller) -> Started:
         client = shared.poller.client

@@ -1,1 +1,1 @@
-"""Waiting for trainings: what a polled state means, how a training ended, who polls."""
+"""Waiting for trainings: polls them, decides on each snapshot, cancels, makes the result."""

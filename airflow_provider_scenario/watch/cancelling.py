@@ -159,9 +159,11 @@ def cancel_training(client: ScenarioClient, model_id: str, job_id: str | None) -
     model = client.get_model(model_id, only_status=True)
     if model.status != "training":
         effect: Effect = "cancelled" if model.status == "training-canceled" else "over"
-        return CancelResult(effect, f"Nothing to cancel: {model_id} is {model.status}.")
+        return CancelResult(effect, f"Nothing to cancel: the status of {model_id} is {model.status!r}.")
     if is_anothers(model, job_id):
-        return CancelResult("over", f"Not cancelled: {model.job_id} trains {model_id} now, not {job_id}.")
+        return CancelResult(
+            "over", f"Not cancelled: job {model.job_id} trains {model_id} now, and this task waits for job {job_id}."
+        )
     try:
         client.cancel_training(model_id)
     except ConflictError:
@@ -217,7 +219,11 @@ class KillHandler:
                 self._log.info("Only this worker stops: the task was not ended. %s", effect)
                 return
         except Exception as error:
-            self._log.warning("This worker stops, for an unknown reason (%s). %s", type(error).__name__, effect)
+            self._log.warning(
+                "This worker stops, and the task's state cannot be read (%s): the training is not cancelled. %s",
+                type(error).__name__,
+                effect,
+            )
             return
         self._killed = True
         if self._training and self._training.may_be_cancelled:

@@ -122,7 +122,7 @@ class Snapshot:
         if self.seconds_left:
             parts.append(f"about {duration_text(self.seconds_left)} left")
         if self.retryable_error:
-            parts.append(f"the service tries again after: {self.retryable_error} (retry {self.retry_count or 1})")
+            parts.append(f"Scenario retries it (retry {self.retry_count or 1}) after: {self.retryable_error}")
         return ", ".join(parts)
 
 
@@ -166,9 +166,9 @@ class TrainingWatch(Watch[Snapshot, Outcome]):
         error = snapshot.retryable_error
         last = f" The last try failed: {error.rstrip('.')}." if error else ""
         return (
-            f"Training {self.label} waits for a person ({snapshot.stage}) and cannot continue before: to clone a "
-            f"voice, Scenario wants a captcha to be read aloud.{last} Open the model in Scenario's web app and solve "
-            f"the captcha there: {snapshot.page or f'the page of {snapshot.model_id}'}"
+            f"Training {self.label} waits for a person ({snapshot.stage}): before Scenario clones a voice, a person "
+            f"must read a captcha aloud.{last} Open the model in Scenario's web app and solve the captcha there: "
+            f"{snapshot.page or f'the page of {snapshot.model_id}'}"
         )
 
 

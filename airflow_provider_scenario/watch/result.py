@@ -155,12 +155,14 @@ class TrainingResult:
             case "failed":
                 raise TrainingFailedError(f"Training {self.label} failed: {reason}.{hint}{cost}")
             case "canceled":
-                raise TrainingCanceledError(f"Training {self.label} was cancelled.{cost} It is not started again.")
+                raise TrainingCanceledError(
+                    f"Training {self.label} was cancelled.{cost} The task is not retried; clear it to train again."
+                )
             case "timed-out":
                 limit = f"within {time_limit}" if time_limit else "in time"
                 raise TrainingTimeoutError(f"Training {self.label} did not end {limit}. {self.error or ''}".strip())
             case "refused":
                 raise WatchingRefusedError(
-                    f"Training {self.label} can no longer be polled: {self.error} "
-                    f"{RUNNING_TRAINING_CONTINUES} A later run finds it by the model's id."
+                    f"Training {self.label} can no longer be polled: {self.error} {RUNNING_TRAINING_CONTINUES} Correct "
+                    "the connection, then clear the task with on_clear='reattach'."
                 )

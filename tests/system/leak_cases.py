@@ -29,7 +29,7 @@ PIXEL = (
 
 SUPERVISOR_KILLS, PROCESS_KILLED = "the task shouldn't be running anymore. Terminating process", "Task killed!"
 POLLED, LOSES_ITS_WORKER = "queued-for-train", "Only this worker stops: the task was not ended"
-OUTCOME_IS_LOGGED = ("was cancelled", "could not be cancelled", "Nothing to cancel", "for an unknown reason")
+OUTCOME_IS_LOGGED = ("was cancelled", "could not be cancelled", "Nothing to cancel", "state cannot be read")
 ON_KILL_MAY_TAKE = 5.0  # seconds; then Airflow sends SIGKILL
 
 numbers = itertools.count(1)

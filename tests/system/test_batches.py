@@ -110,7 +110,7 @@ def test_errors_that_a_retry_cannot_fix_use_no_retry_and_keep_the_name_of_the_ta
     assert [task["rendered_map_index"] for task in tasks[:2]] == ["misspelt", "no connection"]
     logs = [airflow.task_log("batch_with_retries", run, "train", index) for index in range(3)]
     assert "threads is 0; give a whole number from 1 to 32." in logs[0]
-    assert "There is no connection 'nobody'. Nothing was sent." in logs[1]
+    assert "Connection 'nobody' does not exist. Nothing was sent." in logs[1]
     assert "missing keyword argument 'name'" in logs[2]
     assert emulator.counts()["models"] == 0
 

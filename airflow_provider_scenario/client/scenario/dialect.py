@@ -1,4 +1,4 @@
-"""How Scenario is spoken to: Basic authentication, plain JSON, and the refusals of :mod:`.refusals`."""
+"""Scenario's authentication, media type and refusals."""
 
 from __future__ import annotations
 

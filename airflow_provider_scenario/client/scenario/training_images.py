@@ -41,7 +41,7 @@ class Datasets(Endpoints):
         """
         Upload a file into the dataset of a model. Never sent twice: the dataset would hold it twice.
 
-        :param data: the file; encoded it must stay under about 6 MB (see :mod:`.image_files`).
+        :param data: the file; encoded it must stay under about 6 MB (see :mod:`.media_files`).
         :param name: file name; unique names let a retry find what is there.
         :param content_type: default: found from the first bytes.
         :param preset: how the service captions it: ``default``, ``style`` or ``subject``.

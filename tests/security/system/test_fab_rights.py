@@ -47,7 +47,7 @@ READ = {"mine": {"admin", "viewer", "reader", "editor", "forger"}, "victims": {"
 EDIT = {"mine": {"admin", "editor", "forger"}, "victims": {"admin"}}
 
 NO_RIGHT = "You may not see or change this DAG, or there is no such DAG."
-NOT_OUR_FORM = "This did not come from the page itself"
+NOT_OUR_FORM = "This request did not come from the page itself"
 TRAININGS = {"mine": ("own_task", 6), "victims": ("secret_task", 1)}
 """The task of a DAG that trains, and how many trainings it has."""
 ENDED = {("mine", 1): "failed", ("mine", 2): "success"}

@@ -9,7 +9,7 @@ import pytest
 
 from tests.security.system.fab import Person
 
-NOT_OUR_FORM = "This did not come from the page itself"
+NOT_OUR_FORM = "This request did not come from the page itself"
 EDITORS = {"admin", "op", "user"}
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS")
 

@@ -53,7 +53,7 @@ def test_a_missing_connection_fails_for_good_and_says_where_to_make_which(answer
         _ = hook("nobody").settings
     assert isinstance(failed.value, AirflowFailException)
     assert str(failed.value) == (
-        f"There is no connection 'nobody'. Nothing was sent. Make one of type {of_type!r} in Airflow under "
+        f"Connection 'nobody' does not exist. Nothing was sent. Add one of type {of_type!r} in Airflow under "
         "Admin → Connections, or set the environment variable AIRFLOW_CONN_NOBODY."
     )
 
@@ -92,12 +92,14 @@ def test_while_a_secrets_backend_is_down_the_task_is_retried(answers, monkeypatc
 )
 def test_a_task_fails_for_good(answers, context, task):
     answers(NOT_FOUND)
-    with pytest.raises(AirflowFailException, match="There is no connection 'nobody'"):
+    with pytest.raises(AirflowFailException, match="Connection 'nobody' does not exist"):
         task.execute(context)
 
 
 def test_a_connection_of_another_type_without_a_key_is_told_as_that(monkeypatch, context):
     monkeypatch.setenv("AIRFLOW_CONN_ANOTHER", '{"conn_type": "http", "host": "example.org"}')
     task = ScenarioCreateModelOperator(task_id="t", name="a", type="flux.2-dev-lora", scenario_conn_id="another")
-    with pytest.raises(AirflowFailException, match=r"login \(API key\) is empty. It is of type 'http', not 'scenario'"):
+    with pytest.raises(
+        AirflowFailException, match=r"login \(API key\) is empty. Its type is 'http'; it must be 'scenario'"
+    ):
         task.execute(context)

@@ -365,7 +365,7 @@ class TestKill:
         seen_as(monkeypatch, ConnectionError("no"))
         started.on_kill()
         assert emulator.counts()["canceled"] == 0
-        assert "for an unknown reason (ConnectionError)" in capsys.readouterr().out
+        assert "state cannot be read (ConnectionError)" in capsys.readouterr().out
 
     def test_an_airflow_that_hangs_is_not_waited_for(self, emulator, started, monkeypatch):
         monkeypatch.setattr(Attempt, "state", lambda _: time.sleep(30))

@@ -37,6 +37,13 @@ def test_another_host_is_not_reached_over_http(address):
     assert not caught.value.resendable
 
 
+def test_a_host_that_parsers_read_differently_is_not_reached():
+    with hostile(lambda: [http(200, b"secret of our network")]) as server:
+        signed = addresses(http_hosts={"scenario.test"})
+        with pytest.raises(ServiceError, match="not an https one"):
+            list(signed.get(f"{server.root}\\@scenario.test/file", action="fetch a picture"))
+
+
 def test_a_redirect_is_not_followed():
     redirect = http(302, b"", "Location: http://127.0.0.1:9/admin")
     with hostile(lambda: [redirect]) as server, pytest.raises(ServiceError, match="storage answered 302") as caught:

@@ -173,7 +173,10 @@ BAD = [
     ({"a.png": PNG, "training.yaml": "type: 5"}, "training.yaml: type must be a model type"),
     ({"a.png": PNG, "training.yaml": "nb_epochs: many"}, "training.yaml: parameters: nb_epochs must be a whole number"),
     ({"a.png": PNG, "training.yaml": "nbEpochs: 1\nnb_epochs: 2"}, "training.yaml: 'nb_epochs' is given twice"),
-    ({"a.png": PNG, "training.yaml": "", "training.json": "{}"}, "training.json and training.yaml are there; keep one"),
+    (
+        {"a.png": PNG, "training.yaml": "", "training.json": "{}"},
+        "training.json and training.yaml are in the folder; keep one",
+    ),
     ({"a.png": PNG, "b.png": PNG[:-1]}, f"'b.png' cannot be decoded: it is cut off after {len(PNG) - 1} bytes"),
     ({"a.png": b"\x89PNG\r\n\x1a\n"}, "'a.png' cannot be decoded"),
     ({"a.jpg": JPEG[:-2]}, "'a.jpg' cannot be decoded"),

@@ -143,7 +143,7 @@ def test_a_misspelt_extra_is_warned_of_once(conn, caplog, monkeypatch):
     for _ in range(2):
         _ = conn(host="http://127.0.0.1:1/v1", extra={"projectid": "proj_1", "team": "heroes"}).settings
     assert [record.getMessage() for record in caplog.records if "extra" in record.getMessage()] == [
-        "Connection 'scenario_default': extra 'projectid' is not used. Is 'project_id' meant?"
+        "Connection 'scenario_default': extra 'projectid' is unknown and not used. Did you mean 'project_id'?"
     ]
 
 

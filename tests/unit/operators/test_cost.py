@@ -179,7 +179,7 @@ class TestFailure:
         first, second, third, last = str(caught.value).splitlines()
         assert first.startswith("trainings[1] ('hero'): ")
         assert "the folder has no images" in first
-        assert second == "trainings[3]: it has no 'type', and its dataset names none."
+        assert second == "trainings[3]: 'type' is missing, and training.yaml does not set it."
         assert third.startswith("trainings[4]: ")
         assert "model_nope" in third
         assert last == "No price was quoted."

@@ -265,9 +265,9 @@ class TestOnAWorker:
 class TestBooleans:
     """Text that a template or ``default_args`` gives counts as true in Python, ``'False'`` too."""
 
-    @pytest.mark.parametrize("value", ["False", "", 0, None])
+    @pytest.mark.parametrize("value", ["False", "true", ""])
     @pytest.mark.parametrize("name", ["deferrable", "wait_for_completion", "cancel_on_kill"])
-    def test_anything_but_true_and_false_is_refused(self, name, value):
+    def test_text_is_refused(self, name, value):
         with pytest.raises(InvalidInputError, match=rf"{name} is .*; give True or False\."):
             ScenarioTrainModelOperator(task_id="train", model_id="model_1", **{name: value})
 

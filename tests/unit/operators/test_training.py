@@ -258,6 +258,18 @@ class TestEnd:
         get_listener_manager().hook.before_stopping(component=None)
         assert emulator.counts()["canceled"] == 0
 
+    @pytest.mark.parametrize("cancel_on_kill", [False, True])
+    def test_without_a_free_slot_in_time_the_error_says_that_nothing_was_billed(
+        self, emulator, context, model_id, cancel_on_kill
+    ):
+        consequence = "No slot of the plan was free. Nothing was started or billed."
+        event = {"outcome": "timed-out", "model_id": model_id, "error": consequence}
+        with pytest.raises(TrainingTimeoutError) as failed:
+            train(model_id, cancel_on_kill=cancel_on_kill).execute_complete(context, event)
+        assert str(failed.value).endswith(consequence)
+        assert "continues" not in str(failed.value)
+        assert emulator.counts()["canceled"] == 0
+
     @pytest.mark.parametrize("event", [None, {}, {"outcome": "fine"}, "trained"])
     def test_an_odd_event_cannot_pass_for_success(self, context, event):
         with pytest.raises(ValueError, match="is not the result of a training"):

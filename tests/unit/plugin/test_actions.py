@@ -53,7 +53,7 @@ class TestCancel:
         emulator.fault(kind="status", status=503, times=None)
         answer = admin.post(f"cancel?{WHERE}", data={"token": token})
         assert answer.status_code == 409
-        assert "That did not work" in answer.text
+        assert "The action failed" in answer.text
 
 
 class TestEpoch:

@@ -187,7 +187,11 @@ async def test_another_ceiling_ends_it_without_a_training(emulator, ready):
 async def test_its_deadline_ends_it(emulator, ready, another_task):
     first, second = ready(2)
     occupy(first, another_task())
-    assert (await event_of(slot(second, deadline=time.time() + 0.2)))["outcome"] == "timed-out"
+    event = await event_of(slot(second, deadline=time.time() + 0.2))
+    assert (event["outcome"], event["error"]) == (
+        "timed-out",
+        "No slot of the plan was free. Nothing was started or billed.",
+    )
 
 
 async def test_without_waiting_for_the_end_it_fires_once_started(emulator, ready):

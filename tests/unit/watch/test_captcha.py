@@ -62,7 +62,10 @@ def warnings(capsys: pytest.CaptureFixture[str]) -> Callable[[], list[str]]:
 
 
 def waits_for_a_person(line: str) -> bool:
-    what, place = "waits for a person (pending-captcha) and cannot continue before", f"solve the captcha there: {PAGE}"
+    what, place = (
+        "waits for a person (pending-captcha): before Scenario clones a voice",
+        f"solve the captcha there: {PAGE}",
+    )
     return what in line and place in line
 
 

@@ -95,8 +95,8 @@ def test_what_a_person_must_do_is_said_at_once_with_the_place():
     waiting = watch()
     waiting.after(running(stage="pending-captcha", name="ink", page=PAGE), now=0)
     assert waiting.warning == (
-        "Training 'ink' (model_1) waits for a person (pending-captcha) and cannot continue before: to clone a "
-        "voice, Scenario wants a captcha to be read aloud. Open the model in Scenario's web app and solve the captcha "
+        "Training 'ink' (model_1) waits for a person (pending-captcha): before Scenario clones a voice, a "
+        "person must read a captcha aloud. Open the model in Scenario's web app and solve the captcha "
         f"there: {PAGE}"
     )
 
@@ -167,6 +167,13 @@ def test_throttling_waits_what_the_service_asked_for():
     assert waiting.pause == 500
 
 
+def test_an_outage_delays_the_next_poll_by_five_minutes_at_most_whatever_it_announces():
+    waiting, error = watch(deadline=1e9), ServiceError("maintenance", maybe_done=False)
+    error.retry_after = 86_400
+    waiting.after(error, now=0)
+    assert waiting.pause == 300
+
+
 def test_an_outage_is_told_ever_more_rarely():
     waiting = watch(deadline=1e9)
     told = []
@@ -217,7 +224,7 @@ def test_the_line_names_the_model_as_soon_as_its_name_is_known():
         (Snapshot(status="trained"), "trained"),
         (
             running(retryable_error="GPU lost", retry_count=2),
-            "running-train, the service tries again after: GPU lost (retry 2)",
+            "running-train, Scenario retries it (retry 2) after: GPU lost",
         ),
     ],
 )

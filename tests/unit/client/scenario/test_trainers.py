@@ -897,7 +897,7 @@ def test_keys_keep_their_order_and_values():
         ),
         (
             lambda: ScenarioTransport("https://scenario.test", "key", "secret", verify="no"),
-            "verify is 'no', and there is no such file or folder; give true, false or the path of a CA bundle.",
+            "verify is 'no', which does not exist; give true, false or the path of a CA bundle.",
         ),
         (
             lambda: price_limit("1,000"),
