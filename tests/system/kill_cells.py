@@ -115,9 +115,9 @@ def begin(airflow: Any, emulator: Any, cell: Cell, kind: str = "", unharmed: int
 
 def found(log: str) -> str:
     """The training of earlier attempts that the last attempt has found, from its log."""
-    if "is being trained already" in log:
+    if "runs already, as" in log:
         return "running"
-    return "ended" if "An earlier attempt has trained" in log else "nothing"
+    return "ended" if "by an earlier attempt has ended" in log else "nothing"
 
 
 def price_of_one(emulator: Any) -> float:

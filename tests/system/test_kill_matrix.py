@@ -234,7 +234,7 @@ def is_over_or_waits(airflow, run: Run) -> bool:
     if not run.cell.holds_worker or task["state"] != "running" or task["try_number"] <= len(run.cell.kills):
         return False
     log = airflow.task_log(run.dag, run.run_id, "task")
-    return "is being trained already" in log or "has started as" in log
+    return "runs already, as" in log or "has started as" in log
 
 
 def state_in_the_end(airflow, run: Run, deadline: float) -> str:
