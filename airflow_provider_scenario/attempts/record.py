@@ -34,7 +34,7 @@ class Record:
     :param inputs: field → fingerprint of its value, for each field that an author may change before a retry.
     :param model_id: the model that the attempts have created or were given.
     :param previous_job_id: the last job of the model before the attempts requested a training.
-    :param requested: True after a request to start a training that Scenario has not refused.
+    :param requested: True from the request for a start (by the task or its trigger) until Scenario refuses it.
     :param job_id: the training that Scenario has started for the attempts.
     :param paid: job → creative units, for each training that the attempts have started.
     :param given_up: the training that an attempt was about to cancel at its deadline; it may still run.

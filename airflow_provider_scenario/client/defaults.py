@@ -1,4 +1,4 @@
-"""The defaults of the clients: addresses, timeouts, rates, pauses. Each stands only here. Standard library only."""
+"""The defaults of the clients: addresses, timeouts, rates, pauses. Standard library only."""
 
 from __future__ import annotations
 

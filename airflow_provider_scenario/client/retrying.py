@@ -1,5 +1,6 @@
 """
-Sends a request again: after which errors, how often and after which pause. No other module decides this.
+Sends a request again: after which errors, how often and after which pause. Cancelling in a hurry
+(``watch/cancelling.py``) and waiting for a slot have loops of their own.
 
 Importing it costs nothing; tenacity is imported with the first :class:`Retrying`.
 """

@@ -151,7 +151,6 @@ class Workshop:
 
 
 def _sync(client: WorkshopClient, tree: SignedTree, session: Any) -> SyncResult:
-
     return sync_result(client.sync_model(tree.body(), session=session), tree.unsigned)
 
 

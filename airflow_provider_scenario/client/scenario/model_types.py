@@ -1,5 +1,5 @@
 """
-Scenario's model types, and the trainer of each (reference, section 3).
+Scenario's model types, and the trainer of each, as its training guide and its SDK list them.
 
 An unknown type is accepted with a warning, because Scenario adds types several times a year. Imported while DAG
 files are parsed: nothing but the standard library.

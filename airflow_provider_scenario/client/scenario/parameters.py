@@ -1,5 +1,5 @@
 """
-Every training parameter, and the values that the sources allow (reference, section 5.2).
+Every training parameter, and the values that the sources allow: Scenario's training guide, its schema, its SDK.
 
 Data only; :mod:`.trainers` checks by it. Where the sources disagree, a comment beside the entry quotes each.
 """
@@ -210,4 +210,4 @@ PARAMETERS: Mapping[str, Parameter] = {
         _retired("validationPrompt", "text"),
     )
 }
-"""Every training parameter, by the API's spelling (reference, section 5.2)."""
+"""Every training parameter, by the API's spelling."""

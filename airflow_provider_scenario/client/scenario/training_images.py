@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 ASSETS_A_CALL = 10
-"""Assets attached in one call: 400 'Too many assetIds provided in a single request' beyond (reference, section 4)."""
+"""Assets attached in one call: 400 'Too many assetIds provided in a single request' beyond (observed)."""
 
 
 class Datasets(Endpoints):
