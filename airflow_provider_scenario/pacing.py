@@ -1,5 +1,5 @@
 """
-How long to pause between two polls, and what every wait for the end of something remote has in common.
+Pauses between polls, and the base class of all waits for the end of something remote.
 
 ``poke_interval`` is the pause while the end may be near. While the service reports that the end is far away, a pause is
 a tenth of the time left; while a training queues, each pause is 1.5 times the one before. Both grow up to ten times

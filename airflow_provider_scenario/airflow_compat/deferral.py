@@ -1,4 +1,4 @@
-"""What deferring needs of Airflow: whether the success of a task needs a worker, and a call after the deferral."""
+"""Deferral: whether the success of a task needs a worker, and a call after the deferral."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a trigger needs of the triggerer when it fires and when it is killed."""
+"""Triggers: events that end a task, and kills."""
 
 from __future__ import annotations
 

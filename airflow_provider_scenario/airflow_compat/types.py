@@ -6,7 +6,6 @@ Relies on names that 3.3 has. Nothing is imported at run time, so older minors m
 
 from __future__ import annotations
 
-from airflow.sdk.definitions.mappedoperator import OperatorPartial
 from airflow.sdk.types import Logger, TaskInstanceKey
 
-__all__ = ["Logger", "OperatorPartial", "TaskInstanceKey"]
+__all__ = ["Logger", "TaskInstanceKey"]

@@ -1,4 +1,4 @@
-"""What follows from how a training has ended: the task's result or error, its XComs, and whether Airflow retries it."""
+"""Ends a task after its training: its result or error, its XComs, and whether Airflow retries it."""
 
 from __future__ import annotations
 

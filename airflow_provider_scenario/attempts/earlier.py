@@ -1,5 +1,5 @@
 """
-What the earlier attempts of a task have done, so that nothing is created or paid twice.
+The earlier attempts of a task, as far as this attempt must know them to create and pay nothing twice.
 
 Scenario is the source of truth: the description of a model carries the :class:`Marker` of the task that has created it,
 and a job has the time at which it was created. The :class:`Record` in Airflow's task state (3.3) saves those requests,

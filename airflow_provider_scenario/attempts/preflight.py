@@ -1,4 +1,4 @@
-"""What is checked right before a training is paid for: its parameters, its dataset and its price."""
+"""Checks right before a training is paid for: its parameters, its dataset and its price."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the attempts of a task instance record in Airflow's task state (3.3), for the next attempt."""
+"""The record that the attempts of a task instance keep in Airflow's task state (3.3), for the next attempt."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ class RequestBudget:
             raise InvalidInputError(f"requests_per_minute must be a number above 0, such as 80, not {per_minute!r}.")
         self.why_wait = (
             f"all requests that 'requests_per_minute' ({per_minute:g}) allows are used up by uploads and other tasks "
-            "of this machine, or Scenario has sent Retry-After"
+            "of this machine, or the service has sent Retry-After"
         )
         self._gap = 60.0 / per_minute
         self._file = (folder or _own_folder()) / hashlib.sha256(scope.encode()).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""What an event means for a training and its cost: the sentences that errors and log lines share."""
+"""Sentences about a training and its cost, which errors and log lines share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What differs between the services: how a request is authenticated, and how a refusal becomes an error."""
+"""The differences between the services: authentication of requests, and refusals as errors."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 
+from airflow_provider_scenario.client.consequences import NOTHING_SENT
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.messages import shortened, shown
 from airflow_provider_scenario.client.values import is_number
@@ -27,10 +28,10 @@ def encoded(body: Mapping[str, object] | Sequence[object]) -> bytes:
         where = shortened(_not_utf8(body) or "a text", LONGEST_SHOWN)
         raise InvalidInputError(
             f"The request cannot be written as JSON: {where} is not valid Unicode, it has half of a surrogate pair in "
-            "it. Nothing was sent."
+            f"it. {NOTHING_SENT}"
         ) from None
     except (TypeError, ValueError, RecursionError) as problem:
-        raise InvalidInputError(f"The request cannot be written as JSON: {problem}. Nothing was sent.") from None
+        raise InvalidInputError(f"The request cannot be written as JSON: {problem}. {NOTHING_SENT}") from None
 
 
 def query_text(field: str, value: object) -> str:
@@ -60,12 +61,12 @@ def _one_text(field: str, value: object) -> str:
                 return value
             # Without the value: it may be a token.
             raise InvalidInputError(
-                f"{field} is text that is not valid Unicode, it has half of a surrogate pair in it. Nothing was sent."
+                f"{field} is not valid Unicode, it has half of a surrogate pair in it. {NOTHING_SENT}"
             )
         case int() | float() if is_number(value):
             return str(value)
     raise InvalidInputError(
-        f"{field} is {shown(value)}: give text, a number, true or false, a date, or a list of these. Nothing was sent."
+        f"{field} is {shown(value)}: give text, a number, true or false, a date, or a list of these. {NOTHING_SENT}"
     )
 
 

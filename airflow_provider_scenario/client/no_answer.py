@@ -1,4 +1,4 @@
-"""Why a request got no answer: the errors of requests and urllib3, in words, and what follows from them."""
+"""Requests without an answer: the errors of requests and urllib3 in words, and whether a retry may help."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """
-What both services share about an answer that is not a success: what was requested, and what the answer says.
+Refusals of both services: the request, and the reason that the answer gives.
 
 Each service's own refusals become errors in :mod:`.scenario.refusals` and :mod:`.workshop.dialect`.
 """

@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def backoff(failures: int, *, first: float = FIRST_PAUSE, longest: float = LONGEST_PAUSE) -> float:
+def backoff(failures: int, *, longest: float = LONGEST_PAUSE) -> float:
     """
-    Seconds to pause after failures in a row: each pause is twice the one before.
+    Return the seconds to pause after failures in a row: each pause is twice the one before.
 
     :param failures: how many, at least 1.
+    :param longest: seconds at which doubling ends.
     """
-    return float(min(longest, first * 2 ** min(failures - 1, 30)))
+    return float(min(longest, FIRST_PAUSE * 2 ** min(failures - 1, 30)))
 
 
 def is_resendable(error: ScenarioError) -> bool:

@@ -1,5 +1,5 @@
 """
-What the objects of both services are made of: a base class, and types for the values of a service.
+Base class of the objects of both services, and types for their values.
 
 A service may be wrong or hostile. What is read here is safe: numbers are finite and in a range that can be shown, texts
 are of bounded length, dates can be converted to any time zone, and text for people (:data:`ServiceText`) holds neither

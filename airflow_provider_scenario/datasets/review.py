@@ -1,4 +1,4 @@
-"""What is in a dataset, for the log, before the training is paid for."""
+"""Logs the contents of a dataset before the training is paid for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which text and values the files of a dataset may hold."""
+"""Checks of the text and the values in the files of a dataset."""
 
 from __future__ import annotations
 

@@ -12,6 +12,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from airflow_provider_scenario.client.values import duration_text
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -134,7 +136,7 @@ def result_table(snapshot: RunSnapshot) -> Table:
             Text(model.status, COLOURS.get(model.status, "")),
             str(model.epochs),
             "-" if model.creative_units is None else f"{model.creative_units:g}",
-            "-" if model.seconds is None else _duration(model.seconds),
+            "-" if model.seconds is None else duration_text(model.seconds),
         )
     return table
 
@@ -165,9 +167,5 @@ def _task_line(task: TaskProgress, width: int) -> Text:
 
 
 def _note(model: ModelProgress) -> str:
-    left = "" if model.seconds_left is None else f", about {_duration(model.seconds_left)} left"
+    left = "" if model.seconds_left is None else f", about {duration_text(model.seconds_left)} left"
     return f"{model.stage}{left}"
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

@@ -1,4 +1,4 @@
-"""What both hooks share: read a connection once, check it, mask its secrets, make a client of it."""
+"""Base class of the hooks: reads a connection once, checks it, masks its secrets, makes a client of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all that wait on one connection share: its clients, with today's credentials, and one object per event loop."""
+"""Clients with current credentials, and one object per event loop, for all that wait on one connection."""
 
 from __future__ import annotations
 

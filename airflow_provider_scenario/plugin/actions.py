@@ -1,4 +1,4 @@
-"""What a viewer who may edit the DAG can do on the page; :mod:`.access` checks that right first."""
+"""Actions on the page for viewers who may edit the DAG; :mod:`.access` checks that right first."""
 
 from __future__ import annotations
 

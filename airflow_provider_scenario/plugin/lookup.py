@@ -1,5 +1,5 @@
 """
-What Scenario knows of the trainings: polled in bulk, for all viewers together, with the connections' own credentials.
+Polls of the trainings for the page: in bulk, for all viewers together, with the connections' own credentials.
 
 A page does not wait for a slow service: after a moment it shows what is known, with its age. A final status is not
 polled again. All of it is kept in this process only: each worker of the API server polls for itself.

@@ -1,4 +1,4 @@
-"""When the page may send which request over one connection, and the threads in which it is sent."""
+"""Requests of the page over one connection: when each may be sent, and in which thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page keeps of Scenario's answers, with values that a page can show."""
+"""Snapshots and details for the page, with values that HTML can show."""
 
 from __future__ import annotations
 

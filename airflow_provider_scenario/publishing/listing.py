@@ -6,7 +6,7 @@ The service has no call that reads the status of a listing: a poll sends the sam
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypeAlias, TypedDict, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict, cast, get_args
 
 from airflow_provider_scenario.airflow_compat.exceptions import AirflowFailException, AirflowSensorTimeout
 from airflow_provider_scenario.airflow_compat.threads import run_in_thread
@@ -15,7 +15,7 @@ from airflow_provider_scenario.exceptions import ListingFailedError
 from airflow_provider_scenario.hooks.ai_creation_workshop import AICreationWorkshopHook
 from airflow_provider_scenario.hooks.sharing import CurrentClients, SharedByConnection
 from airflow_provider_scenario.pacing import Watch
-from airflow_provider_scenario.publishing.syncing import SyncResult, sync_result
+from airflow_provider_scenario.publishing.syncing import SyncAnswer, SyncResult, sync_result
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,10 +33,6 @@ class ListingEvent(TypedDict):
     outcome: Outcome
     error: NotRequired[str]
     seen: NotRequired[SyncResult]
-
-
-SyncAnswer: TypeAlias = SyncResult | ScenarioError
-"""What one poll returns: a listing, or why there is none."""
 
 
 class ListingWatch(Watch[SyncResult, Outcome]):

@@ -53,7 +53,7 @@ class SyncResult(TypedDict):
 
 
 SyncAnswer = SyncResult | ScenarioError
-"""What came back for one tree."""
+"""What one sync of a tree returned: a result, or the error."""
 
 
 def sync_result(listing: ListingStatus, tree: dict[str, Any]) -> SyncResult:

@@ -1,7 +1,8 @@
-"""What the triggers have in common: how Airflow stores them, and how they end their task."""
+"""Base class of the triggers: stores their arguments, ends their task."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -30,6 +31,9 @@ class TaskEndingTrigger(BaseTrigger):
     stored: ClassVar[tuple[str, ...]] = ("end_from_trigger", "do_xcom_push", "deferred_at")
     """Names of the arguments that Airflow stores; each is an attribute too."""
 
+    deadline: float | None = None
+    """When to give up, as a Unix time in seconds; None: never."""
+
     def __init__(
         self,
         *,
@@ -43,6 +47,11 @@ class TaskEndingTrigger(BaseTrigger):
         self.end_from_trigger = end_from_trigger or ends_task
         self.do_xcom_push = do_xcom_push or returns
         self.deferred_at = deferred_at
+
+    @property
+    def give_up_at(self) -> float:
+        """The deadline as a number."""
+        return math.inf if self.deadline is None else self.deadline
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments, with which another triggerer continues."""

@@ -67,7 +67,7 @@ class AICreationWorkshopListingTrigger(TaskEndingTrigger):
         tree = SignedTree(self.model, self.url_expires_in)
         watch = ListingWatch(
             label=model_id_of(self.model),
-            deadline=float("inf") if self.deadline is None else self.deadline,
+            deadline=self.give_up_at,
             poke_interval=self.poke_interval,
             answered=True,
         )

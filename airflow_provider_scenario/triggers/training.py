@@ -141,7 +141,7 @@ class ScenarioTrainingTrigger(TaskEndingTrigger):
         """
         watch = TrainingWatch(
             label=self.model_id or self.job_id or "",
-            deadline=float("inf") if self.deadline is None else self.deadline,
+            deadline=self.give_up_at,
             poke_interval=self.poke_interval,
         )
         now, wait_notice = time.time(), WaitNotice(self.log.info)
@@ -289,7 +289,7 @@ class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
         )
 
     async def _start(self, shared: SharedPoller) -> Started | TrainingResult:
-        deadline = float("inf") if self.deadline is None else self.deadline
+        deadline = self.give_up_at
         consequence = NOTHING_STARTED
         with waiting_for_slot(self.scenario_conn_id, self.since) as place:
             while time.time() < deadline:

@@ -1,5 +1,5 @@
 """
-What one poll of a training means. Knows no clock, no HTTP and no Airflow: those are passed in.
+Decides after each poll of a training whether to keep waiting. Uses no clock, no HTTP and no Airflow.
 
 The blocking loop, the trigger and the sensor sleep and poll themselves, and decide with :class:`TrainingWatch`.
 """

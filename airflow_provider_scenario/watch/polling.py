@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from airflow_provider_scenario import metrics
 from airflow_provider_scenario.client.budget import WaitNotice
+from airflow_provider_scenario.client.consequences import NOTHING_SENT
 from airflow_provider_scenario.client.errors import RequestRefusedError, ScenarioError, ServiceError
 from airflow_provider_scenario.client.scenario.schemas import Job, Model
 from airflow_provider_scenario.hooks.sharing import CurrentClients
@@ -179,7 +180,7 @@ class Poller:
 
     def _send(self, request: Callable[[ScenarioClient], T]) -> T | ScenarioError:
         if self._closed.is_set():
-            return ServiceError("The poller was closed. Nothing was sent.", maybe_done=False)
+            return ServiceError(f"The poller was closed. {NOTHING_SENT}", maybe_done=False)
         metrics.count("polls")
         return self._clients.send("poll", request)
 

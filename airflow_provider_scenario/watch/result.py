@@ -1,4 +1,4 @@
-"""How the waiting for a training ended: as a trigger event, as a task's result, or as its error."""
+"""The end of the waiting for a training: as a trigger event, as a task's result, or as its error."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict
 
+from airflow_provider_scenario.client.consequences import NOTHING_NEW
 from airflow_provider_scenario.client.errors import AlreadyTrainingError, ScenarioError
 from airflow_provider_scenario.client.scenario.secret_parameters import only_secrets
 from airflow_provider_scenario.client.secret_text import revealed
@@ -64,7 +65,7 @@ class Started:
 
     def __str__(self) -> str:
         if self.adopted:
-            return f"A training of {self.model_id} runs already, as {self.job_id}: nothing new is started or paid."
+            return f"A training of {self.model_id} runs already, as {self.job_id}. {NOTHING_NEW}"
         cost = "an unknown number of" if self.creative_units_cost is None else f"{self.creative_units_cost:g}"
         return f"Training of {self.model_id} has started as {self.job_id} for {cost} creative units."
 

@@ -1,4 +1,4 @@
-"""What all of Scenario's endpoints do: typed objects and whole lists out of answers, options in the API's spelling."""
+"""Base of Scenario's endpoints: typed objects and whole lists out of answers, options in the API's spelling."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """
-What Scenario's refusals mean: one typed error for each shape in which the service or its gateway refuses a request.
+Scenario's refusals: one typed error for each shape in which the service or its gateway refuses a request.
 
 Nothing else reads a body that is an error. Knows no HTTP library: status, headers and body come in, an error goes out.
 """

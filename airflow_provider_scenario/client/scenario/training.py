@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
-from airflow_provider_scenario.client.consequences import NOTHING_STARTED
+from airflow_provider_scenario.client.consequences import NOTHING_SENT, NOTHING_STARTED
 from airflow_provider_scenario.client.errors import InvalidInputError, RequestRefusedError, ServiceError
 from airflow_provider_scenario.client.messages import shown
 from airflow_provider_scenario.client.scenario.endpoints import filters_of, flag
@@ -72,12 +72,10 @@ class Trainings(Models):
         """
         if tier not in ("true", "api"):
             # Without dryRun, the same request would start the training.
-            raise InvalidInputError(f"tier is {shown(tier)}; give 'true' or 'api'. Nothing was sent.")
+            raise InvalidInputError(f"tier is {shown(tier)}; give 'true' or 'api'. {NOTHING_SENT}")
         if training_images_count is not None and not _is_count(training_images_count):
             given = shown(training_images_count)
-            raise InvalidInputError(
-                f"training_images_count is {given}; give a whole number from 0 on. Nothing was sent."
-            )
+            raise InvalidInputError(f"training_images_count is {given}; give a whole number from 0 on. {NOTHING_SENT}")
         action = f"quote the training of model {model_id}"
         answer = self._transport.request(
             "PUT",

@@ -1,5 +1,5 @@
 """
-What is special to AI Creation Workshop: how requests are authenticated, and how refusals become errors.
+AI Creation Workshop's authentication, and its refusals as errors.
 
 Three parties can refuse a request. The API gateway refuses in a header, ``X-Ca-Error-Message``. The platform and the
 service behind it refuse in an envelope around ``data``, with any HTTP status, 200 included.

@@ -164,7 +164,7 @@ def test_a_body_that_json_cannot_hold_is_refused_before_anything_is_sent(transpo
 def test_a_project_that_cannot_be_sent_is_refused_by_its_name(service):
     session = requests.Session()
     session.mount("https://", service)
-    with pytest.raises(InvalidInputError, match=r"^project_id is text that is not valid Unicode"):
+    with pytest.raises(InvalidInputError, match=r"^project_id is not valid Unicode"):
         ask(ScenarioTransport("https://scenario.test", KEY, SECRET, project_id="\ud83d", session=session))
     assert service.sent == []
 

@@ -121,7 +121,7 @@ class TestDeadline:
 
 WAITING = (
     "all requests that 'requests_per_minute' (80) allows are used up by uploads and other tasks of this machine, or "
-    "Scenario has sent Retry-After."
+    "the service has sent Retry-After."
 )
 
 
