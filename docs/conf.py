@@ -22,7 +22,7 @@ project_copyright = author
 release = version = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton", "repository_links", "planned_pages"]
-exclude_patterns = ["extensions"]
+exclude_patterns = ["extensions", "tables"]
 
 # Markdown: tables, admonitions with :::, and an anchor for each heading, as the forge makes them for README.md.
 myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
