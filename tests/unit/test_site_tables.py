@@ -59,10 +59,10 @@ def kill_matrix() -> Iterator[str]:
     yield from comment("kill_matrix.md")
     cleared = sum(map(len, repeated_kills.WHEN_CLEARED.values()))
     loop = len(repeated_kills.IN_ONE_ITERATION)
-    yield f"The process of a task is killed (`kill -9`) in {len(kills.MATRIX)} ways. Each time the retry must succeed with"
-    yield "the right result, and the emulator's ledger must hold one model, each image once, and one training, billed once."
-    yield f"{cleared} more ways kill a task that was cleared, and {loop} kill one iteration of a loop (Airflow 3.4). Other"
-    yield "tests kill the scheduler, the triggerer and the API server while trainings start and while they run."
+    yield f"The process of a task is killed (`kill -9`) in {len(kills.MATRIX)} ways. Each time the retry must succeed"
+    yield "with the right result, and the emulator's ledger must hold one model, each image once, and one training,"
+    yield f"billed once. {cleared} more ways kill a task that was cleared, {loop} one iteration of a loop (3.4)."
+    yield "Other tests kill the scheduler, the triggerer and the API server while trainings start and while they run."
     yield ""
     yield LEGEND
     yield ""
@@ -87,8 +87,9 @@ def leak_matrix() -> Iterator[str]:
         for rows in (leaks.MATRIX, leaks.CLEARINGS, leaks_in_loops.ITERATIONS)
     )
     yield f"A waiting task is ended in {ended} runs and cleared in {cleared}. In {loop} more it is the second of three"
-    yield "iterations of a loop (Airflow 3.4). The emulator's ledger must show what has become of its training. Other tests"
-    yield "restart, kill and freeze the triggerer, the worker, the scheduler and the API server: that cancels no training."
+    yield "iterations of a loop (Airflow 3.4). The emulator's ledger must show what has become of its training. Other"
+    yield "tests restart, kill and freeze the triggerer, the worker, the scheduler and the API server: that cancels no"
+    yield "training."
     yield ""
     yield LEGEND
     yield ""
