@@ -14,7 +14,7 @@ NOX := $(BIN)/nox --reuse-existing-virtualenvs --envdir $(VENV)/nox --session 3.
 TESTING := AIRFLOW_HOME="$(CURDIR)/$(VENV)/airflow"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full lint clean
+.PHONY: help demo test test-full lint docs clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -45,6 +45,11 @@ lint: $(VENV)/test ## Check only style, types and imports
 	@$(TESTING) $(BIN)/mypy
 	@$(TESTING) $(BIN)/lint-imports --no-cache --no-logo
 
+docs: $(VENV)/docs ## Build the docs site into build/docs; a warning is an error
+	@# -E: without it, a page that has not changed since its warning would pass.
+	@$(TESTING) $(BIN)/python -m sphinx --quiet -E -W --keep-going -j 2 -d build/doctrees docs build/docs
+	@echo "The site is in build/docs/index.html"
+
 clean: ## Remove everything that was installed, and the files of demo and tests
 	rm -rf $(VENV) .demo build dist .hypothesis .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -66,6 +71,11 @@ $(VENV)/test: $(PINS) | $(BIN)/python
 	@echo "Installing Airflow, this provider and the test tools into $(VENV), which takes a minute or two ..."
 	@$(INSTALL) -e ".[test]"
 	@touch $@ $(VENV)/demo
+
+$(VENV)/docs: $(PINS) | $(BIN)/python
+	@echo "Installing Airflow, this provider and Sphinx into $(VENV), which takes a minute or two ..."
+	@$(INSTALL) -e ".[docs]"
+	@touch $@
 
 # FAB's auth manager, only for the tests of rights per DAG: see tests/security/system/fab.py.
 $(VENV)/fab: .ci/fab-3.3.txt $(VENV)/test

@@ -1,0 +1,63 @@
+"""Settings of the docs site, which `make docs` builds into build/docs. No part of the build needs the network."""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "docs" / "extensions")]
+
+_project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+_source = _project.get("urls", {}).get(
+    "Source", "https://github.com/airflow-provider-scenario/airflow-provider-scenario"
+)
+
+from airflow_provider_scenario import __version__  # noqa: E402 - the path above comes first
+
+project = _project["name"]
+author = "the authors of airflow-provider-scenario"
+project_copyright = author
+release = version = __version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton", "repository_links", "planned_pages"]
+exclude_patterns = ["extensions", "tables"]
+
+# Markdown: tables, admonitions with :::, and an anchor for each heading, as the forge makes them for README.md.
+myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
+myst_heading_anchors = 4
+# A link to a file outside docs/ leads to the forge, see extensions/repository_links.py.
+repository_links_base = f"{_source}/blob/main/"
+
+# Reference: signatures without types, which stand beside each argument instead.
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented_params"
+autodoc_member_order = "bysource"
+autodoc_class_signature = "mixed"
+python_use_unqualified_type_names = True
+add_module_names = False
+
+# Every name of ours must resolve. The others have no page here, and inventories of other sites would need the network.
+nitpicky = True
+nitpick_ignore_regex = [
+    (r"py:.*", r"(airflow|collections|concurrent|contextlib|datetime|pathlib|pydantic|requests|typing)\..*"),
+    (r"py:class", r"(bool|bytes|dict|float|frozenset|int|list|object|optional|set|str|tuple|type|None|Any|Self|Path)"),
+    (r"py:(class|exc)", r"\w*(Error|Exception)"),
+]
+
+html_theme = "furo"
+html_title = project
+html_static_path = ["static"]
+html_css_files = ["site.css"]
+html_show_sphinx = False
+html_copy_source = False
+html_theme_options = {
+    "source_repository": _source,
+    "source_branch": "main",
+    "source_directory": "docs/",
+    "navigation_with_keys": True,
+}
+# The button copies neither prompts nor what a command prints.
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
