@@ -27,6 +27,8 @@ ONLY_WITH_MAKE_TEST = (
     "tests/unit/test_code_blocks.py",  # with packages of executors and tools that only `make test` installs
     "tests/unit/test_example_dags.py",  # likewise
     "tests/unit/test_import_contracts.py",
+    "tests/unit/test_package.py",
+    "tests/unit/test_workflows.py",
     "tests/unit/watch",
     *map(str, sorted(Path("tests/security/unit").glob("test_client_*.py"))),
     "tests/security/unit/test_datasets_files.py",
