@@ -45,7 +45,7 @@ class AirflowUnderTest(RestOfTests, LocalAirflow):
         parallelism: int = 4,
         password: str | None = None,
     ) -> None:
-        settings = {"core.parallelism": str(parallelism), **(config or {})}
+        settings = {"core.parallelism": str(parallelism), "openlineage.disabled": "True", **(config or {})}
         super().__init__(home, dags, connections=connections or {}, env={**as_variables(settings), **(env or {})})
         self.password = password or self.password
         self._has_sqlite = sql_alchemy_conn is None
