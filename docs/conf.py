@@ -22,7 +22,7 @@ project_copyright = author
 release = version = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton"]
-extensions += ["reference", "repository_links", "planned_pages"]
+extensions += ["errors", "connection_fields", "reference", "repository_links", "planned_pages"]
 exclude_patterns = ["extensions", "tables"]
 
 # Markdown: tables, admonitions with :::, and an anchor for each heading, as the forge makes them for README.md.
@@ -45,7 +45,10 @@ python_maximum_signature_line_length = 80
 nitpicky = True
 nitpick_ignore_regex = [
     (r"py:.*", r"(airflow|collections|concurrent|contextlib|datetime|pathlib|pydantic|requests|typing)\..*"),
-    (r"py:class", r"(None|bool|bytes|dict|float|frozenset|int|list|object|str|tuple|datetime|timedelta|Any|Literal)"),
+    (
+        r"py:class",
+        r"(None|bool|bytes|dict|float|frozenset|int|list|object|str|tuple|datetime|timedelta|Any|Path|Literal)",
+    ),
     (r"py:exc", r"(ValueError|AirflowSensorTimeout|AirflowFailException|AirflowException)"),
     (r"py:class", r"Dialect|Event|airflow_provider_scenario\.client\.answers\.Answer"),  # inner parts of the client
 ]
