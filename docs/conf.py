@@ -38,6 +38,7 @@ autodoc_member_order = "bysource"
 autodoc_class_signature = "mixed"
 python_use_unqualified_type_names = True
 add_module_names = False
+toc_object_entries_show_parents = "hide"
 python_maximum_signature_line_length = 80
 
 # Every name of ours must resolve. Names of Python and Airflow have no page here, and an inventory of other sites would

@@ -14,15 +14,15 @@ from airflow_provider_scenario.hooks.connection_form import ConnectionForm
 
 
 def table(form: ConnectionForm) -> Iterator[str]:
-    yield "| field in the form | in JSON | meaning | default |"
-    yield "| --- | --- | --- | --- |"
+    yield "| field | meaning | default |"
+    yield "| --- | --- | --- |"
     for field, label in form.labels.items():
         example = form.placeholders[field]
-        meaning, default = (f"such as `{example}`", "the public service") if field == "host" else (example, "")
-        yield f"| {label} | `{field}` | {meaning} | {default} |"
+        meaning, default = ("another address", f"`{example}`") if field == "host" else (example, "")
+        yield f"| {label} (`{field}`) | {meaning} | {default} |"
     for extra in form.extra_fields:
-        secret = "; hidden in the form and in logs" if extra.is_secret else ""
-        yield f"| {extra.label} | `extra`: `{extra.name}` | {extra.meaning}{secret} | {extra.default} |"
+        secret = "; masked in logs" if extra.is_secret else ""
+        yield f"| {extra.label} (`{extra.name}`) | {extra.meaning}{secret} | {extra.default} |"
 
 
 class ConnectionFields(SphinxDirective):
