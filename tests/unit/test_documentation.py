@@ -1,7 +1,8 @@
 """
-README and docs list the same model types and arguments as the code.
+README and docs agree with the code: model types, arguments, examples of files, switches, counts of tests.
 
-``python -m tests.unit.test_documentation`` writes ``docs/model_types.md``, and prints the README's short table.
+``python -m tests.unit.test_documentation`` writes ``docs/model_types.md`` and the other generated tables: those between
+``<!-- begin … -->`` and ``<!-- end … -->``.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 import inspect
 import math
 import re
-import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,18 +19,27 @@ import pytest
 
 from airflow_provider_scenario.client.scenario.model_types import FAMILIES, TRAINERS, Trainer, parameters_of
 from airflow_provider_scenario.client.values import snake_case
+from airflow_provider_scenario.datasets import Dataset, DatasetImage
+from airflow_provider_scenario.datasets.metadata import parse_metadata
+from airflow_provider_scenario.datasets.review import dataset_summary
+from airflow_provider_scenario.datasets.settings import parse_settings
 from airflow_provider_scenario.hooks.connection_form import SCENARIO_FORM, WORKSHOP_FORM, ConnectionForm
 from airflow_provider_scenario.operators import cost, model, model_sync, training
 from airflow_provider_scenario.sensors import model_sync as listing
 from airflow_provider_scenario.sensors import training as waiting
+from airflow_provider_scenario.storage import Location
+from tests.unit.emulator import manual
+from tests.unit.generated_tables import table_in, with_tables
 
 if TYPE_CHECKING:
     from airflow_provider_scenario.client.scenario.parameters import Parameter
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
-PAGE = ROOT / "docs" / "model_types.md"
+DOCS = ROOT / "docs"
+PAGE = DOCS / "model_types.md"
 
+MODEL_TYPES = "short table of model types"
 DATASETS = {"images": "images", "pairs": "pairs of images", "audio": "recordings", "concepts": "trained LoRAs"}
 FORMS = {"Scenario": SCENARIO_FORM, "AI Creation Workshop": WORKSHOP_FORM}
 CLASSES = {
@@ -103,8 +113,12 @@ def page() -> Iterator[str]:
             yield f"| `{snake_case(parameter.name)}` | {accepted_values(parameter, TRAINERS[types[0]], types)} |"
 
 
-def short_table() -> Iterator[str]:
-    """A row for each family that is not retired, without ``wandb_key``, which the README explains below the table."""
+def short_table() -> str:
+    """A row for each family that is not retired, without ``wandb_key``, which the page explains above the table."""
+    return "".join(f"{row}\n" for row in _short_rows())
+
+
+def _short_rows() -> Iterator[str]:
     yield "| model types | learn from | parameters |"
     yield "| --- | --- | --- |"
     for (_, dataset), types in groups().items():
@@ -124,8 +138,38 @@ def test_the_page_of_model_types_is_generated_from_the_code():
     assert PAGE.read_text() == "\n".join(page()) + "\n"
 
 
-def test_the_readme_has_the_generated_table_of_model_types():
-    assert "\n".join(short_table()) in README.read_text()
+def test_the_page_of_datasets_has_the_generated_table_of_model_types():
+    assert table_in((DOCS / "datasets.md").read_text(), MODEL_TYPES) == short_table()
+
+
+def examples(language: str) -> list[str]:
+    """The code blocks of this language on the page of datasets."""
+    return re.findall(rf"^```{language}\n(.*?)^```", (DOCS / "datasets.md").read_text(), re.DOTALL | re.MULTILINE)
+
+
+def test_the_examples_of_metadata_can_be_read():
+    captions, pairs = (
+        parse_metadata(text, re.findall(r'"(?:file_name|source|target)": "(\S+)"', text)) for text in examples("json")
+    )
+    assert list(captions.captions) == ["front.webp", "side.webp"]
+    assert [pair.get("instruction") for pair in pairs.pairs or []] == ["make it night", None]
+
+
+def test_the_example_of_training_parameters_can_be_read():
+    (text,) = examples("yaml")
+    settings = parse_settings("training.yaml", text)
+    assert (settings.name, set(settings.parameters)) == (
+        "Knight of the north",
+        {"nbEpochs", "learningRate", "samplePrompts"},
+    )
+
+
+def test_the_example_of_a_log_line_is_one():
+    images = [
+        DatasetImage(name=f"0{number}.jpg", caption="c", path=Location.of(f"0{number}.jpg")) for number in range(1, 7)
+    ]
+    images[2] = replace(images[2], caption=None)
+    assert dataset_summary("knight", Dataset(images=images, ignored=["b.psd"])) in (DOCS / "datasets.md").read_text()
 
 
 def arguments() -> list[tuple[str, str]]:
@@ -167,4 +211,5 @@ def test_the_readme_lists_the_fields_of_a_connection_as_the_form_has_them(form: 
 
 if __name__ == "__main__":
     PAGE.write_text("\n".join(page()) + "\n")
-    sys.stdout.write("\n".join(short_table()) + "\n")
+    for name, tables in {"datasets.md": {MODEL_TYPES: short_table()}, "emulator.md": manual.tables()}.items():
+        (DOCS / name).write_text(with_tables((DOCS / name).read_text(), tables))
