@@ -22,7 +22,7 @@ class RepositoryLinks(SphinxTransform):
 
     default_priority = 5  # before Sphinx collects the files of downloads
 
-    def apply(self, **kwargs: Any) -> None:  # noqa: ARG002 - the signature of a transform
+    def apply(self, **kwargs: Any) -> None:
         docs = Path(self.env.srcdir)
         folder = posixpath.dirname(self.env.docname)
         for node in list(self.document.findall(addnodes.download_reference)) + list(
