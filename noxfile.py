@@ -24,7 +24,8 @@ ONLY_WITH_MAKE_TEST = (
     "tests/unit/emulator",
     "tests/unit/operators/test_soak.py",
     "tests/unit/publishing",
-    "tests/unit/test_example_dags.py",  # with packages of executors and tools that only `make test` installs
+    "tests/unit/test_code_blocks.py",  # with packages of executors and tools that only `make test` installs
+    "tests/unit/test_example_dags.py",  # likewise
     "tests/unit/test_import_contracts.py",
     "tests/unit/watch",
     *map(str, sorted(Path("tests/security/unit").glob("test_client_*.py"))),

@@ -1,5 +1,5 @@
 """
-The metrics that this package reports through Airflow (StatsD, OpenTelemetry). The README lists them.
+The metrics that this package reports through Airflow (StatsD, OpenTelemetry). ``docs/how_it_scales.md`` lists them.
 
 =================================================  =======  ===========================================================
 name                                               kind     meaning

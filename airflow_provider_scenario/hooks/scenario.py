@@ -26,7 +26,7 @@ class ScenarioHook(ConnectionHook["ScenarioClient"]):
     """
     Talk to Scenario with the credentials of an Airflow connection.
 
-    :param scenario_conn_id: connection of type ``scenario``; its fields are in :mod:`.connection_form`.
+    :param scenario_conn_id: connection of type ``scenario``; its fields are in ``hooks/connection_form.py``.
     """
 
     conn_name_attr = "scenario_conn_id"
@@ -65,7 +65,7 @@ class ScenarioHook(ConnectionHook["ScenarioClient"]):
 
     def show_model(self, context: Context, model_id: str, *, job_id: str | None = None, is_ours: bool = False) -> None:
         """
-        Push the address for the link button, and a sealed :class:`~..provenance.Claim` for the page.
+        Push the address for the link button, and a sealed :class:`.Claim` for the page.
 
         :param job_id: of the training, once it has started.
         :param is_ours: whether the task has created the model or started the training.
