@@ -54,7 +54,7 @@ class ConnectionHook(BaseHook, Generic[C]):
     """What the client calls login and password."""
 
     service: ClassVar[str] = "scenario"
-    """Begins the names of the metrics, see :mod:`~..metrics`."""
+    """Begins the names of the metrics, see :mod:`~.metrics`."""
 
     def __init__(self, conn_id: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -45,11 +45,11 @@ _OVER = ("trained", "failed", "canceled", "not-started", "secret-changed")
 
 class ScenarioTrainingTrigger(TaskEndingTrigger):
     """
-    Poll a training until it has ended, then fire one event: a :class:`~..watch.result.TrainingEvent`.
+    Poll a training until it has ended, then fire one event: a ``TrainingEvent`` (``watch/result.py``).
 
     :param model_id: the model that is trained; its status decides. None: only the job is known.
     :param job_id: the training's job; if another job trains the model by then, the status of this job decides.
-    :param poke_interval: seconds between two polls, see :mod:`~..pacing`. Default: 30.
+    :param poke_interval: seconds between two polls, see ``pacing.py``. Default: 30.
     :param deadline: when to give up, as a Unix time in seconds: absolute, so that a triggerer's restart does not
         extend it. None: never.
     :param cancel_on_kill: cancel the training when a person kills, marks or clears the deferred task. Default: False.
@@ -60,7 +60,7 @@ class ScenarioTrainingTrigger(TaskEndingTrigger):
         Default: True.
     :param scenario_conn_id: connection of type ``scenario``.
     :param told: former name of ``pushed_xcoms``.
-    :param options: see :class:`~.base.TaskEndingTrigger`.
+    :param options: see :class:`.TaskEndingTrigger`.
     """
 
     stored: ClassVar[tuple[str, ...]] = (
@@ -238,7 +238,7 @@ class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
     :param model_id: the model to train.
     :param parameters: training parameters, checked, in the API's spelling; without secrets, because Airflow stores and
         logs them. Triggers that an earlier version of this provider has stored hold the secrets too.
-    :param encrypted: the secret parameters, see :mod:`~..watch.encryption`. None: there are none.
+    :param encrypted: the secret parameters, see ``watch/encryption.py``. None: there are none.
     :param previous_job_id: the job that had trained the model before. If another job trains it now, that is the wanted
         training: this trigger started it in a triggerer that died.
     :param since: when the waiting began, as a Unix time in seconds.
