@@ -69,6 +69,12 @@ def get_provider_info() -> dict[str, Any]:
                 },
             },
         },
-        "asset-uris": [{"schemes": ["scenario"], "handler": f"{package}.assets.sanitize_uri"}],
+        "asset-uris": [
+            {
+                "schemes": ["scenario"],
+                "handler": f"{package}.assets.sanitize_uri",
+                "to_openlineage_converter": f"{package}.assets.to_open_lineage",
+            }
+        ],
         "extra-links": [f"{package}.links.ScenarioModelLink"],
     }
