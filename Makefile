@@ -40,11 +40,12 @@ test-full: $(VENV)/test $(VENV)/fab ## Run the tests that need PostgreSQL, Redis
 	wait $$unit || failed=1; cat $(VENV)/nox-unit.log; exit $$failed
 	@$(NOX) -- system
 
-lint: $(VENV)/test ## Check only style, types and imports
+lint: $(VENV)/test ## Check only style, types, imports and workflows
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(TESTING) $(BIN)/mypy
 	@$(TESTING) $(BIN)/lint-imports --no-cache --no-logo
+	@$(BIN)/zizmor --offline --pedantic --quiet .github .pre-commit-config.yaml
 
 dist: $(VENV)/test ## Build and check the sdist and the wheel for a release
 	@rm -rf $(DIST)

@@ -8,6 +8,8 @@ from packaging.version import Version
 
 # Airflow's examples have a listener, and a task with listeners needs a worker at its end.
 os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
+# Whatever transport the developer's environment names, no test but those of OpenLineage reports to it.
+os.environ.setdefault("AIRFLOW__OPENLINEAGE__DISABLED", "True")
 
 # On a busy machine the duration of an example means nothing.
 settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
+from airflow_provider_scenario.airflow_compat.open_lineage import is_open_lineage, is_reported
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -20,8 +22,8 @@ def success_needs_worker(task: BaseOperator) -> bool:
     """
     Whether Airflow does more after a success than storing the result, which it does in a worker only.
 
-    These are outlets, callbacks, listeners such as OpenLineage's, a subclass's own code, several outputs, and a result
-    over which other tasks are expanded. Relies on ``_post_execute_hook``, ``multiple_outputs``,
+    These are outlets, callbacks, listeners (OpenLineage's only if it reports this task), a subclass's own code, several
+    outputs, and a result over which other tasks are expanded. Relies on ``_post_execute_hook``, ``multiple_outputs``,
     ``iter_mapped_dependants`` (3.1) and ``returns_dag_result`` (3.3; False where it is missing).
     """
     return bool(
@@ -32,12 +34,21 @@ def success_needs_worker(task: BaseOperator) -> bool:
         or task.multiple_outputs
         or getattr(task, "returns_dag_result", False)
         or (task.has_dag() and next(task.iter_mapped_dependants(), None))  # type: ignore[no-untyped-call]
-        or _has_success_listener()
+        or _has_success_listener(task)
     )
 
 
-def _has_success_listener() -> bool:
-    return bool(_listener_manager().hook.on_task_instance_success.get_hookimpls())
+def _has_success_listener(task: BaseOperator) -> bool:
+    return any(not is_open_lineage(listener) or is_reported(task) for listener in _success_listeners())
+
+
+def is_reported_to_open_lineage(task: BaseOperator) -> bool:
+    """Whether OpenLineage's provider is installed, has a transport, and emits events of this task."""
+    return any(map(is_open_lineage, _success_listeners())) and is_reported(task)
+
+
+def _success_listeners() -> list[object]:
+    return [each.plugin for each in _listener_manager().hook.on_task_instance_success.get_hookimpls()]
 
 
 def _listener_manager() -> ListenerManager:

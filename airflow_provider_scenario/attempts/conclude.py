@@ -59,6 +59,7 @@ def conclude(
     pays = is_ours is not False
     total = record_final_cost(context, result.job_id, creative_units=result.creative_units_cost, is_ours=pays)
     push_total(context, total, result.creative_units_cost)
+    task.lineage_notes.note_end(result, total, is_ours=pays)
     if is_ours and result.model_id and result.job_id != pushed.get("job_id"):  # the trigger has started it
         task.hook.show_model(context, result.model_id, job_id=result.job_id, is_ours=True)
     try:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.airflow_compat.types import Logger
     from airflow_provider_scenario.attempts.earlier import OnClear, OnRetry
     from airflow_provider_scenario.hooks.scenario import ScenarioHook
+    from airflow_provider_scenario.lineage.notes import LineageNotes
     from airflow_provider_scenario.watch.cancelling import KillHandler
 
 
@@ -63,6 +64,11 @@ class TrainingTask(Protocol):
 
     @property
     def kill_handler(self) -> KillHandler: ...
+
+    @property
+    def lineage_notes(self) -> LineageNotes: ...
+
+    def deferred_lineage(self) -> dict[str, Any]: ...
 
     def ends_in_triggerer(self, context: Context) -> bool: ...
 

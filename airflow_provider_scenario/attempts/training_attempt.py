@@ -194,11 +194,13 @@ class TrainingAttempt:
         call_after_deferral(kill_handler.cancel_if_ended)
         # Airflow's own limit comes later than our deadline: only the trigger can report how the training has ended.
         limit = timedelta(seconds=max(0.0, self._deadline - time.time())) + GRACE
-        self._task.defer(trigger=trigger, method_name="execute_complete", kwargs={**kwargs}, timeout=limit)
+        kwargs_and_notes = {**kwargs, **self._task.deferred_lineage()}
+        self._task.defer(trigger=trigger, method_name="execute_complete", kwargs=kwargs_and_notes, timeout=limit)
 
     def _announce(self) -> None:
         """Make the training known: in the log, on the page and in the XComs."""
         started, training = self.started, self.training
+        self._task.lineage_notes.note_start(started.job_id, started.creative_units_cost, is_ours=training.is_ours)
         self._task.log.info("%s", started)
         if not training.is_ours and self._task.cancel_on_kill:
             self._task.log.info("This task did not start it: killing the task does not cancel it.")

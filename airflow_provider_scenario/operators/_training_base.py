@@ -33,9 +33,11 @@ from airflow_provider_scenario.watch.result import TrainingResult
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_scenario.airflow_compat.types import Lineage
     from airflow_provider_scenario.attempts.earlier import OnClear, OnRetry
     from airflow_provider_scenario.attempts.task import PushedXComs
     from airflow_provider_scenario.client.scenario.schemas import Model
+    from airflow_provider_scenario.lineage.reporting import Moment
     from airflow_provider_scenario.watch.decision import Outcome
     from airflow_provider_scenario.watch.result import TrainingEvent
     from airflow_provider_scenario.watch.start import TaskResult
@@ -48,6 +50,9 @@ class TrainingOperator(ScenarioOperator):
     ``execute`` of an operator calls :meth:`earlier_attempts` and :meth:`cancel_training_before_clear`, then one of
     :meth:`train`, :meth:`take_over` and :meth:`result_of_earlier`.
     """
+
+    parameters: Any
+    """The author's training parameters."""
 
     def __init__(
         self,
@@ -104,6 +109,7 @@ class TrainingOperator(ScenarioOperator):
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Handle Airflow's own deferral timeout, which calls neither the trigger nor :meth:`execute_complete`."""
+        self.restore_lineage(next_kwargs)
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except TaskDeferralTimeout:
@@ -235,6 +241,18 @@ class TrainingOperator(ScenarioOperator):
     def ends_in_triggerer(self, context: Context) -> bool:
         """Whether the trigger can end the task without a worker, if the training succeeds."""
         return ends_in_triggerer(self, context, stores=True)
+
+    def _training_at(self, moment: Moment, *, images: Any = None) -> Lineage:
+        from airflow_provider_scenario.lineage.report import of_training
+
+        return of_training(
+            self.lineage_notes,
+            moment,
+            images=images,
+            parameters=self.parameters,
+            max_creative_units=self.max_creative_units,
+            outlets=self.outlets,
+        )
 
     def _wait(self, context: Context, attempt: TrainingAttempt) -> TaskResult:
         if not self.wait_for_completion:

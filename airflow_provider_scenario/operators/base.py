@@ -14,6 +14,7 @@ from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.scenario.model_fields import check_field
 from airflow_provider_scenario.client.scenario.secret_parameters import is_secret, with_hidden_secrets
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
+from airflow_provider_scenario.lineage.reporting import ReportsLineage
 from airflow_provider_scenario.links import ScenarioModelLink
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _MAY_HOLD_SECRETS = ("parameters", "trainings")
 _OPTIONAL_TEXTS = ("short_description", "class_slug", "base_model_id")
 
 
-class ScenarioOperator(CheckedOperator):
+class ScenarioOperator(ReportsLineage, CheckedOperator):
     """
     Base of the operators that act on one model.
 
@@ -79,6 +80,8 @@ class ScenarioOperator(CheckedOperator):
         :param is_ours: whether this task has created the model.
         """
         context["ti"].xcom_push(key="model_id", value=model_id)
+        self.lineage_notes.model_id = model_id
+        self.lineage_notes.note_connection(self.hook.settings)
         self.hook.show_model(context, model_id, is_ours=is_ours)
         # Without this Airflow reads the stored link and stores it again: two requests for nothing.
         self.operator_extra_links = tuple(

@@ -31,7 +31,9 @@ from airflow_provider_scenario.operators.base import ScenarioOperator, check_mod
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_scenario.airflow_compat.types import Lineage
     from airflow_provider_scenario.client.scenario.schemas import Model
+    from airflow_provider_scenario.lineage.reporting import Moment
 
 _CREATE_FIELDS = ("name", "type", "short_description", "class_slug", "collection_ids", "concepts", "base_model_id")
 _UPDATE_FIELDS = (
@@ -123,6 +125,11 @@ class ScenarioCreateModelOperator(ScenarioOperator):
                 "give [{'model_id': …, 'scale': 1}, …]."
             )
         return warnings
+
+    def _lineage_at(self, moment: Moment) -> Lineage:
+        from airflow_provider_scenario.lineage.report import of_creation
+
+        return of_creation(self.lineage_notes, moment, self.concepts)
 
 
 class ScenarioUpdateModelOperator(ScenarioOperator):
@@ -355,6 +362,7 @@ class ScenarioAddTrainingImagesOperator(ScenarioOperator):
         with permanent_errors_do_not_retry():
             self._check()
             dataset = read_dataset(self.images)
+            self.lineage_notes.note_images(dataset.images)
             if self.pairs is not None:
                 dataset = replace(dataset, pairs=list(self.pairs))
             inputs = {"model_id": self.model_id, "images": dataset.fingerprint, "pairs": self.pairs}
@@ -366,3 +374,8 @@ class ScenarioAddTrainingImagesOperator(ScenarioOperator):
             ids = attach(self.hook.client, model, dataset, preset=self.preset, threads=self.threads, log=self.log)
             self.log.info("Model %r (%s) has all %d training images.", model.name, model.id, len(ids))
             return ids
+
+    def _lineage_at(self, moment: Moment) -> Lineage:
+        from airflow_provider_scenario.lineage.report import of_upload
+
+        return of_upload(self.lineage_notes, moment, self.images)

@@ -14,17 +14,27 @@ from airflow_provider_scenario.client.messages import shown
 from airflow_provider_scenario.exceptions import ListingFailedError, ModelsNotSyncedError, permanent_errors_do_not_retry
 from airflow_provider_scenario.hooks.ai_creation_workshop import AICreationWorkshopHook
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
+from airflow_provider_scenario.lineage.reporting import ReportsLineage
 from airflow_provider_scenario.links import ScenarioModelLink
 from airflow_provider_scenario.publishing.hosting import Hosting
-from airflow_provider_scenario.publishing.trees import WEEK, as_dict, check_tree, has_readable_secret, model_id_of
+from airflow_provider_scenario.publishing.trees import (
+    WEEK,
+    as_dict,
+    check_tree,
+    file_addresses,
+    has_readable_secret,
+    model_id_of,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_scenario.airflow_compat.types import Lineage
+    from airflow_provider_scenario.lineage.reporting import Moment
     from airflow_provider_scenario.publishing.syncing import Syncer, SyncResult
 
 
-class _SyncOperator(CheckedOperator):
+class _SyncOperator(ReportsLineage, CheckedOperator):
     """Base of the operators that sync models: their common arguments, and how one tree is sent."""
 
     ui_color = "#e4f0ff"
@@ -50,6 +60,11 @@ class _SyncOperator(CheckedOperator):
         return AICreationWorkshopHook(self.ai_creation_workshop_conn_id)
 
     @cached_property
+    def _synced(self) -> list[SyncResult]:
+        """What was sent, for OpenLineage."""
+        return []
+
+    @cached_property
     def _syncer(self) -> Syncer:
         from airflow_provider_scenario.publishing.syncing import Syncer
 
@@ -67,6 +82,7 @@ class _SyncOperator(CheckedOperator):
             from airflow_provider_scenario.publishing.listing import failure_message
 
             raise ListingFailedError(failure_message(result, result["model_id"]))
+        self._synced.append(result)
         self.log.info("Model %s is synced: %s (status %s).", result["model_id"], result["state"], result["status"])
         return result
 
@@ -150,6 +166,7 @@ class AICreationWorkshopSyncModelOperator(_SyncOperator):
 
         answers = list(self._syncer.sync_all(trees, threads=self.threads))
         failed = [answer for answer in answers if failure(answer)]
+        self._synced += [answer for answer in answers if not isinstance(answer, ScenarioError) and not failure(answer)]
         self.log.info("%d of %d models are synced.", len(trees) - len(failed), len(trees))
         if failed:
             for line in failure_table(trees, answers):
@@ -158,6 +175,16 @@ class AICreationWorkshopSyncModelOperator(_SyncOperator):
             permanent = all(answer.permanent if isinstance(answer, ScenarioError) else True for answer in failed)
             raise AirflowFailException(text) if permanent else ModelsNotSyncedError(text)
         return [answer for answer in answers if not isinstance(answer, ScenarioError)]
+
+    def _lineage_at(self, moment: Moment) -> Lineage:  # noqa: ARG002
+        from airflow_provider_scenario.lineage.report import of_sync
+
+        trees = [self.model] if self.models is None else self.models
+        # Not the results of a mapped task: each of them is a request to Airflow.
+        files = [each for tree in trees for each in file_addresses(tree)] if isinstance(trees, list | tuple) else []
+        files += [each for result in self._synced for each in result["files"]]
+        base_url = self.hook.settings.get("base_url") if self._synced else None
+        return of_sync(self._synced, base_url=base_url, files=files)
 
     def _warn_of_readable_secrets(self) -> None:
         for tree in filter(has_readable_secret, [self.model] if self.models is None else self.models):
@@ -270,6 +297,12 @@ class AICreationWorkshopPublishModelOperator(_SyncOperator):
             result["model"] = tree
             return result
 
+    def _lineage_at(self, moment: Moment) -> Lineage:  # noqa: ARG002
+        from airflow_provider_scenario.lineage.report import of_sync
+
+        base_url = self.hook.settings.get("base_url") if self._synced else None
+        return of_sync(self._synced, base_url=base_url, files=(), notes=self.lineage_notes, storage=self.storage)
+
     def _host(self, context: Context) -> dict[str, Any]:
         """Host the files of the LoRA, and return its tree."""
         from airflow_provider_scenario.publishing.lora import LoraTreeBuilder, Overrides, chosen_epochs
@@ -280,6 +313,8 @@ class AICreationWorkshopPublishModelOperator(_SyncOperator):
         scenario = ScenarioHook(self.scenario_conn_id)
         context["ti"].xcom_push(key="model_id", value=self.scenario_model_id)
         scenario.show_model(context, self.scenario_model_id)
+        self.lineage_notes.model_id = self.scenario_model_id
+        self.lineage_notes.note_connection(scenario.settings)
         overrides = Overrides(
             name=self.name,
             description=self.description,

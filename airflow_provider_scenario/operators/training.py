@@ -42,11 +42,13 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_scenario.airflow_compat.mapping import CheckedPartial
+    from airflow_provider_scenario.airflow_compat.types import Lineage
     from airflow_provider_scenario.attempts.earlier import EarlierAttempts, OnClear, OnRetry
     from airflow_provider_scenario.attempts.once_per_dataset import DatasetModel
     from airflow_provider_scenario.client.scenario.schemas import Model
     from airflow_provider_scenario.client.scenario.trainers import CheckedParameters
     from airflow_provider_scenario.datasets import Dataset
+    from airflow_provider_scenario.lineage.reporting import Moment
     from airflow_provider_scenario.watch.result import TrainingResult
     from airflow_provider_scenario.watch.start import TaskResult
 
@@ -135,14 +137,19 @@ class ScenarioTrainModelOperator(TrainingOperator):
         with permanent_errors_do_not_retry():
             self._check()
             parameters = check_parameters(self.parameters)
+            self.lineage_notes.note_parameters(parameters)
             inputs = {"model_id": self.model_id, "parameters": without_secrets(self.parameters or {})}
             earlier = self.earlier_attempts(context, inputs)
             self.cancel_training_before_clear(earlier, except_model_id=self.model_id)
             model = self.hook.client.get_model(self.model_id)
+            self.lineage_notes.note_model(model)
             self.show_model(context, model.id)
             if self._is_trained_already(earlier, model) or self.must_not_pay_again(earlier, model):
                 return self.result_of_earlier(context, model)
             return self.train(context, model, parameters, earlier)
+
+    def _lineage_at(self, moment: Moment) -> Lineage:
+        return self._training_at(moment)
 
     def _is_trained_already(self, earlier: EarlierAttempts, model: Model) -> bool:
         if model.status != "trained" or not model.job_id:
@@ -273,6 +280,8 @@ class ScenarioTrainLoraOperator(TrainingOperator):
         """Check everything, create or find the model, upload what it lacks, train it."""
         with permanent_errors_do_not_retry():
             dataset, merged, parameters = self._checked_input()
+            self.lineage_notes.note_images(dataset.images)
+            self.lineage_notes.note_parameters(parameters)
             logged = log_review(self.name, dataset, self.log)
             earlier = self.earlier_attempts(context, self._inputs(dataset, merged))
             found = find_created_model(self.hook.client, earlier)
@@ -288,6 +297,9 @@ class ScenarioTrainLoraOperator(TrainingOperator):
             model = self._with_dataset(model, dataset, is_new=found is None)
             is_shared = self.once_per_dataset and not earlier.has_created(model)
             return self.train(context, model, parameters, earlier, already_logged=logged, is_shared=is_shared)
+
+    def _lineage_at(self, moment: Moment) -> Lineage:
+        return self._training_at(moment, images=self.images)
 
     @property
     def _model_fields(self) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from airflow_provider_scenario.exceptions import (
     permanent_errors_do_not_retry,
 )
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
+from airflow_provider_scenario.lineage.reporting import ReportsLineage
 from airflow_provider_scenario.links import ScenarioModelLink
 from airflow_provider_scenario.watch.decision import TrainingWatch
 from airflow_provider_scenario.watch.result import TrainingResult
@@ -37,12 +38,14 @@ from airflow_provider_scenario.watch.result import TrainingResult
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_scenario.airflow_compat.types import Lineage
+    from airflow_provider_scenario.lineage.reporting import Moment
     from airflow_provider_scenario.watch.polling import Poller
     from airflow_provider_scenario.watch.result import TrainingEvent
     from airflow_provider_scenario.watch.start import TaskResult
 
 
-class ScenarioTrainingSensor(CheckedOperator, BaseSensorOperator):
+class ScenarioTrainingSensor(ReportsLineage, CheckedOperator, BaseSensorOperator):
     """
     Wait until a training has succeeded; fail when it has failed or was cancelled.
 
@@ -119,6 +122,8 @@ class ScenarioTrainingSensor(CheckedOperator, BaseSensorOperator):
         """Poll once; then defer, or continue as Airflow's sensors do."""
         with permanent_errors_do_not_retry():
             self._check()
+            self.lineage_notes.model_id = self.model_id
+            self.lineage_notes.note_connection(self.hook.settings)
             if self.model_id:
                 self.hook.show_model(context, self.model_id, job_id=self.job_id)
             if not self.deferrable:
@@ -132,7 +137,7 @@ class ScenarioTrainingSensor(CheckedOperator, BaseSensorOperator):
     def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002
         """Poll once; the sensor is done when the training is."""
         result = self._poll()
-        return PokeReturnValue(is_done=bool(result), xcom_value=_value_or_raise(result) if result else None)
+        return PokeReturnValue(is_done=bool(result), xcom_value=self._value_or_raise(result) if result else None)
 
     def _poll(self) -> TrainingResult | None:
         max_wait = self._watch.deadline - time.time()
@@ -151,7 +156,12 @@ class ScenarioTrainingSensor(CheckedOperator, BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: TrainingEvent) -> TaskResult:  # noqa: ARG002
         """Return the result, or raise the error, of the trigger's event."""
-        return _value_or_raise(TrainingResult.from_event(event))
+        return self._value_or_raise(TrainingResult.from_event(event))
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Take over what was noted for OpenLineage, then continue as Airflow does."""
+        self.restore_lineage(next_kwargs)
+        return super().resume_execution(next_method, next_kwargs, context)
 
     def _defer(self, context: Context) -> None:
         from airflow_provider_scenario.triggers.training import ScenarioTrainingTrigger
@@ -170,8 +180,18 @@ class ScenarioTrainingSensor(CheckedOperator, BaseSensorOperator):
                 deferred_at=time.time(),
             ),
             method_name="execute_complete",
+            kwargs=self.deferred_lineage(),
             timeout=timedelta(seconds=self.timeout) + GRACE,
         )
+
+    def _value_or_raise(self, result: TrainingResult) -> TaskResult:
+        self.lineage_notes.note_end(result, is_ours=False)
+        return _value_or_raise(result)
+
+    def _lineage_at(self, moment: Moment) -> Lineage:
+        from airflow_provider_scenario.lineage.report import of_waiting
+
+        return of_waiting(self.lineage_notes, moment)
 
     def _check(self, *, only_known: bool = False) -> list[str]:
         final = self._final(only_known)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk.log import mask_secret
 
+from airflow_provider_scenario import pacing
 from airflow_provider_scenario.airflow_compat.attempt import Attempt
 from airflow_provider_scenario.airflow_compat.threads import run_in_thread
 from airflow_provider_scenario.airflow_compat.triggers import on_kill_means_task_ended, triggers_have_on_kill
@@ -146,7 +147,7 @@ class ScenarioTrainingTrigger(TaskEndingTrigger):
         )
         now, wait_notice = time.time(), WaitNotice(self.log.info)
         # The tasks of a batch that defer within this time of each other share the request of their first poll.
-        soon = self.poke_interval * FIRST_POLL
+        soon = min(self.poke_interval * FIRST_POLL, pacing.longest_pause)
         pause = 0.0 if started_at is None else max(0.0, min(started_at + soon - now, soon, watch.deadline - now))
         outcome: Outcome | None = None
 
@@ -309,7 +310,7 @@ class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
                             self.log.info("The training of %s has not started yet: %s", self.model_id, error)
                         if error.money == "unknown":
                             consequence = MAY_HAVE_STARTED
-                await asyncio.sleep(max(0.0, min(self.poke_interval, deadline - time.time())))
+                await asyncio.sleep(max(0.0, min(self.poke_interval, pacing.longest_pause, deadline - time.time())))
         error_text = f"No slot of the plan was free. {consequence}"
         return TrainingResult(outcome="timed-out", model_id=self.model_id, error=error_text)
 

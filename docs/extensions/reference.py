@@ -31,10 +31,10 @@ def show_arguments(
     app: Sphinx, objtype: str, name: str, obj: Any, options: Any, args: str | None, retann: str
 ) -> tuple[str, str] | None:
     """Return what autodoc shows as the signature, and record the types that it shows beside the arguments."""
-    if not inspect.isclass(obj):
+    if not inspect.isclass(obj) or args is None:
         return None
     types = app.env.current_document.autodoc_annotations.setdefault(name, {})
-    if issubclass(obj, BaseModel):
+    if issubclass(obj, BaseModel | Exception):
         types.clear()
         return "", ""
     if not issubclass(obj, BaseOperator):

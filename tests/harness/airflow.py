@@ -48,7 +48,7 @@ class AirflowUnderTest(RestOfTests, LocalAirflow):
         password: str | None = None,
         python: str = sys.executable,
     ) -> None:
-        settings = {"core.parallelism": str(parallelism), **(config or {})}
+        settings = {"core.parallelism": str(parallelism), "openlineage.disabled": "True", **(config or {})}
         env = {**as_variables(settings), **(env or {})}
         super().__init__(home, dags, connections=connections or {}, env=env, python=python)
         self.password = password or self.password

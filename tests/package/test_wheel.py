@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from email.message import Message
 from pathlib import Path
 
@@ -27,6 +27,21 @@ pytestmark = pytest.mark.full
 ROOT = Path(__file__).parents[2]
 NAME = f"airflow_provider_scenario-{__version__}"
 METADATA = f"{NAME}.dist-info"
+LISTS = """
+import json
+from airflow.providers_manager import ProvidersManager
+
+manager = ProvidersManager()
+lists = {
+    "hooks": {hook.connection_type: hook.hook_class_name for hook in manager.hooks.values() if hook},
+    "triggers": [trigger.trigger_class_name for trigger in manager.trigger],
+    "links": list(manager.extra_links_class_names),
+    "configs": dict(manager.provider_configs),
+    "schemes": list(manager.asset_uri_handlers),
+}
+print("lists:", json.dumps(lists))
+"""
+"""What ``airflow providers hooks``, ``triggers``, ``links`` and ``configs`` list, without four processes."""
 
 
 @pytest.fixture(scope="module")
@@ -166,12 +181,23 @@ def test_airflow_providers_get_shows_all_that_the_provider_declares(airflow):
     assert {key: shown[key] for key in others} == {key: declared[key] for key in others}
 
 
+def test_airflow_providers_hooks_triggers_links_and_configs_list_what_the_provider_declares(airflow, python):
+    lists = json.loads(run(python, "-c", LISTS, env=airflow.env).partition("lists:")[2])
+    declared = get_provider_info()
+    hooks = {each["connection-type"]: each["hook-class-name"] for each in declared["connection-types"]}
+    assert hooks.items() <= lists["hooks"].items()
+    assert {module for each in declared["triggers"] for module in each["python-modules"]} <= set(lists["triggers"])
+    assert set(declared["extra-links"]) <= set(lists["links"])
+    assert lists["configs"]["airflow-provider-scenario"] == declared["config"]
+    assert "scenario" in lists["schemes"]
+
+
 def tracked(*folders: str) -> list[str]:
     """Files that git tracks. One that is built but not among them was forgotten, or does not belong here."""
     return run("git", "ls-files", *folders, cwd=ROOT).splitlines()
 
 
-def run(*command: str, cwd: Path | None = None) -> str:
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+def run(*command: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> str:
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     return done.stdout
