@@ -38,7 +38,7 @@ class RepositoryLinks(SphinxTransform):
         if file is None:
             return
         if page := PAGES.get(file):
-            node.update_all_atts({"refdomain": "doc", "reftarget": page, "reftargetid": fragment or None}, replace=True)
+            node["refdomain"], node["reftarget"], node["reftargetid"] = "doc", page, fragment or None
             return
         address = self.config.repository_links_base + file + (f"#{fragment}" if fragment else "")
         node.replace_self(nodes.reference("", "", *node.children, refuri=address, internal=False))
