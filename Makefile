@@ -8,13 +8,14 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c .
 PINS := pyproject.toml .ci/constraints-3.3.txt
 # Options of the demo, for example: make demo ARGS="--training-seconds 60"
 ARGS ?=
+DIST ?= dist
 
 NOX := $(BIN)/nox --reuse-existing-virtualenvs --envdir $(VENV)/nox --session 3.1 3.2 3.4
 # Importing Airflow writes a configuration file; this keeps it out of the user's home.
 TESTING := AIRFLOW_HOME="$(CURDIR)/$(VENV)/airflow"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full lint docs clean
+.PHONY: help demo test test-full lint docs dist clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -39,11 +40,19 @@ test-full: $(VENV)/test $(VENV)/fab ## Run the tests that need PostgreSQL, Redis
 	wait $$unit || failed=1; cat $(VENV)/nox-unit.log; exit $$failed
 	@$(NOX) -- system
 
-lint: $(VENV)/test ## Check only style, types and imports
+lint: $(VENV)/test ## Check only style, types, imports and workflows
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(TESTING) $(BIN)/mypy
 	@$(TESTING) $(BIN)/lint-imports --no-cache --no-logo
+	@$(BIN)/zizmor --offline --pedantic --quiet .github .pre-commit-config.yaml
+
+dist: $(VENV)/test ## Build and check the sdist and the wheel for a release
+	@rm -rf $(DIST)
+	@# The wheel is built from the sdist.
+	@$(BIN)/python -m build --installer uv --outdir $(DIST) .
+	@$(BIN)/twine check --strict $(DIST)/*
+	@$(BIN)/check-wheel-contents $(DIST)/*.whl
 
 docs: $(VENV)/docs ## Build the docs site into build/docs; a warning is an error
 	@# -E: without it, a page that has not changed since its warning would pass.

@@ -77,4 +77,6 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "extra-links": [f"{package}.links.ScenarioModelLink"],
+        # Read from Airflow 3.2 on; on 3.1 `python -m airflow_provider_scenario` has the same commands.
+        "cli": [f"{package}.cli.definition.get_scenario_cli_commands"],
     }

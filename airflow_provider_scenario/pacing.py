@@ -12,11 +12,15 @@ Nothing here knows a clock, HTTP or Airflow: times and answers are passed in.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import ClassVar, Generic, Literal, TypeVar
 
 from airflow_provider_scenario.client.defaults import LONGEST_POLL_PAUSE
 from airflow_provider_scenario.client.errors import ScenarioError, ThrottledError
+
+longest_pause = math.inf
+"""Seconds that any pause lasts at most. The pytest plugin lowers it: the emulator's trainings end at once."""
 
 _MAX_STRETCH = 10.0
 _PART_OF_TIME_LEFT = 0.1
@@ -101,7 +105,8 @@ class Watch(ABC, Generic[A, O]):
     def __init__(self, *, label: str, deadline: float, poke_interval: float) -> None:
         self.label = label
         self.deadline = deadline
-        self.poke_interval = self.pause = poke_interval
+        self.poke_interval = poke_interval
+        self.pause = min(poke_interval, longest_pause)
         self.log_line: str | None = None
         self._pacing = Pacing(poke_interval)
 
@@ -116,7 +121,7 @@ class Watch(ABC, Generic[A, O]):
         outcome = self._after_error(answer) if isinstance(answer, ScenarioError) else self._after_answer(answer)
         if outcome is None and now >= self.deadline:
             outcome = "timed-out"
-        self.pause = max(0.0, min(self.pause, self.deadline - now))
+        self.pause = max(0.0, min(self.pause, longest_pause, self.deadline - now))
         return outcome
 
     @abstractmethod

@@ -6,6 +6,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+from pygments.lexers.data import JsonLexer
+
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "docs" / "extensions")]
 
@@ -21,7 +23,8 @@ author = "the authors of airflow-provider-scenario"
 project_copyright = author
 release = version = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton", "repository_links", "planned_pages"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton"]
+extensions += ["errors", "connection_fields", "reference", "repository_links", "planned_pages"]
 exclude_patterns = ["extensions", "tables"]
 
 # Markdown: tables, admonitions with :::, and an anchor for each heading, as the forge makes them for README.md.
@@ -37,13 +40,20 @@ autodoc_member_order = "bysource"
 autodoc_class_signature = "mixed"
 python_use_unqualified_type_names = True
 add_module_names = False
+toc_object_entries_show_parents = "hide"
+python_maximum_signature_line_length = 80
 
-# Every name of ours must resolve. The others have no page here, and inventories of other sites would need the network.
+# Every name of ours must resolve. Names of Python and Airflow have no page here, and an inventory of other sites would
+# need the network.
 nitpicky = True
 nitpick_ignore_regex = [
     (r"py:.*", r"(airflow|collections|concurrent|contextlib|datetime|pathlib|pydantic|requests|typing)\..*"),
-    (r"py:class", r"(bool|bytes|dict|float|frozenset|int|list|object|optional|set|str|tuple|type|None|Any|Self|Path)"),
-    (r"py:(class|exc)", r"\w*(Error|Exception)"),
+    (
+        r"py:class",
+        r"(None|bool|bytes|dict|float|frozenset|int|list|object|str|tuple|datetime|timedelta|Any|Path|Literal)",
+    ),
+    (r"py:exc", r"(ValueError|AirflowSensorTimeout|AirflowFailException|AirflowException)"),
+    (r"py:class", r"Dialect|Event|airflow_provider_scenario\.client\.answers\.Answer"),  # inner parts of the client
 ]
 
 html_theme = "furo"
@@ -61,3 +71,8 @@ html_theme_options = {
 # The button copies neither prompts nor what a command prints.
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
+
+
+def setup(app):  # type: ignore[no-untyped-def]
+    """Show lines of JSON, such as those of ``metadata.jsonl``, as JSON."""
+    app.add_lexer("jsonl", JsonLexer)

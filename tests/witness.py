@@ -1,10 +1,13 @@
-"""A client for the emulator's ledger and switches, over HTTP."""
+"""What tests of this package read from an emulator and do to it, besides what users' tests do."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import requests
+
+from airflow_provider_scenario.emulator.testing import ScenarioEmulator
 
 BAD_DAY = [
     (0.2, {"kind": "close", "when": "before"}),
@@ -19,16 +22,19 @@ BAD_DAY = [
 """Shares of the kinds of failing requests, and the faults."""
 
 
-class Witness:
-    """The emulator's ledger and switches, over HTTP. It is independent of the code under test."""
+class Witness(ScenarioEmulator):
+    """The emulator's ledger and switches, and what else tests of this package read and do."""
 
-    def __init__(self, url: str, key: str = "demo", secret: str = "demo") -> None:
-        self.url = url
-        self.root = url.removesuffix("/v1")
-        self.auth = (key, secret)
+    def __init__(self, url: str, key: str = "demo", secret: str = "demo", files_folder: Path | None = None) -> None:
+        super().__init__(url.removesuffix("/v1"), key, secret, files_folder)
 
-    def ledger(self) -> dict[str, Any]:
-        return self._call("GET", "ledger")
+    @property
+    def root(self) -> str:
+        return self.address
+
+    @property
+    def auth(self) -> tuple[str, str]:
+        return self.api_key, self.api_secret
 
     def counts(self) -> dict[str, int]:
         totals = self.ledger()["totals"]
@@ -39,32 +45,9 @@ class Witness:
             "canceled": totals["trainings_canceled"],
         }
 
-    def reset(self) -> None:
-        self._call("POST", "reset")
-
-    def switched(self, name: str) -> Any:
-        """The response of ``GET /emulator/{name}``, such as ``synced/hero``."""
-        return self._call("GET", name)
-
-    def set(self, **settings: Any) -> None:
-        self._call("POST", "settings", settings)
-
-    def solve_captcha(self, model: str) -> None:
-        """Solve the captcha of a professional voice clone, as the owner of the voice does."""
-        self._call("POST", "captcha", {"action": "solve", "model": model})
-
-    def outcome(self, **outcome: Any) -> None:
-        self._call("POST", "outcomes", outcome)
-
-    def fault(self, **fault: Any) -> None:
-        self._call("POST", "faults", fault)
-
-    def clear_faults(self) -> None:
-        self._call("DELETE", "faults")
-
     def fault_has_hit(self) -> bool:
         """Whether a fault has been applied to a request."""
-        return any(fault["hits"] for fault in self._call("GET", "faults"))
+        return any(fault["hits"] for fault in self.read("faults"))
 
     def fail_at_random(self, share: float) -> None:
         """Make that share of all requests fail, in all ways, until :meth:`calm_down`."""
@@ -73,12 +56,9 @@ class Witness:
 
     def calm_down(self) -> dict[str, int]:
         """Remove all faults; return how often each was applied."""
-        faults = self._call("GET", "faults")
+        faults = self.read("faults")
         self.clear_faults()
         return {_named(fault): fault["hits"] for fault in faults}
-
-    def advance(self, seconds: float) -> None:
-        self._call("POST", "advance", {"seconds": seconds})
 
     def get(self, path: str) -> dict[str, Any]:
         answer = requests.get(f"{self.root}/v1/{path}", auth=self.auth, timeout=60)
@@ -95,11 +75,6 @@ class Witness:
 
     def requests(self) -> int:
         return int(self.ledger()["totals"]["requests"])
-
-    def _call(self, method: str, switch: str, json: Any = None) -> Any:
-        answer = requests.request(method, f"{self.root}/emulator/{switch}", json=json, timeout=60)
-        answer.raise_for_status()
-        return answer.json()
 
 
 def _named(fault: dict[str, Any]) -> str:

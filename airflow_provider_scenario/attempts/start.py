@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from airflow_provider_scenario import pacing
 from airflow_provider_scenario.client.consequences import MAY_HAVE_STARTED, NOTHING_STARTED
 from airflow_provider_scenario.client.errors import PlanCeilingError, ScenarioError
 from airflow_provider_scenario.client.messages import shown
@@ -87,7 +88,8 @@ def start_when_slot_is_free(
     """
     consequence = NOTHING_STARTED
     while time.time() < deadline:
-        time.sleep(max(0.0, min(task.poke_interval + task.hook.budget.turn(), deadline - time.time())))
+        pause = min(task.poke_interval, pacing.longest_pause) + task.hook.budget.turn()
+        time.sleep(max(0.0, min(pause, deadline - time.time())))
         task.kill_handler.stop_if_ended()
         try:
             current = task.hook.client.get_model(model.id)

@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import Any, Literal, TypedDict, Unpack
 
 Money = Literal["none", "unknown", "spent"]
-"""``none``: nothing was started or billed; ``unknown``: the answer was lost; ``spent``: a training was billed."""
 
 
 class Origin(TypedDict, total=False):
@@ -41,6 +40,7 @@ class ScenarioError(Exception):
     """Whether no further try can change it, whatever the answer's ``x-should-retry`` says."""
 
     money: Money = "none"
+    """``none``: nothing was started or billed; ``unknown``: the answer was lost; ``spent``: a training was billed."""
 
     resendable: bool = False
     """Whether the same request may be sent again at once: the error may pass, and sending twice does no harm."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -10,6 +11,9 @@ from airflow_provider_scenario.client.defaults import CONNECT_TIMEOUT
 from airflow_provider_scenario.client.encoding import is_utf8
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.texts import is_http, plain
+
+only_this_machine = False
+"""Whether every base URL must lead to this machine. The pytest plugin sets it: a test must not reach real services."""
 
 
 def check_credentials(api_key: str, api_secret: str) -> None:
@@ -45,7 +49,21 @@ def checked_base_url(base_url: str, example: str) -> str:
         raise InvalidInputError(
             "The base URL must hold no credentials, query or fragment: give the API key and the secret separately."
         )
+    if only_this_machine and not is_loopback(parts.hostname or ""):
+        raise InvalidInputError(
+            f"The base URL {plain(base_url)!r} leads to another machine, which a test with the fixture "
+            f"scenario_emulator must not reach. {NOTHING_SENT} Give the test a connection to the emulator: "
+            'monkeypatch.setenv("AIRFLOW_CONN_…", scenario_emulator.connection()).'
+        )
     return base_url.rstrip("/")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is one of this machine's own, which no other machine can reach."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def checked_timeout(timeout: tuple[float, float] | float) -> tuple[float, float]:

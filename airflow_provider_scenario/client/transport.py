@@ -188,7 +188,7 @@ class Transport:
         Send one request, again where that is safe and may help, and return its answer.
 
         :param method: the HTTP method.
-        :param path: as :func:`path` joins it.
+        :param path: as ``path`` joins it.
         :param action: for messages, an infinitive without 'to', such as ``train model model_8Xk``.
         :param repeatable: whether sending it twice has the effect of sending it once. If not, it is sent again only
             when certainly nothing was sent (no connection) or the service refused it before acting (throttling).

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-EMULATOR = (sys.executable, "-m", "airflow_provider_scenario.emulator")
 KEY, SECRET, TOKEN, PROJECT = "demo", "demo", "demo", "proj_emulator"
 LISTENING = re.compile(r"listening on (http://\S+?/v1)\b")
 
@@ -29,9 +28,13 @@ class EmulatorProcess:
     :param log: file for its output; replaced.
     :param training_seconds: how long each training lasts.
     :param files: folder that it serves without credentials. Default: the emulator's default.
+    :param python: runs it; this provider must be installed there.
     """
 
-    def __init__(self, log: Path, *, training_seconds: float = 5, files: Path | None = None) -> None:
+    def __init__(
+        self, log: Path, *, training_seconds: float = 5, files: Path | None = None, python: str = sys.executable
+    ) -> None:
+        self._command = [python, "-m", "airflow_provider_scenario.emulator"]
         self._log, self._training_seconds, self._files = log, training_seconds, files
         self._process: Guarded | None = None
         self.url = ""
@@ -58,7 +61,7 @@ class EmulatorProcess:
         secrets = {"API_KEY": KEY, "API_SECRET": SECRET, "API_TOKEN": TOKEN}
         env = {f"SCENARIO_EMULATOR_{name}": value for name, value in secrets.items()}
         env = {**os.environ, **env, "PYTHONUNBUFFERED": "1"}
-        self._process = Guarded("The emulator", [*EMULATOR, *options], log=self._log, env=env)
+        self._process = Guarded("The emulator", [*self._command, *options], log=self._log, env=env)
         try:
             self.url = self._wait_for_url(self._process, timeout)
         except BaseException:

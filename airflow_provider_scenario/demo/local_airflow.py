@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 PARTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 LOCK_NAME = "local-airflow.lock"
 USERNAME = "admin"
-AIRFLOW = [sys.executable, "-m", "airflow"]
 
 HEARTBEATS = {
     "scheduler": ("scheduler", "latest_scheduler_heartbeat"),
@@ -77,6 +76,7 @@ class LocalAirflow(AirflowRest):
     :param dags: folder of the DAG files.
     :param connections: connection id → connection, as the fields of its JSON form.
     :param env: further environment variables for all parts.
+    :param python: runs it; Airflow and this provider must be installed there.
     """
 
     process_class: type[Guarded] = Guarded
@@ -88,7 +88,9 @@ class LocalAirflow(AirflowRest):
         *,
         connections: Mapping[str, Mapping[str, Any]],
         env: Mapping[str, str],
+        python: str = sys.executable,
     ) -> None:
+        self.airflow = [python, "-m", "airflow"]
         self.home, self.dags = home.resolve(), dags.resolve()
         self.port, *self._log_ports = free_ports(3)
         super().__init__(f"http://127.0.0.1:{self.port}", USERNAME, secrets.token_urlsafe(9))
@@ -205,7 +207,7 @@ class LocalAirflow(AirflowRest):
             database.execute("PRAGMA journal_mode=WAL")  # readers and the writer do not lock each other out
 
     def _migrate(self, timeout: float) -> None:
-        migrate = self._run("db-migrate", [*AIRFLOW, "db", "migrate"], self.env)
+        migrate = self._run("db-migrate", [*self.airflow, "db", "migrate"], self.env)
         try:
             if migrate.wait(timeout):
                 migrate.check()
@@ -214,7 +216,7 @@ class LocalAirflow(AirflowRest):
 
     def _start_part(self, name: str, **env: str) -> None:
         self._started[name] = datetime.now(UTC)
-        self.parts[name] = self._run(name, [*AIRFLOW, *self._command(name)], {**self.env, **env})
+        self.parts[name] = self._run(name, [*self.airflow, *self._command(name)], {**self.env, **env})
 
     def _command(self, name: str) -> list[str]:
         return [name, "--host", "127.0.0.1", "--port", str(self.port)] if name == "api-server" else [name]

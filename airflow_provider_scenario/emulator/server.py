@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.request import Request, urlopen
 
 import uvicorn
 
@@ -16,6 +14,7 @@ from airflow_provider_scenario.emulator.app import create_app
 from airflow_provider_scenario.emulator.callers import Hosts
 from airflow_provider_scenario.emulator.settings import Settings
 from airflow_provider_scenario.emulator.state import State
+from airflow_provider_scenario.emulator.testing import ScenarioEmulator
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -24,32 +23,25 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.emulator.gateway import Receive, Scope, Send
 
 
-@dataclass(frozen=True, slots=True)
-class RunningEmulator:
-    """A running emulator, with the Scenario API at ``url`` and the switches under ``{address}/emulator``."""
+@dataclass(frozen=True, kw_only=True)
+class RunningEmulator(ScenarioEmulator):
+    """
+    An emulator in this process.
 
-    address: str
+    :param state: what it holds. Only the thread that serves may change it.
+    """
+
     state: State
 
-    @property
-    def url(self) -> str:
-        return f"{self.address}/v1"
 
-    def ledger(self) -> dict[str, Any]:
-        """What was created, started and billed so far."""
-        ledger: dict[str, Any] = self._request("GET", "ledger")
-        return ledger
-
-    def switch(self, name: str, **payload: Any) -> Any:
-        """Use a switch: ``emulator.switch("settings", training_seconds=60)``, ``emulator.switch("reset")``."""
-        return self._request("POST", name, payload)
-
-    def _request(self, method: str, name: str, payload: dict[str, Any] | None = None) -> Any:
-        content = None if payload is None else json.dumps(payload).encode()
-        headers = {"content-type": "application/json"}
-        request = Request(f"{self.address}/emulator/{name}", content, headers, method=method)  # noqa: S310
-        with urlopen(request, timeout=10) as response:  # noqa: S310
-            return json.load(response)
+def _running(bound: socket.socket, state: State) -> RunningEmulator:
+    return RunningEmulator(
+        address=_address(bound),
+        api_key=state.api_key,
+        api_secret=state.api_secret,
+        files_folder=state.files_folder,
+        state=state,
+    )
 
 
 class _Server(uvicorn.Server):
@@ -71,7 +63,7 @@ def serve(state: State, bound: socket.socket, hosts: Hosts, listening: Callable[
     :param bound: from :func:`bind`.
     :param listening: called once connections are accepted.
     """
-    emulator = RunningEmulator(_address(bound), state)
+    emulator = _running(bound, state)
     _server(state, hosts, lambda: listening(emulator)).run(sockets=[bound])
 
 
@@ -99,7 +91,7 @@ def running_emulator(
     if not ready.wait(10):
         raise RuntimeError("The emulator did not start within 10 seconds")
     try:
-        yield RunningEmulator(_address(bound), state)
+        yield _running(bound, state)
     finally:
         server.should_exit = server.force_exit = True
         thread.join(10)

@@ -151,9 +151,14 @@ class Fault(Strict):
     "close", "times": null, "probability": 0.1, "seed": 7}`` drops one connection in ten.
     """
 
-    kind: Literal["status", "429", "garbage", "close", "hang", "slow"]
-    method: str = "*"
-    route: str = "**"
+    kind: Literal["status", "429", "garbage", "close", "hang", "slow"] = Field(
+        description="status: answer with this status; 429: throttle; garbage: answer what is not JSON; close: drop the "
+        "connection; hang: the same after some seconds; slow: answer late."
+    )
+    method: str = Field("*", description="Glob on the HTTP method.")
+    route: str = Field(
+        "**", description="Glob on the path, without or with /v1 or /scc: /models/*/train, /v1/jobs/*, /scc/**."
+    )
     model: str = Field("*", description="Glob on the name or id of a model in the request.")
     times: int | None = Field(1, ge=1, description="How often it is applied; null: always.")
     skip: int = Field(0, ge=0, description="Do not apply it to that many matching requests first.")
@@ -168,9 +173,11 @@ class Fault(Strict):
     )
     status: int = Field(500, ge=200, le=599, description="200 with a body imitates an error that HTTP calls a success.")
     body: Any = Field(None, description="The body of a status or 429 fault; null: a plain message.")
-    headers: dict[str, str] = Field(default_factory=dict)
+    headers: dict[str, str] = Field(default_factory=dict, description="Headers of a status or 429 fault.")
     retry_after: float | None = Field(None, description="Retry-After of a 429 fault, in seconds; null: no such header.")
-    garbage: Literal["html", "text", "truncated", "empty"] = "html"
+    garbage: Literal["html", "text", "truncated", "empty"] = Field(
+        "html", description="What a garbage fault answers; truncated: half of the real answer."
+    )
     seconds: float = Field(
         1.0, ge=0, le=CENTURY, description="How long a slow request waits, or a hanging one keeps the connection open."
     )
@@ -189,9 +196,9 @@ class Override(Strict):
     ``{"model": "hero-*", "fields": {"privacy": "unlisted", "trainingProgress": {"stage": "some-new-stage"}}}``
     """
 
-    of: Literal["model", "job"] = "model"
+    of: Literal["model", "job"] = Field("model", description="What shows the fields.")
     model: str = Field("*", description="Glob on the model's name or id.")
-    fields: dict[str, Any]
+    fields: dict[str, Any] = Field(description="The fields, in the service's spelling.")
 
 
 class CaptchaAction(Strict):
@@ -218,8 +225,8 @@ class Outcome(Strict):
     model: str = Field("*", description="Glob on the model's name or id.")
     times: int | None = Field(None, ge=1, description="For how many trainings; null: for all.")
     fail_at: float | None = Field(None, ge=0, le=1, description="Fail at this progress.")
-    error: str = "Training failed: the trainer stopped unexpectedly."
-    hint: str | None = "Check the training images and try again."
+    error: str = Field("Training failed: the trainer stopped unexpectedly.", description="The error of a failure.")
+    hint: str | None = Field("Check the training images and try again.", description="The hint beside it.")
     stall_at: float | None = Field(None, ge=0, le=1, description="Stop at this progress and never end.")
     retryable_error: str | None = Field(None, description="An error after which the service retries by itself.")
     retry_count: int = Field(1, ge=0, description="How often it has retried by then.")

@@ -17,8 +17,8 @@ class AICreationWorkshopHook(ConnectionHook["WorkshopClient"]):
     """
     Talk to Alibaba Cloud's AI Creation Workshop with the credentials of an Airflow connection.
 
-    :param ai_creation_workshop_conn_id: connection of type ``ai_creation_workshop``; its fields are in
-        :mod:`.connection_form`.
+    :param ai_creation_workshop_conn_id: connection of type ``ai_creation_workshop``; its fields are
+        in ``hooks/connection_form.py``.
     """
 
     conn_name_attr = "ai_creation_workshop_conn_id"

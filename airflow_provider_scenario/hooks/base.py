@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 from abc import abstractmethod
 from functools import cached_property, partial
@@ -18,6 +17,7 @@ from airflow_provider_scenario.airflow_compat.exceptions import AirflowNotFoundE
 from airflow_provider_scenario.client.consequences import NOTHING_SENT
 from airflow_provider_scenario.client.errors import InvalidInputError
 from airflow_provider_scenario.client.messages import shown
+from airflow_provider_scenario.client.settings import is_loopback
 from airflow_provider_scenario.client.texts import is_http, plain
 from airflow_provider_scenario.client.values import similar_name
 from airflow_provider_scenario.exceptions import ConnectionMissingError
@@ -54,7 +54,7 @@ class ConnectionHook(BaseHook, Generic[C]):
     """What the client calls login and password."""
 
     service: ClassVar[str] = "scenario"
-    """Begins the names of the metrics, see :mod:`~..metrics`."""
+    """Begins the names of the metrics, see :mod:`~.metrics`."""
 
     def __init__(self, conn_id: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -197,7 +197,7 @@ class ConnectionHook(BaseHook, Generic[C]):
     def _warn_of_plain_http(self, url: str) -> None:
         """Warn once a process: without TLS, every machine on the way can read the key, the secret and the requests."""
         host = urlsplit(url).hostname or ""
-        if url.lower().startswith("https://") or _is_loopback(host) or (self.conn_id, host) in _warned:
+        if url.lower().startswith("https://") or is_loopback(host) or (self.conn_id, host) in _warned:
             return
         _warned.add((self.conn_id, host))
         log.warning(
@@ -220,10 +220,3 @@ class ConnectionHook(BaseHook, Generic[C]):
 
 def _variable(conn_id: str) -> str:
     return f"AIRFLOW_CONN_{plain(conn_id).upper()}"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")

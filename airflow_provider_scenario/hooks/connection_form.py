@@ -1,7 +1,7 @@
 """
-The fields of both connection types: one table for the form, for the hook that reads them, and for the README.
+The fields of both connection types: one table for the form, for the hook that reads them, and for the docs.
 
-A new field is one :class:`ExtraField` here. ``tests/unit/test_documentation.py`` compares the README's rows with it.
+A new field is one :class:`ExtraField` here. ``docs/reference/connections.md`` is generated from it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class ExtraField:
 
     :param name: its key in the extra.
     :param label: its label in the form.
-    :param meaning: for the form and the README.
+    :param meaning: for the form and the docs.
     :param default: what an empty field means, for people.
     :param schema: JSON schema of the value, for the form; ``format: password`` hides what is typed.
     :param read: checks the value.
@@ -61,11 +61,6 @@ class ExtraField:
         text = self.meaning.replace("`", "'")
         text = text[0].upper() + text[1:]
         return f"{text}. Empty: {self.default}." if self.default else f"{text}."
-
-    @property
-    def readme_row(self) -> str:
-        """The field's row in the README's table."""
-        return f"| `{self.name}` | {self.meaning} | {self.default} |"
 
 
 @dataclass(frozen=True, kw_only=True)

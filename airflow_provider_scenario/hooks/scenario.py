@@ -26,7 +26,7 @@ class ScenarioHook(ConnectionHook["ScenarioClient"]):
     """
     Talk to Scenario with the credentials of an Airflow connection.
 
-    :param scenario_conn_id: connection of type ``scenario``; its fields are in :mod:`.connection_form`.
+    :param scenario_conn_id: connection of type ``scenario``; its fields are in ``hooks/connection_form.py``.
     """
 
     conn_name_attr = "scenario_conn_id"
@@ -65,7 +65,7 @@ class ScenarioHook(ConnectionHook["ScenarioClient"]):
 
     def show_model(self, context: Context, model_id: str, *, job_id: str | None = None, is_ours: bool = False) -> None:
         """
-        Push the address for the link button, and a sealed :class:`~..provenance.Claim` for the page.
+        Push the address for the link button, and a sealed :class:`.Claim` for the page.
 
         :param job_id: of the training, once it has started.
         :param is_ours: whether the task has created the model or started the training.
@@ -82,14 +82,20 @@ class ScenarioHook(ConnectionHook["ScenarioClient"]):
         """Make one cheap authenticated request; the text names the project that answered."""
         try:
             with self.connect(timeout=TEST_TIMEOUT, max_tries=1) as client:
-                project_id = self.settings["project_id"]
-                if project_id:
-                    name = plain(client.get_project(project_id).name or "")
-                    return True, f"Connected to Scenario, project {name!r} ({project_id})"
-                names = ", ".join(f"{plain(project.name or '')!r} ({project.id})" for project in client.list_projects())
-                return True, f"Connected to Scenario, project {names or 'unknown'}"
+                return True, f"Connected to Scenario, project {self.answering_project(client)}"
         except ScenarioError as error:
             return False, str(error)
+
+    def answering_project(self, client: ScenarioClient) -> str:
+        """
+        Make one cheap authenticated request; return name and id of the project that answered.
+
+        :raises ScenarioError: the service refuses the credentials or the project, or does not answer.
+        """
+        if project_id := self.settings["project_id"]:
+            return f"{plain(client.get_project(project_id).name or '')!r} ({project_id})"
+        names = ", ".join(f"{plain(project.name or '')!r} ({project.id})" for project in client.list_projects())
+        return names or "unknown"
 
     def _read(self, connection: Connection) -> dict[str, Any]:
         settings = super()._read(connection)

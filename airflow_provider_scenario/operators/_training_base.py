@@ -132,7 +132,7 @@ class TrainingOperator(ScenarioOperator):
         """
         Continue after the trigger has fired.
 
-        :param pushed_xcoms: see :class:`~..attempts.task.DeferredKwargs`, as the other two.
+        :param pushed_xcoms: see :class:`~.attempts.task.DeferredKwargs`, as the other two.
         :param former: arguments of tasks that an older version has deferred: ``told``, now ``pushed_xcoms``.
         """
         with permanent_errors_do_not_retry():
@@ -235,7 +235,7 @@ class TrainingOperator(ScenarioOperator):
         pushed_xcoms: PushedXComs | None = None,
         is_ours: bool | None = None,
     ) -> TaskResult:
-        """Return the task's result, or raise its error, see :func:`~..attempts.conclude.conclude`."""
+        """Return the task's result, or raise its error, see :func:`~.attempts.conclude.conclude`."""
         return conclude(self, context, result, pushed_xcoms=pushed_xcoms, is_ours=is_ours)
 
     def ends_in_triggerer(self, context: Context) -> bool:

@@ -309,7 +309,7 @@ class ScenarioAddTrainingImagesOperator(ScenarioOperator):
 
     :param model_id: id of a model (templated).
     :param images: a folder (path, ``ObjectStoragePath`` or URL such as ``s3://conn_id@bucket/folder``) with images,
-        captions and pairs, see :mod:`airflow_provider_scenario.datasets.folder`; or a list of files, of
+        captions and pairs, see ``datasets/folder.py``; or a list of files, of
         ``{"path": …, "name": …, "caption": …}`` or of ``{"asset_id": …, "caption": …}``. A ``.txt`` of the same stem
         beside a file is its caption; without one Scenario writes the caption (templated).
     :param pairs: for edit types, ``[{"source": …, "target": …, "instruction": …}]`` by image name or asset id, where

@@ -104,7 +104,7 @@ class AICreationWorkshopSyncModelOperator(_SyncOperator):
     To publish a LoRA that was trained on Scenario, use :class:`AICreationWorkshopPublishModelOperator`.
 
     The ids in a tree are yours: sending the same tree again changes nothing, so a retry never makes a second model. To
-    wait until the file is listed, add :class:`~..sensors.model_sync.AICreationWorkshopModelListingSensor`.
+    wait until the file is listed, add :class:`.AICreationWorkshopModelListingSensor`.
 
     The service fetches each file later, by its address. An address in a storage
     (``s3://conn_id@bucket/hero.safetensors``) is signed each time that it is sent and stays unsigned everywhere else.
@@ -219,7 +219,7 @@ class AICreationWorkshopPublishModelOperator(_SyncOperator):
     Scenario's own links expire. So the file of each epoch is streamed into ``storage`` and hashed on the way, and its
     sample pictures become covers. A file that is there already is not fetched again. The model's id is Scenario's; a
     version's id is the model's id and the epoch. So a retry never makes a second model. To wait until the file is
-    listed, add :class:`~..sensors.model_sync.AICreationWorkshopModelListingSensor`.
+    listed, add :class:`.AICreationWorkshopModelListingSensor`.
 
     :param scenario_model_id: id of the LoRA (templated).
     :param storage: folder for the files: a URL such as ``s3://conn_id@bucket/loras``, an ``ObjectStoragePath``, or a

@@ -173,7 +173,7 @@ class ScenarioTrainLoraOperator(TrainingOperator):
     :param name: of the model, 1 to 64 characters (templated); shown in the grid of a mapped task.
     :param type: what is trained, such as ``flux.2-dev-lora`` (templated).
     :param images: the dataset: a folder (local, or an ``ObjectStoragePath`` such as ``s3://bucket/dir``) or a list of
-        images, as for :class:`~.model.ScenarioAddTrainingImagesOperator` (templated).
+        images, as for :class:`.ScenarioAddTrainingImagesOperator` (templated).
     :param parameters: as for :class:`ScenarioTrainModelOperator` (templated). The dataset's ``training.yaml`` overrides
         them, and the log says so.
     :param pairs: for edit types; they replace those of the dataset (templated).

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from airflow_provider_scenario.publishing.trees import SignedTree
 
 Outcome = Literal["listed", "failed", "timed-out", "refused"]
-"""``timed-out`` and ``refused``: see :data:`~..pacing.EarlyOutcome`."""
+"""``timed-out`` and ``refused``: see :data:`~.pacing.EarlyOutcome`."""
 
 
 class ListingEvent(TypedDict):

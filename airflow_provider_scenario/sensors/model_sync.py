@@ -35,8 +35,8 @@ class AICreationWorkshopModelListingSensor(CheckedOperator, BaseSensorOperator):
     its result does; see ``do_xcom_push``).
 
     :param model: the tree that was synced (templated): the XCom ``model`` of
-        :class:`~..operators.model_sync.AICreationWorkshopPublishModelOperator` (``publish.output["model"]``), or the
-        tree that was given to :class:`~..operators.model_sync.AICreationWorkshopSyncModelOperator`. Where a file's
+        :class:`.AICreationWorkshopPublishModelOperator` (``publish.output["model"]``), or the
+        tree that was given to :class:`.AICreationWorkshopSyncModelOperator`. Where a file's
         address is that of a storage (``s3://…``), it is signed when the tree is sent: neither XComs nor the trigger's
         row nor the rendered templates hold a signed address.
     :param session: as for the operator (templated).

@@ -57,13 +57,13 @@ class ScenarioTrainingSensor(ReportsLineage, CheckedOperator, BaseSensorOperator
     :param job_id: the training's job (templated). Alone: its status decides. With ``model_id``: excludes earlier and
         later trainings of the same model.
     :param poke_interval: seconds between two polls; a deferred sensor polls less often while the end is far away, see
-        :class:`~..operators.training.ScenarioTrainModelOperator`. Default: 30.
+        :class:`.ScenarioTrainModelOperator`. Default: 30.
     :param timeout: seconds to wait at most. Default: 43200 (12 hours).
     :param deferrable: wait in the triggerer, without holding a worker. Default: True.
     :param cancel_on_kill: cancel the training when the sensor is killed while deferred. Default: False.
     :param soft_fail: skip instead of failing, also when the training has failed. Default: False.
     :param scenario_conn_id: connection of type ``scenario``. Default: ``scenario_default``.
-    :return: the same dict as :class:`~..operators.training.ScenarioTrainModelOperator`.
+    :return: the same dict as :class:`.ScenarioTrainModelOperator`.
     :raises AirflowFailException: the training has failed or was cancelled. Not retried: the status stays the same.
     :raises AirflowSensorTimeout: the training did not end in time.
     """

@@ -21,7 +21,7 @@ class TaskEndingTrigger(BaseTrigger):
     before has stored are still accepted.
 
     :param end_from_trigger: after a success the trigger ends the task, without another worker start, see
-        :func:`~..deferral.ends_in_triggerer`. Default: False.
+        ``deferral.py``. Default: False.
     :param do_xcom_push: push the task's result before the trigger ends the task. Default: False.
     :param deferred_at: when the task was deferred, as a Unix time in seconds. None: not known.
     :param ends_task: former name of ``end_from_trigger``.
@@ -84,9 +84,10 @@ class TaskEndingTrigger(BaseTrigger):
             for key, value in xcoms.items():
                 await run_in_thread(push_from_trigger, self, key, value)
         except Exception as error:
-            self.log.warning(
-                "The triggerer cannot push the XComs (%s). Airflow starts a worker, which pushes them.",
-                type(error).__name__,
-            )
+            if self.task_instance is not None:  # None: `dag.test()`, which has no triggerer
+                self.log.warning(
+                    "The triggerer cannot push the XComs (%s). Airflow starts a worker, which pushes them.",
+                    type(error).__name__,
+                )
             return False
         return True

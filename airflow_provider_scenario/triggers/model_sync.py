@@ -23,12 +23,12 @@ class AICreationWorkshopListingTrigger(TaskEndingTrigger):
     :param model: the tree. Where a file's address is that of a storage, it is signed when the tree is sent, so that
         Airflow's database holds no signed address.
     :param session: session parameters that are sent with it.
-    :param poke_interval: seconds between two polls, see :mod:`~..pacing`. Default: 300.
+    :param poke_interval: seconds between two polls, see ``pacing.py``. Default: 300.
     :param deadline: when to give up, as a Unix time in seconds: absolute, so that a triggerer's restart does not
         extend it. None: never.
     :param url_expires_in: seconds for which signed addresses are valid.
     :param ai_creation_workshop_conn_id: connection of type ``ai_creation_workshop``.
-    :param options: see :class:`~.base.TaskEndingTrigger`.
+    :param options: see :class:`.TaskEndingTrigger`.
     """
 
     stored: ClassVar[tuple[str, ...]] = (

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk.log import mask_secret
 
+from airflow_provider_scenario import pacing
 from airflow_provider_scenario.airflow_compat.attempt import Attempt
 from airflow_provider_scenario.airflow_compat.threads import run_in_thread
 from airflow_provider_scenario.airflow_compat.triggers import on_kill_means_task_ended, triggers_have_on_kill
@@ -44,11 +45,11 @@ _OVER = ("trained", "failed", "canceled", "not-started", "secret-changed")
 
 class ScenarioTrainingTrigger(TaskEndingTrigger):
     """
-    Poll a training until it has ended, then fire one event: a :class:`~..watch.result.TrainingEvent`.
+    Poll a training until it has ended, then fire one event: a ``TrainingEvent`` (``watch/result.py``).
 
     :param model_id: the model that is trained; its status decides. None: only the job is known.
     :param job_id: the training's job; if another job trains the model by then, the status of this job decides.
-    :param poke_interval: seconds between two polls, see :mod:`~..pacing`. Default: 30.
+    :param poke_interval: seconds between two polls, see ``pacing.py``. Default: 30.
     :param deadline: when to give up, as a Unix time in seconds: absolute, so that a triggerer's restart does not
         extend it. None: never.
     :param cancel_on_kill: cancel the training when a person kills, marks or clears the deferred task. Default: False.
@@ -59,7 +60,7 @@ class ScenarioTrainingTrigger(TaskEndingTrigger):
         Default: True.
     :param scenario_conn_id: connection of type ``scenario``.
     :param told: former name of ``pushed_xcoms``.
-    :param options: see :class:`~.base.TaskEndingTrigger`.
+    :param options: see :class:`.TaskEndingTrigger`.
     """
 
     stored: ClassVar[tuple[str, ...]] = (
@@ -146,7 +147,7 @@ class ScenarioTrainingTrigger(TaskEndingTrigger):
         )
         now, wait_notice = time.time(), WaitNotice(self.log.info)
         # The tasks of a batch that defer within this time of each other share the request of their first poll.
-        soon = self.poke_interval * FIRST_POLL
+        soon = min(self.poke_interval * FIRST_POLL, pacing.longest_pause)
         pause = 0.0 if started_at is None else max(0.0, min(started_at + soon - now, soon, watch.deadline - now))
         outcome: Outcome | None = None
 
@@ -237,7 +238,7 @@ class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
     :param model_id: the model to train.
     :param parameters: training parameters, checked, in the API's spelling; without secrets, because Airflow stores and
         logs them. Triggers that an earlier version of this provider has stored hold the secrets too.
-    :param encrypted: the secret parameters, see :mod:`~..watch.encryption`. None: there are none.
+    :param encrypted: the secret parameters, see ``watch/encryption.py``. None: there are none.
     :param previous_job_id: the job that had trained the model before. If another job trains it now, that is the wanted
         training: this trigger started it in a triggerer that died.
     :param since: when the waiting began, as a Unix time in seconds.
@@ -309,7 +310,7 @@ class ScenarioTrainingSlotTrigger(ScenarioTrainingTrigger):
                             self.log.info("The training of %s has not started yet: %s", self.model_id, error)
                         if error.money == "unknown":
                             consequence = MAY_HAVE_STARTED
-                await asyncio.sleep(max(0.0, min(self.poke_interval, deadline - time.time())))
+                await asyncio.sleep(max(0.0, min(self.poke_interval, pacing.longest_pause, deadline - time.time())))
         error_text = f"No slot of the plan was free. {consequence}"
         return TrainingResult(outcome="timed-out", model_id=self.model_id, error=error_text)
 

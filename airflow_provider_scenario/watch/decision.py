@@ -21,7 +21,7 @@ Outcome = Literal["started", "not-started", "secret-changed", "trained", "failed
 """
 ``started``: when ``wait_for_completion`` is False; ``not-started``: refused when a slot was free at last;
 ``secret-changed``: not started, since the parameters can no longer be decrypted; ``timed-out`` and ``refused``: see
-:data:`~..pacing.EarlyOutcome`.
+:data:`~.pacing.EarlyOutcome`.
 """
 
 FINAL_STATUSES: dict[str, Outcome] = {"trained": "trained", "failed": "failed", "training-canceled": "canceled"}
@@ -46,7 +46,7 @@ class Snapshot:
     :param retryable_error: why Scenario runs the training again.
     :param page: the model's page in Scenario's web app, if a person has to act there.
     :param at: when the answer came, as a Unix time in seconds; only for the Trainings page.
-    :param made_by: the task that the model's marker names, see :class:`~..provenance.Marker`; only for that page.
+    :param made_by: the task that the model's marker names, see :class:`~.provenance.Marker`; only for that page.
     """
 
     status: str | None
@@ -130,7 +130,7 @@ class TrainingWatch(Watch[Snapshot, Outcome]):
     """
     Decides, poll by poll, whether to keep waiting for a training.
 
-    Beside what :class:`~..pacing.Watch` has, ``warning`` holds after each poll what a person must do for the training
+    Beside what :class:`~.pacing.Watch` has, ``warning`` holds after each poll what a person must do for the training
     to continue (None: nothing, or it was logged before). ``label`` becomes the model's name once that is known.
     """
 

@@ -30,7 +30,7 @@ def leave_out(app: Sphinx, docname: str, content: list[str]) -> None:
 class PlannedLinks(SphinxTransform):
     default_priority = 5
 
-    def apply(self, **kwargs: Any) -> None:  # noqa: ARG002 - the signature of a transform
+    def apply(self, **kwargs: Any) -> None:
         absent = missing(Path(self.env.srcdir))
         for node in list(self.document.findall(addnodes.pending_xref)):
             target = node["reftarget"].partition("#")[0]

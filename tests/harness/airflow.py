@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_scenario.demo.local_airflow import AIRFLOW, LocalAirflow, as_variables, free_ports
+from airflow_provider_scenario.demo.local_airflow import LocalAirflow, as_variables, free_ports
 from airflow_provider_scenario.demo.processes import ONLY_OWNER
 from airflow_provider_scenario.demo.rest import AirflowError
 from tests.harness.processes import KillableProcess
@@ -28,6 +29,7 @@ class AirflowUnderTest(RestOfTests, LocalAirflow):
     :param sql_alchemy_conn: an empty database to use. Default: SQLite in ``home``.
     :param parallelism: how many tasks run at once, each in a process of its own.
     :param password: of the user ``admin``. Default: a new one.
+    :param python: runs it; Airflow and the provider must be installed there.
     """
 
     process_class = KillableProcess
@@ -44,9 +46,11 @@ class AirflowUnderTest(RestOfTests, LocalAirflow):
         sql_alchemy_conn: str | None = None,
         parallelism: int = 4,
         password: str | None = None,
+        python: str = sys.executable,
     ) -> None:
         settings = {"core.parallelism": str(parallelism), "openlineage.disabled": "True", **(config or {})}
-        super().__init__(home, dags, connections=connections or {}, env={**as_variables(settings), **(env or {})})
+        env = {**as_variables(settings), **(env or {})}
+        super().__init__(home, dags, connections=connections or {}, env=env, python=python)
         self.password = password or self.password
         self._has_sqlite = sql_alchemy_conn is None
         if sql_alchemy_conn is not None:
@@ -95,7 +99,7 @@ class AirflowUnderTest(RestOfTests, LocalAirflow):
 
         :raises AirflowError: its exit code is not 0; the message has the end of its output.
         """
-        command = [*AIRFLOW, *arguments]
+        command = [*self.airflow, *arguments]
         done = subprocess.run(
             command, env=self.env, check=False, capture_output=True, text=True, timeout=timeout, umask=ONLY_OWNER
         )

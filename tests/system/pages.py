@@ -14,7 +14,7 @@ def keeps_pictures() -> bool:
 
 
 def picture(page, name: str) -> None:
-    """Take a picture: ``SCREENSHOTS=folder make test-full`` renews the README's pictures."""
+    """Take a picture: ``SCREENSHOTS=folder make test-full`` renews those in docs/pictures."""
     if folder := os.environ.get("SCREENSHOTS"):
         page.screenshot(path=Path(folder) / f"{name}.png", animations="disabled")
 

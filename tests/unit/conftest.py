@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,8 @@ import pytest
 from moto.server import ThreadedMotoServer
 from packaging.version import Version
 
-from airflow_provider_scenario.emulator.server import running_emulator
+from airflow_provider_scenario import pacing
+from airflow_provider_scenario.emulator.testing import ScenarioEmulator  # noqa: TC001 - as other tests have it
 from airflow_provider_scenario.operators.model import ScenarioAddTrainingImagesOperator, ScenarioCreateModelOperator
 from airflow_provider_scenario.operators.training import ScenarioTrainModelOperator
 from airflow_provider_scenario.watch.cancelling import CancelLimits
@@ -28,15 +30,10 @@ DATASETS = Path(__file__).parents[2] / "example_dags" / "datasets"
 
 
 @pytest.fixture(scope="session")
-def files_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def files_folder(scenario_emulator_server: ScenarioEmulator) -> Path:
     """What the emulator serves to everybody under ``/files``."""
-    return tmp_path_factory.mktemp("files")
-
-
-@pytest.fixture(scope="session")
-def one_emulator(files_folder: Path) -> Iterator[Witness]:
-    with running_emulator(training_seconds=0.6, files_folder=files_folder) as emulator:
-        yield Witness(emulator.url)
+    assert scenario_emulator_server.files_folder
+    return scenario_emulator_server.files_folder
 
 
 @pytest.fixture(autouse=True)
@@ -55,13 +52,11 @@ def _time_to_cancel(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def emulator(one_emulator: Witness, monkeypatch: pytest.MonkeyPatch) -> Witness:
-    """A freshly reset emulator; the default connections of both services lead to it."""
-    one_emulator.reset()
-    one_emulator.set(training_seconds=0.6)
-    monkeypatch.setenv("AIRFLOW_CONN_SCENARIO_DEFAULT", connection(host=one_emulator.url))
-    monkeypatch.setenv("AIRFLOW_CONN_AI_CREATION_WORKSHOP_DEFAULT", workshop_connection(host=one_emulator.root))
-    return one_emulator
+def emulator(scenario_emulator: ScenarioEmulator, monkeypatch: pytest.MonkeyPatch) -> Witness:
+    """The plugin's emulator, but trainings and listings take a while, and pauses are those of the code under test."""
+    scenario_emulator.set(training_seconds=0.6, listing_seconds=5)
+    monkeypatch.setattr(pacing, "longest_pause", math.inf)
+    return Witness(scenario_emulator.url)
 
 
 def connection(**changes: Any) -> str:

@@ -1,7 +1,8 @@
 """
-README and docs list the same model types and arguments as the code.
+README and docs agree with the code: model types, arguments, examples of files, switches, counts of tests.
 
-``python -m tests.unit.test_documentation`` writes ``docs/model_types.md``, and prints the README's short table.
+``python -m tests.unit.test_documentation`` writes ``docs/model_types.md`` and the other generated tables: those between
+``<!-- begin … -->`` and ``<!-- end … -->``.
 """
 
 from __future__ import annotations
@@ -9,29 +10,38 @@ from __future__ import annotations
 import inspect
 import math
 import re
-import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from airflow_provider_scenario import metrics
 from airflow_provider_scenario.client.scenario.model_types import FAMILIES, TRAINERS, Trainer, parameters_of
 from airflow_provider_scenario.client.values import snake_case
-from airflow_provider_scenario.hooks.connection_form import SCENARIO_FORM, WORKSHOP_FORM, ConnectionForm
+from airflow_provider_scenario.datasets import Dataset, DatasetImage
+from airflow_provider_scenario.datasets.metadata import parse_metadata
+from airflow_provider_scenario.datasets.review import dataset_summary
+from airflow_provider_scenario.datasets.settings import parse_settings
 from airflow_provider_scenario.operators import cost, model, model_sync, training
 from airflow_provider_scenario.sensors import model_sync as listing
 from airflow_provider_scenario.sensors import training as waiting
+from airflow_provider_scenario.storage import Location
+from tests.system import test_kill_matrix, test_kill_matrix_repeats, test_leak_matrix, test_leak_matrix_loops
+from tests.unit.emulator import manual
+from tests.unit.generated_tables import table_in, with_tables
 
 if TYPE_CHECKING:
     from airflow_provider_scenario.client.scenario.parameters import Parameter
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
-PAGE = ROOT / "docs" / "model_types.md"
+DOCS = ROOT / "docs"
+PAGE = DOCS / "model_types.md"
 
+MODEL_TYPES = "short table of model types"
 DATASETS = {"images": "images", "pairs": "pairs of images", "audio": "recordings", "concepts": "trained LoRAs"}
-FORMS = {"Scenario": SCENARIO_FORM, "AI Creation Workshop": WORKSHOP_FORM}
 CLASSES = {
     name: each
     for module in (cost, model, model_sync, training, listing, waiting)
@@ -103,8 +113,12 @@ def page() -> Iterator[str]:
             yield f"| `{snake_case(parameter.name)}` | {accepted_values(parameter, TRAINERS[types[0]], types)} |"
 
 
-def short_table() -> Iterator[str]:
-    """A row for each family that is not retired, without ``wandb_key``, which the README explains below the table."""
+def short_table() -> str:
+    """A row for each family that is not retired, without ``wandb_key``, which the page explains above the table."""
+    return "".join(f"{row}\n" for row in _short_rows())
+
+
+def _short_rows() -> Iterator[str]:
     yield "| model types | learn from | parameters |"
     yield "| --- | --- | --- |"
     for (_, dataset), types in groups().items():
@@ -124,47 +138,69 @@ def test_the_page_of_model_types_is_generated_from_the_code():
     assert PAGE.read_text() == "\n".join(page()) + "\n"
 
 
-def test_the_readme_has_the_generated_table_of_model_types():
-    assert "\n".join(short_table()) in README.read_text()
+def test_the_page_of_datasets_has_the_generated_table_of_model_types():
+    assert table_in((DOCS / "datasets.md").read_text(), MODEL_TYPES) == short_table()
 
 
-def arguments() -> list[tuple[str, str]]:
-    """Operator and argument, for each row of the README's table of arguments."""
-    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \| ((?:`\w+`(?:, )?)+) \| .* \|$", README.read_text(), re.MULTILINE)
-    return [
-        (operator, argument)
-        for operators, names in rows
-        for operator in re.findall(r"`(\w+)`", operators)
-        for argument in re.findall(r"`(\w+)`", names)
-        if operator in CLASSES
+def examples(language: str) -> list[str]:
+    """The code blocks of this language on the page of datasets."""
+    return re.findall(rf"^```{language}\n(.*?)^```", (DOCS / "datasets.md").read_text(), re.DOTALL | re.MULTILINE)
+
+
+def test_the_examples_of_metadata_can_be_read():
+    captions, pairs = (
+        parse_metadata(text, re.findall(r'"(?:file_name|source|target)": "(\S+)"', text)) for text in examples("jsonl")
+    )
+    assert list(captions.captions) == ["front.webp", "side.webp"]
+    assert [pair.get("instruction") for pair in pairs.pairs or []] == ["make it night", None]
+
+
+def test_the_example_of_training_parameters_can_be_read():
+    (text,) = examples("yaml")
+    settings = parse_settings("training.yaml", text)
+    assert (settings.name, set(settings.parameters)) == (
+        "Knight of the north",
+        {"nbEpochs", "learningRate", "samplePrompts"},
+    )
+
+
+def test_the_example_of_a_log_line_is_one():
+    images = [
+        DatasetImage(name=f"0{number}.jpg", caption="c", path=Location.of(f"0{number}.jpg")) for number in range(1, 7)
     ]
+    images[2] = replace(images[2], caption=None)
+    assert dataset_summary("knight", Dataset(images=images, ignored=["b.psd"])) in (DOCS / "datasets.md").read_text()
 
 
-def signature(operator: str) -> set[str]:
-    """The arguments of a class, with those of its bases in this package."""
-    return {
-        name
-        for each in CLASSES[operator].__mro__
-        if each.__module__.startswith("airflow_provider_scenario")
-        for name in inspect.signature(each.__init__).parameters
-    }
+def test_the_readme_lists_all_operators_and_sensors():
+    rows = re.findall(r"^\| `([\w.]+)\.(\w+)` \|", README.read_text(encoding="utf-8"), re.MULTILINE)
+    public = {name: each for name, each in CLASSES.items() if name.endswith(("Operator", "Sensor"))}
+    del public["ScenarioOperator"]  # their base
+    modules = {name: each.__module__.removeprefix("airflow_provider_scenario.") for name, each in public.items()}
+    assert {name: module for module, name in rows} == modules
 
 
-@pytest.mark.parametrize(("operator", "argument"), arguments())
-def test_every_argument_in_the_readme_exists(operator, argument):
-    assert argument in signature(operator)
+def test_the_page_of_tested_versions_counts_the_ways_to_kill_and_to_end_a_task():
+    page = (DOCS / "tested_versions.md").read_text(encoding="utf-8")
+    killed, in_loop = len(test_kill_matrix.MATRIX), len(test_kill_matrix_repeats.IN_ONE_ITERATION)
+    after_clear = sum(map(len, test_kill_matrix_repeats.WHEN_CLEARED.values()))
+    assert f"| {killed} ways, {after_clear} after a clear | {in_loop} in a loop |" in page
+    ended, cleared, iterations = (
+        sum(len(row.columns.split(", ")) for row in rows)
+        for rows in (test_leak_matrix.MATRIX, test_leak_matrix.CLEARINGS, test_leak_matrix_loops.ITERATIONS)
+    )
+    assert f"| {ended} ways, {cleared} of clearing, all restarts | {iterations} in a loop |" in page
+    assert f"{killed} ways of `kill -9` are tested" in README.read_text(encoding="utf-8")
 
 
-def test_the_readme_has_arguments_of_all_operators_and_sensors():
-    shown = {operator for operator, _ in arguments()}
-    assert {name for name in CLASSES if name.endswith(("Operator", "Sensor"))} - shown == {"ScenarioOperator"}
-
-
-@pytest.mark.parametrize("form", [pytest.param(form, id=name) for name, form in FORMS.items()])
-def test_the_readme_lists_the_fields_of_a_connection_as_the_form_has_them(form: ConnectionForm):
-    assert "\n".join(field.readme_row for field in form.extra_fields) in README.read_text(encoding="utf-8")
+def test_the_page_of_metrics_lists_those_of_the_code():
+    page = (DOCS / "how_it_scales.md").read_text(encoding="utf-8")
+    names = re.findall(r"``(scenario\.\S+?)``", metrics.__doc__ or "")
+    assert names
+    assert [name for name in names if f"| `{name}` |" not in page] == []
 
 
 if __name__ == "__main__":
     PAGE.write_text("\n".join(page()) + "\n")
-    sys.stdout.write("\n".join(short_table()) + "\n")
+    for name, tables in {"datasets.md": {MODEL_TYPES: short_table()}, "emulator.md": manual.tables()}.items():
+        (DOCS / name).write_text(with_tables((DOCS / name).read_text(), tables))

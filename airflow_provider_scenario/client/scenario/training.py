@@ -65,7 +65,7 @@ class Trainings(Models):
         :param parameters: training parameters, in either spelling.
         :param training_images_count: how many images to count while the model has none.
         :param tier: ``api`` for the price of the API tier.
-        :param original_assets: as for :meth:`~.models.Models.get_model`.
+        :param original_assets: as for :meth:`get_model`.
         :raises InvalidInputError: a parameter is misspelt, of the wrong kind, or out of range. What depends on the
             model's type is checked by :meth:`train`: a quote costs nothing, and does not read the model.
         :raises ServiceError: no price came back; with ``money`` 'spent' if the service started a training all the same.
@@ -114,9 +114,9 @@ class Trainings(Models):
 
         :param parameters: training parameters, in either spelling; default: Scenario's own.
         :param model: the model, just read by the caller, who also logs the warnings of
-            :func:`~.trainers.check_training`. Default: it is read first, and the warnings are logged here.
-        :param original_assets: as for :meth:`~.models.Models.get_model`.
-        :raises InvalidInputError: as :func:`~.trainers.check_training`; nothing was started or billed.
+            ``trainers.check_training``. Default: it is read first, and the warnings are logged here.
+        :param original_assets: as for :meth:`get_model`.
+        :raises InvalidInputError: a parameter is wrong, or the model is not ready; nothing was started or billed.
         :raises AlreadyTrainingError: the model is in training already.
         :raises PlanCeilingError: the plan does not allow it.
         :raises ServiceError: ``maybe_done`` when it may have been started and billed: read the model first.
@@ -141,7 +141,7 @@ class Trainings(Models):
         """
         Cancel the training of a model. It may stay billed. Read the model afterwards: canceling takes time.
 
-        :param original_assets: as for :meth:`~.models.Models.get_model`.
+        :param original_assets: as for :meth:`get_model`.
         """
         action = f"cancel the training of model {model_id}"
         answer = self._transport.request(

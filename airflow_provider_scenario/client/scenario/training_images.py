@@ -41,11 +41,11 @@ class Datasets(Endpoints):
         """
         Upload a file into the dataset of a model. Never sent twice: the dataset would hold it twice.
 
-        :param data: the file; encoded it must stay under about 6 MB (see :mod:`.media_files`).
+        :param data: the file; encoded it must stay under about 6 MB.
         :param name: file name; unique names let a retry find what is there.
         :param content_type: default: found from the first bytes.
         :param preset: how the service captions it: ``default``, ``style`` or ``subject``.
-        :param original_assets: as for :meth:`~.models.Models.get_model`.
+        :param original_assets: as for :meth:`get_model`.
         :raises PlanCeilingError: the plan allows no more images in a dataset.
         """
         action = f"add training image {quoted(name)} to model {model_id}"
@@ -107,7 +107,7 @@ class Datasets(Endpoints):
         """
         Replace an image of the dataset by a file (``data`` and ``name``) or by an asset.
 
-        :param original_assets: as for :meth:`~.models.Models.get_model`.
+        :param original_assets: as for :meth:`get_model`.
         :raises InvalidInputError: neither or both are given.
         """
         if (data is None) == (asset_id is None) or (data is None) != (name is None):
@@ -175,7 +175,7 @@ class Datasets(Endpoints):
         """
         Read an asset.
 
-        :param original_assets: as for :meth:`~.models.Models.get_model`.
+        :param original_assets: as for :meth:`get_model`.
         """
         action = f"read asset {asset_id}"
         query = {"originalAssets": flag(original_assets, "original_assets")}

@@ -96,7 +96,7 @@ class WorkshopClient(Client):
     """
     AI Creation Workshop for one application and one end user. Safe to use from several threads.
 
-    :param transport: sends the requests, with a :class:`.WorkshopDialect`.
+    :param transport: sends the requests, with a ``WorkshopDialect``.
     :param api_token: token of the end user.
     :param api_token_in: where a sync sends the token; the vendor's page does not document it. Default: in the body.
     """

@@ -7,7 +7,6 @@ from tests.unit.conftest import (  # noqa: F401
     datasets,
     emulator,
     files_folder,
-    one_emulator,
 )
 from tests.unit.plugin.conftest import (  # noqa: F401
     admin,

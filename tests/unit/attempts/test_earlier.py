@@ -524,7 +524,7 @@ class TestAnothersTraining:
             operator().execute(context)
         with pytest.raises(TaskDeferred) as deferral:
             operator().execute(retry(context))
-        # Below Airflow 3.3 nothing tells it from one that the first attempt has started: the README says so.
+        # Below Airflow 3.3 nothing tells it from one that the first attempt has started: docs/how_it_fails_safely.md.
         assert deferral.value.trigger.is_ours == (either_way == "no task state")
 
 

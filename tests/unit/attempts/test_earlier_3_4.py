@@ -137,7 +137,7 @@ class TestLoops:
         again = train(on_clear="reattach").execute(self.in_iteration(context, 1, region=uuid.uuid4()))
         if isinstance(train(), ScenarioTrainLoraOperator):
             assert again == first
-        else:  # a model of somebody else's carries no marker of this task: the README says so
+        else:  # a model of somebody else's carries no marker of this task: docs/how_it_fails_safely.md says so
             assert again["job_id"] != first["job_id"]
 
     def test_the_description_names_the_iteration(self, emulator, context):

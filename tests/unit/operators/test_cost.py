@@ -4,6 +4,7 @@ import pytest
 
 from airflow_provider_scenario.airflow_compat.exceptions import AirflowFailException
 from airflow_provider_scenario.client.errors import InvalidInputError
+from airflow_provider_scenario.cost_estimate import CostEstimator
 from airflow_provider_scenario.hooks.scenario import ScenarioHook
 from airflow_provider_scenario.operators.cost import ScenarioEstimateTrainingCostOperator
 
@@ -128,7 +129,7 @@ class TestPrice:
             task_id="estimate", trainings=[{**HERO, "parameters": {"wandb_key": "{{ conn.wandb.password }}"}}]
         )
         operator.trainings[0]["parameters"]["wandb_key"] = "x" * 40
-        (training,) = operator._read()
+        (training,) = CostEstimator(lambda: operator.hook.client, operator.log).read(operator.trainings)
         assert training.parameters == {}
 
     def test_the_log_has_a_table(self, emulator, context, capsys):
@@ -166,8 +167,9 @@ class TestFailure:
 
     def test_a_task_that_is_killed_leaves_no_model_behind(self, emulator, context):
         operator = ScenarioEstimateTrainingCostOperator(task_id="estimate", trainings=[HERO])
-        (training,) = operator._read()
-        operator._price(training)
+        operator._estimator = CostEstimator(lambda: operator.hook.client, operator.log)
+        (training,) = operator._estimator.read([HERO])
+        operator._estimator._price(training)
         assert len(left_behind()) == 1
         operator.on_kill()
         operator.on_kill()

@@ -336,7 +336,7 @@ def test_anything_is_accepted_or_an_error_of_bounded_length(fields):
 def test_an_unlisted_field_is_sent_with_one_warning_and_extra_fields_as_they_are(emulator, context, capsys):
     given = with_file(mirror="https://mirror.test/a", extra_fields={"sizeKB": "a near miss"})
     result = sync(model=given, session={"region": "cn", "sessionMode": ""}).execute(context)
-    arrived = emulator.switched("synced/hero-1")["tree"]
+    arrived = emulator.read("synced/hero-1")["tree"]
     file = arrived["versions"][0]["files"][0]
     assert (file["mirror"], file["sizeKB"], arrived["region"]) == ("https://mirror.test/a", "a near miss", "cn")
     assert "sessionMode" not in arrived
@@ -355,7 +355,7 @@ def test_a_tree_made_with_the_schema_keeps_its_extra_fields(emulator, context):
     emulator.set(any_model_or_source_type=True)
     json.dumps(operator.model)
     operator.execute(context)
-    assert emulator.switched("synced/hero-1")["tree"] == {**tree(), "modelType": "dora", "new": 1, "naem": 1}
+    assert emulator.read("synced/hero-1")["tree"] == {**tree(), "modelType": "dora", "new": 1, "naem": 1}
 
 
 def test_templates_are_not_judged_before_they_are_rendered(context):

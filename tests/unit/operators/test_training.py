@@ -314,7 +314,7 @@ class TestBadInput:
 
     @pytest.mark.parametrize("parameters", ["", [], 0, False, {"nb_epoch": 3}, {"dry_run": True}, {"nb_epochs": "x"}])
     def test_the_hooks_client_checks_them_too(self, emulator, context, model_id, parameters):
-        """What the README offers for one's own tasks."""
+        """What docs/how_it_fails_safely.md offers for one's own tasks."""
         for call in (ScenarioHook().client.train, ScenarioHook().client.quote_training):
             with pytest.raises(InvalidInputError, match="parameters"):
                 call(model_id, parameters)

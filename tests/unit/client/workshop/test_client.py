@@ -230,7 +230,7 @@ def test_a_field_that_is_not_listed_arrives_and_is_warned_of_once_a_call(connect
     tree["versions"][0]["extra_fields"] = {"nme": None}
     session = {"region": ["cn", "ü&"], "extraFields": {"roleIds": {"a": True}, "dry": False}}
     connect(api_token_in=place).sync_model(tree, session=session)
-    arrived = workshop.switched("synced/xxxxx")
+    arrived = workshop.read("synced/xxxxx")
     version = arrived["tree"]["versions"][0]
     assert (version["files"][0]["mirror"], version["nme"]) == ({"a": [1]}, None)
     beside = {"region": ["cn", "ü&"], "roleIds": {"a": True}, "dry": False}
