@@ -190,7 +190,7 @@ def test_the_page_of_tested_versions_counts_the_ways_to_kill_and_to_end_a_task()
         for rows in (test_leak_matrix.MATRIX, test_leak_matrix.CLEARINGS, test_leak_matrix_loops.ITERATIONS)
     )
     assert f"| {ended} ways, {cleared} of clearing, all restarts | {iterations} in a loop |" in page
-    assert f"`kill -9` at {killed} points is tested" in README.read_text(encoding="utf-8")
+    assert f"{killed} ways of `kill -9` are tested" in README.read_text(encoding="utf-8")
 
 
 def test_the_page_of_metrics_lists_those_of_the_code():
