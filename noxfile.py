@@ -22,11 +22,14 @@ ONLY_WITH_MAKE_TEST = (
     "tests/unit/datasets/test_folder.py",
     "tests/unit/demo",
     "tests/unit/emulator",
+    "tests/unit/lineage/test_events.py",  # with OpenLineage's provider, which only `make test` installs
     "tests/unit/operators/test_soak.py",
     "tests/unit/publishing",
     "tests/unit/test_code_blocks.py",  # with packages of executors and tools that only `make test` installs
     "tests/unit/test_example_dags.py",  # likewise
     "tests/unit/test_import_contracts.py",
+    "tests/unit/test_package.py",
+    "tests/unit/test_workflows.py",
     "tests/unit/watch",
     *map(str, sorted(Path("tests/security/unit").glob("test_client_*.py"))),
     "tests/security/unit/test_datasets_files.py",
@@ -41,7 +44,7 @@ ONLY_WITH_MAKE_TEST = (
 """Unit tests of code that does not use Airflow, or uses it only in ways that the other unit tests cover."""
 
 ALMOST_ALL = ("tests/unit", "tests/security/unit", *(f"--ignore={path}" for path in ONLY_WITH_MAKE_TEST))
-CLOSEST_TO_AIRFLOW = tuple(f"tests/unit/{part}" for part in ("airflow_compat", "plugin", "sensors", "triggers"))
+CLOSEST_TO_AIRFLOW = tuple(f"tests/unit/{part}" for part in ("airflow_compat", "cli", "plugin", "sensors", "triggers"))
 
 NOTHING_TO_RUN = 5
 """Pytest's exit code when it selects no test: below 3.3 none of the long tests applies."""

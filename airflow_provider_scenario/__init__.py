@@ -69,7 +69,13 @@ def get_provider_info() -> dict[str, Any]:
                 },
             },
         },
-        "asset-uris": [{"schemes": ["scenario"], "handler": f"{package}.assets.sanitize_uri"}],
+        "asset-uris": [
+            {
+                "schemes": ["scenario"],
+                "handler": f"{package}.assets.sanitize_uri",
+                "to_openlineage_converter": f"{package}.assets.to_open_lineage",
+            }
+        ],
         "extra-links": [f"{package}.links.ScenarioModelLink"],
         # Read from Airflow 3.2 on; on 3.1 `python -m airflow_provider_scenario` has the same commands.
         "cli": [f"{package}.cli.definition.get_scenario_cli_commands"],

@@ -8,12 +8,14 @@ the standard library and pytest until a test uses the fixture.
 from __future__ import annotations
 
 import os
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from airflow_provider_scenario.emulator.testing import ScenarioEmulator
 
@@ -60,6 +62,7 @@ def scenario_emulator(
     """
     emulator = scenario_emulator_server
     emulator.reset()
+    _empty(emulator.files_folder)
     if settings := _settings(request.node):
         emulator.set(**settings)
     # Not the fixture `monkeypatch`: a test may call its `undo`.
@@ -70,6 +73,11 @@ def scenario_emulator(
         _stay_on_this_machine(patch)
         _hurry(patch, tmp_path_factory)
         yield emulator
+
+
+def _empty(folder: Path | None) -> None:
+    for entry in folder.iterdir() if folder else ():
+        shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
 
 
 def _settings(node: pytest.Item) -> dict[str, Any]:

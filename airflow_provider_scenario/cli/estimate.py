@@ -62,7 +62,7 @@ def _checked_parameters(text: str | None, model_type: str | None) -> Mapping[str
 def _trainings(folder: str) -> list[dict[str, Any]]:
     """The datasets in a folder, or the folder itself if it is a dataset."""
     from airflow_provider_scenario.datasets import list_datasets
-    from airflow_provider_scenario.datasets.folder import is_media
+    from airflow_provider_scenario.datasets.folder import is_media, read_settings
     from airflow_provider_scenario.storage import Location, StorageError
 
     try:
@@ -70,6 +70,8 @@ def _trainings(folder: str) -> list[dict[str, Any]]:
     except StorageError:
         raise
     except InvalidInputError:
-        if any(map(is_media, Location.of(folder).list_folder()[1])):
-            return [{"images": folder}]
-        raise
+        dataset = Location.of(folder)
+        files = dataset.list_folder()[1]
+        if not any(map(is_media, files)):
+            raise
+        return [{"images": folder, "name": read_settings(files).name or dataset.name}]

@@ -14,7 +14,8 @@ MAX_TEXT = 2_000
 """Characters of a text in a facet."""
 
 _SCHEMES = {"s3a": "s3", "s3n": "s3", "gcs": "gs", "abfs": "abfss", "adl": "abfss", "wasb": "wasbs"}
-_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s\"'<>]+")
+# The scheme is limited: without that, the time grows with the square of the length of a word.
+_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]{0,20}://[^\s\"'<>]+")
 _AZURE_HOST = re.compile(r"\.(dfs|blob)\.core\.[a-z.]+$")
 
 
@@ -86,7 +87,7 @@ def clean(value: Any) -> Any:
         return {str(name): clean(item) for name, item in value.items()}
     if isinstance(value, list | tuple | set):
         return [clean(item) for item in value]
-    return shortened(without_query(str(value)), MAX_TEXT)
+    return without_query(shortened(str(value), MAX_TEXT))
 
 
 def without_query(text: str, *, keep_login: bool = False) -> str:

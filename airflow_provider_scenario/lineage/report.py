@@ -23,7 +23,7 @@ from openlineage.client.facet_v2 import (
 )
 
 from airflow_provider_scenario.airflow_compat.open_lineage import operator_lineage
-from airflow_provider_scenario.assets import SCHEME
+from airflow_provider_scenario.assets import SCHEME, is_model, open_lineage_name
 from airflow_provider_scenario.client.defaults import SCENARIO_URL, WORKSHOP_URL
 from airflow_provider_scenario.client.scenario.secret_parameters import without_secrets
 from airflow_provider_scenario.client.texts import plain
@@ -195,12 +195,8 @@ def _models(notes: LineageNotes, outlets: Iterable[Any]) -> list[OutputDataset]:
         **_described(notes.base_url or SCENARIO_URL, scenario, about),
         **_type_and_version(model_type, (result.job_id if result else None) or notes.job_id),
     }
-    uris = [str(getattr(outlet, "uri", "")) for outlet in outlets]
-    others = [
-        symlinks_dataset.Identifier(namespace=SCHEME, name=uri.removeprefix(f"{SCHEME}://"), type="ASSET")
-        for uri in uris
-        if uri.startswith(f"{SCHEME}://")
-    ]
+    assets = [open_lineage_name(outlet.uri) for outlet in filter(is_model, outlets)]
+    others = [symlinks_dataset.Identifier(namespace, other, type="ASSET") for namespace, other in assets]
     if others:
         facets["symlinks"] = symlinks_dataset.SymlinksDatasetFacet(identifiers=others, producer=PRODUCER)
     return [OutputDataset(scenario, model_id, facets=facets)]

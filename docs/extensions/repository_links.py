@@ -38,7 +38,10 @@ class RepositoryLinks(SphinxTransform):
         if file is None:
             return
         if page := PAGES.get(file):
-            node["refdomain"], node["reftarget"], node["reftargetid"] = "doc", page, fragment or None
+            same = {name: node[name] for name in ("reftype", "refdoc", "refexplicit")}
+            link = addnodes.pending_xref("", *node.children, refdomain="doc", reftarget=page, **same)
+            link["reftargetid"] = fragment or None
+            node.replace_self(link)
             return
         address = self.config.repository_links_base + file + (f"#{fragment}" if fragment else "")
         node.replace_self(nodes.reference("", "", *node.children, refuri=address, internal=False))

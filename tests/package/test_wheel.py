@@ -46,7 +46,7 @@ print("lists:", json.dumps(lists))
 
 @pytest.fixture(scope="module")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What ``make dist`` builds: an sdist, and a wheel built from that sdist. It runs twine and check-wheel-contents."""
+    """What ``make dist`` builds and checks: an sdist, and a wheel that is built from that sdist."""
     folder = tmp_path_factory.mktemp("dist")
     # The tools are installed, since this test runs; -o: do not install them again.
     run("make", "-o", ".venv/test", "dist", f"DIST={folder}", cwd=ROOT)

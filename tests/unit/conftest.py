@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,8 @@ import pytest
 from moto.server import ThreadedMotoServer
 from packaging.version import Version
 
-from airflow_provider_scenario.emulator.testing import ScenarioEmulator
+from airflow_provider_scenario import pacing
+from airflow_provider_scenario.emulator.testing import ScenarioEmulator  # noqa: TC001 - as other tests have it
 from airflow_provider_scenario.operators.model import ScenarioAddTrainingImagesOperator, ScenarioCreateModelOperator
 from airflow_provider_scenario.operators.training import ScenarioTrainModelOperator
 from airflow_provider_scenario.watch.cancelling import CancelLimits
@@ -50,9 +52,10 @@ def _time_to_cancel(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def emulator(scenario_emulator: ScenarioEmulator) -> Witness:
-    """The plugin's emulator, whose trainings and listings take a while."""
+def emulator(scenario_emulator: ScenarioEmulator, monkeypatch: pytest.MonkeyPatch) -> Witness:
+    """The plugin's emulator, but trainings and listings take a while, and pauses are those of the code under test."""
     scenario_emulator.set(training_seconds=0.6, listing_seconds=5)
+    monkeypatch.setattr(pacing, "longest_pause", math.inf)
     return Witness(scenario_emulator.url)
 
 

@@ -35,7 +35,8 @@ LOWEST, NEWEST_TESTED = "3.1.2", "3.4"
 PAGE_TIMEOUT = 10.0
 """Seconds to wait for the API server."""
 
-_NEVER_DEFER = (
+_NEVER_TRAIN = (
+    "ScenarioTrainingSensor",
     "ScenarioCreateModelOperator",
     "ScenarioUpdateModelOperator",
     "ScenarioAddTrainingImagesOperator",
@@ -130,9 +131,9 @@ def _triggerer(found: Triggerers) -> Finding:
 
 
 def _pools(session: Session, names: Sequence[str]) -> Finding:
-    used = {name: [] for name in names} if names else pools_of_tasks(session, can_defer)
+    used = {name: [] for name in names} if names else pools_of_tasks(session, can_train)
     if not used:
-        return Finding("pools", "ok", "No DAG has a task of this provider that can defer.")
+        return Finding("pools", "ok", "No DAG has a task of this provider that trains.")
     existing = pools(session)
     judged = [_judge_pool(name, existing.get(name), tasks) for name, tasks in sorted(used.items())]
     return Finding(
@@ -166,18 +167,14 @@ def _judge_pool(name: str, pool: Pool | None, tasks: list[str]) -> Finding:
     )
 
 
-def can_defer(task: Mapping[str, Any]) -> bool:
+def can_train(task: Mapping[str, Any]) -> bool:
     """
-    Whether a serialized task is one of this provider, or of a subclass, that can wait in a triggerer.
+    Whether a serialized task is one of this provider, or of a subclass, that starts trainings.
 
     A task with ``deferrable=False`` counts too: Airflow does not store that argument.
     """
     fields = task.get("template_fields")
-    return (
-        isinstance(fields, list)
-        and any(field in fields for field in OUR_FIELDS)
-        and task.get("task_type") not in _NEVER_DEFER
-    )
+    return isinstance(fields, list) and OUR_FIELDS[0] in fields and task.get("task_type") not in _NEVER_TRAIN
 
 
 def check_page() -> Iterator[Finding]:
