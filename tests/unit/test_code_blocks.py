@@ -390,7 +390,18 @@ def run_until_parsed(module: str, arguments: list[str]) -> None:
         patch.setattr(argparse.ArgumentParser, "parse_args", parse_and_stop)
         patch.setattr(sys, "argv", [module, *arguments])
         with pytest.raises(_ParsedError):
-            runpy.run_module(module, run_name="__main__")
+            # Not run_module: pytest's own loader of a plugin's package has no code for it.
+            runpy.run_path(main_file(module), run_name="__main__")
+
+
+def main_file(module: str) -> str:
+    """The file that ``python -m`` runs."""
+    spec = importlib.util.find_spec(module)
+    if spec and spec.submodule_search_locations:
+        spec = importlib.util.find_spec(f"{module}.__main__")
+    assert spec, f"{module} cannot be run"
+    assert spec.origin
+    return spec.origin
 
 
 def parse(parser: Callable[[], Any], command: str) -> None:

@@ -150,7 +150,7 @@ def examples(language: str) -> list[str]:
 def test_the_examples_of_metadata_can_be_read():
     captions, pairs = (
         metadata.parse_metadata(text, re.findall(r'"(?:file_name|source|target)": "(\S+)"', text))
-        for text in examples("jsonl")
+        for text in examples("json")
     )
     assert list(captions.captions) == ["front.webp", "side.webp"]
     assert [pair.get("instruction") for pair in pairs.pairs or []] == ["make it night", None]
