@@ -6,8 +6,6 @@ import sys
 import tomllib
 from pathlib import Path
 
-from pygments.lexers.data import JsonLexer
-
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "docs" / "extensions")]
 
@@ -72,8 +70,3 @@ html_theme_options = {
 # The button copies neither prompts nor what a command prints.
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
-
-
-def setup(app):  # type: ignore[no-untyped-def]
-    """Show lines of JSON, such as those of ``metadata.jsonl``, as JSON."""
-    app.add_lexer("jsonl", JsonLexer)

@@ -20,14 +20,14 @@ import pytest
 from airflow_provider_scenario import metrics
 from airflow_provider_scenario.client.scenario.model_types import FAMILIES, TRAINERS, Trainer, parameters_of
 from airflow_provider_scenario.client.values import snake_case
-from airflow_provider_scenario.datasets import Dataset, DatasetImage
-from airflow_provider_scenario.datasets.metadata import parse_metadata
+from airflow_provider_scenario.datasets import Dataset, DatasetImage, metadata, settings
+from airflow_provider_scenario.datasets.media import IMAGES, RECORDINGS
 from airflow_provider_scenario.datasets.review import dataset_summary
-from airflow_provider_scenario.datasets.settings import parse_settings
 from airflow_provider_scenario.operators import cost, model, model_sync, training
 from airflow_provider_scenario.sensors import model_sync as listing
 from airflow_provider_scenario.sensors import training as waiting
 from airflow_provider_scenario.storage import Location
+from airflow_provider_scenario.storage.location import MAX_ENTRIES
 from tests.system import test_kill_matrix, test_kill_matrix_repeats, test_leak_matrix, test_leak_matrix_loops
 from tests.unit.emulator import manual
 from tests.unit.generated_tables import table_in, with_tables
@@ -149,7 +149,8 @@ def examples(language: str) -> list[str]:
 
 def test_the_examples_of_metadata_can_be_read():
     captions, pairs = (
-        parse_metadata(text, re.findall(r'"(?:file_name|source|target)": "(\S+)"', text)) for text in examples("jsonl")
+        metadata.parse_metadata(text, re.findall(r'"(?:file_name|source|target)": "(\S+)"', text))
+        for text in examples("json")
     )
     assert list(captions.captions) == ["front.webp", "side.webp"]
     assert [pair.get("instruction") for pair in pairs.pairs or []] == ["make it night", None]
@@ -157,11 +158,21 @@ def test_the_examples_of_metadata_can_be_read():
 
 def test_the_example_of_training_parameters_can_be_read():
     (text,) = examples("yaml")
-    settings = parse_settings("training.yaml", text)
-    assert (settings.name, set(settings.parameters)) == (
+    read = settings.parse_settings("training.yaml", text)
+    assert (read.name, set(read.parameters)) == (
         "Knight of the north",
         {"nbEpochs", "learningRate", "samplePrompts"},
     )
+
+
+def test_the_page_of_datasets_has_the_files_and_limits_of_the_code():
+    page = (DOCS / "datasets.md").read_text(encoding="utf-8")
+    images, recordings = re.findall(r"^\| ((?:`\.\w+` ?)+) \| an? (?:image|recording)", page, re.MULTILINE)
+    assert (set(re.findall(r"\.\w+", images)), set(re.findall(r"\.\w+", recordings))) == (IMAGES, RECORDINGS)
+    assert f"| `training.yaml` | {settings.MAX_BYTES // 1024} KiB |" in page
+    assert f"| `metadata.jsonl` | {metadata.MAX_BYTES // 1024**2} MiB |" in page
+    assert f"| a caption | {metadata.MAX_CAPTION // 1024} KiB |" in page
+    assert f"| files and folders in a dataset | {MAX_ENTRIES:,} |" in page
 
 
 def test_the_example_of_a_log_line_is_one():
@@ -191,6 +202,13 @@ def test_the_page_of_tested_versions_counts_the_ways_to_kill_and_to_end_a_task()
     )
     assert f"| {ended} ways, {cleared} of clearing, all restarts | {iterations} in a loop |" in page
     assert f"{killed} ways of `kill -9` are tested" in README.read_text(encoding="utf-8")
+
+
+def test_the_numbers_of_the_readme_are_those_of_the_benchmarks():
+    measured = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    assert "| requests a minute | 21 |" in measured
+    assert "| CPU of the runner, of a core | 2.7 % |" in measured
+    assert "1,000 waiting trainings take 21 requests\na minute and 3 % of a core" in README.read_text(encoding="utf-8")
 
 
 def test_the_page_of_metrics_lists_those_of_the_code():
