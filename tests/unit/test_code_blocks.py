@@ -390,7 +390,22 @@ def run_until_parsed(module: str, arguments: list[str]) -> None:
         patch.setattr(argparse.ArgumentParser, "parse_args", parse_and_stop)
         patch.setattr(sys, "argv", [module, *arguments])
         with pytest.raises(_ParsedError):
-            runpy.run_module(module, run_name="__main__")
+            runpy.run_path(main_file(module), run_name="__main__")
+
+
+def main_file(module: str) -> str:
+    """
+    The file that ``python -m`` runs.
+
+    Not :func:`runpy.run_module`: pytest loads all modules of a package that has a pytest plugin with a loader that
+    cannot do that.
+    """
+    spec = importlib.util.find_spec(module)
+    assert spec is not None
+    if spec.submodule_search_locations is not None:
+        spec = importlib.util.find_spec(f"{module}.__main__")
+        assert spec is not None
+    return str(spec.origin)
 
 
 def parse(parser: Callable[[], Any], command: str) -> None:
