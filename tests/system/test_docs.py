@@ -25,6 +25,7 @@ from tests.witness import Witness
 MAKES_FOLDERS = {"mkdir", "cp"}
 WITH_A_BUCKET = {"README.md", "docs/datasets.md"}
 DAGS = {dag_id: block for dag_id, block in whole_dags().items() if block.page not in WITH_A_BUCKET}
+PATIENCE = 400  # seconds; all DAGs share four worker slots
 LOGICAL_DATES = {"train_daily": "2026-01-05T00:00:00Z"}
 """Of DAGs that are triggered for a day; the backfill guide has datasets on this one."""
 
@@ -92,7 +93,7 @@ def runs(airflow):
 
 @pytest.mark.parametrize("dag_id", [pytest.param(dag_id, id=f"{dag_id} of {DAGS[dag_id].page}") for dag_id in DAGS])
 def test_a_dag_of_the_docs_succeeds_as_it_stands(airflow, runs, dag_id):
-    eventually(lambda: has_ended(airflow, dag_id, runs[dag_id]), f"{dag_id} has ended")
+    eventually(lambda: has_ended(airflow, dag_id, runs[dag_id]), f"{dag_id} has ended", seconds=PATIENCE)
     states = {
         f"{task['task_id']}[{task['map_index']}]": task["state"]
         for task in airflow.task_instances(dag_id, runs[dag_id])
@@ -102,7 +103,9 @@ def test_a_dag_of_the_docs_succeeds_as_it_stands(airflow, runs, dag_id):
 
 def test_every_training_of_the_docs_has_succeeded(airflow, emulator, runs):
     for dag_id, run in runs.items():
-        eventually(lambda dag_id=dag_id, run=run: has_ended(airflow, dag_id, run), f"{dag_id} has ended")
+        eventually(
+            lambda dag_id=dag_id, run=run: has_ended(airflow, dag_id, run), f"{dag_id} has ended", seconds=PATIENCE
+        )
     trainings = emulator.ledger()["trainings"]
     assert {training["status"] for training in trainings} == {"trained"}
     assert len(trainings) >= len([dag_id for dag_id, block in DAGS.items() if "ScenarioTrain" in block.code])

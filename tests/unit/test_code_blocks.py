@@ -188,17 +188,15 @@ def _ini(text: str) -> None:
             assert is_option(section, option), f"Airflow has no option [{section}] {option}"
 
 
-def _json(text: str) -> None:
-    """A document, or one a line: the highlighter of the docs has no name of its own for that."""
-    lines = text.splitlines()
-    documents = lines if all(line.startswith("{") and line.endswith("}") for line in lines) else [text]
-    for document in documents:
-        json.loads(document)
+def _jsonl(text: str) -> None:
+    for line in text.splitlines():
+        json.loads(line)
 
 
 PARSERS: dict[str, Callable[[str], Any]] = {
     "ini": _ini,
-    "json": _json,
+    "json": json.loads,
+    "jsonl": _jsonl,
     "toml": tomllib.loads,
     "yaml": lambda text: list(yaml.safe_load_all(text)),
 }
@@ -368,18 +366,20 @@ def check_command(program: str, *arguments: str) -> None:
 def check_module(module: str, arguments: list[str]) -> None:
     """Parse the options of a module of ours as it does itself, and stop there."""
     spec = importlib.util.find_spec(module)
+    if spec is not None and spec.submodule_search_locations:
+        spec = importlib.util.find_spec(f"{module}.__main__")
     assert spec is not None, f"there is no module {module}"
     if not module.startswith(PACKAGE):
         assert not arguments or not module.startswith("tests"), f"{module} takes no options"
         return
-    parse(lambda: run_until_parsed(module, arguments), f"python -m {module} {' '.join(arguments)}")
+    parse(lambda: run_until_parsed(str(spec.origin), arguments), f"python -m {module} {' '.join(arguments)}")
 
 
 class _ParsedError(Exception):
     """The options are parsed; nothing else of the module is to run."""
 
 
-def run_until_parsed(module: str, arguments: list[str]) -> None:
+def run_until_parsed(script: str, arguments: list[str]) -> None:
     parse_args = argparse.ArgumentParser.parse_args
 
     def parse_and_stop(self: argparse.ArgumentParser, args: Any = None, namespace: Any = None) -> None:
@@ -388,9 +388,9 @@ def run_until_parsed(module: str, arguments: list[str]) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(argparse.ArgumentParser, "parse_args", parse_and_stop)
-        patch.setattr(sys, "argv", [module, *arguments])
+        patch.setattr(sys, "argv", [script, *arguments])
         with pytest.raises(_ParsedError):
-            runpy.run_module(module, run_name="__main__")
+            runpy.run_path(script, run_name="__main__")
 
 
 def parse(parser: Callable[[], Any], command: str) -> None:
