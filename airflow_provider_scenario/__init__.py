@@ -8,7 +8,11 @@ __version__ = "0.1.0"
 
 
 def get_provider_info() -> dict[str, Any]:
-    """Describe this package to Airflow, which calls this at the start of every process: nothing heavy is imported."""
+    """
+    Describe this package to Airflow, which calls this at the start of every process: nothing heavy is imported.
+
+    It has no ``plugins``: an entry point names the page, and Airflow 3.3 reports a plugin that both name as an error.
+    """
     from airflow_provider_scenario.hooks.connection_form import SCENARIO_FORM, WORKSHOP_FORM
 
     package = "airflow_provider_scenario"

@@ -51,8 +51,9 @@ def scenario_emulator_server(tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def scenario_emulator(
     scenario_emulator_server: ScenarioEmulator,
     request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[ScenarioEmulator]:
+) -> ScenarioEmulator:
     """
     An emulator of Scenario and AI Creation Workshop, new for each test, and the default connections lead to it.
 
@@ -65,14 +66,13 @@ def scenario_emulator(
     _empty(emulator.files_folder)
     if settings := _settings(request.node):
         emulator.set(**settings)
-    # Not the fixture `monkeypatch`: a test may call its `undo`.
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AIRFLOW_CONN_SCENARIO_DEFAULT", emulator.connection())
-        patch.setenv("AIRFLOW_CONN_AI_CREATION_WORKSHOP_DEFAULT", emulator.workshop_connection())
-        _without_proxy(patch)
-        _stay_on_this_machine(patch)
-        _hurry(patch, tmp_path_factory)
-        yield emulator
+    # Not a MonkeyPatch of our own: where a test changes a variable again, the two would restore it in the wrong order.
+    monkeypatch.setenv("AIRFLOW_CONN_SCENARIO_DEFAULT", emulator.connection())
+    monkeypatch.setenv("AIRFLOW_CONN_AI_CREATION_WORKSHOP_DEFAULT", emulator.workshop_connection())
+    _without_proxy(monkeypatch)
+    _stay_on_this_machine(monkeypatch)
+    _hurry(monkeypatch, tmp_path_factory)
+    return emulator
 
 
 def _empty(folder: Path | None) -> None:
@@ -90,24 +90,24 @@ def _settings(node: pytest.Item) -> dict[str, Any]:
     return settings
 
 
-def _without_proxy(patch: pytest.MonkeyPatch) -> None:
+def _without_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no proxy of the environment get the requests to the emulator. Clients read the lower-case name first."""
     hosts = [value for name in ("no_proxy", "NO_PROXY") if (value := os.environ.get(name))]
-    patch.setenv("no_proxy", ",".join([*hosts, "127.0.0.1"]))
+    monkeypatch.setenv("no_proxy", ",".join([*hosts, "127.0.0.1"]))
 
 
-def _stay_on_this_machine(patch: pytest.MonkeyPatch) -> None:
+def _stay_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """A task with another connection, or one from a secrets backend, must fail instead of paying for a training."""
     from airflow_provider_scenario.client import settings
 
-    patch.setattr(settings, "only_this_machine", True)
+    monkeypatch.setattr(settings, "only_this_machine", True)
 
 
-def _hurry(patch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+def _hurry(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Poll often, and do not wait because of what an earlier test has sent or was throttled for."""
     from airflow_provider_scenario import pacing
     from airflow_provider_scenario.client import budget
 
     folder = tmp_path_factory.mktemp("scenario_budget")
-    patch.setattr(pacing, "longest_pause", LONGEST_PAUSE)
-    patch.setattr(budget, "_own_folder", lambda: folder)
+    monkeypatch.setattr(pacing, "longest_pause", LONGEST_PAUSE)
+    monkeypatch.setattr(budget, "_own_folder", lambda: folder)

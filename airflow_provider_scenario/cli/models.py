@@ -46,7 +46,7 @@ def show_model(options: Namespace) -> None:
         "updated_at": model.updated_at,
         "job_id": model.job_id,
         "job_status": job.status if job else None,
-        "progress": percent(model),
+        "percent": percent(model),
         "error": job.metadata.error if job else None,
         "hint": job.metadata.hint if job else None,
         "creative_units_cost": cost(job),

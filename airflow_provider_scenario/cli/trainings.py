@@ -51,7 +51,7 @@ def list_trainings(options: Namespace) -> None:
             "type": model.type,
             "job_id": model.job_id,
             "stage": model.training_progress.stage if model.training_progress else None,
-            "progress": percent(model),
+            "percent": percent(model),
             "minutes_left": _minutes_left(model),
             "creative_units_cost": costs.get(model.job_id or ""),
         }

@@ -138,7 +138,7 @@ class ScenarioEmulator:
 
         :param kind: what happens to a request.
         :param route: which requests; ``*`` is one segment of a path, ``**`` any number of them. Default: all.
-        :param options: those of :class:`.settings.Fault`. Default: the next such request fails, and no other.
+        :param options: those of :class:`.Fault`. Default: the next such request fails, and no other.
         """
         self.switch("faults", kind=kind, route=route, **options)
 
@@ -167,7 +167,7 @@ class ScenarioEmulator:
         self.outcome(model=model, fail_at=at, error=error, hint=hint, times=times)
 
     def outcome(self, **outcome: Any) -> None:
-        """Decide how trainings or listings end; the arguments are those of :class:`.settings.Outcome`."""
+        """Decide how trainings or listings end; the arguments are those of :class:`.Outcome`."""
         self.switch("outcomes", **outcome)
 
     def solve_captcha(self, model: str = "*") -> None:

@@ -53,7 +53,7 @@ def show_fields(app: Sphinx, objtype: str, name: str, obj: Any, options: Any, li
         described = {field: info.description for field, info in obj.model_fields.items() if info.description}
         if described:
             lines[:] = [line for line in lines if not line.startswith(":param")]
-            lines += [f":param {field}: {text}" for field, text in described.items()]
+            lines += [f":param {field}: {text}".replace("*", "\\*") for field, text in described.items()]
             return
         fields = (_field(field, info.annotation) for field, info in obj.model_fields.items())
         at = next((number for number, line in enumerate(lines) if line.startswith(":param")), len(lines))

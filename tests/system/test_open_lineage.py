@@ -175,7 +175,7 @@ def test_each_step_continues_the_graph(airflow, emulator, events, emulator_proce
         "train": ([learned], [model]),
         "wait": ([model], []),
     }
-    assert ours(ends["images"]["outputs"][0]["outputFacets"]["outputStatistics"])["fileCount"] == 5
+    assert ours(ends["images"]["outputs"][0]["outputFacets"]["outputStatistics"])["fileCount"] == 10
     assert "scenario_cost" not in ends["wait"]["run"]["facets"]
     assert ends["train"]["run"]["facets"]["scenario_cost"]["creativeUnitsCost"] > 0
 

@@ -138,6 +138,7 @@ def test_the_environment_is_restored(run, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_SCENARIO_DEFAULT", "scenario://mine")
     result = run("""
 import os
+import pytest
 from airflow_provider_scenario import pacing
 from airflow_provider_scenario.client import budget, settings
 
@@ -147,16 +148,25 @@ def what_the_fixture_changes():
 
 BEFORE = what_the_fixture_changes()
 
-def test_uses_it(scenario_emulator, monkeypatch):
+@pytest.fixture(autouse=True)
+def patches_first(monkeypatch):
+    pass
+
+def test_uses_it(scenario_emulator):
     assert BEFORE[0]["AIRFLOW_CONN_SCENARIO_DEFAULT"] == "scenario://mine"
     assert all(now != before for now, before in zip(what_the_fixture_changes(), BEFORE))
-    monkeypatch.undo()
-    assert os.environ["AIRFLOW_CONN_SCENARIO_DEFAULT"] == scenario_emulator.connection()
 
 def test_after_it():
     assert what_the_fixture_changes() == BEFORE
+
+def test_changes_it_again(scenario_emulator, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_SCENARIO_DEFAULT", scenario_emulator.connection(password="wrong"))
+    monkeypatch.setattr(pacing, "longest_pause", 1.0)
+
+def test_after_that():
+    assert what_the_fixture_changes() == BEFORE
 """)
-    result.assert_outcomes(passed=2)
+    result.assert_outcomes(passed=4)
 
 
 def test_each_test_has_a_ledger_settings_and_files_of_its_own(run):

@@ -144,7 +144,7 @@ class TestTrainings:
             "type": "flux.1-lora",
             "job_id": model.job_id,
             "stage": row["stage"],
-            "progress": row["progress"],
+            "percent": row["percent"],
             "minutes_left": row["minutes_left"],
             "creative_units_cost": emulator.ledger()["totals"]["creative_units_billed"],
         }
