@@ -73,3 +73,8 @@ def test_a_pause_is_ten_intervals_at_most():
 def test_a_long_queue_reaches_the_longest_pause_after_the_tenth_growth():
     pacing = Pacing(1)
     assert [pacing.after_answer(is_queued=True) for _ in range(12)][-3:] == [10, 10, 10]
+
+
+def test_a_backoff_doubles_ten_times():
+    pacing = Pacing(0.1)
+    assert [pacing.after_failure() for _ in range(12)][-4:] == pytest.approx([51.2, 102.4, 102.4, 102.4])

@@ -91,6 +91,12 @@ def test_without_a_job_there_is_nothing_to_give_up(context, job_id):
     assert stored(context) == STORED
 
 
+def test_a_cost_that_is_recorded_is_not_stored_again(context, monkeypatch):
+    context["task_state_store"].set("scenario", {**STORED, "paid": {"job_1": 120.0}})
+    monkeypatch.delattr(type(context["task_state_store"]), "set")
+    assert record_final_cost(context, "job_1", creative_units=120.0, is_ours=True) == 120.0
+
+
 def test_a_cost_that_scenario_did_not_report_does_not_replace_the_known_one(context):
     context["task_state_store"].set("scenario", {**STORED, "paid": {"job_1": 120.0}})
     assert record_final_cost(context, "job_1", creative_units=None, is_ours=True) == 120.0

@@ -122,9 +122,9 @@ def test_what_a_person_must_do_is_said_once_and_not_once_a_poll():
 
 
 def test_a_captcha_that_was_not_accepted_is_told_with_the_reason():
-    waiting = watch()
-    waiting.after(running(stage="ready-for-captcha", retry_count=1, retryable_error="The captcha was rejected."), now=0)
-    assert "The last try failed: The captcha was rejected. Open the model" in str(waiting.warning)
+    waiting, error = watch(), "The captcha was rejected by ABX."
+    waiting.after(running(stage="ready-for-captcha", retry_count=1, retryable_error=error), now=0)
+    assert "The last try failed: The captcha was rejected by ABX. Open the model" in str(waiting.warning)
 
 
 def test_a_model_that_is_trained_needs_no_person_whatever_its_progress_says():
@@ -357,3 +357,10 @@ def test_a_model_that_scenario_does_not_know_does_not_end_the_waiting():
 def test_before_the_first_poll_there_is_nothing_to_log():
     waiting = watch()
     assert (waiting.log_line, waiting.warning, waiting.pause, waiting.poke_interval) == (None, None, 30, 30)
+
+
+def test_the_pytest_plugin_can_shorten_every_pause(monkeypatch):
+    monkeypatch.setattr("airflow_provider_scenario.pacing.longest_pause", 0.1)
+    waiting = watch()
+    waiting.after(running(), now=0)
+    assert waiting.pause == 0.1

@@ -172,7 +172,7 @@ def test_a_base_url_of_another_path_is_named_where_something_else_than_the_servi
     call = Call("read model model_8Xk", "GET /models/model_8Xk", repeatable=True, base_url=base_url)
     message = str(refusal(call, 404, {}, body, now=0))
     assert "Check the id" in message
-    assert said in message if said else "base URL" not in message
+    assert said in message if said else "what another project owns is not found. [GET /models/model_8Xk, 404" in message
 
 
 def test_the_message_about_a_plan_ceiling_has_its_numbers_and_the_cost():
@@ -276,7 +276,7 @@ CEILING = {"name": "PlanLimitReachedError"}
 @pytest.mark.parametrize(
     ("status", "body", "what", "advice"),
     [
-        (400, {"reason": "Bad name."}, ": Bad name.", "Change the request: the same one cannot succeed."),
+        (400, {"reason": "No RTX."}, ": No RTX.", "Change the request: the same one cannot succeed."),
         (400, None, " with status 400 and no reason.", "Change the request: the same one cannot succeed."),
         (409, {"reason": "locked"}, ": locked.", "Scenario works on the same object at the moment: try again later."),
         (400, {"reason": "already a training image"}, ": already a training image.", "The dataset has the image."),
@@ -382,6 +382,11 @@ def test_an_unknown_path_names_the_base_url(base_url, said):
 def test_a_date_to_wait_for_is_counted_from_now():
     error = refusal(TRAIN, 429, {"retry-after": "Thu, 01 Jan 1970 00:01:40 GMT"}, None, now=40)
     assert error.retry_after == 60
+
+
+@pytest.mark.parametrize("header", ["x-amzn-requestid", "x-amzn-trace-id"])
+def test_an_id_for_the_support_is_in_a_header_of_the_gateway(header):
+    assert refusal(TRAIN, 500, {header: "1-68f"}, None, now=0).trace_id == "1-68f"
 
 
 def test_an_id_for_the_support_is_of_bounded_length():
