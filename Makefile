@@ -8,6 +8,9 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c .
 PINS := pyproject.toml .ci/constraints-3.3.txt
 # Options of the demo, for example: make demo ARGS="--training-seconds 60"
 ARGS ?=
+# make test COVERAGE=1: print how much of the product the unit tests cover, and fail below 92 % of lines and branches
+COVERAGE ?=
+MEASURED := $(if $(COVERAGE),--cov --cov-report=term --cov-fail-under=92)
 DIST ?= dist
 
 NOX := $(BIN)/nox --reuse-existing-virtualenvs --envdir $(VENV)/nox --session 3.1 3.2 3.4
@@ -15,7 +18,7 @@ NOX := $(BIN)/nox --reuse-existing-virtualenvs --envdir $(VENV)/nox --session 3.
 TESTING := AIRFLOW_HOME="$(CURDIR)/$(VENV)/airflow"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full lint docs dist clean
+.PHONY: help demo test test-full mutation lint docs dist clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -27,7 +30,7 @@ test: lint ## Check style, types and imports, then run the tests
 	@# The system tests run even if a unit test has failed. Each of the three processes has its own Airflow, and mostly
 	@# waits for it.
 	@failed=0; \
-	$(TESTING) $(BIN)/python -m pytest -m "not full" -n 3 tests/unit tests/contract tests/security/unit || failed=1; \
+	$(TESTING) $(BIN)/python -m pytest -m "not full" -n 3 $(MEASURED) tests/unit tests/contract tests/security/unit || failed=1; \
 	$(TESTING) $(BIN)/python -m pytest -m "not full" -n 3 --dist worksteal tests/system tests/security/system || failed=1; \
 	exit $$failed
 
@@ -39,6 +42,9 @@ test-full: $(VENV)/test $(VENV)/fab ## Run the tests that need PostgreSQL, Redis
 	$(TESTING) $(BIN)/python -m pytest -m "full and alone" || failed=1; \
 	wait $$unit || failed=1; cat $(VENV)/nox-unit.log; exit $$failed
 	@$(NOX) -- system
+
+mutation: $(VENV)/test ## Change the code that decides on retries and money, and see whether a unit test fails; takes an hour
+	@$(BIN)/nox --envdir $(VENV)/nox --reuse-existing-virtualenvs --session mutation
 
 lint: $(VENV)/test ## Check only style, types, imports and workflows
 	@$(BIN)/ruff check .
@@ -60,7 +66,7 @@ docs: $(VENV)/docs ## Build the docs site into build/docs; a warning is an error
 	@echo "The site is in build/docs/index.html"
 
 clean: ## Remove everything that was installed, and the files of demo and tests
-	rm -rf $(VENV) .demo build dist .hypothesis .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .coverage .demo build dist mutants .hypothesis .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:

@@ -9,6 +9,7 @@ start with later packages; then of this package's extra ``minors``, constrained 
 
 from __future__ import annotations
 
+import shutil
 from functools import partial
 from pathlib import Path
 
@@ -78,3 +79,18 @@ for path in MINORS:
         folders = ("tests/system", "tests/security/system")
         pytest("-m", "every_minor and not alone", "-n", "3", "--dist", "worksteal", *folders)
         pytest("-m", "every_minor and alone", "tests/system", success_codes=(0, NOTHING_TO_RUN))
+
+
+@nox.session(default=False)
+def mutation(session: nox.Session) -> None:
+    """
+    Change the code that decides on retries and money, a mutant at a time, and run its unit tests on each.
+
+    ``[tool.mutmut]`` in ``pyproject.toml`` names both; ``-- 'airflow_provider_scenario.pacing*'`` runs one module.
+    """
+    session.install("--editable", ".[minors]", "mutmut==3.8.1", "--constraint", ".ci/constraints-3.3.txt")
+    home = {"AIRFLOW_HOME": str(Path(session.create_tmp()).resolve())}
+    shutil.rmtree("mutants", ignore_errors=True)  # mutmut would keep its results although tests have changed
+    # One process: a mutant counts as killed if its tests take much longer than usual, as they do on a busy machine.
+    session.run("mutmut", "run", "--max-children", "1", *session.posargs, env=home)
+    session.run("mutmut", "results", env=home)

@@ -90,7 +90,7 @@ class Snapshot:
         if progress is None:
             return cls(status=model.status or "", model_id=model.id, name=model.name, job_id=model.job_id)
         return cls(
-            status=model.status or "",
+            status=model.status,
             model_id=model.id,
             name=model.name,
             job_id=model.job_id,

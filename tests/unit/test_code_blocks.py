@@ -188,15 +188,18 @@ def _ini(text: str) -> None:
             assert is_option(section, option), f"Airflow has no option [{section}] {option}"
 
 
-def _jsonl(text: str) -> None:
-    for line in text.splitlines():
-        json.loads(line)
+def _json(text: str) -> None:
+    """One value, or one a line: Pygments does not know ``jsonl``."""
+    try:
+        json.loads(text)
+    except json.JSONDecodeError:
+        for line in text.splitlines():
+            json.loads(line)
 
 
 PARSERS: dict[str, Callable[[str], Any]] = {
     "ini": _ini,
-    "json": json.loads,
-    "jsonl": _jsonl,
+    "json": _json,
     "toml": tomllib.loads,
     "yaml": lambda text: list(yaml.safe_load_all(text)),
 }

@@ -68,3 +68,13 @@ def test_the_pause_follows_the_time_that_is_left(seconds_left, pause):
 
 def test_a_pause_is_ten_intervals_at_most():
     assert Pacing(2).after_answer(seconds_left=10_000) == 20
+
+
+def test_a_long_queue_reaches_the_longest_pause_after_the_tenth_growth():
+    pacing = Pacing(1)
+    assert [pacing.after_answer(is_queued=True) for _ in range(12)][-3:] == [10, 10, 10]
+
+
+def test_a_backoff_doubles_ten_times():
+    pacing = Pacing(0.1)
+    assert [pacing.after_failure() for _ in range(12)][-4:] == pytest.approx([51.2, 102.4, 102.4, 102.4])

@@ -39,16 +39,24 @@ def test_what_is_permanent_is_not_tried_again(error):
 
 
 @pytest.mark.parametrize(
-    ("error", "pause"),
+    ("error", "pause", "reason"),
     [
-        (ThrottledError("slow down", retry_after=42), timedelta(seconds=42)),
-        (ThrottledError("slow down", retry_after=None), None),
-        (PlanCeilingError("full", action="parallel-training", limit=2, used=2), None),
+        (
+            ThrottledError("slow down", retry_after=42.5),
+            timedelta(seconds=42.5),
+            "Scenario asks to wait 42.5 s.",
+        ),
+        (ThrottledError("slow down", retry_after=None), None, "Scenario is throttling."),
+        (
+            PlanCeilingError("full", action="parallel-training", limit=2, used=2),
+            None,
+            "All training slots of the plan are taken.",
+        ),
     ],
 )
-def test_what_waiting_cures_is_run_again_and_uses_no_retry_where_airflow_can_do_that(error, pause):
+def test_what_waiting_cures_is_run_again_and_uses_no_retry_where_airflow_can_do_that(error, pause, reason):
     decision = decide(error)
-    assert (decision.action, decision.retry_delay) == (RUN_AGAIN, pause)
+    assert (decision.action, decision.retry_delay, decision.reason) == (RUN_AGAIN, pause, reason)
     assert getattr(decision, "reschedule_timeout", timedelta(hours=12)) == timedelta(hours=12)
 
 
@@ -69,6 +77,12 @@ def test_a_lost_answer_is_tried_again_only_by_who_looks_first():
 def test_the_cause_of_another_error_counts():
     error = RuntimeError("my task failed")
     error.__cause__ = ThrottledError("slow down", retry_after=7)
+    assert decide(error).retry_delay == timedelta(seconds=7)
+
+
+def test_the_error_that_was_handled_when_another_one_came_up_counts():
+    error = RuntimeError("my clean-up failed")
+    error.__context__ = ThrottledError("slow down", retry_after=7)
     assert decide(error).retry_delay == timedelta(seconds=7)
 
 

@@ -75,7 +75,7 @@ def test_only_the_owner_can_read_what_a_process_of_the_demo_writes(tmp_path):
 def test_only_the_owner_can_read_what_an_airflow_command_writes(airflow, monkeypatch, tmp_path):
     written = tmp_path / "written"
     command = [sys.executable, "-c", "import sys; open(sys.argv[1], 'w')"]
-    monkeypatch.setattr("tests.harness.airflow.AIRFLOW", command)
+    monkeypatch.setattr(airflow, "airflow", command)
     airflow.cli(str(written))
     assert mode(written) == 0o600
 

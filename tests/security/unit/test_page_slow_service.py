@@ -379,6 +379,7 @@ class TestDownload:
     def test_a_service_behind_https_cannot_let_the_page_ask_inside_the_network(self, monkeypatch, emulator):
         host = json.loads(connection(host="https://api.cloud.scenario.com/v1"))
         monkeypatch.setenv("AIRFLOW_CONN_SCENARIO_DEFAULT", json.dumps(host))
+        monkeypatch.setattr("airflow_provider_scenario.client.settings.only_this_machine", False)  # nothing is sent
         line = ScenarioLookup("scenario_default", None)
         line.client()
         inside = Dripping(b"HTTP/1.1 200 OK\r\n\r\n" + PNG, b"")

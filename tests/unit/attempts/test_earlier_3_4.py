@@ -81,6 +81,21 @@ class TestDiscardedState:
         assert emulator.model(left)["status"] == "training-canceled"
         assert emulator.counts() == {"models": 3, "images": 6, "trainings": 2, "canceled": 1}
 
+    def test_where_it_cannot_be_cancelled_the_log_says_that_it_may_be_billed(self, emulator, context, pictures, capsys):
+        emulator.set(training_seconds=600)
+
+        def lora():
+            return ScenarioTrainLoraOperator(
+                task_id="train", name="lora", type="flux.2-dev-lora", images=pictures, retries=1
+            )
+
+        waiting(lora(), context)
+        left = context["ti"].xcoms["model_id"]
+        emulator.fault(kind="status", status=403, route=f"/models/{left}", times=None)
+        waiting(lora(), self.discard(clear(context)))
+        assert f"Model {left}: The training may continue and be billed. Cannot cancel it: " in capsys.readouterr().out
+        assert emulator.counts()["trainings"] == 2
+
     def test_a_retry_after_the_clear_does_not_pay_again(self, emulator, context, train):
         train().execute(context)
         emulator.fault(kind="close", method="PUT", route="/models/*/train", when="after")

@@ -67,3 +67,37 @@ def test_the_final_cost_is_recorded_if_this_task_pays_it(context, is_ours, total
 def test_a_training_that_is_about_to_be_cancelled_is_recorded(context):
     record_given_up(context, "job_1")
     assert stored(context) == {**STORED, "given_up": "job_1"}
+
+
+@pytest.mark.parametrize(
+    ("units", "is_ours", "total"), [(120.0, True, 120.0), (None, True, 0.0), (120.0, False, 0.0), (None, False, 0.0)]
+)
+def test_where_airflow_keeps_no_task_state_only_this_training_counts(context, units, is_ours, total):
+    del context["task_state_store"]
+    assert record_final_cost(context, "job_1", creative_units=units, is_ours=is_ours) == total
+
+
+def test_where_airflow_keeps_no_task_state_nothing_is_recorded(context):
+    del context["task_state_store"]
+    assert Record.of_task(context) is None
+    record_given_up(context, "job_1")
+    Record(**STORED).store(context)
+    assert "task_state_store" not in context
+
+
+@pytest.mark.parametrize("job_id", [None, ""])
+def test_without_a_job_there_is_nothing_to_give_up(context, job_id):
+    record_given_up(context, job_id)
+    assert stored(context) == STORED
+
+
+def test_a_cost_that_is_recorded_is_not_stored_again(context, monkeypatch):
+    context["task_state_store"].set("scenario", {**STORED, "paid": {"job_1": 120.0}})
+    monkeypatch.delattr(type(context["task_state_store"]), "set")
+    assert record_final_cost(context, "job_1", creative_units=120.0, is_ours=True) == 120.0
+
+
+def test_a_cost_that_scenario_did_not_report_does_not_replace_the_known_one(context):
+    context["task_state_store"].set("scenario", {**STORED, "paid": {"job_1": 120.0}})
+    assert record_final_cost(context, "job_1", creative_units=None, is_ours=True) == 120.0
+    assert stored(context)["paid"] == {"job_1": 120.0}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import astuple
+from types import SimpleNamespace
 
 import pytest
 import requests
@@ -34,6 +35,10 @@ def wrapped(cause: Exception) -> requests.exceptions.ConnectionError:
         (AnswerLimitError("the answer took over 300 s"), ("the answer took over 300 s", False, True, LATER)),
         (BrokenAnswerError("ends early"), ("the answer broke off", False, False, LATER)),
         (urllib3_errors.IncompleteRead(1, 2), ("the answer broke off", False, False, LATER)),
+        (
+            urllib3_errors.InvalidChunkLength(SimpleNamespace(tell=lambda: 1, length_remaining=2), b"x"),
+            ("the answer broke off", False, False, LATER),
+        ),
         (urllib3_errors.InvalidHeader("Content-Length"), ("an answer that is not HTTP came", False, False, LATER)),
         (
             ssl.SSLCertVerificationError("self-signed"),
@@ -97,6 +102,12 @@ def test_a_cause_is_found_behind_an_original_error_and_a_context():
     outer.original_error = requests.exceptions.RequestException("between")
     outer.original_error.__context__ = inner
     assert why_no_answer(outer, (2.5, 60.0)).text == "the answer broke off"
+
+
+def test_a_cause_is_found_behind_one_that_is_wrapped_twice():
+    twice = requests.exceptions.RequestException("twice")
+    problem = urllib3_errors.HTTPError(twice, twice, BrokenAnswerError("ends early"))
+    assert why_no_answer(problem, (2.5, 60.0)).text == "the answer broke off"
 
 
 def test_errors_that_wrap_each_other_in_a_circle_are_no_trap():

@@ -80,11 +80,18 @@ def test_a_turn_that_is_further_away_lengthens_the_pause_and_is_taken_for_furthe
         taken.append(error)
         return 30.0
 
+    error = ThrottledError("too many", retry_after=None)
     with pytest.raises(ThrottledError):
-        Retrying(tries=3, may_retry=lambda _: True, turn=turn, sleep=slept.append)(
-            Script(ThrottledError("too many", retry_after=None))
-        )
-    assert (slept, len(taken)) == ([30.0, 30.0], 2)
+        Retrying(tries=3, may_retry=lambda _: True, turn=turn, sleep=slept.append)(Script(error))
+    assert (slept, taken) == ([30.0, 30.0], [error, error])
+
+
+@pytest.mark.parametrize("tries", [1, 0, -1])
+def test_one_try_is_the_least(tries):
+    script = Script(failure())
+    with pytest.raises(ServiceError):
+        Retrying(tries=tries, sleep=lambda _: None)(script)
+    assert script.calls == 1
 
 
 def test_each_pause_is_announced():

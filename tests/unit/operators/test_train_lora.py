@@ -61,6 +61,14 @@ class TestFromDatasetToTrainedModel:
         assert all(image["description"].strip() for image in model["trainingImages"])
         assert result["creative_units_cost"] == emulator.ledger()["totals"]["creative_units_billed"]
 
+    def test_a_description_that_cannot_be_written_does_not_fail_a_paid_training(
+        self, emulator, context, folder, capsys
+    ):
+        emulator.fault(kind="status", status=400, method="PUT", route="/models/*", times=None)
+        assert lora(folder, short_description="Loose ink.").execute(context)["status"] == "trained"
+        assert "The model is trained, but its marker cannot be replaced by the description: " in capsys.readouterr().out
+        assert emulator.counts() == ONE
+
     def test_deferred_it_takes_two_worker_starts(self, emulator, context, folder):
         operator = lora(folder, deferrable=True)
         with pytest.raises(TaskDeferred) as deferral:

@@ -122,9 +122,9 @@ def test_what_a_person_must_do_is_said_once_and_not_once_a_poll():
 
 
 def test_a_captcha_that_was_not_accepted_is_told_with_the_reason():
-    waiting = watch()
-    waiting.after(running(stage="ready-for-captcha", retry_count=1, retryable_error="The captcha was rejected."), now=0)
-    assert "The last try failed: The captcha was rejected. Open the model" in str(waiting.warning)
+    waiting, error = watch(), "The captcha was rejected by ABX."
+    waiting.after(running(stage="ready-for-captcha", retry_count=1, retryable_error=error), now=0)
+    assert "The last try failed: The captcha was rejected by ABX. Open the model" in str(waiting.warning)
 
 
 def test_a_model_that_is_trained_needs_no_person_whatever_its_progress_says():
@@ -265,3 +265,102 @@ def test_an_interval_that_is_longer_than_all_of_that_is_kept():
     watching = watch(deadline=1e9, poke_interval=900)
     watching.after(running(seconds_left=7200), now=0)
     assert watching.pause == 900
+
+
+def test_a_poll_that_succeeds_after_the_deadline_leaves_no_pause():
+    waiting = watch(deadline=10)
+    waiting.after(running(), now=11)
+    assert waiting.pause == 0
+
+
+PROGRESS = {
+    "stage": "running-train",
+    "position": 2,
+    "progress": 0.43,
+    "remainingTimeMs": 90_000,
+    "retryCount": 1,
+    "retryableError": "GPU lost",
+}
+
+
+def test_a_snapshot_of_a_model_in_training_has_all_that_scenario_says():
+    model = {"id": "model_1", "name": "ink", "jobId": "job_1", "status": "training", "trainingProgress": PROGRESS}
+    assert Snapshot.of_model(Model.model_validate(model)) == Snapshot(
+        status="training",
+        model_id="model_1",
+        name="ink",
+        job_id="job_1",
+        stage="running-train",
+        position=2,
+        progress=0.43,
+        seconds_left=90,
+        retry_count=1,
+        retryable_error="GPU lost",
+    )
+
+
+def test_a_snapshot_of_a_model_that_is_not_in_training_has_no_progress():
+    model = {"id": "model_1", "name": "ink", "jobId": "job_1", "status": "failed", "trainingProgress": PROGRESS}
+    assert Snapshot.of_model(Model.model_validate(model)) == Snapshot(
+        status="failed", model_id="model_1", name="ink", job_id="job_1"
+    )
+    assert Snapshot.of_model(Model.model_validate({"id": "model_1"})) == Snapshot(status="", model_id="model_1")
+
+
+def test_what_scenario_does_not_say_of_a_progress_is_unknown():
+    model = {"id": "model_1", "status": "training", "trainingProgress": {"stage": "running-train"}}
+    assert Snapshot.of_model(Model.model_validate(model)) == Snapshot(
+        status="training", model_id="model_1", stage="running-train"
+    )
+
+
+def test_a_snapshot_of_a_job_has_its_own_word_as_stage_and_goes_on_until_its_end():
+    job = {"jobId": "job_1", "status": "in-progress", "progress": 0.5}
+    assert Snapshot.of_job(Job.model_validate(job)) == Snapshot(
+        status="training", job_id="job_1", stage="in-progress", progress=0.5
+    )
+    assert Snapshot.of_job(Job.model_validate({"jobId": "job_1"})) == Snapshot(
+        status="training", job_id="job_1", stage=""
+    )
+
+
+@pytest.mark.parametrize(
+    ("shown", "wanted", "is_of"),
+    [
+        ("job_1", "job_1", True),
+        ("job_1", "job_2", False),
+        (None, "job_1", True),
+        ("job_1", None, True),
+        (None, None, True),
+    ],
+)
+def test_a_snapshot_of_another_training_of_the_model_is_recognised(shown, wanted, is_of):
+    assert running(job_id=shown).is_of(wanted) is is_of
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "text"),
+    [
+        (Snapshot(status=None), "not known to Scenario"),
+        (running(retryable_error="GPU lost"), "running-train, Scenario retries it (retry 1) after: GPU lost"),
+        (running(stage="queued-for-train", position=0, progress=0.5), "queued-for-train"),
+    ],
+)
+def test_a_line_says_what_is_known(snapshot, text):
+    assert str(snapshot) == text
+
+
+def test_a_model_that_scenario_does_not_know_does_not_end_the_waiting():
+    assert watch().after(Snapshot(status=None), now=0) is None
+
+
+def test_before_the_first_poll_there_is_nothing_to_log():
+    waiting = watch()
+    assert (waiting.log_line, waiting.warning, waiting.pause, waiting.poke_interval) == (None, None, 30, 30)
+
+
+def test_the_pytest_plugin_can_shorten_every_pause(monkeypatch):
+    monkeypatch.setattr("airflow_provider_scenario.pacing.longest_pause", 0.1)
+    waiting = watch()
+    waiting.after(running(), now=0)
+    assert waiting.pause == 0.1

@@ -110,8 +110,8 @@ def test_without_the_job_the_outcome_stands():
     [
         ({"error": None, "hint": None}, "Training 'ink' (model_1, job_1) failed: Scenario gave no reason."),
         (
-            {"error": "Out of memory.", "hint": "Fewer images.", "creative_units_cost": 0.0},
-            "Training 'ink' (model_1, job_1) failed: Out of memory. Hint: Fewer images. It cost 0 creative units.",
+            {"error": "No RTX.", "hint": "Try an RTX.", "creative_units_cost": 0.0},
+            "Training 'ink' (model_1, job_1) failed: No RTX. Hint: Try an RTX. It cost 0 creative units.",
         ),
         (
             {"model_name": None, "model_id": None, "job_id": None, "error": "x", "creative_units_cost": 2.5},
@@ -186,6 +186,11 @@ def test_of_the_model_alone_and_of_nothing_the_rest_is_unknown():
     assert nothing == TrainingResult(outcome="timed-out", model_id="model_1", status="timed-out", epochs=[])
 
 
+def test_the_models_own_status_is_reported():
+    model = Model.model_validate({**MODEL, "status": "training-canceled"})
+    assert TrainingResult.of("canceled", model, None, model_id="model_1").status == "training-canceled"
+
+
 def test_of_the_job_alone_its_cost_and_its_error_are_known():
     job = TrainingResult.of("failed", None, Job.model_validate(JOB), model_id=None)
     assert (job.model_id, job.job_id, job.creative_units_cost, job.error, job.hint) == (
@@ -200,3 +205,7 @@ def test_of_the_job_alone_its_cost_and_its_error_are_known():
 def test_a_result_names_the_job_that_was_waited_for_and_not_the_models_last():
     job = Job.model_validate({**JOB, "jobId": "job_9"})
     assert TrainingResult.of("failed", Model.model_validate(MODEL), job, model_id="model_1").job_id == "job_9"
+
+
+def test_a_start_without_a_model_names_none():
+    assert TrainingResult(outcome="started").value_or_raise()["model_id"] == ""

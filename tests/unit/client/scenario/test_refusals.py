@@ -172,7 +172,7 @@ def test_a_base_url_of_another_path_is_named_where_something_else_than_the_servi
     call = Call("read model model_8Xk", "GET /models/model_8Xk", repeatable=True, base_url=base_url)
     message = str(refusal(call, 404, {}, body, now=0))
     assert "Check the id" in message
-    assert said in message if said else "base URL" not in message
+    assert said in message if said else "what another project owns is not found. [GET /models/model_8Xk, 404" in message
 
 
 def test_the_message_about_a_plan_ceiling_has_its_numbers_and_the_cost():
@@ -268,3 +268,126 @@ def test_foreign_text_keeps_no_signed_address():
 )
 def test_a_failure_of_the_service_names_what_may_have_happened(call, consequence):
     assert consequence in str(refused(502, {"message": "Bad Gateway"}, call=call))
+
+
+CEILING = {"name": "PlanLimitReachedError"}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "what", "advice"),
+    [
+        (400, {"reason": "No RTX."}, ": No RTX.", "Change the request: the same one cannot succeed."),
+        (400, None, " with status 400 and no reason.", "Change the request: the same one cannot succeed."),
+        (409, {"reason": "locked"}, ": locked.", "Scenario works on the same object at the moment: try again later."),
+        (400, {"reason": "already a training image"}, ": already a training image.", "The dataset has the image."),
+        (
+            413,
+            None,
+            ": the request is too large.",
+            "Scenario takes about 6 MB in one request: send a smaller file, or upload it as an asset and give its id.",
+        ),
+        (429, {"message": "Rate exceeded"}, ": too many requests (Rate exceeded).", "Try again later."),
+        (429, {"details": {"remainingSeconds": 5}}, ": cool-down between launches.", "Try again in 5 s."),
+        (
+            429,
+            {**CEILING, "reason": "Monthly limit"},
+            ": plan ceiling: Monthly limit.",
+            "Raise the plan; waiting does not help.",
+        ),
+        (
+            429,
+            {**CEILING, "details": {"actionName": "add-training-image", "actionValue": 25}},
+            ": plan ceiling 'add-training-image' (25 used).",
+            "The plan allows no more images in this dataset: use fewer, or raise it.",
+        ),
+        (
+            429,
+            {**CEILING, "details": {"actionName": "parallel-training", "actionLimit": 2}},
+            ": plan ceiling 'parallel-training' (limit 2).",
+            "A slot is free when another training of the team ends.",
+        ),
+        (
+            429,
+            {**CEILING, "details": {"actionName": "parallel-training", "actionLimit": 0}},
+            ": plan ceiling 'parallel-training' (limit 0).",
+            "The plan does not include training: raise it.",
+        ),
+    ],
+)
+def test_a_refusal_says_what_it_means_for_the_cost_and_what_to_do(status, body, what, advice):
+    assert str(refused(status, body)) == (
+        f"Scenario refused to train model model_8Xk{what} Nothing was started or billed. {advice} "
+        f"[PUT /models/model_8Xk/train, {status}]"
+    )
+
+
+def test_a_cool_down_says_how_long_it_takes():
+    assert refused(429, {"details": {"remainingSeconds": 5}}).retry_after == 5
+    assert refused(429).retry_after is None
+
+
+def test_a_refusal_that_may_pass_is_not_permanent_and_says_so():
+    error = refused(400, {"reason": "busy"}, {"x-should-retry": "true"})
+    assert error.permanent is False
+    assert "Scenario says that the same request may succeed later: try again. [" in str(error)
+    assert refused(400, {"reason": "busy"}, {"x-should-retry": "false"}).permanent
+
+
+@pytest.mark.parametrize(
+    "body", [{"reason": "Model is already training"}, {"name": "PlanLimitReachedError"}], ids=["training", "ceiling"]
+)
+def test_what_no_further_try_can_change_stays_permanent(body):
+    status = 429 if "name" in body else 400
+    assert refused(status, body, {"x-should-retry": "true"}).permanent
+
+
+@pytest.mark.parametrize(("repeatable", "maybe_done", "money"), [(False, True, "unknown"), (True, False, "none")])
+def test_after_a_failure_of_the_service_a_paid_request_may_have_been_carried_out(repeatable, maybe_done, money):
+    error = refused(503, call=Call("train", "PUT /x", repeatable=repeatable))
+    assert (error.maybe_done, error.money) == (maybe_done, money)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(401, AuthenticationError), (403, AuthenticationError), (404, NotFoundError)]
+)
+def test_a_page_keeps_the_meaning_of_its_status(status, kind):
+    assert type(refused(status, APP)) is kind
+    assert type(refused(402, APP)) is type(refused(405, APP)) is RequestRefusedError
+
+
+def test_a_page_without_a_title_and_a_page_of_a_failure():
+    assert "a web page (without a title), not JSON." in str(refused(400, "<html></html>"))
+    assert "web page" not in str(refused(500, APP))
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_the_caller_says_where_key_and_secret_are(status):
+    error = refusal(TRAIN, status, {}, None, now=0, credentials="login and password of the connection")
+    assert "login and password of the connection" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "said"),
+    [
+        ("https://x.test/v2", "check the base URL 'https://x.test/v2'; Scenario's"),
+        ("", "check the base URL; Scenario's"),
+    ],
+)
+def test_an_unknown_path_names_the_base_url(base_url, said):
+    call = Call("train", "PUT /x", repeatable=False, base_url=base_url)
+    headers = {"x-amzn-errortype": "MissingAuthenticationTokenException:http://x"}
+    assert said in str(refusal(call, 403, headers, None, now=0))
+
+
+def test_a_date_to_wait_for_is_counted_from_now():
+    error = refusal(TRAIN, 429, {"retry-after": "Thu, 01 Jan 1970 00:01:40 GMT"}, None, now=40)
+    assert error.retry_after == 60
+
+
+@pytest.mark.parametrize("header", ["x-amzn-requestid", "x-amzn-trace-id"])
+def test_an_id_for_the_support_is_in_a_header_of_the_gateway(header):
+    assert refusal(TRAIN, 500, {header: "1-68f"}, None, now=0).trace_id == "1-68f"
+
+
+def test_an_id_for_the_support_is_of_bounded_length():
+    assert len(refused(500, {"trace_id": "x" * 200}).trace_id) == 120
