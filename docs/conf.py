@@ -22,7 +22,7 @@ project_copyright = author
 release = version = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton"]
-extensions += ["errors", "connection_fields", "reference", "repository_links", "planned_pages"]
+extensions += ["errors", "connection_fields", "reference", "repository_links"]
 exclude_patterns = ["extensions", "tables"]
 
 # Markdown: tables, admonitions with :::, and an anchor for each heading, as the forge makes them for README.md.

@@ -148,7 +148,7 @@ def test_wrong_clock(doctor, changed):
 
 
 def test_pool_that_does_not_count_deferred_tasks(doctor, airflow):
-    change = {"name": "trainings", "slots": 5, "include_deferred": False}
+    change = {"name": "trainings", "slots": 5, "description": "", "include_deferred": False}
     airflow.call("PATCH", "/pools/trainings", json=change)
     try:
         assert doctor() == (1, {**HEALTHY, "pools": "failed"})

@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -14,10 +14,21 @@ from tests.harness.airflow import AirflowUnderTest
 from tests.openlineage_events import check_event
 from tests.system.fixtures import KEY, ROOT, SECRET, TOKEN
 from tests.system.test_waiting import TO_RETURN, WORKER_STARTS
+from tests.witness import Witness
 
 WANDB = "wandb-key-not-in-any-event"
 
 Events = Callable[[str, str], dict[str, dict[str, Any]]]
+
+
+class Runs(NamedTuple):
+    """
+    :param ids: name of the model → run id.
+    :param trainings: model id → training, from the emulator's ledger.
+    """
+
+    ids: dict[str, str]
+    trainings: dict[str, dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +62,7 @@ def airflow(emulator_process, connection, served, events_folder, tmp_path_factor
             "openlineage.transport": json.dumps({"type": "file", "log_file_path": str(events_folder / "event")}),
             "openlineage.emission_policy": json.dumps(
                 [
-                    {"scope": {"dag_id": "not_reported"}, "controls": {"emit": False}},
+                    {"scope": {"dag_id": "silent"}, "controls": {"emit": False}},
                     {"scope": {}, "controls": {"include_full_task_info": True}},
                 ]
             ),
@@ -104,29 +115,34 @@ def dataset(airflow: AirflowUnderTest) -> tuple[str, str]:
     return "file", str(airflow.dags / "datasets" / "ink-style")
 
 
-def test_trainings_of_deferred_tasks(airflow, emulator, events, scenario, dataset):
-    """One success and one failure, at the same time."""
+@pytest.fixture(scope="module")
+def runs(airflow, emulator_process) -> Runs:
+    """All DAGs at the same time, with one training that fails; the ledger as it is at the end."""
+    emulator = Witness(emulator_process, KEY, SECRET)
+    emulator.reset()
+    emulator.set(training_seconds=3, listing_seconds=4)
     emulator.outcome(model="doomed", fail_at=0.5, error="CUDA out of memory", hint="Use fewer images")
-    good = airflow.trigger("lora", {"name": "knight"})
-    bad = airflow.trigger("lora", {"name": "doomed"})
-    unreported = airflow.trigger("not_reported", {"name": "unreported"})
-    states = [
-        airflow.wait_for_run(dag, run) for dag, run in (("lora", good), ("lora", bad), ("not_reported", unreported))
-    ]
-    assert states == ["success", "failed", "success"]
+    wanted = {
+        name: ("lora" if name == "doomed" else name) for name in ("lora", "doomed", "steps", "published", "silent")
+    }
+    ids = {name: airflow.trigger(dag, {"name": name}) for name, dag in wanted.items()}
+    states = {name: airflow.wait_for_run(dag, ids[name]) for name, dag in wanted.items()}
+    assert states == {**dict.fromkeys(wanted, "success"), "doomed": "failed"}
+    return Runs(ids, {each["model_id"]: each for each in emulator.ledger()["trainings"]})
 
-    training = {each["model_id"]: each for each in emulator.ledger()["trainings"]}
-    result = airflow.xcom("lora", good, "train")
-    of_good, of_bad = events(good, "train"), events(bad, "train")
-    assert names(of_good["START"]["inputs"]) == names(of_good["COMPLETE"]["inputs"]) == [dataset]
-    assert of_good["START"]["outputs"] == []
-    (model,) = of_good["COMPLETE"]["outputs"]
+
+def test_a_success(airflow, runs, events, scenario, dataset):
+    result = airflow.xcom("lora", runs.ids["lora"], "train")
+    train = events(runs.ids["lora"], "train")
+    assert names(train["START"]["inputs"]) == names(train["COMPLETE"]["inputs"]) == [dataset]
+    assert train["START"]["outputs"] == []
+    (model,) = train["COMPLETE"]["outputs"]
     assert names([model]) == [(scenario, result["model_id"])]
     assert model["facets"]["version"]["datasetVersion"] == result["job_id"]
-    facets = of_good["COMPLETE"]["run"]["facets"]
+    facets = train["COMPLETE"]["run"]["facets"]
     assert ours(facets["scenario_training"]) == {
         "modelId": result["model_id"],
-        "modelName": "knight",
+        "modelName": "lora",
         "modelType": "flux.2-dev-lora",
         "jobId": result["job_id"],
         "projectId": "proj_emulator",
@@ -136,7 +152,7 @@ def test_trainings_of_deferred_tasks(airflow, emulator, events, scenario, datase
         "trainSeconds": result["train_seconds"],
         "epochs": 1,
     }
-    cost = training[result["model_id"]]["creative_units"]
+    cost = runs.trainings[result["model_id"]]["creative_units"]
     assert ours(facets["scenario_cost"]) == {
         "creativeUnitsCost": cost,
         "creativeUnitsTotal": cost,
@@ -144,28 +160,28 @@ def test_trainings_of_deferred_tasks(airflow, emulator, events, scenario, datase
     }
     assert ours(facets["scenario_parameters"]) == {"parameters": {"nbEpochs": 1}}
 
-    assert names(of_bad["FAIL"]["inputs"]) == [dataset]
-    assert of_bad["FAIL"]["outputs"] == []
-    facets = of_bad["FAIL"]["run"]["facets"]
-    failed = training[facets["scenario_training"]["modelId"]]
-    assert facets["scenario_training"]["jobId"] == facets["externalQuery"]["externalQueryId"] == failed["job_id"]
-    assert facets["scenario_training"]["outcome"] == "failed"
-    assert facets["scenario_training"]["error"] == "CUDA out of memory"
-    assert facets["scenario_training"]["hint"] == "Use fewer images"
-    assert facets["scenario_cost"]["creativeUnitsCost"] == failed["creative_units"]
+
+def test_a_failed_training_shows_what_was_billed(runs, events, dataset):
+    fail = events(runs.ids["doomed"], "train")["FAIL"]
+    assert (names(fail["inputs"]), fail["outputs"]) == ([dataset], [])
+    facets = fail["run"]["facets"]
+    training, billed = facets["scenario_training"], facets["scenario_cost"]["creativeUnitsCost"]
+    in_ledger = runs.trainings[training["modelId"]]
+    assert training["jobId"] == facets["externalQuery"]["externalQueryId"] == in_ledger["job_id"]
+    assert billed == in_ledger["creative_units"]
+    said = (training["outcome"], training["error"], training["hint"])
+    assert said == ("failed", "CUDA out of memory", "Use fewer images")
     assert ours(facets["scenario_parameters"]) == {"parameters": {"nbEpochs": 1}}
 
-    # Only a reported task needs a worker at its end, in which Airflow calls OpenLineage's listener.
-    assert events(unreported, "train") == {}
-    assert airflow.task_log("lora", good, "train").count(WORKER_STARTS) == 2
-    assert airflow.task_log("not_reported", unreported, "train").count(WORKER_STARTS) == TO_RETURN
+
+def test_only_a_reported_task_needs_a_worker_at_its_end(airflow, runs, events):
+    assert events(runs.ids["silent"], "train") == {}
+    assert airflow.task_log("silent", runs.ids["silent"], "train").count(WORKER_STARTS) == TO_RETURN
+    assert airflow.task_log("lora", runs.ids["lora"], "train").count(WORKER_STARTS) == 2
 
 
-def test_each_step_continues_the_graph(airflow, emulator, events, emulator_process, scenario, dataset, served):
-    steps = airflow.trigger("steps", {"name": "rook"})
-    lora = airflow.trigger("lora_with_outlet", {"name": "knight"})
-    assert [airflow.wait_for_run("steps", steps), airflow.wait_for_run("lora_with_outlet", lora)] == ["success"] * 2
-
+def test_each_step_continues_the_graph(airflow, runs, events, emulator_process, scenario, dataset, served):
+    steps, published = runs.ids["steps"], runs.ids["published"]
     model = (scenario, airflow.xcom("steps", steps, "create"))
     learned = (scenario, f"{model[1]}/training-images")
     ends = {task: events(steps, task)["COMPLETE"] for task in ("create", "images", "train", "wait")}
@@ -179,11 +195,11 @@ def test_each_step_continues_the_graph(airflow, emulator, events, emulator_proce
     assert "scenario_cost" not in ends["wait"]["run"]["facets"]
     assert ends["train"]["run"]["facets"]["scenario_cost"]["creativeUnitsCost"] > 0
 
-    (trained,) = events(lora, "train")["COMPLETE"]["outputs"]
+    (trained,) = events(published, "train")["COMPLETE"]["outputs"]
     assert ours(trained["facets"]["symlinks"]) == {
         "identifiers": [{"namespace": "scenario", "name": "model/knight", "type": "ASSET"}]
     }
-    published = events(lora, "publish")["COMPLETE"]
+    end = events(published, "publish")["COMPLETE"]
     workshop = emulator_process.replace("http://", "ai-creation-workshop://").removesuffix("/v1")
-    assert names(published["inputs"]) == names([trained])
-    assert names(published["outputs"]) == [(workshop, trained["name"]), ("file", str(served))]
+    assert names(end["inputs"]) == names([trained])
+    assert names(end["outputs"]) == [(workshop, trained["name"]), ("file", str(served))]

@@ -72,7 +72,7 @@ def kill_matrix() -> Iterator[str]:
     for cell in sorted(kills.MATRIX, key=order):
         steps = ", then ".join(dict.fromkeys(REQUESTS.get(request, "ends") for request, _ in cell.kills))
         points = ", then: ".join(dict.fromkeys(POINTS[point] for _, point in cell.kills))
-        found = FOUND[cell.expected_found] if cell.operator in ("train", "lora") else "–"
+        found = FOUND[cell.expected_found] if cell.operator in ("train", "lora") else FOUND["nothing"]
         rows.setdefault((steps, points, found), []).append((TASKS[cell.operator], MODES[cell.mode]))
     for (steps, points, found), tasks in rows.items():
         yield f"| {steps} | {points} | {grouped(tasks)} | {found} |"

@@ -26,17 +26,18 @@ def a_dag(dag_id: str) -> DAG:
 with a_dag("lora"):
     ScenarioTrainLoraOperator(task_id="train", max_creative_units=100_000, **LORA)
 
-with a_dag("lora_with_outlet"):
+with a_dag("published"):
     train = ScenarioTrainLoraOperator(task_id="train", outlets=[Asset("scenario://model/knight")], **LORA)
     publish = AICreationWorkshopPublishModelOperator(
         task_id="publish",
+        base_model="vxl_1.0",
         scenario_model_id="{{ ti.xcom_pull('train')['model_id'] }}",
         storage=os.environ["LORA_STORAGE"],
         public_url=os.environ["LORA_PUBLIC_URL"],
     )
     train >> publish
 
-with a_dag("not_reported"):
+with a_dag("silent"):
     ScenarioTrainLoraOperator(task_id="train", **LORA)
 
 with a_dag("steps"):
