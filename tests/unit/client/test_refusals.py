@@ -90,7 +90,7 @@ def test_a_reason_is_sought_eight_levels_deep_and_in_five_entries(body, reason):
         ("<html><head><TITLE lang='en'>Bad Gateway</TITLE>", "Bad Gateway"),
         ("<html><body>without one", "without one"),
         ("</title>a<title>b</title>", "b"),
-        ("no</title>images", "no images"),
+        ("none</title>images", "none images"),
         ("<SCRIPT>if (a < b) {}</SCRIPT>no<script>x</script>images", "no images"),
         ("<style>a{}</style>no<b>images</b>", "no images"),
         ("no > images <b>a > b</b>", "no > images a > b"),
