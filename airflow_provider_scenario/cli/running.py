@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from airflow_provider_scenario.airflow_compat.cli import prepare_command
 from airflow_provider_scenario.airflow_compat.exceptions import AirflowException, AirflowNotFoundException
 from airflow_provider_scenario.client.errors import ScenarioError
-from airflow_provider_scenario.client.texts import Scrubber
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -91,11 +90,3 @@ def scenario_client(conn_id: str) -> ScenarioClient:
         raise CommandError(
             f"Connection {conn_id!r} cannot be read: {error} Airflow's database or a secrets backend may be down."
         ) from None
-
-
-def scrubber_of(conn_id: str) -> Scrubber:
-    """Return what masks the secrets of a connection in text."""
-    from airflow_provider_scenario.hooks.scenario import ScenarioHook
-
-    settings = ScenarioHook(conn_id).settings
-    return Scrubber((settings["api_key"], settings["api_secret"]))

@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import signal
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
 
 import pytest
 
 from airflow_provider_scenario.airflow_compat.cli import add_commands
 from airflow_provider_scenario.cli.definition import COMMANDS
+from tests.harness.commands import Ran
 from tests.unit.plugin.conftest import empty_database, engine
 
 __all__ = ["empty_database", "engine"]
-
-
-class Ran(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
 
 
 @pytest.fixture(autouse=True)
