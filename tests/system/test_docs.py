@@ -22,6 +22,8 @@ from tests.harness.airflow import AirflowUnderTest
 from tests.harness.waiting import eventually
 from tests.witness import Witness
 
+pytestmark = pytest.mark.full
+
 MAKES_FOLDERS = {"mkdir", "cp"}
 WITH_A_BUCKET = {"README.md", "docs/datasets.md"}
 DAGS = {dag_id: block for dag_id, block in whole_dags().items() if block.page not in WITH_A_BUCKET}

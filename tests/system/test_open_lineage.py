@@ -16,6 +16,8 @@ from tests.system.fixtures import KEY, ROOT, SECRET, TOKEN
 from tests.system.test_waiting import TO_RETURN, WORKER_STARTS
 from tests.witness import Witness
 
+pytestmark = pytest.mark.full
+
 WANDB = "wandb-key-not-in-any-event"
 
 Events = Callable[[str, str], dict[str, dict[str, Any]]]
