@@ -20,6 +20,7 @@ nox.options.error_on_missing_interpreters = True
 
 ONLY_WITH_MAKE_TEST = (
     "tests/unit/client",
+    "tests/unit/datasets/test_any_value.py",
     "tests/unit/datasets/test_folder.py",
     "tests/unit/demo",
     "tests/unit/emulator",
@@ -27,9 +28,13 @@ ONLY_WITH_MAKE_TEST = (
     "tests/unit/operators/test_soak.py",
     "tests/unit/publishing",
     "tests/unit/test_code_blocks.py",  # with packages of executors and tools that only `make test` installs
+    "tests/unit/test_documentation.py",
+    "tests/unit/test_error_catalogue.py",
     "tests/unit/test_example_dags.py",  # likewise
     "tests/unit/test_import_contracts.py",
     "tests/unit/test_package.py",
+    "tests/unit/test_site.py",
+    "tests/unit/test_site_tables.py",
     "tests/unit/test_workflows.py",
     "tests/unit/watch",
     *map(str, sorted(Path("tests/security/unit").glob("test_client_*.py"))),

@@ -1,15 +1,15 @@
-"""Deferral: whether the success of a task needs a worker, and a call after the deferral."""
+"""Deferral: whether the success of a task needs a worker, what resumes it, and a call after the deferral."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from packaging.version import Version
 
 from airflow_provider_scenario.airflow_compat.open_lineage import is_open_lineage, is_reported
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from airflow.sdk import BaseOperator, Context
     from airflow.sdk.listener import ListenerManager
@@ -40,6 +40,17 @@ def success_needs_worker(task: BaseOperator) -> bool:
 
 def _has_success_listener(task: BaseOperator) -> bool:
     return any(not is_open_lineage(listener) or is_reported(task) for listener in _success_listeners())
+
+
+def method_to_resume(next_method: str, next_kwargs: Mapping[str, Any] | None) -> str:
+    """
+    Return the method that resumes a task: ``execute_complete`` if its trigger has fired.
+
+    If a trigger fires while the scheduler ends the deferral for its timeout, Airflow (3.1 to 3.4) stores the
+    scheduler's method, ``__fail__``, with the trigger's arguments, and would fail the task with "TaskDeferralError:
+    Unknown".
+    """
+    return "execute_complete" if next_method == "__fail__" and "event" in (next_kwargs or {}) else next_method
 
 
 def is_reported_to_open_lineage(task: BaseOperator) -> bool:

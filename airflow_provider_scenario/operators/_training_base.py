@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_scenario.airflow_compat.attempt import Attempt
+from airflow_provider_scenario.airflow_compat.deferral import method_to_resume
 from airflow_provider_scenario.airflow_compat.exceptions import AirflowTaskTimeout, TaskDeferralTimeout
 from airflow_provider_scenario.arguments import (
     DEFAULT_POKE_INTERVAL,
@@ -111,7 +112,7 @@ class TrainingOperator(ScenarioOperator):
         """Handle Airflow's own deferral timeout, which calls neither the trigger nor :meth:`execute_complete`."""
         self.restore_lineage(next_kwargs)
         try:
-            return super().resume_execution(next_method, next_kwargs, context)
+            return super().resume_execution(method_to_resume(next_method, next_kwargs), next_kwargs, context)
         except TaskDeferralTimeout:
             model_id, job_id, cost = (
                 own_xcom(self, context, key) for key in ("model_id", "job_id", "creative_units_cost")

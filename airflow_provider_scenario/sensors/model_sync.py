@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
+from airflow_provider_scenario.airflow_compat.deferral import method_to_resume
 from airflow_provider_scenario.arguments import DEFAULT_TIMEOUT, GRACE, CheckedOperator, in_seconds, seconds
 from airflow_provider_scenario.deferral import ends_in_triggerer, warn_without_triggerer
 from airflow_provider_scenario.exceptions import permanent_errors_do_not_retry
@@ -138,6 +139,10 @@ class AICreationWorkshopModelListingSensor(CheckedOperator, BaseSensorOperator):
         from airflow_provider_scenario.publishing.listing import value_or_raise
 
         return value_or_raise(event, self._label)
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Continue as Airflow does; an event of the trigger counts."""
+        return super().resume_execution(method_to_resume(next_method, next_kwargs), next_kwargs, context)
 
     def _defer(self, context: Context) -> None:
         from airflow_provider_scenario.triggers.model_sync import AICreationWorkshopListingTrigger

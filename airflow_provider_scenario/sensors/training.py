@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
+from airflow_provider_scenario.airflow_compat.deferral import method_to_resume
 from airflow_provider_scenario.airflow_compat.exceptions import AirflowFailException, AirflowSensorTimeout
 from airflow_provider_scenario.arguments import (
     DEFAULT_POKE_INTERVAL,
@@ -159,9 +160,9 @@ class ScenarioTrainingSensor(ReportsLineage, CheckedOperator, BaseSensorOperator
         return self._value_or_raise(TrainingResult.from_event(event))
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Take over what was noted for OpenLineage, then continue as Airflow does."""
+        """Take over what was noted for OpenLineage, then continue as Airflow does; an event of the trigger counts."""
         self.restore_lineage(next_kwargs)
-        return super().resume_execution(next_method, next_kwargs, context)
+        return super().resume_execution(method_to_resume(next_method, next_kwargs), next_kwargs, context)
 
     def _defer(self, context: Context) -> None:
         from airflow_provider_scenario.triggers.training import ScenarioTrainingTrigger

@@ -45,7 +45,7 @@ def test_a_test_job_runs_a_command_that_exists_here(command):
 
 
 def test_the_test_jobs_run_all_that_there_is():
-    assert {"make lint", "make docs", "make test", ".ci/run"} <= set(TEST_COMMANDS)
+    assert {"make lint", "make docs", "make test", "make coverage", ".ci/run"} <= set(TEST_COMMANDS)
     assert set(jobs("tests")["minors"]["strategy"]["matrix"]["airflow"]) == NOX_SESSIONS - {"3.3"}
     classifiers = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["classifiers"]
     pythons = re.findall(r"Programming Language :: Python :: (3\.\d+)", " ".join(classifiers))

@@ -206,6 +206,22 @@ class TestEnd:
         assert emulator.counts()["canceled"] == 1
         assert TaskDeferralTimeout
 
+    async def test_an_event_that_meets_that_timeout_counts(self, emulator, context, model_id):
+        emulator.set(training_seconds=600)
+        operator = train(model_id, deferrable=True, timeout=0.2)
+        deferral = deferred(operator, context)
+        event = await event_of(deferral.trigger)
+        with pytest.raises(TrainingTimeoutError, match="was cancelled"):
+            operator.resume_execution("__fail__", {**deferral.kwargs, "event": event}, context)
+        assert emulator.counts()["canceled"] == 1
+
+    async def test_a_result_that_meets_that_timeout_is_not_lost(self, context, model_id):
+        operator = train(model_id, deferrable=True)
+        deferral = deferred(operator, context)
+        event = await event_of(deferral.trigger)
+        result = operator.resume_execution("__fail__", {**deferral.kwargs, "event": event}, context)
+        assert result["status"] == "trained"
+
     def test_killing_it_while_it_holds_a_worker_cancels_the_training(self, emulator, context, model_id):
         emulator.set(training_seconds=600)
         operator = train(model_id, deferrable=True)

@@ -102,6 +102,15 @@ def test_soft_fail_skips_it_when_the_first_look_sees_the_end(emulator, context, 
         wait(deferrable=deferrable, **{flag: True}).execute(context)
 
 
+async def test_a_listing_that_meets_airflows_own_timeout_is_not_lost(emulator, context):
+    AICreationWorkshopSyncModelOperator(task_id="sync", model=tree()).execute(context)
+    sensor = wait(deferrable=True)
+    with pytest.raises(TaskDeferred) as deferral:
+        sensor.execute(context)
+    event = await anext(deferral.value.trigger.run())
+    assert sensor.resume_execution("__fail__", {"event": event.payload}, context)["state"] == "listed"
+
+
 @BOTH
 async def test_out_of_time_it_fails(emulator, context, deferrable):
     emulator.set(listing_seconds=600)

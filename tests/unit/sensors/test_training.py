@@ -89,6 +89,14 @@ async def test_out_of_time_it_fails_and_cancels_nothing(emulator, context, train
     assert emulator.counts()["canceled"] == 0
 
 
+async def test_a_result_that_meets_airflows_own_timeout_is_not_lost(context, training):
+    sensor = wait(**training())
+    with pytest.raises(TaskDeferred) as deferral:
+        sensor.execute(context)
+    event = await anext(deferral.value.trigger.run())
+    assert sensor.resume_execution("__fail__", {"event": event.payload}, context)["status"] == "trained"
+
+
 @BOTH
 async def test_an_unknown_model_fails_it_at_once(emulator, context, deferrable):
     with pytest.raises(AirflowFailException, match="model_nope"):
