@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import uuid
 from datetime import UTC, datetime
 
 import pytest
@@ -23,7 +22,6 @@ def engine(tmp_path):
     import_all_models()  # the table's foreign keys name their tables
     TABLE.metadata.create_all(engine, tables=[TABLE])
     task = {
-        "id": uuid.uuid4(),
         "dag_id": "a_dag",
         "run_id": "a_run",
         "task_id": "train",
