@@ -19,6 +19,7 @@ import pytest
 from airflow_provider_scenario.emulator.server import running_emulator
 from tests.code_blocks import ROOT, Block, all_blocks, blocks_of, commands, whole_dags
 from tests.harness.airflow import AirflowUnderTest
+from tests.harness.postgres import own_database
 from tests.harness.waiting import eventually
 from tests.witness import Witness
 
@@ -53,7 +54,14 @@ def emulator(home):
 
 
 @pytest.fixture(scope="module")
-def airflow(home, emulator):
+def database():
+    """PostgreSQL: with so many DAGs at once, Airflow's API fails on SQLite with "database is locked"."""
+    with own_database() as database:
+        yield database
+
+
+@pytest.fixture(scope="module")
+def airflow(home, emulator, database):
     shutil.rmtree(home / "airflow", ignore_errors=True)
     (home / "airflow" / "dags").mkdir(parents=True)
     for dag_id, block in DAGS.items():
@@ -62,6 +70,7 @@ def airflow(home, emulator):
     with AirflowUnderTest(
         home / "airflow" / "home",
         home / "airflow" / "dags",
+        sql_alchemy_conn=database,
         connections={
             "scenario_default": {
                 **login,

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.harness.airflow import AirflowUnderTest
+from tests.harness.postgres import own_database
 from tests.openlineage_events import check_event
 from tests.system.fixtures import KEY, ROOT, SECRET, TOKEN
 from tests.system.test_waiting import TO_RETURN, WORKER_STARTS
@@ -39,7 +40,13 @@ def events_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def airflow(emulator_process, connection, served, events_folder, tmp_path_factory):
+def own_airflow_database():
+    with own_database() as database:
+        yield database
+
+
+@pytest.fixture(scope="module")
+def airflow(emulator_process, connection, served, events_folder, own_airflow_database, tmp_path_factory):
     folder = tmp_path_factory.mktemp("airflow_with_lineage")
     shutil.copytree(ROOT / "example_dags" / "datasets" / "ink-style", folder / "dags" / "datasets" / "ink-style")
     shutil.copytree(ROOT / "tests" / "system" / "dags_with_lineage", folder / "dags", dirs_exist_ok=True)
@@ -47,6 +54,7 @@ def airflow(emulator_process, connection, served, events_folder, tmp_path_factor
     with AirflowUnderTest(
         folder / "home",
         folder / "dags",
+        sql_alchemy_conn=own_airflow_database,
         connections={
             "scenario_default": connection,
             "ai_creation_workshop_default": {
