@@ -44,7 +44,7 @@ test-full: $(VENV)/test $(VENV)/fab ## Run the tests that need PostgreSQL, Redis
 	@$(NOX) -- system
 
 coverage: $(VENV)/test ## Print how much of the product the unit tests cover; less than 92 % of lines and branches is an error
-	@# Not a part of `make test`, because measuring makes the tests three times as slow.
+	@# Not a part of `make test`, because measuring slows the tests.
 	@$(TESTING) $(BIN)/python -m pytest -m "not full" -n 3 --cov --cov-report=term --cov-fail-under=92 \
 		$(addprefix --ignore=,$(UNMEASURED)) tests/unit tests/security/unit
 
