@@ -14,6 +14,8 @@ from tests.code_blocks import blocks_of
 from tests.harness.airflow import AirflowUnderTest
 from tests.witness import Witness
 
+pytestmark = pytest.mark.full
+
 ROOT = Path(__file__).parents[2]
 DATASETS = ROOT / "example_dags" / "datasets"
 

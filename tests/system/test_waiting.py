@@ -50,7 +50,7 @@ def test_a_training_that_fails_fails_the_task_with_the_vendors_words(airflow, em
 
 @MODES
 @pytest.mark.parametrize("end", ["failed", "out of time"])
-@pytest.mark.parametrize(("on_retry", "trainings"), [("resume", 1), ("retrain", 3)])
+@pytest.mark.parametrize(("on_retry", "trainings"), [("resume", 1), pytest.param("retrain", 3, marks=pytest.mark.full)])
 def test_retries_pay_again_only_with_on_retry_retrain(airflow, emulator, mode, end, on_retry, trainings):
     if end == "failed":
         emulator.outcome(fail_at=0.1, times=None)

@@ -41,7 +41,7 @@ def test_a_test_job_runs_a_command_that_exists_here(command):
             assert script.startswith(".ci/")
             assert os.access(ROOT / script, os.X_OK)
         case _:
-            assert command == '.venv/bin/nox --session "$AIRFLOW"'
+            assert command == '.venv/bin/nox --session "$AIRFLOW" -- unit'
 
 
 def test_the_test_jobs_run_all_that_there_is():
