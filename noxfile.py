@@ -30,7 +30,7 @@ ONLY_WITH_MAKE_TEST = (
     "tests/unit/test_code_blocks.py",  # with packages of executors and tools that only `make test` installs
     "tests/unit/test_documentation.py",
     "tests/unit/test_error_catalogue.py",
-    "tests/unit/test_example_dags.py",  # likewise
+    "tests/unit/test_example_dags.py",  # as test_code_blocks.py
     "tests/unit/test_import_contracts.py",
     "tests/unit/test_package.py",
     "tests/unit/test_site.py",

@@ -1,4 +1,4 @@
-"""Deferral: whether the success of a task needs a worker, what resumes it, and a call after the deferral."""
+"""Deferral: what resumes a task, whether its success needs a worker, and a call after the deferral."""
 
 from __future__ import annotations
 
@@ -16,6 +16,17 @@ if TYPE_CHECKING:
 
 _PACKAGE = __name__.partition(".")[0]
 _LISTENER = f"{_PACKAGE}: after the deferral"
+
+
+def method_to_resume(next_method: str, next_kwargs: Mapping[str, Any] | None) -> str:
+    """
+    Return the method that resumes a task: ``execute_complete`` if its trigger has fired, else what Airflow names.
+
+    If a trigger fires while the scheduler ends the deferral because its time is up, Airflow stores parts of both: the
+    scheduler's method ``__fail__`` and the trigger's arguments. It would then fail the task with "TaskDeferralError:
+    Unknown", and the trigger's event would be lost (3.1 to 3.4). Relies on that name and on the argument ``event``.
+    """
+    return "execute_complete" if next_method == "__fail__" and "event" in (next_kwargs or {}) else next_method
 
 
 def success_needs_worker(task: BaseOperator) -> bool:
@@ -40,17 +51,6 @@ def success_needs_worker(task: BaseOperator) -> bool:
 
 def _has_success_listener(task: BaseOperator) -> bool:
     return any(not is_open_lineage(listener) or is_reported(task) for listener in _success_listeners())
-
-
-def method_to_resume(next_method: str, next_kwargs: Mapping[str, Any] | None) -> str:
-    """
-    Return the method that resumes a task: ``execute_complete`` if its trigger has fired.
-
-    If a trigger fires while the scheduler ends the deferral for its timeout, Airflow (3.1 to 3.4) stores the
-    scheduler's method, ``__fail__``, with the trigger's arguments, and would fail the task with "TaskDeferralError:
-    Unknown".
-    """
-    return "execute_complete" if next_method == "__fail__" and "event" in (next_kwargs or {}) else next_method
 
 
 def is_reported_to_open_lineage(task: BaseOperator) -> bool:

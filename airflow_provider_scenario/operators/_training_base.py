@@ -109,7 +109,7 @@ class TrainingOperator(ScenarioOperator):
         self.kill_handler.on_kill()
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Handle Airflow's own deferral timeout, which calls neither the trigger nor :meth:`execute_complete`."""
+        """Call :meth:`execute_complete` with the trigger's event; at Airflow's own deferral timeout there is none."""
         self.restore_lineage(next_kwargs)
         try:
             return super().resume_execution(method_to_resume(next_method, next_kwargs), next_kwargs, context)

@@ -141,7 +141,7 @@ class AICreationWorkshopModelListingSensor(CheckedOperator, BaseSensorOperator):
         return value_or_raise(event, self._label)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Continue as Airflow does; an event of the trigger counts."""
+        """Continue as Airflow does, but lose no event of the trigger."""
         return super().resume_execution(method_to_resume(next_method, next_kwargs), next_kwargs, context)
 
     def _defer(self, context: Context) -> None:

@@ -160,7 +160,7 @@ class ScenarioTrainingSensor(ReportsLineage, CheckedOperator, BaseSensorOperator
         return self._value_or_raise(TrainingResult.from_event(event))
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Take over what was noted for OpenLineage, then continue as Airflow does; an event of the trigger counts."""
+        """Take over what was noted for OpenLineage, then continue as Airflow does, but lose no event of the trigger."""
         self.restore_lineage(next_kwargs)
         return super().resume_execution(method_to_resume(next_method, next_kwargs), next_kwargs, context)
 

@@ -54,43 +54,40 @@ def emulator(home):
 
 
 @pytest.fixture(scope="module")
-def database():
-    """PostgreSQL: with so many DAGs at once, Airflow's API fails on SQLite with "database is locked"."""
-    with own_database() as database:
-        yield database
-
-
-@pytest.fixture(scope="module")
-def airflow(home, emulator, database):
+def airflow(home, emulator):
+    """On PostgreSQL: with so many DAGs at once, Airflow's API fails on SQLite with "database is locked"."""
     shutil.rmtree(home / "airflow", ignore_errors=True)
     (home / "airflow" / "dags").mkdir(parents=True)
     for dag_id, block in DAGS.items():
         (home / "airflow" / "dags" / f"{dag_id}.py").write_text(block.code, encoding="utf-8")
     login = {"login": "demo", "password": "demo"}
-    with AirflowUnderTest(
-        home / "airflow" / "home",
-        home / "airflow" / "dags",
-        sql_alchemy_conn=database,
-        connections={
-            "scenario_default": {
-                **login,
-                "conn_type": "scenario",
-                "host": emulator.url,
-                "extra": {"project_id": "proj_emulator", "requests_per_minute": 1_000_000},
+    with (
+        own_database() as database,
+        AirflowUnderTest(
+            home / "airflow" / "home",
+            home / "airflow" / "dags",
+            sql_alchemy_conn=database,
+            connections={
+                "scenario_default": {
+                    **login,
+                    "conn_type": "scenario",
+                    "host": emulator.url,
+                    "extra": {"project_id": "proj_emulator", "requests_per_minute": 1_000_000},
+                },
+                "ai_creation_workshop_default": {
+                    **login,
+                    "conn_type": "ai_creation_workshop",
+                    "host": emulator.root,
+                    "extra": {"api_token": "demo"},
+                },
             },
-            "ai_creation_workshop_default": {
-                **login,
-                "conn_type": "ai_creation_workshop",
-                "host": emulator.root,
-                "extra": {"api_token": "demo"},
+            env={
+                "HOME": str(home),
+                "AIRFLOW_VAR_LORA_STORAGE": str(home / ".cache" / "scenario-emulator-files"),
+                "AIRFLOW_VAR_LORA_PUBLIC_URL": f"{emulator.root}/files",
             },
-        },
-        env={
-            "HOME": str(home),
-            "AIRFLOW_VAR_LORA_STORAGE": str(home / ".cache" / "scenario-emulator-files"),
-            "AIRFLOW_VAR_LORA_PUBLIC_URL": f"{emulator.root}/files",
-        },
-    ) as airflow:
+        ) as airflow,
+    ):
         for pool in pools():
             airflow.cli(*pool)
         yield airflow

@@ -40,45 +40,42 @@ def events_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def own_airflow_database():
-    with own_database() as database:
-        yield database
-
-
-@pytest.fixture(scope="module")
-def airflow(emulator_process, connection, served, events_folder, own_airflow_database, tmp_path_factory):
+def airflow(emulator_process, connection, served, events_folder, tmp_path_factory):
     folder = tmp_path_factory.mktemp("airflow_with_lineage")
     shutil.copytree(ROOT / "example_dags" / "datasets" / "ink-style", folder / "dags" / "datasets" / "ink-style")
     shutil.copytree(ROOT / "tests" / "system" / "dags_with_lineage", folder / "dags", dirs_exist_ok=True)
     workshop = emulator_process.removesuffix("/v1")
-    with AirflowUnderTest(
-        folder / "home",
-        folder / "dags",
-        sql_alchemy_conn=own_airflow_database,
-        connections={
-            "scenario_default": connection,
-            "ai_creation_workshop_default": {
-                "conn_type": "ai_creation_workshop",
-                "login": KEY,
-                "password": SECRET,
-                "host": workshop,
-                "extra": {"api_token": TOKEN},
+    with (
+        own_database() as database,
+        AirflowUnderTest(
+            folder / "home",
+            folder / "dags",
+            sql_alchemy_conn=database,
+            connections={
+                "scenario_default": connection,
+                "ai_creation_workshop_default": {
+                    "conn_type": "ai_creation_workshop",
+                    "login": KEY,
+                    "password": SECRET,
+                    "host": workshop,
+                    "extra": {"api_token": TOKEN},
+                },
+                "wandb": {"conn_type": "http", "password": WANDB},
             },
-            "wandb": {"conn_type": "http", "password": WANDB},
-        },
-        env={"LORA_STORAGE": str(served), "LORA_PUBLIC_URL": f"{workshop}/files"},
-        config={
-            "openlineage.disabled": "False",
-            "openlineage.transport": json.dumps({"type": "file", "log_file_path": str(events_folder / "event")}),
-            "openlineage.emission_policy": json.dumps(
-                [
-                    {"scope": {"dag_id": "silent"}, "controls": {"emit": False}},
-                    {"scope": {}, "controls": {"include_full_task_info": True}},
-                ]
-            ),
-            "workers.min_heartbeat_interval": "1",
-        },
-    ) as airflow:
+            env={"LORA_STORAGE": str(served), "LORA_PUBLIC_URL": f"{workshop}/files"},
+            config={
+                "openlineage.disabled": "False",
+                "openlineage.transport": json.dumps({"type": "file", "log_file_path": str(events_folder / "event")}),
+                "openlineage.emission_policy": json.dumps(
+                    [
+                        {"scope": {"dag_id": "silent"}, "controls": {"emit": False}},
+                        {"scope": {}, "controls": {"include_full_task_info": True}},
+                    ]
+                ),
+                "workers.min_heartbeat_interval": "1",
+            },
+        ) as airflow,
+    ):
         yield airflow
 
 
